@@ -1,0 +1,35 @@
+//! The vocabulary of outrider: what every room means by a call, an endpoint, an entity, a finding, an alert, a policy
+//! and an action.
+//!
+//! This crate decides names, shapes and units. It knows nothing of the other rooms, does no IO and reads no clock. It
+//! has no type that could hold a raw secret: a credential is either the id that Kong gave it or a [`Pseudonym`].
+//!
+//! Times are milliseconds since the Unix epoch (UTC) in an `i64` and end in `_ms`; sizes are bytes.
+
+mod action;
+mod alert;
+pub mod batch;
+mod call;
+mod command;
+mod endpoint;
+mod entity;
+mod finding;
+mod ids;
+mod policy;
+mod pseudonym;
+mod text;
+
+pub use action::{
+    Action, ActionKind, ActionReport, ActionScope, ActionState, ActionStep, DesiredAction, DesiredState, FailureReason,
+    OWN_REFUSAL_PARAMETER, Origin, ReportedState,
+};
+pub use alert::{Alert, AlertState, FindingSummary};
+pub use call::{AnsweredBy, ApiCall, ClockCheck, Consumer, Field, FieldValue, Latency, Named, Trust};
+pub use command::{AuditEntry, Command, CommandRecord, CommandRefused};
+pub use endpoint::{Endpoint, EndpointKey};
+pub use entity::{Actor, EntityKey, EntityKind, EntityRef};
+pub use finding::{Confidence, Finding, Observation, Outcome, SampleCall, Severity, TargetFacts};
+pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, PolicyId};
+pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};
+pub use pseudonym::{KeyId, Pseudonym, PseudonymError};
+pub use text::Text;
