@@ -151,6 +151,8 @@ pub struct DesiredState {
     pub gateway: String,
     /// The active actions.
     pub actions: Vec<DesiredAction>,
+    /// Actions that are over and wait for the responder's word that the gateway holds them no more.
+    pub releasing: Vec<ActionId>,
 }
 
 /// One active action as the responder needs it.
