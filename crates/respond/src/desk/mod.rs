@@ -1,0 +1,1 @@
+//! The pure part: alerts, policies, guard rails, actions.

@@ -1,0 +1,1 @@
+//! Kong, through its Admin API.

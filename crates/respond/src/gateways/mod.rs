@@ -1,0 +1,3 @@
+//! Edges that hold a gateway to the desired state.
+
+pub mod kong;
