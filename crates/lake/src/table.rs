@@ -1,0 +1,203 @@
+//! The table on disk: opening, exactly-once commits, durability.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use deltalake::arrow::array::RecordBatch;
+use deltalake::arrow::error::ArrowError;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Transaction};
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::WriterProperties;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake::{DeltaTable, DeltaTableError};
+
+use crate::schema::{EVENTS_TABLE, arrow_schema};
+
+/// The application id under which a commit carries the log position that it covers.
+const POSITION_APPLICATION: &str = "outrider-log";
+
+/// Why the lake could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The directory cannot be made or is not a directory.
+    #[error("cannot use {path} for the lake: {source}; check that it is a directory this user may write")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// The table library failed.
+    #[error("cannot {doing} the events table at {path}: {source}")]
+    Table {
+        /// What was being done.
+        doing: &'static str,
+        /// The table's directory.
+        path: PathBuf,
+        /// What the library says.
+        source: Box<DeltaTableError>,
+    },
+    /// A table of another schema lies there.
+    #[error("the table at {path} is not an events table of this version: column `{column}` {problem}")]
+    Schema {
+        /// The table's directory.
+        path: PathBuf,
+        /// The first column that differs.
+        column: String,
+        /// How.
+        problem: &'static str,
+    },
+    /// The rows could not be made into columns.
+    #[error("cannot make columns of the calls: {0}")]
+    Columns(#[from] ArrowError),
+    /// What was written could not be made durable.
+    #[error("cannot sync {path}: {source}")]
+    Sync {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+}
+
+/// The events table, open for writing by one owner.
+pub struct Lake {
+    path: PathBuf,
+    table: DeltaTable,
+    position: u64,
+}
+
+impl Lake {
+    /// Opens the lake in a directory, making the table on first use.
+    pub async fn open(directory: &Path) -> Result<Lake, LakeError> {
+        let path = directory.join(EVENTS_TABLE);
+        let directory_error = |source| LakeError::Directory { path: path.clone(), source };
+        std::fs::create_dir_all(&path).map_err(directory_error)?;
+        let path = path.canonicalize().map_err(directory_error)?;
+        let url = url::Url::from_directory_path(&path)
+            .map_err(|()| LakeError::Directory { path: path.clone(), source: io::ErrorKind::InvalidInput.into() })?;
+        let failed = |doing| {
+            let path = path.clone();
+            move |source| LakeError::Table { doing, path, source: Box::new(source) }
+        };
+        let exists = std::fs::read_dir(path.join("_delta_log")).is_ok_and(|mut entries| {
+            entries.any(|e| e.is_ok_and(|e| e.file_name().as_encoded_bytes().ends_with(b".json")))
+        });
+        let table = if exists {
+            deltalake::open_table(url).await.map_err(failed("open"))?
+        } else {
+            create(url).await.map_err(failed("create"))?
+        };
+        check_schema(&table, &path)?;
+        sync_directory(&path.join("_delta_log"))?;
+        sync_directory(&path)?;
+        let version = table
+            .snapshot()
+            .map_err(failed("read"))?
+            .transaction_version(table.log_store().as_ref(), POSITION_APPLICATION)
+            .await
+            .map_err(failed("read the position of"))?;
+        Ok(Lake { path, table, position: version.unwrap_or(0).max(0).cast_unsigned() })
+    }
+
+    /// The last log position that the table covers; 0 for a new table.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The table's directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Commits rows that cover the log up to `position`, durably. Positions already covered are skipped.
+    ///
+    /// On error nothing of it is visible, and the same rows can be committed again.
+    pub async fn commit(&mut self, rows: &RecordBatch, position: u64) -> Result<(), LakeError> {
+        if position <= self.position {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        let failed = |doing| {
+            let path = path.clone();
+            move |source| LakeError::Table { doing, path, source: Box::new(source) }
+        };
+        let mut writer = RecordBatchWriter::for_table(&self.table)
+            .map_err(failed("write"))?
+            .with_writer_properties(writer_properties());
+        writer.write(rows.clone()).await.map_err(failed("write"))?;
+        let added = writer.flush().await.map_err(failed("write"))?;
+        for file in &added {
+            let file = self.path.join(&file.path);
+            sync_file(&file)?;
+            if let Some(partition) = file.parent() {
+                sync_directory(partition)?;
+            }
+        }
+        sync_directory(&self.path)?;
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(POSITION_APPLICATION, position.cast_signed()));
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec!["event_date".to_owned()]),
+            predicate: None,
+        };
+        let snapshot = self.table.snapshot().map_err(failed("read"))?;
+        let committed = CommitBuilder::from(properties)
+            .with_actions(added.into_iter().map(Action::Add).collect())
+            .build(Some(snapshot), self.table.log_store(), operation)
+            .await
+            .map_err(failed("commit to"))?;
+        let log = self.path.join("_delta_log");
+        sync_file(&log.join(format!("{:020}.json", committed.version())))?;
+        sync_directory(&log)?;
+        self.table.state = Some(committed.snapshot());
+        self.position = position;
+        Ok(())
+    }
+}
+
+async fn create(url: url::Url) -> Result<DeltaTable, DeltaTableError> {
+    use deltalake::kernel::StructType;
+    use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+
+    let schema: StructType = arrow_schema().as_ref().try_into_kernel()?;
+    deltalake::operations::create::CreateBuilder::new()
+        .with_location(url)
+        .with_table_name(EVENTS_TABLE)
+        .with_comment("API calls seen by outrider: one row a call, immutable")
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns(["event_date"])
+        .await
+}
+
+/// Refuses a table that this version would write wrongly. Columns that it does not know are left alone.
+fn check_schema(table: &DeltaTable, path: &Path) -> Result<(), LakeError> {
+    let failed =
+        |source| LakeError::Table { doing: "read the schema of", path: path.to_owned(), source: Box::new(source) };
+    let found = table.snapshot().map_err(failed)?.schema();
+    for column in arrow_schema().fields() {
+        if found.field(column.name()).is_none() {
+            let column = column.name().clone();
+            return Err(LakeError::Schema { path: path.to_owned(), column, problem: "is missing" });
+        }
+    }
+    Ok(())
+}
+
+fn writer_properties() -> WriterProperties {
+    // Level 1: columns of repeated texts compress well at any level, and this runs beside the analysis.
+    let level = ZstdLevel::try_new(1).unwrap_or_default();
+    WriterProperties::builder().set_compression(Compression::ZSTD(level)).build()
+}
+
+fn sync_file(path: &Path) -> Result<(), LakeError> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(|source| LakeError::Sync { path: path.to_owned(), source })
+}
+
+fn sync_directory(path: &Path) -> Result<(), LakeError> {
+    sync_file(path)
+}
