@@ -1,1 +1,5 @@
-//! bench.
+//! Measuring outrider: generated load, the bare reader, figures.
+
+pub mod bare;
+pub mod corpus;
+pub mod generate;
