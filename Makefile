@@ -1,0 +1,53 @@
+# The two commands: `make demo` shows outrider, `make test` runs what CI runs. `make help` lists the others.
+#
+# Everything is built in one profile, release, into CARGO_TARGET_DIR (cargo's own default: target/). Nothing is downloaded
+# but crates, all of them in the first step; what follows works offline.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint tidy deny bench advisories fetch
+
+CARGO ?= cargo
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# cargo-nextest runs the same tests in parallel and says more. Without it cargo's own runner does.
+TEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test --lib --bins --tests)
+
+# Says what runs, runs it, and says how long it took.
+STEP = @sh -c ' \
+    printf "\n==> %s\n" "$$*"; \
+    start=$$(date +%s); \
+    "$$@"; status=$$?; \
+    printf "==> %s s, exit status %s: %s\n" "$$(($$(date +%s) - start))" "$$status" "$$*"; \
+    exit $$status' step
+
+help:
+	@echo 'make demo        build outrider and watch it catch, block and release a noisy consumer'
+	@echo 'make test        everything that CI runs: check, then all tests'
+	@echo 'make check       the quick part: format, lints, repository rules, licences'
+	@echo 'make bench       the figures, BENCH="..." for arguments'
+	@echo 'make format      format the code'
+	@echo 'make advisories  known vulnerabilities and yanked crates (network, cargo-deny)'
+
+demo: fetch
+	$(STEP) $(CARGO) build --release --locked --offline --package outrider
+	@$(CARGO) run --quiet --release --locked --offline --package outrider -- demo
+
+test: check
+	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
+
+check: fetch
+	$(STEP) $(CARGO) fmt --all --check
+	$(STEP) $(CARGO) xtask tidy
+	$(STEP) $(CARGO) xtask deny
+	$(STEP) $(CARGO) clippy --release --locked --offline --workspace --all-targets -- -D warnings
+
+bench: fetch
+	$(STEP) $(CARGO) run --release --locked --offline --package outrider-bench -- $(BENCH)
+
+format:
+	$(CARGO) fmt --all
+
+advisories:
+	$(STEP) $(CARGO) deny check
+
+fetch:
+	$(STEP) $(CARGO) fetch --locked --target $(HOST)
