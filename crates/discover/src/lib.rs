@@ -1,1 +1,27 @@
-//! discover.
+//! What is behind the gateway: the endpoint catalogue, learned online from the calls themselves.
+//!
+//! This room decides which part of a path is a name of the API and which is a value of a caller, gives every
+//! (service, method, template) an id that survives re-templating, and says to which endpoint a call belongs. It keeps a
+//! trie of path segments per gateway, workspace and service; see [`Catalogue`].
+//!
+//! It leaves out what an endpoint carries (data classes, posture, drift) and how normal use looks: those read the ids
+//! that are given here. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
+//! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
+
+mod catalogue;
+mod decide;
+mod endpoints;
+mod evidence;
+mod learn;
+mod lookup;
+mod merge;
+mod name;
+mod path;
+mod settings;
+mod shape;
+mod snapshot;
+mod trie;
+
+pub use catalogue::{Assignment, Catalogue, Counters, service_key};
+pub use settings::{Settings, SettingsError};
+pub use snapshot::SnapshotError;

@@ -1,0 +1,327 @@
+//! The catalogue as its users see it, and the clock that it lives by.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::FixedState;
+use outrider_model::{ApiCall, Endpoint, EndpointId};
+use serde::{Deserialize, Serialize};
+
+use crate::endpoints::Table;
+use crate::evidence::teaches;
+use crate::path::Path;
+use crate::settings::Settings;
+use crate::trie::{Kind, NONE, Node, NodeId, Place, Trie};
+
+/// Length of an epoch: values across keys are read as of the last closed one (decision 8).
+const EPOCH_MS: i64 = 60_000;
+
+/// Methods that are known from the start, so that they need no room.
+const METHODS: [&str; 9] = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+
+/// Hash seed of the index of places; its order never reaches an output.
+const SEED: u64 = 0x6f75_7472_6964_6572;
+
+/// To which endpoint a call belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assignment {
+    /// The endpoint; `None` for an unknown path.
+    pub endpoint: Option<EndpointId>,
+    /// False if the endpoint was made or re-templated in the open or the last closed epoch: no detector fires on it
+    /// (decision 14).
+    pub settled: bool,
+}
+
+impl Assignment {
+    /// The call belongs to no endpoint.
+    const UNKNOWN: Assignment = Assignment { endpoint: None, settled: false };
+}
+
+/// What was dropped or cut at a limit since the catalogue was made; named for the limits of [`Settings`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Calls of a service for which there was no room.
+    pub places_max: u64,
+    /// Calls whose path could not be learned because there was no room for a node.
+    pub nodes_max: u64,
+    /// Calls whose endpoint could not be made because there was no room.
+    pub endpoints_max: u64,
+    /// Redirects that were forgotten.
+    pub redirects_max: u64,
+    /// Names that became values because their node had no room.
+    pub children_per_node_max: u64,
+    /// Calls with more segments than are learned.
+    pub depth_max: u64,
+    /// Segments that were too long to be a name.
+    pub segment_bytes_max: u64,
+    /// Calls with a method for which there was no room.
+    pub methods_max: u64,
+    /// Nodes that were forgotten to make room.
+    pub nodes_forgotten: u64,
+}
+
+/// Everything that a snapshot holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub places: Vec<Place>,
+    pub trie: Trie,
+    pub table: Table,
+    pub methods: Vec<Box<str>>,
+    /// The open epoch, in whole minutes since 1970; 0 before the first `advance`.
+    pub epoch: u32,
+    /// Nodes to weigh when the epoch closes.
+    pub dirty: Vec<NodeId>,
+    /// Nodes to weigh after the present call, because they got many names at once.
+    pub due: Vec<NodeId>,
+    pub counters: Counters,
+}
+
+/// The endpoints behind all gateways, learned from calls one by one.
+///
+/// A call that [shows that the API knows its path](Catalogue::assign) adds to a trie of path segments per gateway,
+/// workspace and service (or host). A segment whose text is surely a value (an integer, a UUID, …) leads to its node's
+/// parameter at once. Any other text is a name until evidence says that it is a value, which is weighed when an epoch
+/// closes; until its template is confirmed an endpoint is `provisional`. Once a node's parameter takes texts for values,
+/// a new text belongs to the parameter's endpoint (decision 14) and is watched: if it comes often and is written like
+/// the API's names, it becomes a name of its own, with a new endpoint, while the old id stays with the parameter.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    pub(crate) settings: Settings,
+    pub(crate) state: State,
+    /// Fingerprint of a place's key to its index. Derived from `state`.
+    index: HashMap<u64, u32, FixedState>,
+}
+
+/// The service of a call as endpoints are keyed by: Kong's service id, else `host:` and the host asked for (decision 3).
+pub fn service_key<'a>(call: &'a ApiCall<'_>) -> Cow<'a, str> {
+    match &call.service {
+        Some(service) if !service.id.is_empty() => Cow::Borrowed(service.id.as_str()),
+        _ => Cow::Owned(format!("host:{}", call.host)),
+    }
+}
+
+impl Catalogue {
+    /// An empty catalogue. Who reads settings from outside has them refused by [`Settings::validate`] first.
+    pub fn new(settings: Settings) -> Self {
+        let state = State {
+            places: Vec::new(),
+            trie: Trie::default(),
+            table: Table::default(),
+            methods: METHODS.iter().map(|&method| method.into()).collect(),
+            epoch: 0,
+            dirty: Vec::new(),
+            due: Vec::new(),
+            counters: Counters::default(),
+        };
+        Catalogue::from_state(settings, state)
+    }
+
+    pub(crate) fn from_state(settings: Settings, state: State) -> Self {
+        let mut index = HashMap::with_hasher(FixedState::with_seed(SEED));
+        for (at, place) in state.places.iter().enumerate() {
+            let key = place_key(&place.gateway, &place.workspace, &place.service);
+            index.entry(key).or_insert(at as u32);
+        }
+        Catalogue { settings, state, index }
+    }
+
+    /// Moves log time on. When it enters another minute the open epoch closes: names are weighed and counts flushed.
+    ///
+    /// Redundant and backward ticks do nothing. Minutes without a call change nothing, so a jump costs what one minute
+    /// costs, however far it goes.
+    pub fn advance(&mut self, now_ms: i64) {
+        let minute = u32::try_from(now_ms.div_euclid(EPOCH_MS)).unwrap_or(0);
+        if minute > self.state.epoch {
+            self.close_epoch();
+            self.state.epoch = minute;
+        }
+    }
+
+    /// Learns from a call and says to which endpoint it belongs.
+    ///
+    /// Only calls that are evidence ([`ApiCall::is_evidence`]) and whose answer shows that the API knows the path can
+    /// add to the catalogue: an answer of the API itself with 2xx, 3xx, 409, 412 or 422. All others match what is known.
+    pub fn assign(&mut self, call: &ApiCall<'_>) -> Assignment {
+        let Some(path) = Path::parse(&call.path, self.settings.depth_max) else {
+            self.state.counters.depth_max += 1;
+            return Assignment::UNKNOWN;
+        };
+        let found = if teaches(call) { self.learn(call, &path) } else { self.find_call(call, &path) };
+        let Some(record) = found else { return Assignment::UNKNOWN };
+        if call.is_evidence() {
+            self.state.table.count(record, call.event_ms);
+        }
+        let Some(id) = self.state.table.get(record).map(|record| record.endpoint.id) else {
+            return Assignment::UNKNOWN;
+        };
+        if !self.state.due.is_empty() {
+            for node in std::mem::take(&mut self.state.due) {
+                self.weigh(node);
+            }
+        }
+        self.assignment(id)
+    }
+
+    fn assignment(&self, id: EndpointId) -> Assignment {
+        let id = self.state.table.resolve(id);
+        let settled =
+            self.state.table.record(id).is_some_and(|record| record.changed_epoch.saturating_add(1) < self.state.epoch);
+        Assignment { endpoint: Some(id), settled }
+    }
+
+    /// The endpoint that a path belongs to by the present catalogue. `service_key` is what [`service_key`] gives.
+    pub fn lookup(
+        &self,
+        gateway: &str,
+        workspace: &str,
+        service_key: &str,
+        method: &str,
+        path: &str,
+    ) -> Option<EndpointId> {
+        let place = self.place(gateway, workspace, service_key)?;
+        let path = Path::parse(path, self.settings.depth_max)?;
+        let record = self.find(place, self.method(method)?, &path)?;
+        self.state.table.get(record).map(|record| record.endpoint.id)
+    }
+
+    /// Follows merges: the endpoint that counts today for an id that was given earlier.
+    pub fn resolve(&self, id: EndpointId) -> EndpointId {
+        self.state.table.resolve(id)
+    }
+
+    /// An endpoint by its id, one that was merged away included.
+    pub fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
+        self.state.table.by_id(id)
+    }
+
+    /// The inventory, ordered by id, without endpoints that were merged away.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.state.table.iter().filter(|endpoint| endpoint.merged_into.is_none())
+    }
+
+    /// Endpoints that were merged away, ordered by id.
+    pub fn redirects(&self) -> impl Iterator<Item = &Endpoint> {
+        self.state.table.iter().filter(|endpoint| endpoint.merged_into.is_some())
+    }
+
+    /// Endpoints that were made, re-templated, merged or newly explained since the last drain, in the order in which
+    /// that happened first. Those that only had calls come once per closed epoch.
+    pub fn drain_changes(&mut self) -> Vec<Endpoint> {
+        self.state.table.drain()
+    }
+
+    /// What was dropped or cut at a limit.
+    pub fn counters(&self) -> Counters {
+        self.state.counters
+    }
+
+    /// Roughly the memory that it holds, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let nodes: usize = self.state.trie.heap_bytes();
+        nodes
+            + self.state.table.memory_bytes()
+            + self.state.places.capacity() * size_of::<Place>()
+            + self.index.len() * 24
+    }
+
+    // --- Places and methods
+
+    pub(crate) fn place_of(&self, call: &ApiCall<'_>) -> Option<u32> {
+        match &call.service {
+            Some(service) if !service.id.is_empty() => self.place(&call.gateway, &call.workspace, &service.id),
+            _ => self.place(&call.gateway, &call.workspace, &service_key(call)),
+        }
+    }
+
+    fn place(&self, gateway: &str, workspace: &str, service: &str) -> Option<u32> {
+        let found = *self.index.get(&place_key(gateway, workspace, service))?;
+        let place = &self.state.places[found as usize];
+        // Texts are compared, so that nobody can craft a key.
+        (place.gateway == gateway && place.workspace == workspace && place.service == service).then_some(found)
+    }
+
+    pub(crate) fn add_place(&mut self, call: &ApiCall<'_>) -> Option<u32> {
+        let service = service_key(call).into_owned();
+        let key = place_key(&call.gateway, &call.workspace, &service);
+        if self.state.places.len() >= self.settings.places_max || self.index.contains_key(&key) {
+            self.state.counters.places_max += 1;
+            return None;
+        }
+        let index = self.state.places.len() as u32;
+        let mut root = Node::new(Kind::Root, NONE, index, 0);
+        root.confident = true;
+        let service_name = match &call.service {
+            Some(named) if !named.name.is_empty() => named.name.as_str().to_owned(),
+            _ => service.clone(),
+        };
+        self.state.places.push(Place {
+            gateway: call.gateway.as_str().to_owned(),
+            workspace: call.workspace.as_str().to_owned(),
+            service,
+            service_name,
+            root: self.state.trie.add(root),
+            calls: 0,
+            actors: 0,
+            styles: Default::default(),
+        });
+        self.index.insert(key, index);
+        Some(index)
+    }
+
+    pub(crate) fn method(&self, method: &str) -> Option<u8> {
+        self.state.methods.iter().position(|known| **known == *method).map(|at| at as u8)
+    }
+
+    pub(crate) fn method_or_add(&mut self, method: &str) -> Option<u8> {
+        if let Some(known) = self.method(method) {
+            return Some(known);
+        }
+        if self.state.methods.len() >= self.settings.methods_max.min(usize::from(u8::MAX))
+            || method.len() > self.settings.segment_bytes_max
+        {
+            self.state.counters.methods_max += 1;
+            return None;
+        }
+        self.state.methods.push(method.into());
+        Some((self.state.methods.len() - 1) as u8)
+    }
+
+    // --- Epochs
+
+    fn close_epoch(&mut self) {
+        let mut queue: BTreeSet<(Reverse<u8>, NodeId)> = BTreeSet::new();
+        loop {
+            for node in std::mem::take(&mut self.state.dirty) {
+                if self.state.trie.is_live(node) && self.state.trie[node].dirty {
+                    queue.insert((Reverse(self.state.trie[node].depth), node));
+                }
+            }
+            // The deepest first, so that a node is weighed when what is below it has been.
+            let Some((_, node)) = queue.pop_first() else { break };
+            if self.state.trie.is_live(node) && self.state.trie[node].dirty {
+                self.state.trie[node].dirty = false;
+                self.weigh(node);
+            }
+        }
+        for record in self.state.table.flush() {
+            self.follow_slashes(record);
+        }
+        if self.state.trie.len() * 8 >= self.settings.nodes_max * 7 {
+            self.forget_stale();
+        }
+    }
+
+    pub(crate) fn mark_dirty(&mut self, node: NodeId) {
+        if node != NONE && !self.state.trie[node].dirty {
+            self.state.trie[node].dirty = true;
+            self.state.dirty.push(node);
+        }
+    }
+}
+
+fn place_key(gateway: &str, workspace: &str, service: &str) -> u64 {
+    let [gateway, workspace, service] =
+        [gateway, workspace, service].map(|part| rapidhash::v3::rapidhash_v3(part.as_bytes()));
+    gateway.rotate_left(21) ^ workspace.rotate_left(42) ^ service
+}

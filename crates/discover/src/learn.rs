@@ -1,0 +1,243 @@
+//! What a call that teaches adds to the trie.
+
+use outrider_model::{ApiCall, EndpointKey};
+
+use crate::catalogue::Catalogue;
+use crate::decide::text_odds;
+use crate::path::{Path, segment_key};
+use crate::shape::{Shape, is_version, value_shape};
+use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Parameter, Watched};
+
+/// Calls of a node after which its actors are no longer noted: it is confirmed or common by then.
+const ACTOR_CALLS: u32 = 64;
+
+/// Names that a node may get before it is weighed without waiting for the end of the epoch.
+const FRESH_NAMES: u16 = 64;
+
+/// Values that are watched per parameter. At the limit the one with the fewest calls makes room.
+const WATCHED_MAX: usize = 16;
+
+/// Calls of a watched value after which it is weighed whether it is a name.
+const WATCHED_CALLS: u32 = 6;
+
+/// A watched value with odds below this is a name.
+const NAME_ODDS: f32 = -0.3;
+
+/// Who acted, worked out when a node asks for the first time.
+struct ActorKey<'c> {
+    call: &'c ApiCall<'c>,
+    key: Option<u64>,
+}
+
+impl ActorKey<'_> {
+    fn get(&mut self) -> u64 {
+        let call = self.call;
+        *self.key.get_or_insert_with(|| call.actor().map_or(0, |actor| actor.entity(call).key()))
+    }
+
+    /// One of 64 bits, by the key.
+    fn bit(&mut self) -> u64 {
+        1 << (self.get().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58)
+    }
+}
+
+impl Catalogue {
+    /// Adds what a call teaches; gives the record of its endpoint.
+    pub(crate) fn learn(&mut self, call: &ApiCall<'_>, path: &Path<'_>) -> Option<u32> {
+        let place = match self.place_of(call) {
+            Some(place) => place,
+            None => self.add_place(call)?,
+        };
+        let method = self.method_or_add(&call.method)?;
+        let mut actor = ActorKey { call, key: None };
+        let known = &mut self.state.places[place as usize];
+        known.calls += 1;
+        if known.actors.count_ones() < 8 {
+            known.actors |= actor.bit();
+        }
+        let mut node = known.root;
+        for segment in &path.segments {
+            node = self.step(node, &segment.text, &mut actor)?;
+            self.visit(node, &mut actor);
+        }
+        self.end_at(node, method, path.trailing_slash)
+    }
+
+    /// Counts a call at a node.
+    fn visit(&mut self, id: NodeId, actor: &mut ActorKey<'_>) {
+        let epoch = self.state.epoch;
+        let node = &mut self.state.trie[id];
+        node.last_epoch = epoch;
+        if node.calls <= ACTOR_CALLS {
+            node.actors |= actor.bit();
+            if node.calls == 0 {
+                node.first_actor = actor.get() as u32;
+            }
+        }
+        node.calls = node.calls.saturating_add(1);
+        if !node.confident {
+            let parent = node.parent;
+            self.mark_dirty(parent);
+        }
+    }
+
+    /// The child that a text leads to, made if need be; `None` when there is no room.
+    fn step(&mut self, node: NodeId, text: &str, actor: &mut ActorKey<'_>) -> Option<NodeId> {
+        let key = segment_key(text);
+        if let Some(child) = self.state.trie.named(node, key, text) {
+            return Some(child);
+        }
+        if let Some(shape) = value_shape(text, self.settings.segment_bytes_max) {
+            if shape == Shape::Long {
+                self.state.counters.segment_bytes_max += 1;
+            }
+            let parameter = self.parameter_or_add(node)?;
+            self.note_value(parameter, shape, key, text);
+            return Some(parameter);
+        }
+        if is_version(text) {
+            return self.add_name(node, key, text);
+        }
+        let parameter = self.state.trie[node].parameter;
+        if parameter != NONE
+            && self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open)
+            && !self.is_watched_name(parameter, key, text, actor)
+        {
+            return Some(parameter);
+        }
+        self.add_name(node, key, text)
+    }
+
+    pub(crate) fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
+        let known = self.state.trie[node].parameter;
+        if known != NONE {
+            return Some(known);
+        }
+        let parameter = self.add_node(node, Kind::Parameter(Box::default()))?;
+        self.state.trie[node].parameter = parameter;
+        Some(parameter)
+    }
+
+    fn add_node(&mut self, parent: NodeId, kind: Kind) -> Option<NodeId> {
+        if self.state.trie.len() >= self.settings.nodes_max {
+            self.state.counters.nodes_max += 1;
+            return None;
+        }
+        let (place, depth) = (self.state.trie[parent].place, self.state.trie[parent].depth);
+        let mut node = Node::new(kind, parent, place, depth + 1);
+        node.born_calls = self.state.places[place as usize].calls;
+        let id = self.state.trie.add(node);
+        // Likeness is weighed two levels up, too.
+        let above = self.state.trie[parent].parent;
+        for node in [parent, above] {
+            self.mark_dirty(node);
+        }
+        if above != NONE {
+            self.mark_dirty(self.state.trie[above].parent);
+        }
+        Some(id)
+    }
+
+    fn add_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
+        if self.state.trie[node].names.len() >= self.settings.children_per_node_max {
+            self.weigh(node);
+            let parameter = self.state.trie[node].parameter;
+            if parameter != NONE && self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open) {
+                return Some(parameter);
+            }
+        }
+        let child = self.add_node(node, Kind::Name(text.into()))?;
+        if !self.state.trie.attach(node, child, key) {
+            self.state.trie.release(child);
+            return None;
+        }
+        self.state.trie[child].confident = is_version(text);
+        let parent = &mut self.state.trie[node];
+        parent.fresh += 1;
+        if parent.fresh >= FRESH_NAMES {
+            parent.fresh = 0;
+            self.state.due.push(node);
+        }
+        Some(child)
+    }
+
+    /// Notes a value with a telling shape at a parameter.
+    fn note_value(&mut self, id: NodeId, shape: Shape, key: u64, text: &str) {
+        let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return };
+        let is_first = parameter.values == 0;
+        let was_constant = parameter.is_constant;
+        let same = parameter.only.as_deref() == Some(text);
+        let new_shape = parameter.shapes & shape.bit() == 0;
+        parameter.shapes |= shape.bit();
+        parameter.values |= 1 << (key >> 58);
+        if is_first && shape == Shape::Integer && text.len() <= 2 {
+            parameter.only = Some(text.into());
+        } else if !same {
+            parameter.only = None;
+            parameter.is_constant = false;
+        }
+        if (was_constant && !same) || (new_shape && !is_first) {
+            self.refresh(id);
+        }
+    }
+
+    /// Watches a text that was taken for a value; whether it turns out to be a name now.
+    fn is_watched_name(&mut self, id: NodeId, key: u64, text: &str, actor: &mut ActorKey<'_>) -> bool {
+        let place = self.state.trie[id].place as usize;
+        let place_actors = self.state.places[place].actors.count_ones();
+        let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return false };
+        let Some(at) = parameter.watch.iter().position(|watched| watched.key == key) else {
+            let watched = Watched { key, calls: 1, actors: 0, is_value: false };
+            if parameter.watch.len() < WATCHED_MAX {
+                parameter.watch.push(watched);
+            } else if let Some(least) = parameter.watch.iter_mut().min_by_key(|watched| watched.calls) {
+                *least = watched;
+            }
+            return false;
+        };
+        let watched = &mut parameter.watch[at];
+        watched.calls = watched.calls.saturating_add(1);
+        if watched.is_value {
+            return false;
+        }
+        watched.actors |= (actor.bit() >> 32 | actor.bit()) as u32;
+        if watched.calls < WATCHED_CALLS || (watched.actors.count_ones() < 2 && place_actors >= 2) {
+            return false;
+        }
+        let is_name = text_odds(text, &self.state.places[place]) < NAME_ODDS;
+        let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return false };
+        if is_name {
+            parameter.watch.remove(at);
+        } else {
+            parameter.watch[at].is_value = true;
+        }
+        is_name
+    }
+
+    /// The record of the endpoint that a method has at a node, made if need be.
+    fn end_at(&mut self, node: NodeId, method: u8, slashed: bool) -> Option<u32> {
+        if let Some(leaf) = self.state.trie[node].leaves.iter_mut().find(|leaf| leaf.method == method) {
+            let count = if slashed { &mut leaf.slashed } else { &mut leaf.plain };
+            *count = count.saturating_add(1);
+            return Some(leaf.record);
+        }
+        if self.state.table.live() >= self.settings.endpoints_max {
+            self.state.counters.endpoints_max += 1;
+            return None;
+        }
+        let place = &self.state.places[self.state.trie[node].place as usize];
+        let key = EndpointKey {
+            gateway: place.gateway.clone(),
+            workspace: place.workspace.clone(),
+            service: place.service.clone(),
+            method: self.state.methods[method as usize].to_string(),
+            template: self.template(node, slashed),
+        };
+        let service_name = place.service_name.clone();
+        let record = self.state.table.add(key, service_name, node, slashed, self.state.epoch);
+        let leaf = Leaf { method, record, slashed: u32::from(slashed), plain: u32::from(!slashed) };
+        self.state.trie[node].leaves.push(leaf);
+        self.describe(node);
+        Some(record)
+    }
+}

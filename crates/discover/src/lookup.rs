@@ -1,0 +1,49 @@
+//! Which endpoint a path belongs to, without learning from it.
+
+use outrider_model::ApiCall;
+use smallvec::SmallVec;
+
+use crate::catalogue::Catalogue;
+use crate::path::{Path, segment_key};
+use crate::shape::value_shape;
+use crate::trie::{NONE, NodeId, Parameter};
+
+/// Nodes that one look-up may visit: a name and a parameter may both fit, at every level.
+const VISITS_MAX: usize = 256;
+
+impl Catalogue {
+    /// The record of the endpoint of a call that teaches nothing.
+    pub(crate) fn find_call(&self, call: &ApiCall<'_>, path: &Path<'_>) -> Option<u32> {
+        self.find(self.place_of(call)?, self.method(&call.method)?, path)
+    }
+
+    /// The record of the endpoint of a path. Names go before parameters; where a name leads nowhere the parameter
+    /// beside it is tried.
+    pub(crate) fn find(&self, place: u32, method: u8, path: &Path<'_>) -> Option<u32> {
+        let trie = &self.state.trie;
+        let mut open: SmallVec<[(NodeId, usize); 16]> = SmallVec::new();
+        open.push((self.state.places[place as usize].root, 0));
+        for _ in 0..VISITS_MAX {
+            let (id, at) = open.pop()?;
+            let Some(segment) = path.segments.get(at) else {
+                match trie[id].leaf(method) {
+                    Some(leaf) => return Some(leaf.record),
+                    None => continue,
+                }
+            };
+            let parameter = trie[id].parameter;
+            if parameter != NONE {
+                let is_open = trie[parameter].as_parameter().is_some_and(Parameter::is_open);
+                if is_open || value_shape(&segment.text, self.settings.segment_bytes_max).is_some() {
+                    open.push((parameter, at + 1));
+                }
+            }
+            if !trie[id].names.is_empty()
+                && let Some(child) = trie.named(id, segment_key(&segment.text), &segment.text)
+            {
+                open.push((child, at + 1));
+            }
+        }
+        None
+    }
+}

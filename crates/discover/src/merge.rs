@@ -1,0 +1,354 @@
+//! Re-templating: names become values, endpoints merge, templates and confidence follow.
+
+use crate::catalogue::Catalogue;
+use crate::decide::{style_index, values_among};
+use crate::name::{Part, explanation, template};
+use crate::shape::is_plural;
+use crate::trie::{Kind, NONE, NodeId};
+
+/// Values that a parameter must have shown before it counts as confirmed.
+const CONFIDENT_VALUES: u32 = 3;
+
+/// Calls after which the only value of a small-number parameter is shown as it is.
+const CONSTANT_CALLS: u32 = 20;
+
+/// How deep a constant number, such as the version in `/1/boards`, may stand.
+const CONSTANT_DEPTH_MAX: u8 = 3;
+
+/// Of the named children at the limit, one in this many becomes a value at once.
+const OVERFLOW_SHARE: usize = 2;
+
+impl Catalogue {
+    /// Weighs a node's named children, merges those that are values, and confirms what has enough evidence.
+    pub(crate) fn weigh(&mut self, node: NodeId) {
+        if !self.state.trie.is_live(node) {
+            return;
+        }
+        self.state.trie[node].fresh = 0;
+        let place = self.state.trie[node].place as usize;
+        let values = values_among(&self.state.trie, node, &self.state.places[place], &self.settings);
+        if !values.is_empty() {
+            self.absorb(node, &values);
+        }
+        if self.state.trie[node].names.len() >= self.settings.children_per_node_max {
+            self.absorb_overflow(node);
+        }
+        self.confirm(node);
+    }
+
+    /// At the limit of names the rarest become values, whatever they look like.
+    fn absorb_overflow(&mut self, node: NodeId) {
+        let trie = &self.state.trie;
+        let mut by_calls: Vec<(u32, u64, NodeId)> =
+            trie[node].names.iter().map(|&(key, child)| (trie[child].calls, key, child)).collect();
+        by_calls.sort_unstable();
+        by_calls.truncate(by_calls.len().div_ceil(OVERFLOW_SHARE));
+        let rarest: Vec<NodeId> = by_calls.into_iter().map(|(_, _, child)| child).collect();
+        self.state.counters.children_per_node_max += rarest.len() as u64;
+        self.absorb(node, &rarest);
+    }
+
+    /// Makes named children values of their parent's parameter.
+    fn absorb(&mut self, node: NodeId, children: &[NodeId]) {
+        let Some(id) = self.parameter_or_add(node) else { return };
+        for &child in children {
+            self.state.trie.detach(child);
+            self.forget_style(child);
+            let key = self.state.trie.key(child);
+            let calls = self.state.trie[child].calls;
+            if let Some(parameter) = self.state.trie[id].as_parameter_mut() {
+                parameter.texts = parameter.texts.saturating_add(1);
+                parameter.texts_once = parameter.texts_once.saturating_add(u32::from(calls <= 1));
+                parameter.texts_calls = parameter.texts_calls.saturating_add(calls);
+                parameter.values |= 1 << (key >> 58);
+                parameter.only = None;
+                parameter.is_constant = false;
+            }
+            self.fold(child, id);
+        }
+        self.refresh(id);
+        self.mark_dirty(id);
+        self.mark_dirty(self.state.trie[node].parent);
+    }
+
+    /// Moves everything below and at one node to another of the same depth, and releases the first.
+    fn fold(&mut self, from: NodeId, into: NodeId) {
+        let (names, parameter, leaves, calls, actors, last_epoch, born_calls) = {
+            let node = &mut self.state.trie[from];
+            (
+                std::mem::take(&mut node.names),
+                std::mem::replace(&mut node.parameter, NONE),
+                std::mem::take(&mut node.leaves),
+                node.calls,
+                node.actors,
+                node.last_epoch,
+                node.born_calls,
+            )
+        };
+        let target = &mut self.state.trie[into];
+        target.calls = target.calls.saturating_add(calls);
+        target.actors |= actors;
+        target.last_epoch = target.last_epoch.max(last_epoch);
+        target.born_calls = target.born_calls.min(born_calls);
+        for leaf in leaves {
+            let known = self.state.trie[into].leaves.iter().position(|known| known.method == leaf.method);
+            let Some(at) = known else {
+                if let Some(record) = self.state.table.get_mut(leaf.record) {
+                    record.node = into;
+                }
+                self.state.trie[into].leaves.push(leaf);
+                continue;
+            };
+            let mine = self.state.trie[into].leaves[at].record;
+            let (survivor, forgets) =
+                self.state.table.merge(mine, leaf.record, self.state.epoch, self.settings.redirects_max);
+            self.state.counters.redirects_max += u64::from(forgets);
+            if let Some(record) = self.state.table.get_mut(survivor) {
+                record.node = into;
+            }
+            let kept = &mut self.state.trie[into].leaves[at];
+            kept.record = survivor;
+            kept.slashed = kept.slashed.saturating_add(leaf.slashed);
+            kept.plain = kept.plain.saturating_add(leaf.plain);
+        }
+        for (key, child) in names {
+            let same = self.state.trie[child].name().and_then(|name| self.state.trie.named(into, key, name));
+            match same {
+                Some(same) => {
+                    self.forget_style(child);
+                    self.fold(child, same);
+                }
+                None => {
+                    self.state.trie[child].parent = into;
+                    if !self.state.trie.attach(into, child, key) {
+                        // Another text with the same key: practically impossible, and then it is forgotten.
+                        self.drop_subtree(child);
+                    }
+                }
+            }
+        }
+        if parameter != NONE {
+            self.fold_parameter(parameter, into);
+        }
+        self.state.trie.release(from);
+    }
+
+    fn fold_parameter(&mut self, parameter: NodeId, into: NodeId) {
+        let known = self.state.trie[into].parameter;
+        if known == NONE {
+            self.state.trie[parameter].parent = into;
+            self.state.trie[into].parameter = parameter;
+            return;
+        }
+        if let Kind::Parameter(other) = std::mem::replace(&mut self.state.trie[parameter].kind, Kind::Root)
+            && let Some(mine) = self.state.trie[known].as_parameter_mut()
+        {
+            mine.shapes |= other.shapes;
+            mine.texts = mine.texts.saturating_add(other.texts);
+            mine.texts_once = mine.texts_once.saturating_add(other.texts_once);
+            mine.texts_calls = mine.texts_calls.saturating_add(other.texts_calls);
+            mine.values |= other.values;
+            if mine.only != other.only {
+                mine.only = None;
+                mine.is_constant = false;
+            }
+        }
+        self.fold(parameter, known);
+    }
+
+    /// Takes a name out of its place's count of styles.
+    fn forget_style(&mut self, id: NodeId) {
+        let node = &mut self.state.trie[id];
+        if !node.styled {
+            return;
+        }
+        node.styled = false;
+        let (place, style) = (node.place as usize, node.name().map(style_index));
+        if let Some(style) = style {
+            let count = &mut self.state.places[place].styles[style];
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Confirms children that have enough evidence.
+    fn confirm(&mut self, node: NodeId) {
+        let names: Vec<NodeId> = self.state.trie[node].names.iter().map(|entry| entry.1).collect();
+        let (calls_min, actors_min) = (self.settings.confident_calls, self.settings.confident_actors);
+        for id in names {
+            let place = self.state.trie[id].place as usize;
+            let child = &mut self.state.trie[id];
+            let actors = child.actors.count_ones();
+            if !child.styled && child.calls >= calls_min / 2 && actors >= actors_min {
+                child.styled = true;
+                if let Some(style) = child.name().map(style_index) {
+                    self.state.places[place].styles[style] += 1;
+                }
+            }
+            let child = &mut self.state.trie[id];
+            let is_known = child.calls >= calls_min && actors >= actors_min;
+            if !child.confident && (is_known || child.calls >= calls_min.saturating_mul(5)) {
+                child.confident = true;
+                self.refresh(id);
+            }
+        }
+        let id = self.state.trie[node].parameter;
+        if id != NONE && !self.state.trie[id].confident {
+            self.confirm_parameter(node, id);
+        }
+    }
+
+    fn confirm_parameter(&mut self, node: NodeId, id: NodeId) {
+        let parent = &self.state.trie[node];
+        let may_be_constant = parent.depth < CONSTANT_DEPTH_MAX && !parent.name().is_some_and(is_plural);
+        let child = &mut self.state.trie[id];
+        let (calls, is_inner) = (child.calls, !child.names.is_empty());
+        let Some(parameter) = child.as_parameter_mut() else { return };
+        let becomes_constant = parameter.only.is_some()
+            && !parameter.is_constant
+            && may_be_constant
+            && is_inner
+            && calls >= CONSTANT_CALLS;
+        if becomes_constant {
+            parameter.is_constant = true;
+        }
+        let has_values = parameter.values_at_least() >= CONFIDENT_VALUES && calls >= CONFIDENT_VALUES;
+        if has_values {
+            child.confident = true;
+        }
+        if becomes_constant || has_values {
+            self.refresh(id);
+        }
+    }
+
+    /// Writes the templates of everything at and below a node anew.
+    pub(crate) fn refresh(&mut self, top: NodeId) {
+        for node in self.state.trie.subtree(top) {
+            self.describe(node);
+        }
+    }
+
+    /// Writes the templates of a node's endpoints anew, and notes what has changed.
+    pub(crate) fn describe(&mut self, node: NodeId) {
+        if self.state.trie[node].leaves.is_empty() {
+            return;
+        }
+        let parts = self.parts(node);
+        let plain = template(&parts, false);
+        let why = explanation(&parts);
+        drop(parts);
+        let provisional = !self.is_confirmed(node);
+        for at in 0..self.state.trie[node].leaves.len() {
+            let index = self.state.trie[node].leaves[at].record;
+            let epoch = self.state.epoch;
+            let Some(record) = self.state.table.get_mut(index) else { continue };
+            let shown = if record.slashed && plain != "/" { format!("{plain}/") } else { plain.clone() };
+            let is_new_template = record.endpoint.key.template != shown;
+            if is_new_template {
+                record.endpoint.key.template = shown;
+                record.changed_epoch = epoch;
+            }
+            if is_new_template || record.endpoint.explanation != why || record.endpoint.provisional != provisional {
+                record.endpoint.explanation.clone_from(&why);
+                record.endpoint.provisional = provisional;
+                self.state.table.mark_changed(index);
+            }
+        }
+    }
+
+    /// Shows a trailing slash if most calls have one.
+    pub(crate) fn follow_slashes(&mut self, index: u32) {
+        let Some(record) = self.state.table.get_mut(index) else { return };
+        if record.node == NONE {
+            return;
+        }
+        let node = record.node;
+        let Some(leaf) = self.state.trie[node].leaves.iter().find(|leaf| leaf.record == index) else { return };
+        let slashed = leaf.slashed > leaf.plain;
+        if slashed == record.slashed || leaf.slashed == leaf.plain {
+            return;
+        }
+        record.slashed = slashed;
+        let changed_epoch = record.changed_epoch;
+        self.describe(node);
+        // It is the same endpoint for everybody but the eye.
+        if let Some(record) = self.state.table.get_mut(index) {
+            record.changed_epoch = changed_epoch;
+        }
+    }
+
+    /// The template of a node.
+    pub(crate) fn template(&self, node: NodeId, slashed: bool) -> String {
+        template(&self.parts(node), slashed)
+    }
+
+    fn parts(&self, node: NodeId) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        let mut at = node;
+        while at != NONE {
+            match &self.state.trie[at].kind {
+                Kind::Root => {}
+                Kind::Name(name) => parts.push(Part::Name(name)),
+                Kind::Parameter(parameter) => parts.push(Part::Parameter(parameter)),
+            }
+            at = self.state.trie[at].parent;
+        }
+        parts.reverse();
+        parts
+    }
+
+    fn is_confirmed(&self, node: NodeId) -> bool {
+        let mut at = node;
+        while at != NONE {
+            if !self.state.trie[at].confident {
+                return false;
+            }
+            at = self.state.trie[at].parent;
+        }
+        true
+    }
+
+    // --- Forgetting
+
+    /// Makes room: names and parameters that nothing hangs below, that are not confirmed and were not used for long go,
+    /// the longest unused first, a tenth of all nodes at most.
+    pub(crate) fn forget_stale(&mut self) {
+        let trie = &self.state.trie;
+        let oldest = self.state.epoch.saturating_sub(self.settings.forget_after_epochs);
+        let mut stale: Vec<(u32, NodeId)> = trie
+            .ids()
+            .filter(|&id| trie.is_live(id))
+            .filter(|&id| {
+                let node = &trie[id];
+                node.parent != NONE && node.is_end() && !node.confident && node.last_epoch < oldest
+            })
+            .map(|id| (trie[id].last_epoch, id))
+            .collect();
+        stale.sort_unstable();
+        stale.truncate(self.settings.nodes_max / 10);
+        self.state.counters.nodes_forgotten += stale.len() as u64;
+        for (_, id) in stale {
+            self.unlink(id);
+            self.drop_subtree(id);
+        }
+    }
+
+    fn unlink(&mut self, id: NodeId) {
+        let parent = self.state.trie[id].parent;
+        if self.state.trie[parent].parameter == id {
+            self.state.trie[parent].parameter = NONE;
+        } else {
+            self.state.trie.detach(id);
+        }
+    }
+
+    /// Forgets a subtree that hangs nowhere any more, with its endpoints.
+    fn drop_subtree(&mut self, top: NodeId) {
+        for id in self.state.trie.subtree(top) {
+            self.forget_style(id);
+            for leaf in std::mem::take(&mut self.state.trie[id].leaves) {
+                self.state.table.forget(leaf.record);
+            }
+            self.state.trie.release(id);
+        }
+    }
+}

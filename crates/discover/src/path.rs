@@ -1,0 +1,157 @@
+//! From a raw path to segments.
+//!
+//! What a caller can vary without meaning another endpoint is taken away here: empty segments (double and trailing
+//! slashes), dot segments, percent-encoding, a matrix parameter (`;jsessionid=…`). A segment's key ignores ASCII case.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+/// A segment of a path, percent-decoded.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment<'a> {
+    pub text: Cow<'a, str>,
+}
+
+/// A path cut into segments.
+#[derive(Debug, Clone)]
+pub(crate) struct Path<'a> {
+    pub segments: SmallVec<[Segment<'a>; 12]>,
+    /// The path ended in a slash, the root path aside.
+    pub trailing_slash: bool,
+}
+
+impl<'a> Path<'a> {
+    /// Cuts a raw path; `None` when it has more than `depth_max` segments.
+    pub fn parse(raw: &'a str, depth_max: usize) -> Option<Self> {
+        let mut segments: SmallVec<[Segment<'a>; 12]> = SmallVec::new();
+        for piece in raw.split('/') {
+            if piece.is_empty() {
+                continue;
+            }
+            let text = clean(piece);
+            match text.as_ref() {
+                "" | "." => continue,
+                ".." => {
+                    segments.pop();
+                    continue;
+                }
+                _ => {}
+            }
+            if segments.len() == depth_max {
+                return None;
+            }
+            segments.push(Segment { text });
+        }
+        let trailing_slash = raw.ends_with('/') && !segments.is_empty();
+        Some(Path { segments, trailing_slash })
+    }
+}
+
+/// Decodes percent-encoding and drops a matrix parameter. Both are rare, so a plain segment is only scanned once.
+fn clean(piece: &str) -> Cow<'_, str> {
+    if !piece.bytes().any(|byte| byte == b'%' || byte == b';') {
+        return Cow::Borrowed(piece);
+    }
+    let name = match piece.split_once(';') {
+        Some((name, _)) if !name.is_empty() => name,
+        _ => piece,
+    };
+    decode(name)
+}
+
+/// Percent-decodes; what is no valid escape, or would not be UTF-8, stays as it was sent.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape =
+            (bytes[at] == b'%').then(|| Some((hex(*bytes.get(at + 1)?)?, hex(*bytes.get(at + 2)?)?))).flatten();
+        if let Some((high, low)) = escape {
+            decoded.push(high << 4 | low);
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    match String::from_utf8(decoded) {
+        Ok(decoded) => Cow::Owned(decoded),
+        Err(_) => Cow::Borrowed(text),
+    }
+}
+
+fn hex(byte: u8) -> Option<u8> {
+    (byte as char).to_digit(16).map(|digit| digit as u8)
+}
+
+/// The key of a name among its siblings: rapidhash v3 over the ASCII-lower-cased text. It is part of the snapshot format.
+pub(crate) fn segment_key(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    if !bytes.iter().any(u8::is_ascii_uppercase) {
+        return rapidhash::v3::rapidhash_v3(bytes);
+    }
+    let mut lower: SmallVec<[u8; 64]> = SmallVec::from_slice(bytes);
+    lower.make_ascii_lowercase();
+    rapidhash::v3::rapidhash_v3(&lower)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(raw: &str) -> Vec<String> {
+        Path::parse(raw, 24).unwrap().segments.iter().map(|segment| segment.text.to_string()).collect()
+    }
+
+    #[test]
+    fn variants_of_one_path_cut_alike() {
+        let same = [
+            "/api/users/7",
+            "/api/users/7/",
+            "//api///users/7",
+            "/api/u%73ers/7",
+            "/api/./users/7",
+            "/api/x/../users/7",
+            "/api/x/%2e%2E/users/7",
+            "/api/users/7;jsessionid=1",
+            "api/users/7",
+        ];
+        for raw in same {
+            assert_eq!(cut(raw), ["api", "users", "7"], "{raw}");
+        }
+    }
+
+    #[test]
+    fn odd_paths_are_kept_as_they_are() {
+        let cases: [(&str, &[&str]); 8] = [
+            ("", &[]),
+            ("/", &[]),
+            ("/../..", &[]),
+            ("/a%2Fb", &["a/b"]),
+            ("/100%", &["100%"]),
+            ("/%zz%4", &["%zz%4"]),
+            ("/%ff", &["%ff"]),
+            ("/;x", &[";x"]),
+        ];
+        for (raw, expected) in cases {
+            assert_eq!(cut(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        assert!(Path::parse(&"/a".repeat(24), 24).is_some());
+        assert!(Path::parse(&"/a".repeat(25), 24).is_none());
+    }
+
+    #[test]
+    fn keys_ignore_ascii_case() {
+        assert_eq!(segment_key("Users"), segment_key("users"));
+        assert_ne!(segment_key("users"), segment_key("user"));
+    }
+}

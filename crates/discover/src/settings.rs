@@ -1,0 +1,106 @@
+use serde::{Deserialize, Serialize};
+
+/// How the catalogue learns and what it may hold.
+///
+/// Every limit says what happens there; the counter of the same name in [`Counters`](crate::Counters) says how often it
+/// happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Services (or hosts without a service) that are learned. Calls of one more belong to no endpoint.
+    pub places_max: usize,
+    /// Nodes of all tries together. At the limit nothing new is learned, until stale nodes are forgotten at the next
+    /// epoch.
+    pub nodes_max: usize,
+    /// Endpoints that are kept, redirects left by merges not counted. At the limit no new one is made.
+    pub endpoints_max: usize,
+    /// Redirects that are kept. At the limit the oldest is forgotten: whoever stored it has it still.
+    pub redirects_max: usize,
+    /// Named children of one node. At the limit those with the least evidence become values of a parameter.
+    pub children_per_node_max: usize,
+    /// Segments of a path. A longer path belongs to no endpoint.
+    pub depth_max: usize,
+    /// Bytes of a segment, percent-decoded. A longer one is a value.
+    pub segment_bytes_max: usize,
+    /// Methods that are told apart. Calls with one more belong to no endpoint.
+    pub methods_max: usize,
+    /// Calls after which a name that was never in doubt counts as confirmed.
+    pub confident_calls: u32,
+    /// Different actors that must have used a name before it counts as confirmed with `confident_calls`; a name used by
+    /// fewer needs five times as many calls.
+    pub confident_actors: u32,
+    /// How many one-time names of one actor count as evidence that a position is a parameter, where a service has
+    /// at least four actors.
+    pub names_per_actor_max: u32,
+    /// Whole minutes of log time after which an unconfirmed, rarely used node may be forgotten when room is needed.
+    pub forget_after_epochs: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            places_max: 4096,
+            nodes_max: 262_144,
+            endpoints_max: 65_536,
+            redirects_max: 65_536,
+            children_per_node_max: 512,
+            depth_max: 24,
+            segment_bytes_max: 256,
+            methods_max: 32,
+            confident_calls: 8,
+            confident_actors: 2,
+            names_per_actor_max: 6,
+            forget_after_epochs: 60,
+        }
+    }
+}
+
+/// A setting that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` must be between {least} and {most}, and is {found}")]
+pub struct SettingsError {
+    field: &'static str,
+    least: usize,
+    most: usize,
+    found: usize,
+}
+
+impl Settings {
+    /// Refuses values that cannot be meant, naming the field and what is allowed.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let checks = [
+            ("places_max", self.places_max, 1, 1 << 20),
+            ("nodes_max", self.nodes_max, 64, 1 << 26),
+            ("endpoints_max", self.endpoints_max, 16, 1 << 24),
+            ("redirects_max", self.redirects_max, 16, 1 << 24),
+            ("children_per_node_max", self.children_per_node_max, 16, 1 << 16),
+            ("depth_max", self.depth_max, 4, 64),
+            ("segment_bytes_max", self.segment_bytes_max, 32, 4096),
+            ("methods_max", self.methods_max, 9, 255),
+            ("confident_calls", self.confident_calls as usize, 1, 1 << 20),
+            ("confident_actors", self.confident_actors as usize, 1, 32),
+            ("names_per_actor_max", self.names_per_actor_max as usize, 1, 1 << 16),
+            ("forget_after_epochs", self.forget_after_epochs as usize, 1, 1 << 24),
+        ];
+        for (field, found, least, most) in checks {
+            if found < least || found > most {
+                return Err(SettingsError { field, least, most, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_nonsense_is_refused_by_name() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+        let error = Settings { nodes_max: 0, ..Settings::default() }.validate().unwrap_err().to_string();
+        assert_eq!(error, "`nodes_max` must be between 64 and 67108864, and is 0");
+        assert!(serde_json::from_str::<Settings>(r#"{"node_max": 1}"#).is_err());
+        assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
+    }
+}

@@ -1,0 +1,39 @@
+//! A catalogue as bytes: a version byte, then the state in postcard.
+
+use crate::catalogue::{Catalogue, State};
+use crate::settings::Settings;
+
+/// The version that this build writes; it reads no other.
+const VERSION: u8 = 1;
+
+/// Why bytes are not a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Written by another version.
+    #[error("catalogue snapshot version {found} cannot be read; this build reads version {VERSION}")]
+    Version {
+        /// The version byte found.
+        found: u8,
+    },
+    /// Cut off or damaged.
+    #[error("catalogue snapshot is damaged")]
+    Damaged,
+}
+
+impl Catalogue {
+    /// The whole state. The same state gives the same bytes.
+    pub fn snapshot(&self) -> Vec<u8> {
+        // Serialising into memory cannot fail: every type here has a length and is no trait object.
+        postcard::to_extend(&self.state, vec![VERSION]).unwrap_or_default()
+    }
+
+    /// A catalogue that goes on as the one that wrote the snapshot would have, given the same settings.
+    pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let state: State = match bytes {
+            [VERSION, state @ ..] => postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?,
+            [found, ..] => return Err(SnapshotError::Version { found: *found }),
+            [] => return Err(SnapshotError::Damaged),
+        };
+        Ok(Catalogue::from_state(settings, state))
+    }
+}
