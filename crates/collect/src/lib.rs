@@ -1,1 +1,31 @@
-//! collect.
+//! From the gateway's log to calls: sources, framing, normalising, sanitising, micro-batches.
+//!
+//! This crate decides what a log line says and what of it may leave the premises. Nothing here is in the request path: a
+//! source never writes to the gateway, never stops reading, and drops and counts what it cannot hand on (invariant 1). It
+//! knows nothing of detection, of the lake or of what becomes of a batch.
+//!
+//! The way of a line: [`LineFramer`] cuts the stream, [`lossless`] makes it text, [`Normaliser`] reads it into an
+//! [`outrider_model::ApiCall`] in which credentials are pseudonyms already, and a source such as [`KongTcpLog`] packs calls
+//! into [`MicroBatch`]es. All but the sources is pure, so a recorded file goes the very same way.
+
+mod counters;
+mod error;
+mod framing;
+mod kong;
+pub mod lossless;
+mod normalise;
+mod pseudonyms;
+mod rejection;
+mod sanitise;
+mod sources;
+
+pub use counters::{Counters, CountersSnapshot, DropReason};
+pub use error::CollectError;
+pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer};
+pub use normalise::{
+    KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT,
+    SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX, Scratch, SessionCarrier, SourceSecret, default_key_names,
+};
+pub use pseudonyms::{Domain, PseudonymKey};
+pub use rejection::Rejection;
+pub use sources::{AllowList, Clock, KongTcpLog, KongTcpLogConfig, MicroBatch, SourceConfig, SystemClock};

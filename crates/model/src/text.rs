@@ -22,6 +22,14 @@ impl<'a> Text<'a> {
         &self.0
     }
 
+    /// The text as long as what it borrows from; `None` if it owns its bytes.
+    pub fn borrowed(&self) -> Option<&'a str> {
+        match self.0 {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// A copy that owns its bytes and outlives the line.
     pub fn into_owned(self) -> Text<'static> {
         Text(Cow::Owned(self.0.into_owned()))

@@ -1,0 +1,176 @@
+//! What came of the lines of a source. At a clean stop `received = accepted + rejected + dropped`, exactly; before, the
+//! difference is what waits in a batch.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Rejection;
+
+/// Why a good call was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DropReason {
+    /// Whoever takes the batches is too slow.
+    QueueFull,
+    /// Nobody takes the batches any more.
+    QueueClosed,
+    /// The call cannot be encoded.
+    Unencodable,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [DropReason; 3] = [DropReason::QueueFull, DropReason::QueueClosed, DropReason::Unencodable];
+
+    /// The reason's name in counters and summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DropReason::QueueFull => "queue_full",
+            DropReason::QueueClosed => "queue_closed",
+            DropReason::Unencodable => "unencodable",
+        }
+    }
+}
+
+/// Shared counters of one source.
+#[derive(Debug, Default)]
+pub struct Counters {
+    bytes: AtomicU64,
+    received: AtomicU64,
+    accepted: AtomicU64,
+    truncated: AtomicU64,
+    untrusted: AtomicU64,
+    rejected: [AtomicU64; Rejection::ALL.len()],
+    dropped: [AtomicU64; DropReason::ALL.len()],
+    connections_open: AtomicU64,
+    connections_total: AtomicU64,
+    connections_over_limit: AtomicU64,
+    connections_not_allowed: AtomicU64,
+    accept_errors: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountersSnapshot {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Records read: lines, or single objects of a line that holds several. Blank lines do not count.
+    pub received: u64,
+    /// Calls handed on in a batch.
+    pub accepted: u64,
+    /// Records that are no call, by reason. Reasons that never occurred are left out.
+    pub rejected: BTreeMap<String, u64>,
+    /// Good calls given up, by reason. Reasons that never occurred are left out.
+    pub dropped: BTreeMap<String, u64>,
+    /// Calls that lost query fields or headers to a limit.
+    pub truncated: u64,
+    /// Calls whose line did not carry the source's secret.
+    pub untrusted: u64,
+    /// Connections open now.
+    pub connections_open: u64,
+    /// Connections ever accepted.
+    pub connections_total: u64,
+    /// Connections closed at once because too many were open.
+    pub connections_over_limit: u64,
+    /// Connections closed at once because their address is not on the allow-list.
+    pub connections_not_allowed: u64,
+    /// Failed attempts to accept a connection, for want of file descriptors most likely.
+    pub accept_errors: u64,
+}
+
+impl CountersSnapshot {
+    /// Records that are no call.
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// Good calls given up.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+}
+
+/// What one read added, gathered first so that the shared counters are touched once per read and not per line.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) bytes: u64,
+    pub(crate) received: u64,
+    pub(crate) truncated: u64,
+    pub(crate) untrusted: u64,
+}
+
+impl Counters {
+    /// The counters now. Each is exact; together they are of one moment only while nothing runs.
+    pub fn snapshot(&self) -> CountersSnapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        CountersSnapshot {
+            bytes: read(&self.bytes),
+            received: read(&self.received),
+            accepted: read(&self.accepted),
+            rejected: named(Rejection::ALL.iter().map(|reason| reason.as_str()), &self.rejected),
+            dropped: named(DropReason::ALL.iter().map(|reason| reason.as_str()), &self.dropped),
+            truncated: read(&self.truncated),
+            untrusted: read(&self.untrusted),
+            connections_open: read(&self.connections_open),
+            connections_total: read(&self.connections_total),
+            connections_over_limit: read(&self.connections_over_limit),
+            connections_not_allowed: read(&self.connections_not_allowed),
+            accept_errors: read(&self.accept_errors),
+        }
+    }
+
+    pub(crate) fn add(&self, tally: &Tally) {
+        for (counter, more) in [
+            (&self.bytes, tally.bytes),
+            (&self.received, tally.received),
+            (&self.truncated, tally.truncated),
+            (&self.untrusted, tally.untrusted),
+        ] {
+            if more > 0 {
+                counter.fetch_add(more, Ordering::Release);
+            }
+        }
+    }
+
+    pub(crate) fn accepted(&self, calls: u32) {
+        self.accepted.fetch_add(u64::from(calls), Ordering::Release);
+    }
+
+    pub(crate) fn rejected(&self, reason: Rejection) {
+        self.rejected[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn dropped(&self, reason: DropReason, calls: u32) {
+        self.dropped[reason as usize].fetch_add(u64::from(calls), Ordering::Release);
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections_total.fetch_add(1, Ordering::Release);
+        self.connections_open.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections_open.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn connection_over_limit(&self) {
+        self.connections_over_limit.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn connection_not_allowed(&self) {
+        self.connections_not_allowed.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn accept_failed(&self) {
+        self.accept_errors.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn named<'n>(names: impl Iterator<Item = &'n str>, counters: &[AtomicU64]) -> BTreeMap<String, u64> {
+    names
+        .zip(counters)
+        .map(|(name, counter)| (name.to_owned(), counter.load(Ordering::Acquire)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}

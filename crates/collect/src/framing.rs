@@ -1,0 +1,205 @@
+//! Bytes in, lines out.
+//!
+//! Decides where a log line begins and ends: at LF, with a CR before it dropped and blank lines skipped. A line that holds
+//! several JSON objects (`{...}{...}`, from senders that forget the LF) is handed out object by object. A line over the limit
+//! is handed out as too long, once, and discarded up to its LF; an unfinished line at the end of the stream is torn. It does
+//! no IO and does not know what a line means.
+//!
+//! A line that lies whole in the bytes given is handed out from there without a copy. Only the unfinished end of a chunk
+//! is kept, so an idle connection holds next to nothing, and never more than the limit.
+
+use memchr::{memchr, memmem};
+
+/// The largest line that is read unless configured: 256 KiB. Kong's own limits on a request keep real lines below.
+pub const LINE_BYTES_MAX_DEFAULT: usize = 256 * 1024;
+
+/// The least and the most that the limit can be set to.
+pub const LINE_BYTES_MAX_RANGE: std::ops::RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
+
+/// An empty buffer larger than this is given back between lines.
+const IDLE_BYTES_MAX: usize = 4096;
+
+/// One thing found in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The line it is in, the first one being 1; blank lines count. Several objects of one line have the same number.
+    pub line: u64,
+    /// What was found.
+    pub content: Content<'a>,
+}
+
+/// What was found in the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// A line, or one of several JSON objects of a line. Never blank.
+    Record(&'a [u8]),
+    /// A line over the limit; its bytes are gone.
+    TooLong,
+    /// The stream ended in the middle of a line; its bytes are gone.
+    Torn {
+        /// How many bytes there were.
+        bytes: usize,
+    },
+}
+
+/// Cuts a stream of bytes into lines.
+#[derive(Debug)]
+pub struct LineFramer {
+    line_bytes_max: usize,
+    kept: Vec<u8>,
+    discarding: bool,
+    line: u64,
+}
+
+impl LineFramer {
+    /// A framer for lines of at most so many bytes without their LF; brought into [`LINE_BYTES_MAX_RANGE`].
+    pub fn new(line_bytes_max: usize) -> Self {
+        let line_bytes_max = line_bytes_max.clamp(*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end());
+        LineFramer { line_bytes_max, kept: Vec::new(), discarding: false, line: 1 }
+    }
+
+    /// Takes the next bytes of the stream and hands out what is complete with them.
+    pub fn feed(&mut self, mut chunk: &[u8], mut take: impl FnMut(Frame<'_>)) {
+        while let Some(end) = memchr(b'\n', chunk) {
+            let (piece, rest) = (&chunk[..end], &chunk[end + 1..]);
+            if self.kept.is_empty() && piece.len() <= self.line_bytes_max && !self.discarding {
+                split_line(piece, self.line, &mut take);
+            } else {
+                self.keep(piece, &mut take);
+                self.end_line(&mut take);
+            }
+            self.line += 1;
+            chunk = rest;
+        }
+        self.keep(chunk, &mut take);
+    }
+
+    /// Ends the stream: an unfinished last line is handed out if it holds whole objects, and is torn otherwise.
+    pub fn finish(&mut self, mut take: impl FnMut(Frame<'_>)) {
+        let kept = std::mem::take(&mut self.kept);
+        let line = self.line;
+        let whole = leading_objects(&kept, |object| take(Frame { line, content: Content::Record(object) }));
+        let rest = kept[whole..].trim_ascii();
+        if !rest.is_empty() && !self.discarding {
+            take(Frame { line, content: Content::Torn { bytes: rest.len() } });
+        }
+        *self = LineFramer::new(self.line_bytes_max);
+    }
+
+    /// Bytes kept of an unfinished line.
+    pub fn pending_bytes(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Memory held.
+    pub fn capacity_bytes(&self) -> usize {
+        self.kept.capacity()
+    }
+
+    /// Keeps a part of the current line. Whether the line is too long is decided on the line alone, never on how the
+    /// stream was cut into chunks: always on its first `line_bytes_max` bytes and the fact that more follow.
+    fn keep(&mut self, mut piece: &[u8], take: &mut impl FnMut(Frame<'_>)) {
+        while !piece.is_empty() && !self.discarding {
+            let room = self.line_bytes_max - self.kept.len();
+            let (fits, over) = piece.split_at(piece.len().min(room));
+            self.kept.extend_from_slice(fits);
+            if !over.is_empty() {
+                self.make_room(take);
+            }
+            piece = over;
+        }
+    }
+
+    /// The line is over the limit. Whole objects at its beginning are good; without any, the line is given up.
+    fn make_room(&mut self, take: &mut impl FnMut(Frame<'_>)) {
+        let line = self.line;
+        let whole = leading_objects(&self.kept, |object| take(Frame { line, content: Content::Record(object) }));
+        if whole > 0 {
+            self.kept.drain(..whole);
+            return;
+        }
+        self.discarding = true;
+        self.kept = Vec::new();
+        take(Frame { line, content: Content::TooLong });
+    }
+
+    fn end_line(&mut self, take: &mut impl FnMut(Frame<'_>)) {
+        if !self.discarding {
+            split_line(&self.kept, self.line, take);
+        }
+        self.discarding = false;
+        self.kept.clear();
+        if self.kept.capacity() > IDLE_BYTES_MAX {
+            self.kept = Vec::new();
+        }
+    }
+}
+
+/// Hands out a whole line without its LF.
+fn split_line(line: &[u8], number: u64, take: &mut impl FnMut(Frame<'_>)) {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let mut record = |content: &[u8]| {
+        // The first byte of nearly every line says that it is not blank.
+        if line.first() == Some(&b'{') || !content.trim_ascii().is_empty() {
+            take(Frame { line: number, content: Content::Record(content) });
+        }
+    };
+    if memmem::find(line, b"}{").is_none() {
+        return record(line);
+    }
+    // The two braces may well stand inside a string, so only the scanner knows.
+    let whole = leading_objects(line, &mut record);
+    if !line[whole..].trim_ascii().is_empty() {
+        record(&line[whole..]);
+    }
+}
+
+/// Hands out the whole JSON objects that the bytes begin with, and says how many bytes they take.
+fn leading_objects(bytes: &[u8], mut take: impl FnMut(&[u8])) -> usize {
+    let mut at = 0;
+    loop {
+        let start = at + bytes[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let Some(length) = object_length(&bytes[start..]) else {
+            return at;
+        };
+        take(&bytes[start..start + length]);
+        at = start + length;
+    }
+}
+
+/// Length of the JSON object that the bytes begin with, by braces and strings alone; `None` if it does not end.
+fn object_length(bytes: &[u8]) -> Option<usize> {
+    if bytes.first() != Some(&b'{') {
+        return None;
+    }
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            b'"' => at = string_end(bytes, at)?,
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Where the string that begins at `start` has its closing quote.
+fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start + 1;
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Seen {
+    Record(u64, Vec<u8>),
+    TooLong(u64),
+    Torn(u64, usize),
+}
+
+fn note(seen: &mut Vec<Seen>, frame: Frame<'_>) {
+    seen.push(match frame.content {
+        Content::Record(bytes) => Seen::Record(frame.line, bytes.to_vec()),
+        Content::TooLong => Seen::TooLong(frame.line),
+        Content::Torn { bytes } => Seen::Torn(frame.line, bytes),
+    });
+}
+
+fn frames<'a>(line_bytes_max: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<Seen> {
+    let mut framer = LineFramer::new(line_bytes_max);
+    let mut seen = Vec::new();
+    for chunk in chunks {
+        framer.feed(chunk, |frame| note(&mut seen, frame));
+        assert!(framer.capacity_bytes() <= 2 * line_bytes_max + IDLE_BYTES_MAX);
+    }
+    framer.finish(|frame| note(&mut seen, frame));
+    assert_eq!(framer.pending_bytes(), 0);
+    seen
+}
+
+fn check(input: &[u8], expected: &[Seen]) {
+    assert_eq!(frames(1024, [input]), expected, "{:?} whole", String::from_utf8_lossy(input));
+    assert_eq!(frames(1024, input.chunks(1)), expected, "{:?} bytewise", String::from_utf8_lossy(input));
+}
+
+fn record(line: u64, bytes: &str) -> Seen {
+    Seen::Record(line, bytes.as_bytes().to_vec())
+}
+
+#[test]
+fn lines_are_cut() {
+    check(b"", &[]);
+    check(b"{\"a\":1}\n{\"b\":2}\n", &[record(1, r#"{"a":1}"#), record(2, r#"{"b":2}"#)]);
+    check(b"{\"a\":1}\r\n\r\n\n  \n{\"b\":2}\r\n", &[record(1, r#"{"a":1}"#), record(5, r#"{"b":2}"#)]);
+    check(b"garbage\n\0\0\n", &[record(1, "garbage"), record(2, "\0\0")]);
+}
+
+#[test]
+fn objects_without_a_line_feed_between_them_are_told_apart() {
+    check(b"{\"a\":{}}{\"b\":2}{}\n", &[record(1, r#"{"a":{}}"#), record(1, r#"{"b":2}"#), record(1, "{}")]);
+    check(br#"{"a":"}{"}"#, &[record(1, r#"{"a":"}{"}"#)]);
+    check(b"{\"a\":\"\\\"}{\"}\n", &[record(1, r#"{"a":"\"}{"}"#)]);
+    check(b"{\"a\":\"\\\\\"}{\"b\":1}\n", &[record(1, r#"{"a":"\\"}"#), record(1, r#"{"b":1}"#)]);
+    check(b"{\"a\":1}{\"b\":\n", &[record(1, r#"{"a":1}"#), record(1, r#"{"b":"#)]);
+    check(b"x}{\n", &[record(1, "x}{")]);
+    check(b"{}{}}{}\n", &[record(1, "{}"), record(1, "{}"), record(1, "}{}")]);
+}
+
+#[test]
+fn an_unfinished_end_is_torn_unless_it_is_whole() {
+    check(b"{\"a\":1}\n{\"b\":", &[record(1, r#"{"a":1}"#), Seen::Torn(2, 5)]);
+    check(b"{\"a\":1}", &[record(1, r#"{"a":1}"#)]);
+    check(b"{\"a\":1}{\"b\":1} {\"c\"", &[record(1, r#"{"a":1}"#), record(1, r#"{"b":1}"#), Seen::Torn(1, 4)]);
+    check(b"\n \r", &[]);
+}
+
+#[test]
+fn a_line_over_the_limit_is_counted_once_and_the_next_is_read() {
+    let long = "x".repeat(1025);
+    let fits = "y".repeat(1024);
+    check(format!("{long}\n{fits}\nz\n").as_bytes(), &[Seen::TooLong(1), record(2, &fits), record(3, "z")]);
+    check(format!("{long}{long}").as_bytes(), &[Seen::TooLong(1)]);
+    // A sender that never writes LF is still understood, up to an object that is too long itself.
+    let object = format!(r#"{{"a":"{}"}}"#, "v".repeat(600));
+    let endless = object.repeat(5);
+    check(endless.as_bytes(), &vec![record(1, &object); 5]);
+    let mixed = format!("{object}{{\"b\":\"{}\n{{}}\n", "w".repeat(5000));
+    check(mixed.as_bytes(), &[record(1, &object), Seen::TooLong(1), record(2, "{}")]);
+}
+
+#[test]
+fn a_line_of_100_mb_leaves_memory_as_it_was() {
+    let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+    let chunk = vec![b'['; 64 * 1024];
+    let mut too_long = 0;
+    for _ in 0..1600 {
+        framer.feed(&chunk, |frame| too_long += usize::from(frame.content == Content::TooLong));
+        assert!(framer.capacity_bytes() <= 2 * LINE_BYTES_MAX_DEFAULT, "{}", framer.capacity_bytes());
+    }
+    assert_eq!((too_long, framer.capacity_bytes()), (1, 0));
+    let mut seen = Vec::new();
+    framer.feed(b"\n{}\n", |frame| note(&mut seen, frame));
+    assert_eq!(seen, [record(2, "{}")]);
+}
+
+#[test]
+fn an_idle_framer_gives_its_buffer_back() {
+    let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+    framer.feed(&vec![b'x'; 100_000], |_| {});
+    assert!(framer.capacity_bytes() >= 100_000);
+    framer.feed(b"\n", |_| {});
+    assert!(framer.capacity_bytes() <= IDLE_BYTES_MAX);
+}
+
+/// The same rules without any streaming.
+fn naive(input: &[u8], line_bytes_max: usize) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let pieces: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+    for (index, piece) in pieces.iter().enumerate() {
+        let line = index as u64 + 1;
+        let ended = index + 1 < pieces.len();
+        let mut rest = *piece;
+        let mut too_long = false;
+        while rest.len() > line_bytes_max {
+            let whole =
+                leading_objects(&rest[..line_bytes_max], |object| seen.push(Seen::Record(line, object.to_vec())));
+            if whole == 0 {
+                seen.push(Seen::TooLong(line));
+                too_long = true;
+                break;
+            }
+            rest = &rest[whole..];
+        }
+        if too_long {
+            continue;
+        }
+        if ended {
+            split_line(rest, line, &mut |frame| note(&mut seen, frame));
+        } else {
+            let whole = leading_objects(rest, |object| seen.push(Seen::Record(line, object.to_vec())));
+            let torn = rest[whole..].trim_ascii();
+            if !torn.is_empty() {
+                seen.push(Seen::Torn(line, torn.len()));
+            }
+        }
+    }
+    seen
+}
+
+proptest! {
+    #[test]
+    fn chunking_changes_nothing(
+        pieces in prop::collection::vec(
+            prop_oneof![
+                3 => Just(b"\n".to_vec()),
+                3 => Just(b"{\"a\":\"x}{\\\"\"}".to_vec()),
+                1 => Just(b"\r\n".to_vec()),
+                1 => Just(b"{".to_vec()),
+                1 => Just(b"}".to_vec()),
+                1 => Just(b"\"".to_vec()),
+                1 => Just(b"\\".to_vec()),
+                1 => Just(vec![b'x'; 700]),
+                1 => Just(vec![b' '; 300]),
+                1 => prop::collection::vec(any::<u8>(), 0..20),
+            ],
+            0..40,
+        ),
+        cuts in prop::collection::vec(1usize..900, 1..20),
+    ) {
+        let input = pieces.concat();
+        let expected = naive(&input, 1024);
+        let mut chunks = Vec::new();
+        let mut rest = &input[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() { break; }
+            let (chunk, after) = rest.split_at((*cut).min(rest.len()));
+            chunks.push(chunk);
+            rest = after;
+        }
+        prop_assert_eq!(frames(1024, chunks), expected);
+    }
+}

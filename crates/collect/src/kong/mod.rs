@@ -1,0 +1,162 @@
+//! What one line of Kong's log says, Kong 2.0 to 3.9.
+//!
+//! Decides the shape of the line: which fields are read, what counts as absent, who made the answer where an old Kong does
+//! not say. Everything else in the line is skipped. Left out: what the fields mean for us (module `normalise`).
+//!
+//! A field of an unexpected type counts as absent and spoils nothing else, because `custom_fields_by_lua` can put
+//! anything anywhere. Strings borrow from the line unless they hold an escape.
+
+mod depth;
+mod lax;
+mod line;
+
+use outrider_model::{AnsweredBy, Field, Text};
+use serde::de::DeserializeSeed as _;
+
+use crate::Rejection;
+pub(crate) use lax::Int;
+use lax::Lax;
+use line::LineSeed;
+
+/// The fields of a line that are read. It holds raw secrets, so it has no `Debug` and never leaves the crate.
+#[derive(Default)]
+pub(crate) struct KongLine<'a> {
+    pub(crate) request: RequestPart<'a>,
+    pub(crate) response: Response<'a>,
+    pub(crate) latencies: Latencies,
+    pub(crate) started_at: Int,
+    pub(crate) client_ip: Text<'a>,
+    pub(crate) source: Text<'a>,
+    pub(crate) workspace: Text<'a>,
+    pub(crate) route: Entity<'a>,
+    pub(crate) service: Entity<'a>,
+    pub(crate) consumer: Consumer<'a>,
+    pub(crate) authenticated_entity: Entity<'a>,
+    pub(crate) tries: Option<sonic_rs::LazyValue<'a>>,
+    pub(crate) secret: Text<'a>,
+}
+
+/// What the line has under `request`.
+#[derive(Default)]
+pub(crate) enum RequestPart<'a> {
+    #[default]
+    Missing,
+    /// Not an object; the rest of the line may still be of use.
+    Unreadable,
+    Read(Request<'a>),
+}
+
+#[derive(Default)]
+pub(crate) struct Request<'a> {
+    pub(crate) id: Text<'a>,
+    pub(crate) method: Text<'a>,
+    pub(crate) uri: Text<'a>,
+    pub(crate) url: Text<'a>,
+    pub(crate) size: Int,
+    /// One entry per value, so a repeated header has several. All values are raw.
+    pub(crate) headers: Vec<Field<'a>>,
+    /// Headers beyond [`HEADERS_MAX`] were left out.
+    pub(crate) headers_truncated: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Response<'a> {
+    pub(crate) status: Int,
+    pub(crate) size: Int,
+    pub(crate) content_type: Text<'a>,
+}
+
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Latencies {
+    pub(crate) request: Int,
+    pub(crate) kong: Int,
+    pub(crate) proxy: Int,
+}
+
+/// A service, route or credential.
+#[derive(Default)]
+pub(crate) struct Entity<'a> {
+    pub(crate) id: Text<'a>,
+    pub(crate) name: Text<'a>,
+}
+
+#[derive(Default)]
+pub(crate) struct Consumer<'a> {
+    pub(crate) id: Text<'a>,
+    pub(crate) username: Text<'a>,
+    pub(crate) custom_id: Text<'a>,
+    pub(crate) tags: Vec<Text<'a>>,
+}
+
+/// Top-level fields that are read, so that the secret cannot be given one of their names.
+pub(crate) const FIELDS_READ: [&str; 12] = [
+    "request",
+    "response",
+    "latencies",
+    "started_at",
+    "client_ip",
+    "source",
+    "workspace",
+    "route",
+    "service",
+    "consumer",
+    "authenticated_entity",
+    "tries",
+];
+
+/// Header values kept of one line. Kong itself logs 100 names; the rest are repetitions.
+pub(crate) const HEADERS_MAX: usize = 256;
+
+/// Consumer tags kept of one line.
+pub(crate) const TAGS_MAX: usize = 64;
+
+/// Tries looked at to tell who made the answer. Kong makes at most 1 + `retries`, 32767.
+const TRIES_MAX: usize = 1024;
+
+/// Reads one line. `secret_field` names the top-level field that carries the source's secret.
+pub(crate) fn decode<'a>(line: &'a str, secret_field: &str) -> Result<KongLine<'a>, Rejection> {
+    if depth::is_too_deep(line.as_bytes()) {
+        return Err(Rejection::TooDeep);
+    }
+    let mut deserializer = sonic_rs::Deserializer::from_str(line);
+    let read = LineSeed { secret_field }.deserialize(&mut deserializer).map_err(|_| Rejection::NotJson)?;
+    deserializer.end().map_err(|_| Rejection::NotJson)?;
+    read.ok_or(Rejection::NotAnObject)
+}
+
+impl KongLine<'_> {
+    /// Who made the answer: by `source` (3.6 and newer), else by the tries and the upstream latency.
+    pub(crate) fn answered_by(&self) -> AnsweredBy {
+        match &*self.source {
+            "upstream" | "service" => return AnsweredBy::Upstream,
+            "kong" | "exit" | "error" => return AnsweredBy::Gateway,
+            _ => {}
+        }
+        if self.latencies.proxy.value() == Some(-1) || !self.has_good_try() {
+            return AnsweredBy::Gateway;
+        }
+        AnsweredBy::Upstream
+    }
+
+    /// A try that did not fail; an old line that has no `tries` at all counts by its latency alone.
+    fn has_good_try(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Try<'a> {
+            #[serde(borrow, default)]
+            state: Option<lax::LaxText<'a>>,
+        }
+        match &self.tries {
+            None => self.latencies.proxy.value().is_some_and(|proxy_ms| proxy_ms >= 0),
+            Some(raw) => match sonic_rs::from_str::<Lax<lax::Bounded<Lax<Try<'_>>, TRIES_MAX>>>(raw.as_raw_str()) {
+                Ok(Lax(Some(tries))) => tries.0.iter().any(|one| match &one.0 {
+                    Some(one) => one.state.as_ref().is_none_or(|state| &*state.0 != "failed"),
+                    None => false,
+                }),
+                _ => false,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,382 @@
+//! One log line to one [`ApiCall`].
+//!
+//! Decides what a line means: who acted (decisions 1 and 2), where (3), whether the line proved where it comes from (4), when
+//! (9), and what was asked for. Credentials are replaced on the way (module `sanitise`), so no raw one is in the result.
+//! Left out: IO and the clock; the receive time is given.
+
+mod clock;
+mod target;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::Path;
+
+use outrider_model::{
+    AnsweredBy, ApiCall, Consumer, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER, Text, Trust,
+};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+
+pub use clock::{RunningMaximum, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
+pub use target::QUERY_FIELDS_MAX;
+pub(crate) use target::percent_decoded;
+
+use crate::kong::{self, Int, KongLine, Request, RequestPart};
+use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
+use crate::sanitise::{Presented, Sanitiser};
+use crate::{CollectError, Rejection, lossless};
+
+/// The top-level field of a line that carries the source's secret, unless configured.
+pub const SECRET_FIELD_DEFAULT: &str = "outrider_key";
+
+/// Most names of key headers and query fields that can be configured.
+pub const KEY_NAMES_MAX: usize = 64;
+
+/// What a [`Normaliser`] has to know of its source and its gateway.
+#[derive(Debug, Clone)]
+pub struct NormaliserSettings {
+    /// The gateway's name; part of every key (decision 3).
+    pub gateway: String,
+    /// The secret that lines of the source carry, if it has one (decision 4).
+    pub secret: Option<SourceSecret>,
+    /// The top-level field that carries it.
+    pub secret_field: String,
+    /// Headers and query fields that carry the client's key, most telling first: Kong's `key_names`.
+    pub key_names: Vec<String>,
+    /// What carries the session, if anything does.
+    pub session: Option<SessionCarrier>,
+}
+
+impl NormaliserSettings {
+    /// The settings of a gateway where everything is as Kong has it by default.
+    pub fn new(gateway: impl Into<String>) -> Self {
+        NormaliserSettings {
+            gateway: gateway.into(),
+            secret: None,
+            secret_field: SECRET_FIELD_DEFAULT.to_owned(),
+            key_names: default_key_names(),
+            session: None,
+        }
+    }
+
+    /// Refuses what cannot be meant.
+    pub fn validate(&self) -> Result<(), CollectError> {
+        let wrong = |setting, reason: &str| Err(CollectError::Setting { setting, reason: reason.to_owned() });
+        if self.gateway.is_empty() || self.gateway.len() > 64 || self.gateway.chars().any(char::is_control) {
+            return wrong("gateway", "use a name of 1 to 64 characters");
+        }
+        if self.secret_field.is_empty() || self.secret_field.len() > 64 {
+            return wrong("secret_field", "use the name of a top-level field, 1 to 64 characters");
+        }
+        if kong::FIELDS_READ.contains(&self.secret_field.as_str()) {
+            return wrong(
+                "secret_field",
+                "Kong itself logs a field of this name; choose another, such as `outrider_key`",
+            );
+        }
+        if self.key_names.len() > KEY_NAMES_MAX || self.key_names.iter().any(String::is_empty) {
+            return wrong("key_names", "use at most 64 names, none of them empty");
+        }
+        match &self.session {
+            Some(SessionCarrier::Cookie(name) | SessionCarrier::Header(name) | SessionCarrier::Query(name))
+                if name.is_empty() =>
+            {
+                wrong("session", "the carrier's name is empty")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The names under which clients present keys, unless configured.
+pub fn default_key_names() -> Vec<String> {
+    ["apikey", "api-key", "x-api-key", "api_key", "key", "access_token", "x-auth-token", "x-access-token", "token"]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+/// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SessionCarrier {
+    /// The cookie of this name.
+    Cookie(String),
+    /// The request header of this name.
+    Header(String),
+    /// The query field of this name.
+    Query(String),
+}
+
+/// The secret by which a line proves its source. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct SourceSecret(String);
+
+impl SourceSecret {
+    /// Reads the secret from a file that only its owner can read.
+    pub fn load(path: &Path) -> Result<Self, CollectError> {
+        let failed = |source| CollectError::SecretFile { path: path.to_owned(), source };
+        let metadata = std::fs::metadata(path).map_err(failed)?;
+        refuse_open_to_others(path, &metadata)?;
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        Self::new(text.trim()).ok_or_else(|| CollectError::SecretInvalid { path: path.to_owned() })
+    }
+
+    /// A secret of 16 to 512 visible ASCII characters; `None` otherwise.
+    pub fn new(secret: &str) -> Option<Self> {
+        let valid = (16..=512).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic());
+        valid.then(|| SourceSecret(secret.to_owned()))
+    }
+
+    fn is(&self, presented: &str) -> bool {
+        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for SourceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SourceSecret(..)")
+    }
+}
+
+/// Buffers that are used again from line to line.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    text: String,
+    uri: String,
+    truncated: u64,
+}
+
+impl Scratch {
+    /// How many calls lost query fields or headers to a limit since the last time this was asked.
+    pub fn take_truncated(&mut self) -> u64 {
+        std::mem::take(&mut self.truncated)
+    }
+}
+
+/// Turns lines of one source into calls. Immutable, so one serves all connections of the source.
+#[derive(Debug)]
+pub struct Normaliser {
+    gateway: String,
+    secret: Option<SourceSecret>,
+    secret_field: String,
+    sanitiser: Sanitiser,
+}
+
+impl Normaliser {
+    /// Refuses settings that cannot be meant.
+    pub fn new(settings: NormaliserSettings, key: PseudonymKey) -> Result<Self, CollectError> {
+        settings.validate()?;
+        let sanitiser = Sanitiser::new(&settings, key);
+        let NormaliserSettings { gateway, secret, secret_field, .. } = settings;
+        Ok(Normaliser { gateway, secret, secret_field, sanitiser })
+    }
+
+    /// The gateway's name.
+    pub fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
+    /// Reads one line. `received_ms` is when it was read; without it, as in a raw file, the call's own time stands in, and
+    /// [`RunningMaximum::stamp`] puts the file's calls in order.
+    pub fn normalise<'a>(
+        &'a self,
+        line: &'a [u8],
+        received_ms: Option<i64>,
+        scratch: &'a mut Scratch,
+    ) -> Result<ApiCall<'a>, Rejection> {
+        let Scratch { text, uri, truncated } = scratch;
+        let line = kong::decode(lossless::to_text_in(line, text), &self.secret_field)?;
+        self.call(line, received_ms, uri, truncated)
+    }
+
+    fn call<'a>(
+        &'a self,
+        line: KongLine<'a>,
+        received_ms: Option<i64>,
+        uri: &'a mut String,
+        truncated: &mut u64,
+    ) -> Result<ApiCall<'a>, Rejection> {
+        let answered_by = line.answered_by();
+        let trust = self.trust(&line.secret);
+        let time = clock::event_time(line.started_at, line.latencies.request, received_ms);
+        let request = match line.request {
+            RequestPart::Read(request) => request,
+            RequestPart::Missing | RequestPart::Unreadable => {
+                // The rest may still say who called when, and how it ended.
+                line.response.status.value().ok_or(Rejection::NoRequest)?;
+                Request::default()
+            }
+        };
+        let Request { id, method, uri: request_uri, url, size, headers, headers_truncated } = request;
+        let mut presented = Presented::default();
+        let headers = self.headers(headers, &mut presented);
+        let host = target::host(headers.host.as_ref(), &url);
+        let uri: &'a str = match request_uri.borrowed() {
+            Some(borrowed) => borrowed,
+            None => {
+                *uri = request_uri.into_string();
+                uri
+            }
+        };
+        let (path, raw_query) = target::split_uri(uri);
+        let (query, query_truncated) =
+            target::query(raw_query, |name, value| self.sanitiser.query_field(name, value, &mut presented));
+        *truncated += u64::from(headers_truncated || query_truncated);
+
+        let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
+        let consumer = consumer(line.consumer);
+        Ok(ApiCall {
+            gateway: Text::from(self.gateway.as_str()),
+            workspace: line.workspace,
+            trust,
+            request_id: id,
+            received_ms: time.received_ms,
+            started_ms: time.started_ms,
+            event_ms: time.event_ms,
+            clock: time.check,
+            anonymous_consumer: headers.anonymous || (consumer.is_some() && credential_id.is_none()),
+            consumer,
+            credential_id,
+            presented_credential: presented.credential(),
+            session: presented.session,
+            client_ip: line.client_ip.parse().ok().map(|ip: IpAddr| ip.to_canonical()),
+            service: named(line.service),
+            route: named(line.route),
+            host,
+            method: upper_case(method),
+            path: self.sanitiser.path(path),
+            query,
+            headers: headers.fields,
+            status: u16_of(line.response.status),
+            answered_by,
+            own_refusal: match answered_by {
+                AnsweredBy::Gateway => own_refusal(&line.response.content_type),
+                AnsweredBy::Upstream => None,
+            },
+            request_bytes: u64_of(size),
+            response_bytes: u64_of(line.response.size),
+            latency: Latency {
+                total_ms: latency_ms(line.latencies.request),
+                gateway_ms: latency_ms(line.latencies.kong),
+                upstream_ms: latency_ms(line.latencies.proxy),
+            },
+            response_type: line.response.content_type,
+        })
+    }
+
+    fn trust(&self, presented: &str) -> Trust {
+        match &self.secret {
+            Some(secret) if !secret.is(presented) => Trust::Untrusted,
+            _ => Trust::Trusted,
+        }
+    }
+
+    /// Lower-cases names, takes out what Kong added about the consumer, replaces credentials.
+    fn headers<'a>(&self, mut fields: Vec<Field<'a>>, presented: &mut Presented) -> Headers<'a> {
+        let mut host = None;
+        let mut anonymous = false;
+        fields.retain_mut(|field| {
+            if field.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                field.name = Text::from(field.name.to_ascii_lowercase());
+            }
+            if is_added_by_kong(&field.name) {
+                anonymous |= &*field.name == "x-anonymous-consumer" && is_true(&field.value);
+                return false;
+            }
+            if host.is_none()
+                && &*field.name == "host"
+                && let FieldValue::Clear(value) = &field.value
+            {
+                host = Some(value.clone());
+            }
+            self.sanitiser.header(field, presented);
+            true
+        });
+        Headers { fields, host, anonymous }
+    }
+}
+
+struct Headers<'a> {
+    fields: Vec<Field<'a>>,
+    host: Option<Text<'a>>,
+    anonymous: bool,
+}
+
+/// Headers that Kong adds for the upstream about the consumer (Kong's `constants.HEADERS`).
+fn is_added_by_kong(name: &str) -> bool {
+    name.strip_prefix("x-").is_some_and(|rest| {
+        rest.starts_with("consumer-")
+            || rest.starts_with("authenticated-")
+            || matches!(rest, "credential-identifier" | "credential-username" | "anonymous-consumer")
+    })
+}
+
+fn is_true(value: &FieldValue<'_>) -> bool {
+    matches!(value, FieldValue::Clear(value) if value.eq_ignore_ascii_case("true"))
+}
+
+fn consumer(line: kong::Consumer<'_>) -> Option<Consumer<'_>> {
+    let kong::Consumer { id, username, custom_id, tags } = line;
+    (!id.is_empty()).then_some(Consumer { id, username, custom_id, tags })
+}
+
+fn named(entity: kong::Entity<'_>) -> Option<Named<'_>> {
+    (!entity.id.is_empty()).then_some(Named { id: entity.id, name: entity.name })
+}
+
+fn upper_case(method: Text<'_>) -> Text<'_> {
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Text::from(method.to_ascii_uppercase());
+    }
+    method
+}
+
+fn u16_of(number: Int) -> u16 {
+    number.value().and_then(|value| u16::try_from(value).ok()).unwrap_or(0)
+}
+
+fn u64_of(number: Int) -> u64 {
+    number.value().and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
+}
+
+fn latency_ms(number: Int) -> i32 {
+    number.value().map_or(-1, |value| i32::try_from(value.max(-1)).unwrap_or(i32::MAX))
+}
+
+/// The installation that a response's content type names as the maker of the refusal (decision 20).
+fn own_refusal<'a>(content_type: &Text<'a>) -> Option<Text<'a>> {
+    // Nearly no content type has the word at all.
+    memchr::memmem::find(content_type.as_bytes(), OWN_REFUSAL_PARAMETER.as_bytes())?;
+    let installation = parameter(content_type, OWN_REFUSAL_PARAMETER)?;
+    Some(match content_type.borrowed() {
+        Some(borrowed) => Text::from(parameter(borrowed, OWN_REFUSAL_PARAMETER)?),
+        None => Text::from(installation.to_owned()),
+    })
+}
+
+/// The value of a media type's parameter (RFC 9110, section 5.6.6), without its quotes.
+fn parameter<'t>(media_type: &'t str, name: &str) -> Option<&'t str> {
+    let mut rest = media_type.split_once(';')?.1;
+    loop {
+        let (found, after) = rest.split_once('=')?;
+        let (value, next) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let (value, next) = quoted.split_once('"')?;
+                (value, next.split_once(';').map(|(_, next)| next))
+            }
+            None => match after.split_once(';') {
+                Some((value, next)) => (value.trim(), Some(next)),
+                None => (after.trim(), None),
+            },
+        };
+        // A parameter without `=` may stand before the name.
+        let found = found.rsplit(';').next().unwrap_or(found).trim();
+        if found.eq_ignore_ascii_case(name) && !value.is_empty() {
+            return Some(value);
+        }
+        rest = next?;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+use std::fmt;
+
+/// Why a line is no call. It says nothing of the line's content (decision 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rejection {
+    /// Not JSON.
+    NotJson,
+    /// JSON, but no object.
+    NotAnObject,
+    /// Nested deeper than a gateway writes.
+    TooDeep,
+    /// Neither a readable `request` nor a response status: not a line of Kong's log.
+    NoRequest,
+    /// Over the line limit.
+    TooLong,
+    /// The stream ended in the middle of the line.
+    Torn,
+}
+
+impl Rejection {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Rejection; 6] = [
+        Rejection::NotJson,
+        Rejection::NotAnObject,
+        Rejection::TooDeep,
+        Rejection::NoRequest,
+        Rejection::TooLong,
+        Rejection::Torn,
+    ];
+
+    /// The reason's name in counters and summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Rejection::NotJson => "not_json",
+            Rejection::NotAnObject => "not_an_object",
+            Rejection::TooDeep => "too_deep",
+            Rejection::NoRequest => "no_request",
+            Rejection::TooLong => "too_long",
+            Rejection::Torn => "torn",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,341 @@
+//! The settings of a `kong_tcp_log` source.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::CollectError;
+use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
+use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
+
+/// A port for Kong's TCP Log plugin.
+///
+/// ```toml
+/// [[collector.sources]]
+/// kind = "kong_tcp_log"
+/// listen = "127.0.0.1:9514"
+/// gateway = "kong"
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KongTcpLogConfig {
+    /// Address and port to listen on. Off loopback an `allow` list is required.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The gateway's name, 1 to 64 characters. Lines of all nodes of one gateway belong to one name.
+    #[serde(default = "default_gateway")]
+    pub gateway: String,
+    /// File (mode 0600) with the secret that lines carry in `secret_field`. Lines without it count as untrusted: they are
+    /// stored, train no profile and lead to proposals only. Without a file every line is trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// Top-level field of the line that carries the secret.
+    #[serde(default = "default_secret_field")]
+    pub secret_field: String,
+    /// Addresses and networks that may connect, such as `"10.0.0.7"` or `"10.0.0.0/24"`. Empty: whoever can reach a loopback
+    /// address; required elsewhere.
+    #[serde(default)]
+    pub allow: AllowList,
+    /// Longest line in bytes, 1024 to 16777216; a longer one is discarded and counted.
+    #[serde(default = "default_line_bytes_max")]
+    pub line_bytes_max: usize,
+    /// Most connections at a time, 1 to 100000; one more is closed at once and counted.
+    #[serde(default = "default_connections_max")]
+    pub connections_max: usize,
+    /// A batch is handed on with so many calls, 1 to 65536, ...
+    #[serde(default = "default_batch_calls_max")]
+    pub batch_calls_max: u32,
+    /// ... or so many bytes, 1024 to 16777216, ...
+    #[serde(default = "default_batch_bytes_max")]
+    pub batch_bytes_max: usize,
+    /// ... or when its first call has waited so long, 1 to 1000 ms.
+    #[serde(default = "default_batch_wait_ms")]
+    pub batch_wait_ms: u64,
+    /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
+    #[serde(default = "default_key_names")]
+    pub key_names: Vec<String>,
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionCarrier>,
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 9514))
+}
+
+fn default_gateway() -> String {
+    "kong".to_owned()
+}
+
+fn default_secret_field() -> String {
+    SECRET_FIELD_DEFAULT.to_owned()
+}
+
+fn default_line_bytes_max() -> usize {
+    LINE_BYTES_MAX_DEFAULT
+}
+
+fn default_connections_max() -> usize {
+    10_000
+}
+
+fn default_batch_calls_max() -> u32 {
+    1024
+}
+
+fn default_batch_bytes_max() -> usize {
+    1024 * 1024
+}
+
+fn default_batch_wait_ms() -> u64 {
+    10
+}
+
+impl Default for KongTcpLogConfig {
+    fn default() -> Self {
+        KongTcpLogConfig {
+            listen: default_listen(),
+            gateway: default_gateway(),
+            secret_file: None,
+            secret_field: default_secret_field(),
+            allow: AllowList::default(),
+            line_bytes_max: default_line_bytes_max(),
+            connections_max: default_connections_max(),
+            batch_calls_max: default_batch_calls_max(),
+            batch_bytes_max: default_batch_bytes_max(),
+            batch_wait_ms: default_batch_wait_ms(),
+            key_names: default_key_names(),
+            session: None,
+        }
+    }
+}
+
+impl KongTcpLogConfig {
+    /// Refuses what cannot be meant. Reads no file.
+    pub fn validate(&self) -> Result<(), CollectError> {
+        fn within<T: PartialOrd + fmt::Display + Copy>(
+            setting: &'static str,
+            value: T,
+            (least, most): (T, T),
+        ) -> Result<(), CollectError> {
+            if value < least || value > most {
+                return Err(CollectError::Setting { setting, reason: format!("{value} is not in {least} to {most}") });
+            }
+            Ok(())
+        }
+        within("line_bytes_max", self.line_bytes_max, (*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end()))?;
+        within("connections_max", self.connections_max, (1, 100_000))?;
+        within("batch_calls_max", self.batch_calls_max, (1, 65_536))?;
+        within("batch_bytes_max", self.batch_bytes_max, (1024, 16 * 1024 * 1024))?;
+        within("batch_wait_ms", self.batch_wait_ms, (1, 1000))?;
+        if !self.listen.ip().to_canonical().is_loopback() && self.allow.is_empty() {
+            return Err(CollectError::NoAllowList { listen: self.listen });
+        }
+        self.settings(None).validate()
+    }
+
+    /// The settings of this source's [`crate::Normaliser`]; reads the secret's file.
+    pub fn normaliser_settings(&self) -> Result<NormaliserSettings, CollectError> {
+        let secret = self.secret_file.as_deref().map(SourceSecret::load).transpose()?;
+        Ok(self.settings(secret))
+    }
+
+    fn settings(&self, secret: Option<SourceSecret>) -> NormaliserSettings {
+        NormaliserSettings {
+            gateway: self.gateway.clone(),
+            secret,
+            secret_field: self.secret_field.clone(),
+            key_names: self.key_names.clone(),
+            session: self.session.clone(),
+        }
+    }
+}
+
+/// Addresses and networks that may connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AllowList(Vec<Network>);
+
+impl AllowList {
+    /// The networks of these texts.
+    pub fn parse<'t>(networks: impl IntoIterator<Item = &'t str>) -> Result<Self, String> {
+        networks.into_iter().map(str::parse).collect::<Result<_, _>>().map(AllowList)
+    }
+
+    /// Whether it names nobody.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the address may connect: it is in a network of the list, or there is no list and it is of this machine.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        if self.0.is_empty() {
+            return address.is_loopback();
+        }
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// An address with the number of leading bits that count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    prefix_bits: u32,
+}
+
+impl Network {
+    fn contains(&self, address: IpAddr) -> bool {
+        let differing_bits = match (self.address, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => (network.to_bits() ^ address.to_bits()).leading_zeros(),
+            (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits() ^ address.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differing_bits >= self.prefix_bits
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is no address and no network: write `10.0.0.7`, `10.0.0.0/24` or `2001:db8::/32`");
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = match prefix {
+            None => bits,
+            Some(prefix) => prefix.parse().ok().filter(|prefix| *prefix <= bits).ok_or_else(wrong)?,
+        };
+        // A network that was written in mapped form means the IPv4 network.
+        match (address, address.to_canonical()) {
+            (IpAddr::V6(_), IpAddr::V4(mapped)) if prefix_bits >= 96 => {
+                Ok(Network { address: IpAddr::V4(mapped), prefix_bits: prefix_bits - 96 })
+            }
+            _ => Ok(Network { address, prefix_bits }),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix_bits)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SourceConfig;
+
+    fn read(toml: &str) -> Result<KongTcpLogConfig, String> {
+        let SourceConfig::KongTcpLog(config) = toml::from_str(toml).map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn a_source_needs_no_more_than_its_kind() {
+        let config = read("kind = \"kong_tcp_log\"").unwrap();
+        assert_eq!(config, KongTcpLogConfig::default());
+        config.validate().unwrap();
+        assert!(config.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn everything_can_be_set_and_is_written_as_it_is_read() {
+        let config = read(
+            r#"
+            kind = "kong_tcp_log"
+            listen = "0.0.0.0:9514"
+            gateway = "kong-eu"
+            secret_file = "/etc/outrider/kong.secret"
+            secret_field = "proof"
+            line_bytes_max = 65536
+            connections_max = 5
+            batch_calls_max = 10
+            batch_bytes_max = 4096
+            batch_wait_ms = 20
+            allow = ["10.0.0.7", "2001:db8::/32", "::ffff:192.0.2.0/120"]
+            key_names = ["x-partner-key"]
+            session = { cookie = "sid" }
+            "#,
+        )
+        .unwrap();
+        config.validate().unwrap();
+        assert_eq!(config.session, Some(SessionCarrier::Cookie("sid".to_owned())));
+        let written = toml::to_string(&SourceConfig::KongTcpLog(config.clone())).unwrap();
+        assert_eq!(read(&written).unwrap(), config);
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_what_is_known() {
+        for (toml, expected) in [
+            ("kind = \"kong_tcp_log\"\nlistn = \"127.0.0.1:1\"", "unknown field `listn`, expected one of `listen`"),
+            ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log`"),
+            ("kind = \"kong_tcp_log\"\nlisten = \"localhost\"", "invalid socket address"),
+            ("kind = \"kong_tcp_log\"\nallow = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is no address and no network"),
+            ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
+        ] {
+            let error = read(toml).unwrap_err();
+            assert!(error.contains(expected), "{toml}: {error}");
+        }
+        let good = KongTcpLogConfig::default;
+        let cases = [
+            (KongTcpLogConfig { line_bytes_max: 1023, ..good() }, "`line_bytes_max`"),
+            (KongTcpLogConfig { connections_max: 0, ..good() }, "`connections_max`"),
+            (KongTcpLogConfig { batch_calls_max: 0, ..good() }, "`batch_calls_max`"),
+            (KongTcpLogConfig { batch_bytes_max: 0, ..good() }, "`batch_bytes_max`"),
+            (KongTcpLogConfig { batch_wait_ms: 0, ..good() }, "`batch_wait_ms`"),
+            (KongTcpLogConfig { gateway: String::new(), ..good() }, "`gateway`"),
+            (KongTcpLogConfig { secret_field: "request".to_owned(), ..good() }, "`secret_field`"),
+            (KongTcpLogConfig { key_names: vec![String::new()], ..good() }, "`key_names`"),
+            (KongTcpLogConfig { session: Some(SessionCarrier::Cookie(String::new())), ..good() }, "`session`"),
+            (KongTcpLogConfig { listen: "0.0.0.0:1".parse().unwrap(), ..good() }, "no allow-list"),
+            (KongTcpLogConfig { listen: "[::]:1".parse().unwrap(), ..good() }, "no allow-list"),
+        ];
+        for (config, expected) in cases {
+            let error = config.validate().unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_allow_list_knows_networks() {
+        let list = AllowList::parse(["10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.0/120"]).unwrap();
+        for (address, allowed) in [
+            ("10.1.255.255", true),
+            ("10.2.0.0", false),
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("::ffff:192.0.2.7", true),
+            ("198.51.100.9", true),
+            ("2001:db8:ffff::1", true),
+            ("2001:db9::1", false),
+            ("127.0.0.1", false),
+        ] {
+            assert_eq!(list.allows(address.parse().unwrap()), allowed, "{address}");
+        }
+        assert!(AllowList::parse(["0.0.0.0/0"]).unwrap().allows("203.0.113.1".parse().unwrap()));
+        assert!(AllowList::default().allows("127.0.0.1".parse().unwrap()));
+        assert!(!AllowList::default().allows("192.0.2.1".parse().unwrap()));
+    }
+}

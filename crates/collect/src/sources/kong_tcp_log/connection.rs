@@ -1,0 +1,119 @@
+//! One connection of Kong: read, frame, normalise, batch.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use outrider_model::Trust;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::batcher::Batcher;
+use crate::counters::Tally;
+use crate::framing::{Content, Frame, LineFramer};
+use crate::normalise::{Normaliser, Scratch};
+use crate::{Clock, Counters, Rejection};
+
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 * 1024;
+
+/// At a stop a connection is read until nothing comes for so long, ...
+const STOP_QUIET: Duration = Duration::from_millis(50);
+
+/// ... but no longer than this in all.
+const STOP_LONGEST: Duration = Duration::from_secs(2);
+
+/// What all connections of a source share.
+pub(super) struct Shared {
+    pub(super) normaliser: Arc<Normaliser>,
+    pub(super) batcher: Batcher,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) line_bytes_max: usize,
+}
+
+thread_local! {
+    /// Reading is synchronous between two waits, so one buffer per thread serves any number of connections, and an idle
+    /// connection holds none.
+    static DESK: RefCell<Desk> = RefCell::new(Desk { buffer: vec![0; READ_BYTES], scratch: Scratch::default() });
+}
+
+struct Desk {
+    buffer: Vec<u8>,
+    scratch: Scratch,
+}
+
+/// Reads the connection until the other side closes it or the collector stops. Never writes, never closes first.
+pub(super) async fn serve(stream: TcpStream, shared: &Shared, stop: CancellationToken) {
+    let mut framer = LineFramer::new(shared.line_bytes_max);
+    while let Some(readable) = stop.run_until_cancelled(stream.readable()).await {
+        if readable.is_err() || read_once(&stream, &mut framer, shared).is_break() {
+            return end(framer, shared);
+        }
+        // A connection that always has more to read must not keep its thread from the others.
+        tokio::task::consume_budget().await;
+    }
+    let drain = async {
+        while let Ok(Ok(())) = tokio::time::timeout(STOP_QUIET, stream.readable()).await {
+            if read_once(&stream, &mut framer, shared).is_break() {
+                return;
+            }
+        }
+    };
+    // Either way all that was read has been handed on, whole lines that is.
+    let _ = tokio::time::timeout(STOP_LONGEST, drain).await;
+    end(framer, shared);
+}
+
+/// Reads what is there, at most a buffer full. Breaks when the connection is over.
+fn read_once(stream: &TcpStream, framer: &mut LineFramer, shared: &Shared) -> ControlFlow<()> {
+    DESK.with_borrow_mut(|desk| {
+        let Desk { buffer, scratch } = desk;
+        match stream.try_read(buffer) {
+            Ok(0) => ControlFlow::Break(()),
+            Ok(length) => {
+                take(framer, shared, scratch, &buffer[..length]);
+                ControlFlow::Continue(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                ControlFlow::Continue(())
+            }
+            Err(_) => ControlFlow::Break(()),
+        }
+    })
+}
+
+fn take(framer: &mut LineFramer, shared: &Shared, scratch: &mut Scratch, bytes: &[u8]) {
+    let received_ms = shared.clock.now_ms();
+    let mut tally = Tally { bytes: bytes.len() as u64, ..Tally::default() };
+    framer.feed(bytes, |frame| record(frame, received_ms, shared, scratch, &mut tally));
+    tally.truncated = scratch.take_truncated();
+    shared.counters.add(&tally);
+}
+
+fn end(mut framer: LineFramer, shared: &Shared) {
+    let received_ms = shared.clock.now_ms();
+    let mut tally = Tally::default();
+    let mut scratch = Scratch::default();
+    framer.finish(|frame| record(frame, received_ms, shared, &mut scratch, &mut tally));
+    tally.truncated = scratch.take_truncated();
+    shared.counters.add(&tally);
+}
+
+fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scratch, tally: &mut Tally) {
+    tally.received += 1;
+    let line = match frame.content {
+        Content::Record(line) => line,
+        Content::TooLong => return shared.counters.rejected(Rejection::TooLong),
+        Content::Torn { .. } => return shared.counters.rejected(Rejection::Torn),
+    };
+    match shared.normaliser.normalise(line, Some(received_ms), scratch) {
+        Ok(call) => {
+            tally.untrusted += u64::from(call.trust == Trust::Untrusted);
+            shared.batcher.push(&call);
+        }
+        Err(reason) => shared.counters.rejected(reason),
+    }
+}
