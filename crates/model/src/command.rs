@@ -18,6 +18,7 @@ pub struct CommandRecord {
 /// A decision that a person can take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
+#[allow(clippy::large_enum_variant, reason = "decisions are rare, and none is kept in large numbers")]
 pub enum Command {
     /// Somebody looks after this alert.
     AcknowledgeAlert {

@@ -1,0 +1,338 @@
+//! Decisions of people: carried out once each, refused with a plain sentence, and audited either way.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use outrider_model::{
+    ActionId, ActionKind, ActionScope, ActionState, AlertId, AlertState, Command, CommandRecord, CommandRefused,
+    Condition, Duration, EntityKey, EntityKind, Fingerprint, Mode, Origin, Policy, PolicyScope, Response,
+};
+use serde::{Deserialize, Serialize};
+
+use super::actions::NewAction;
+use super::policies::{POLICIES_MAX, PolicyRow};
+use super::{Cause, Desk, KillSwitch, words};
+
+/// Decisions remembered by id; at the limit the oldest is forgotten, and would then be carried out again.
+pub const COMMANDS_REMEMBERED_MAX: usize = 10_000;
+/// Bytes of a decision's id, of a person's name, and of the parts of a target's name.
+const NAME_BYTES_MAX: usize = 256;
+/// Characters of a reason that a person gives.
+const REASON_CHARS_MAX: usize = 1000;
+
+/// What came of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum CommandDone {
+    /// An alert is now in this state.
+    Alert {
+        /// The alert.
+        alert: AlertId,
+        /// Its state.
+        state: AlertState,
+    },
+    /// An action is now in this state.
+    Action {
+        /// The action.
+        action: ActionId,
+        /// Its state.
+        state: ActionState,
+    },
+    /// A policy is stored.
+    PolicyPut {
+        /// Its name.
+        name: String,
+    },
+    /// A policy is gone.
+    PolicyDeleted {
+        /// Its name.
+        name: String,
+    },
+    /// The kill switch is set.
+    KillSwitch {
+        /// Whether automatic actions are stopped.
+        on: bool,
+    },
+}
+
+/// What came of the latest decisions, so that one that is sent twice is carried out once.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct CommandMemory {
+    order: VecDeque<String>,
+    results: BTreeMap<String, Result<CommandDone, CommandRefused>>,
+}
+
+impl CommandMemory {
+    fn remember(&mut self, id: &str, result: Result<CommandDone, CommandRefused>) {
+        if self.order.len() >= COMMANDS_REMEMBERED_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.results.remove(&oldest);
+        }
+        self.order.push_back(id.to_owned());
+        self.results.insert(id.to_owned(), result);
+    }
+}
+
+impl Desk {
+    /// Carries out a decision. The same record a second time changes nothing and gives the first answer again.
+    pub fn on_command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
+        check_name("the id of a decision", &record.id)?;
+        if let Some(result) = self.commands.results.get(&record.id) {
+            self.counters.commands_repeated += 1;
+            return result.clone();
+        }
+        let by = Cause::Person(&record.by);
+        let result = check_name("the name of the person", &record.by)
+            .and_then(|()| check_reason(&record.command))
+            .and_then(|()| self.carry_out_command(&by, record));
+        match &result {
+            Ok(_) => self.counters.commands_done += 1,
+            Err(refused) => {
+                self.counters.commands_refused += 1;
+                let by = Cause::Person(&words::shortened(&record.by, NAME_BYTES_MAX));
+                self.audit(&by, "was refused", &subject_of(&record.command), &refused.to_string());
+            }
+        }
+        self.commands.remember(&record.id, result.clone());
+        result
+    }
+
+    fn carry_out_command(&mut self, by: &Cause<'_>, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
+        match &record.command {
+            command @ (Command::AcknowledgeAlert { .. }
+            | Command::ResolveAlert { .. }
+            | Command::MarkFalsePositive { .. }) => self.on_alert_command(by, command),
+            Command::PutPolicy { policy } => self.put_policy(by, policy),
+            Command::DeletePolicy { name } => self.delete_policy(by, name),
+            Command::Act { .. } => self.act(by, record),
+            Command::ApproveAction { action } => self.approve(by, *action),
+            Command::RejectAction { action, reason } => {
+                self.proposed(*action, "rejected")?;
+                self.move_action(*action, ActionState::Rejected, by, reason);
+                Ok(CommandDone::Action { action: *action, state: ActionState::Rejected })
+            }
+            Command::ReleaseAction { action, reason } => self.release(by, *action, reason),
+            Command::SetKillSwitch { on, reason } => {
+                self.kill_switch =
+                    KillSwitch { on: *on, by: by.person(), reason: reason.clone(), since_ms: self.now_ms };
+                self.outbox.kill_switch = true;
+                let what = if *on { "stopped" } else { "allowed" };
+                self.audit(by, what, "automatic actions", reason);
+                Ok(CommandDone::KillSwitch { on: *on })
+            }
+        }
+    }
+
+    fn put_policy(&mut self, by: &Cause<'_>, policy: &Policy) -> Result<CommandDone, CommandRefused> {
+        policy.validate().map_err(|error| CommandRefused::Invalid { why: error.to_string() })?;
+        let name = policy.name.clone();
+        let known = self.policies.rows.get(&name);
+        if known.is_some_and(|row| row.from_config) {
+            return Err(defined_in_configuration(&name));
+        }
+        if known.is_none() && self.policies.rows.len() >= POLICIES_MAX {
+            return Err(CommandRefused::Conflict {
+                why: format!("there are {POLICIES_MAX} policies, which is as many as there may be: delete one first"),
+            });
+        }
+        let what = if known.is_some() { "changed" } else { "created" };
+        let row = PolicyRow {
+            id: policy.id(),
+            policy: policy.clone(),
+            from_config: false,
+            changed_ms: self.now_ms,
+            changed_by: by.person(),
+        };
+        self.policies.rows.insert(name.clone(), row);
+        self.outbox.policies.insert(name.clone());
+        self.audit(by, what, &format!("policy {name}"), "");
+        Ok(CommandDone::PolicyPut { name })
+    }
+
+    fn delete_policy(&mut self, by: &Cause<'_>, name: &str) -> Result<CommandDone, CommandRefused> {
+        match self.policies.rows.get(name) {
+            None => return Err(CommandRefused::NotFound { what: format!("policy {}", words::shortened(name, 64)) }),
+            Some(row) if row.from_config => return Err(defined_in_configuration(name)),
+            Some(_) => {}
+        }
+        self.policies.rows.remove(name);
+        self.outbox.policies.insert(name.to_owned());
+        self.audit(by, "deleted", &format!("policy {name}"), "its actions run on");
+        Ok(CommandDone::PolicyDeleted { name: name.to_owned() })
+    }
+
+    fn act(&mut self, by: &Cause<'_>, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
+        let Command::Act { alert, target, scope, response, duration, reason } = &record.command else {
+            return Err(CommandRefused::Invalid { why: "this is no decision to act".to_owned() });
+        };
+        check_act(target, scope, response, *duration, reason)?;
+        // What is known of the target: the alert's evidence, where it is about the same entity.
+        let mut known = None;
+        if let Some(alert) = alert {
+            let worst = &self.alert_named(*alert)?.alert.worst;
+            known = (worst.entity.key() == target.key()).then(|| worst.clone());
+        }
+        if let Some(rule) = self.never_block.rule_for(target, known.as_ref()) {
+            return Err(never_block(target, &rule));
+        }
+        if !self.has_room_for_action() {
+            let most = self.settings.actions.held_max;
+            return Err(CommandRefused::GuardRail { why: format!("{most} actions are unfinished, at most {most}") });
+        }
+        let id = ActionId(Fingerprint::of("action by command").text(&record.id).finish());
+        if self.actions.rows.contains_key(&id) {
+            return Err(CommandRefused::Conflict { why: format!("action {id} exists already") });
+        }
+        let Response::Block { status, message } = response;
+        let new = NewAction {
+            id,
+            alert: *alert,
+            origin: Origin::Person { name: by.person() },
+            target: target.clone(),
+            scope: scope.clone(),
+            kind: ActionKind::Block { status: *status, message: message.clone() },
+            reason: reason.clone(),
+            expires_ms: duration.end_ms(self.now_ms),
+            custom_id: known.as_ref().map(|finding| finding.consumer_custom_id.clone()).unwrap_or_default(),
+            tags: known.map(|finding| finding.consumer_tags).unwrap_or_default(),
+        };
+        self.start_action(new, ActionState::Pending, by, "");
+        Ok(CommandDone::Action { action: id, state: ActionState::Pending })
+    }
+
+    fn approve(&mut self, by: &Cause<'_>, id: ActionId) -> Result<CommandDone, CommandRefused> {
+        self.proposed(id, "approved")?;
+        if let Some(entry) = self.actions.rows.get(&id) {
+            let names = [entry.custom_id.as_str()];
+            let rule = self.never_block.rule_for(&entry.action.target, None);
+            let rule = rule.or_else(|| self.never_block.rule_of(&names, entry.tags.iter().map(String::as_str)));
+            if let Some(rule) = rule {
+                return Err(never_block(&entry.action.target, &rule));
+            }
+        }
+        self.move_action(id, ActionState::Approved, by, "");
+        Ok(CommandDone::Action { action: id, state: ActionState::Approved })
+    }
+
+    fn release(&mut self, by: &Cause<'_>, id: ActionId, reason: &str) -> Result<CommandDone, CommandRefused> {
+        let state = self.action_state(id)?;
+        match state {
+            ActionState::Releasing => self.audit(by, "asked again to release", &id.to_string(), reason),
+            state if state.is_desired() => self.move_action(id, ActionState::Releasing, by, reason),
+            ActionState::Proposed => {
+                let why = format!("action {id} cannot be released: it is proposed and does nothing; reject it instead");
+                return Err(CommandRefused::Conflict { why });
+            }
+            state => return Err(action_conflict(id, "released", state)),
+        }
+        Ok(CommandDone::Action { action: id, state: ActionState::Releasing })
+    }
+
+    fn action_state(&self, id: ActionId) -> Result<ActionState, CommandRefused> {
+        match self.actions.rows.get(&id) {
+            Some(entry) => Ok(entry.action.state),
+            None => Err(CommandRefused::NotFound { what: format!("action {id}, or it ended long ago") }),
+        }
+    }
+
+    fn proposed(&self, id: ActionId, wanted: &str) -> Result<(), CommandRefused> {
+        match self.action_state(id)? {
+            ActionState::Proposed => Ok(()),
+            state => Err(action_conflict(id, wanted, state)),
+        }
+    }
+}
+
+fn action_conflict(id: ActionId, wanted: &str, state: ActionState) -> CommandRefused {
+    CommandRefused::Conflict { why: format!("action {id} cannot be {wanted}: it is {}", words::state(state)) }
+}
+
+fn defined_in_configuration(name: &str) -> CommandRefused {
+    CommandRefused::Conflict { why: format!("policy {name} is defined in the configuration: change it there") }
+}
+
+fn never_block(target: &EntityKey, rule: &str) -> CommandRefused {
+    CommandRefused::GuardRail { why: format!("never-block rule `{rule}` protects {}", target.display_name()) }
+}
+
+fn check_name(what: &str, name: &str) -> Result<(), CommandRefused> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(CommandRefused::Invalid { why: format!("{what} must have 1 to {NAME_BYTES_MAX} bytes") });
+    }
+    Ok(())
+}
+
+fn check_reason(command: &Command) -> Result<(), CommandRefused> {
+    let reason = match command {
+        Command::ResolveAlert { reason, .. }
+        | Command::MarkFalsePositive { reason, .. }
+        | Command::Act { reason, .. }
+        | Command::RejectAction { reason, .. }
+        | Command::ReleaseAction { reason, .. }
+        | Command::SetKillSwitch { reason, .. } => reason.as_str(),
+        _ => "",
+    };
+    if reason.chars().count() > REASON_CHARS_MAX {
+        return Err(CommandRefused::Invalid { why: format!("a reason has at most {REASON_CHARS_MAX} characters") });
+    }
+    Ok(())
+}
+
+fn check_act(
+    target: &EntityKey,
+    scope: &ActionScope,
+    response: &Response,
+    duration: Duration,
+    reason: &str,
+) -> Result<(), CommandRefused> {
+    let invalid = |why: &str| Err(CommandRefused::Invalid { why: why.to_owned() });
+    if target.kind != EntityKind::Consumer {
+        return Err(CommandRefused::Invalid {
+            why: format!("only a consumer can be blocked at the gateway, and the target is of kind {}", target.kind),
+        });
+    }
+    check_name("the consumer's id", &target.value)?;
+    check_name("the gateway's name", &target.gateway)?;
+    if target.workspace.len() > NAME_BYTES_MAX || target.label.len() > NAME_BYTES_MAX {
+        return invalid("workspace and label of a target have at most 256 bytes");
+    }
+    match scope {
+        ActionScope::Consumer => {}
+        ActionScope::Service { id, .. } => check_name("the service's id", id)?,
+        ActionScope::Route { id, .. } => check_name("the route's id", id)?,
+    }
+    if reason.trim().is_empty() {
+        return invalid("say in `reason` why the consumer is blocked: every action is explained");
+    }
+    if duration == Duration::Seconds(0) {
+        return invalid("the duration must be at least 1s, or `permanent`");
+    }
+    // The rules of a policy's response are those of a person's.
+    let as_policy = Policy {
+        name: "act".to_owned(),
+        description: String::new(),
+        enabled: true,
+        when: Condition::default(),
+        respond: response.clone(),
+        scope: PolicyScope::Consumer,
+        duration,
+        mode: Mode::Enforce,
+    };
+    as_policy.validate().map_err(|error| CommandRefused::Invalid { why: error.to_string() })
+}
+
+/// What a decision is about, for the audit log.
+fn subject_of(command: &Command) -> String {
+    match command {
+        Command::AcknowledgeAlert { alert } => format!("acknowledge {alert}"),
+        Command::ResolveAlert { alert, .. } => format!("resolve {alert}"),
+        Command::MarkFalsePositive { alert, .. } => format!("call {alert} a false positive"),
+        Command::PutPolicy { policy } => format!("put policy {}", words::shortened(&policy.name, 64)),
+        Command::DeletePolicy { name } => format!("delete policy {}", words::shortened(name, 64)),
+        Command::Act { target, .. } => format!("block {}", words::shortened(target.display_name(), NAME_BYTES_MAX)),
+        Command::ApproveAction { action } => format!("approve {action}"),
+        Command::RejectAction { action, .. } => format!("reject {action}"),
+        Command::ReleaseAction { action, .. } => format!("release {action}"),
+        Command::SetKillSwitch { on, .. } => format!("set the kill switch {}", if *on { "on" } else { "off" }),
+    }
+}

@@ -1,0 +1,10 @@
+//! The desk's contract: scenarios as scripts, invariants over random histories, limits, and the cost of a call.
+
+#![allow(clippy::unwrap_used, reason = "tests fail where they unwrap")]
+
+mod limits;
+mod properties;
+mod scenarios;
+mod script;
+mod speed;
+mod world;
