@@ -1,1 +1,39 @@
 //! Kong, through its Admin API.
+//!
+//! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change
+//! and [`coverage`] where a block does not bite. [`Responder`] carries it out through [`AdminClient`] and keeps at it.
+//! [`release_all`] is the emergency exit, [`NodeSummary`] what a node says about itself.
+//!
+//! Needs Kong 3.2 or later with a database. A gateway keeps our plugins when the responder stops; it removes what is over
+//! as soon as it runs again.
+
+mod admin;
+mod answer;
+mod backoff;
+pub mod coverage;
+mod execute;
+mod files;
+mod fold;
+pub mod guard;
+mod ledger;
+mod plan;
+mod probe;
+mod reconcile;
+mod release;
+mod responder;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};
+pub use files::{Found, StateFiles};
+pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};
+pub use plan::{OwnPlugin, Plan, is_own, plan};
+pub use probe::{NodeConfiguration, NodePlugins, NodeSummary};
+pub use release::{ReleaseProgress, ReleaseSummary, list_own, release_all};
+pub use responder::{Counters, Responder, ResponderSettings, ResponderStatus};
+pub use wire::{
+    Consumer, Plugin, PluginScope, PluginWrite, REQUEST_TERMINATION, Reference, Route, Service, TerminationConfig,
+};

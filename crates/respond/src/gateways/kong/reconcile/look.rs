@@ -1,0 +1,194 @@
+//! What a pass looks at before it changes anything: the gateway, the guard rails, the consumers.
+
+use super::*;
+
+impl<A: AdminApi> Reconciler<A> {
+    /// Lists our plugins where the mirror is not fresh or it is time. A list that only refreshes the mirror gives way to a
+    /// new desired state.
+    pub(super) async fn list_if_due(
+        &mut self,
+        inbox: &watch::Receiver<Option<DesiredState>>,
+    ) -> Result<Ended, GatewayError> {
+        if self.mirror_is_fresh && self.next_list > Instant::now() {
+            return Ok(Ended::Done);
+        }
+        let admin = Arc::clone(&self.admin);
+        let tag = installation_tag(&self.settings.installation);
+        let tags = [TAG, tag.as_str()];
+        let list = admin.plugins_tagged(&tags);
+        let plugins = if self.mirror_is_fresh && self.interruptions < INTERRUPTIONS_MAX {
+            let mut inbox = inbox.clone();
+            tokio::select! {
+                biased;
+                Ok(()) = inbox.changed() => return Ok(Ended::Interrupted),
+                plugins = list => plugins?,
+            }
+        } else {
+            list.await?
+        };
+        self.mirror = plugins.into_iter().map(|plugin| (plugin.id.clone(), plugin)).collect();
+        self.mirror_is_fresh = true;
+        self.next_list = Instant::now() + self.settings.resync_interval;
+        self.listed_ms = Some(self.clock.now_ms());
+        Ok(Ended::Done)
+    }
+
+    /// Looks at others' plugins where it is time. What it finds is only told, so that its failure holds nothing up.
+    pub(super) async fn survey_if_due(&mut self, inbox: &watch::Receiver<Option<DesiredState>>) -> Ended {
+        if self.next_survey > Instant::now() {
+            return Ended::Done;
+        }
+        // Without blocks there is nothing that could fail to bite.
+        if self.mirror.is_empty() {
+            self.next_survey = Instant::now() + self.settings.resync_interval;
+            return Ended::Done;
+        }
+        let (admin, installation) = (Arc::clone(&self.admin), self.settings.installation.clone());
+        let survey = async {
+            let plugins = admin.plugins_where(is_relevant).await?;
+            let (mut routes, mut services) = (Vec::new(), Vec::new());
+            if Survey::needs_places(&installation, &plugins) {
+                (routes, services) = (admin.routes().await?, admin.services().await?);
+            }
+            Ok::<_, GatewayError>(Survey::new(&installation, plugins, routes, services))
+        };
+        let mut inbox = inbox.clone();
+        let may_interrupt = self.interruptions < INTERRUPTIONS_MAX;
+        tokio::select! {
+            biased;
+            Ok(()) = inbox.changed(), if may_interrupt => return Ended::Interrupted,
+            survey = survey => match survey {
+                Ok(survey) => {
+                    self.counters.survey_left_out += survey.left_out as u64;
+                    self.survey = survey;
+                }
+                Err(error) => {
+                    self.counters.gateway_failures += 1;
+                    tracing::warn!(gateway = self.settings.gateway, %error, "could not look at others' plugins");
+                }
+            },
+        }
+        self.next_survey = Instant::now() + self.settings.survey_interval;
+        Ended::Done
+    }
+
+    pub(super) fn rails(&mut self) -> Rails {
+        let rails = self.guard.refresh();
+        match self.files.held() {
+            Some(reason) => Rails::Held(reason),
+            None => rails,
+        }
+    }
+
+    /// Which actions act now.
+    pub(super) async fn decide(&mut self, rails: &Rails) -> Result<Decided, GatewayError> {
+        let (live, over) = self.split(self.clock.now_ms());
+        let held = self.held_actions();
+        self.forget_old_consumers(&live, &held);
+        let mut verdicts = judge(rails, &live, &self.consumers, &held);
+        let unknown = consumers_needed(&live, &verdicts, &held);
+        if !unknown.is_empty() {
+            self.look_up(unknown).await?;
+            verdicts = judge(rails, &live, &self.consumers, &held);
+        }
+        let mut decided = Decided { over, ..Decided::default() };
+        for (action, verdict) in live.into_iter().zip(verdicts) {
+            let stays = held.contains(&action.id);
+            match verdict {
+                Verdict::Allowed => decided.acting.push(action),
+                Verdict::Refused(why) => decided.refused.push((action.id, why)),
+                Verdict::NeedsConsumer => {
+                    decided.unfinished = true;
+                    if stays {
+                        decided.acting.push(action);
+                    }
+                }
+                Verdict::Waits(_) if stays => decided.acting.push(action),
+                Verdict::Waits(why) => decided.waiting.push((action.id, why)),
+            }
+        }
+        Ok(decided)
+    }
+
+    /// The desired actions, and those that are over.
+    pub(super) fn split(&mut self, now_ms: i64) -> (Vec<DesiredAction>, Vec<ActionId>) {
+        let Some(state) = &self.desired else { return (Vec::new(), Vec::new()) };
+        let releasing: BTreeSet<ActionId> = state.releasing.iter().copied().collect();
+        let (mut live, mut over) = (Vec::new(), state.releasing.clone());
+        let mut ended = BTreeMap::new();
+        for action in &state.actions {
+            if releasing.contains(&action.id) {
+                continue;
+            }
+            if is_over(action.expires_ms, now_ms) || self.ended.get(&action.id) == Some(&action.expires_ms) {
+                ended.insert(action.id, action.expires_ms);
+                over.push(action.id);
+            } else {
+                live.push(action.clone());
+            }
+        }
+        self.ended = ended;
+        (live, over)
+    }
+
+    pub(super) fn held_actions(&self) -> BTreeSet<ActionId> {
+        self.mirror.values().flat_map(named_actions).collect()
+    }
+
+    /// What is known of a consumer is used for a new block only while it is fresh, and looked at again now and then for
+    /// the blocks that are there: it may have been put on a never-block list's tag since.
+    fn forget_old_consumers(&mut self, live: &[DesiredAction], held: &BTreeSet<ActionId>) {
+        let mut fresh_for: BTreeMap<&str, Duration> = BTreeMap::new();
+        for action in live {
+            let keep =
+                if held.contains(&action.id) { self.settings.survey_interval } else { self.settings.resync_interval };
+            let entry = fresh_for.entry(action.consumer_id.as_str()).or_insert(keep);
+            *entry = (*entry).min(keep);
+        }
+        let now = Instant::now();
+        self.looked_up.retain(|id, at| fresh_for.get(id.as_str()).is_some_and(|keep| now < *at + *keep));
+        let looked_up = &self.looked_up;
+        self.consumers.retain(|id, _| looked_up.contains_key(id));
+    }
+
+    async fn look_up(&mut self, ids: Vec<String>) -> Result<(), GatewayError> {
+        let mut queue = ids.into_iter();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < WRITES_IN_FLIGHT {
+                let Some(id) = queue.next() else { break };
+                let admin = Arc::clone(&self.admin);
+                running.spawn(async move {
+                    let consumer = admin.consumer(&id).await;
+                    (id, consumer)
+                });
+            }
+            match running.join_next().await {
+                None => return Ok(()),
+                Some(Ok((id, consumer))) => {
+                    self.consumers.insert(id.clone(), consumer?);
+                    self.looked_up.insert(id, Instant::now());
+                }
+                Some(Err(error)) => {
+                    return Err(GatewayError::Unreachable { detail: format!("a look-up was broken off: {error}") });
+                }
+            }
+        }
+    }
+}
+
+/// Consumers to look up now: those of new actions first, since those wait for it.
+fn consumers_needed(live: &[DesiredAction], verdicts: &[Verdict], held: &BTreeSet<ActionId>) -> Vec<String> {
+    let mut needed = Vec::new();
+    for already_held in [false, true] {
+        for (action, verdict) in live.iter().zip(verdicts) {
+            if *verdict == Verdict::NeedsConsumer && held.contains(&action.id) == already_held {
+                needed.push(action.consumer_id.clone());
+            }
+        }
+    }
+    let mut seen = BTreeSet::new();
+    needed.retain(|id| seen.insert(id.clone()));
+    needed.truncate(LOOKUPS_MAX);
+    needed
+}
