@@ -49,6 +49,25 @@ fn check_detector(name: &str, files: &[TrackedFile]) -> Vec<Violation> {
             violations.push(Violation::new(&cases, 1, what));
         }
     }
+    violations.extend(check_expected(&cases, files));
+    violations
+}
+
+/// An attack says beside it what must be found; an expectation without its case is left over.
+fn check_expected(cases: &str, files: &[TrackedFile]) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for file in files.iter().filter(|file| file.path.starts_with(cases)) {
+        let (partner, what) = if let Some(stem) = file.path.strip_suffix(".attack.jsonl") {
+            (format!("{stem}.attack.expected"), "has no .attack.expected beside it; say what must be found")
+        } else if let Some(stem) = file.path.strip_suffix(".expected") {
+            (format!("{stem}.jsonl"), "belongs to no case; remove it")
+        } else {
+            continue;
+        };
+        if !files.iter().any(|other| other.path == partner) {
+            violations.push(Violation::new(&file.path, 1, what));
+        }
+    }
     violations
 }
 
@@ -103,7 +122,9 @@ mod tests {
             file("mod.rs", ""),
             file("README.md", &page(SECTIONS)),
             file("cases/a.attack.jsonl", ""),
+            file("cases/a.attack.expected", ""),
             file("cases/b.attack.jsonl", ""),
+            file("cases/b.attack.expected", ""),
             file("cases/c.benign.jsonl", ""),
             file("cases/d.benign.jsonl", ""),
         ]
@@ -123,7 +144,7 @@ mod tests {
         let cases = [
             ("README.md", "README.md:1: is missing"),
             ("request_spike/mod.rs", "request_spike/mod.rs:1: is missing"),
-            ("a.attack.jsonl", "has 1 cases named *.attack.jsonl"),
+            ("a.attack.expected", "a.attack.jsonl:1: has no .attack.expected"),
             ("d.benign.jsonl", "has 1 cases named *.benign.jsonl"),
         ];
         for (removed, expected) in cases {
@@ -132,6 +153,16 @@ mod tests {
             let found = found(&files);
             assert!(found.len() == 1 && found[0].contains(expected), "{removed}: {found:?}");
         }
+    }
+
+    #[test]
+    fn an_attack_that_goes_leaves_nothing_behind() {
+        let mut files = detector();
+        files.retain(|file| !file.path.ends_with("a.attack.jsonl"));
+        let found = found(&files);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("has 1 cases named *.attack.jsonl"), "{found:?}");
+        assert!(found[1].contains("a.attack.expected:1: belongs to no case"), "{found:?}");
     }
 
     #[test]

@@ -82,6 +82,8 @@ const IMPURE: &[(&str, &str)] = &[
     ("std::process", "no processes"),
     ("std::env", "no environment: take settings as values"),
     ("env::var", "no environment: take settings as values"),
+    ("println!", "no output: return what there is to say"),
+    ("eprintln!", "no output: return what there is to say"),
     ("RandomState", "no random hashing: use BTreeMap or a hasher with a fixed seed"),
     ("HashMap::new(", "no random hashing: use BTreeMap or a hasher with a fixed seed"),
     ("HashMap::with_capacity(", "no random hashing: use BTreeMap or a hasher with a fixed seed"),
@@ -309,6 +311,7 @@ mod tests {
             ("crates/platform/src/analysis.rs", "tokio::spawn(task);", true),
             ("crates/platform/src/pipeline.rs", "tokio::spawn(task);", false),
             ("crates/detect/src/lib.rs", "std::thread::spawn(work);", true),
+            ("crates/detect/src/lib.rs", "eprintln!(\"here\");", true),
             ("crates/detect/src/lib.rs", "let address: std::net::IpAddr = value;", false),
             ("crates/detect/src/lib.rs", "let stream = std::net::TcpStream::connect(address);", true),
         ];
