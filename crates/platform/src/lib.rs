@@ -1,5 +1,17 @@
-//! The platform: the log, the pipeline over it, the control store and the people's API.
+//! The platform: ingest, the pipeline shell over the log, the control store and the people's API.
+//!
+//! It decides in what order things happen and what must be on stable storage before what. It does not know log formats
+//! or Kong: calls come in normalised, and what a gateway has to hold goes out as a desired state.
 
+pub mod analysis;
 pub mod api;
+mod assignments;
+mod commands;
+pub mod ingest;
+mod lake_writer;
 pub mod log;
+mod pipeline;
+pub mod progress;
+pub mod service;
+mod snapshots;
 pub mod store;

@@ -1,0 +1,277 @@
+//! The analysis: discovery, detection and the desk over one ordered stream of records.
+//!
+//! One owner feeds it everything that a decision reads, in the log's order; it gives back the effects. It does no IO and
+//! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
+
+use std::collections::BTreeMap;
+
+use outrider_detect::{Engine, Observed};
+use outrider_discover::Catalogue;
+use outrider_model::{ActionReport, ApiCall, CommandRecord, CommandRefused, DesiredState, EndpointId, Finding, Policy};
+use outrider_respond::desk::{CommandDone, Desk, Effect};
+use serde::{Deserialize, Serialize};
+
+use crate::store::EffectBatch;
+
+/// Everything an operator can set about the analysis. It enters the log as a record when it changes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnalysisSettings {
+    /// Endpoint discovery.
+    pub discover: outrider_discover::Settings,
+    /// Detectors and profiles.
+    pub detect: outrider_detect::Settings,
+    /// Alerts, guard rails and actions.
+    pub respond: outrider_respond::desk::Settings,
+    /// Policies that the configuration file defines.
+    pub policies: Vec<Policy>,
+}
+
+/// Why an analysis cannot be set up or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalysisError {
+    /// A setting of discovery makes no sense.
+    #[error("discover: {0}")]
+    Discover(String),
+    /// A setting of detection makes no sense.
+    #[error("detect: {0}")]
+    Detect(String),
+    /// A setting of the desk makes no sense.
+    #[error("respond: {0}")]
+    Respond(String),
+    /// A policy of the configuration makes no sense.
+    #[error("policy `{name}`: {source}")]
+    Policy {
+        /// The policy's name.
+        name: String,
+        /// What is wrong with it.
+        source: outrider_model::PolicyError,
+    },
+    /// The snapshot was written by another version, or is damaged.
+    #[error("the snapshot of the analysis cannot be read: {0}")]
+    Snapshot(String),
+}
+
+/// State and decisions of the analysis.
+pub struct Analysis {
+    settings: AnalysisSettings,
+    catalogue: Catalogue,
+    engine: Engine,
+    desk: Desk,
+    names: BTreeMap<EndpointId, String>,
+    calls: u64,
+    now_ms: i64,
+    scratch: Vec<Finding>,
+}
+
+/// What a snapshot holds; each room's part is in the room's own format.
+#[derive(Serialize, Deserialize)]
+struct SnapshotParts {
+    settings: String,
+    calls: u64,
+    now_ms: i64,
+    catalogue: Vec<u8>,
+    engine: Vec<u8>,
+    desk: Vec<u8>,
+}
+
+const SNAPSHOT_VERSION: u8 = 1;
+
+impl AnalysisSettings {
+    /// Refuses what cannot be meant, naming the section.
+    pub fn validate(&self) -> Result<(), AnalysisError> {
+        for policy in &self.policies {
+            policy.validate().map_err(|source| AnalysisError::Policy { name: policy.name.clone(), source })?;
+        }
+        Analysis::new("check", self.clone()).map(|_| ())
+    }
+}
+
+impl Analysis {
+    /// An analysis that has seen nothing. `installation` marks whose blocks are ours.
+    pub fn new(installation: &str, settings: AnalysisSettings) -> Result<Self, AnalysisError> {
+        let catalogue = Catalogue::new(settings.discover.clone());
+        let engine = Engine::new(settings.detect.clone()).map_err(|e| AnalysisError::Detect(e.to_string()))?;
+        let mut desk =
+            Desk::new(installation, settings.respond.clone()).map_err(|e| AnalysisError::Respond(e.to_string()))?;
+        desk.apply_settings(settings.respond.clone(), settings.policies.clone())
+            .map_err(|e| AnalysisError::Respond(e.to_string()))?;
+        Ok(Analysis {
+            settings,
+            catalogue,
+            engine,
+            desk,
+            names: BTreeMap::new(),
+            calls: 0,
+            now_ms: i64::MIN,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &AnalysisSettings {
+        &self.settings
+    }
+
+    /// How many calls it has seen.
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// The catalogue of endpoints.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// The detection engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Alerts, policies and actions.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Moves log time forward; going back is ignored.
+    pub fn advance(&mut self, now_ms: i64) {
+        if now_ms <= self.now_ms {
+            return;
+        }
+        self.now_ms = now_ms;
+        self.catalogue.advance(now_ms);
+        self.engine.advance(now_ms, &mut self.scratch);
+        self.desk.advance(now_ms);
+        self.hand_over_findings();
+    }
+
+    /// Takes a call in. `number` is what findings name it by: its ordinal in the log, or its line in a replayed file.
+    pub fn observe(&mut self, call: &ApiCall<'_>, number: u64) -> Option<EndpointId> {
+        self.advance(call.received_ms);
+        self.calls += 1;
+        let assignment = self.catalogue.assign(call);
+        self.desk.on_call(call);
+        let name = assignment.endpoint.and_then(|id| endpoint_name(&mut self.names, &self.catalogue, id));
+        let observed = Observed {
+            call,
+            number,
+            endpoint: assignment.endpoint,
+            endpoint_settled: assignment.settled,
+            endpoint_name: name.unwrap_or_default(),
+        };
+        self.engine.observe(&observed, &mut self.scratch);
+        self.hand_over_findings();
+        assignment.endpoint
+    }
+
+    /// Takes a person's decision in.
+    pub fn command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
+        self.advance(record.at_ms);
+        self.desk.on_command(record)
+    }
+
+    /// Takes a responder's word in.
+    pub fn report(&mut self, report: &ActionReport) {
+        self.desk.on_report(report);
+    }
+
+    /// Puts other settings in force. What was learned stays.
+    pub fn apply_settings(&mut self, settings: AnalysisSettings) -> Result<(), AnalysisError> {
+        if settings == self.settings {
+            return Ok(());
+        }
+        let catalogue = Catalogue::restore(settings.discover.clone(), &self.catalogue.snapshot())
+            .map_err(|e| AnalysisError::Discover(e.to_string()))?;
+        let engine = Engine::restore(settings.detect.clone(), &self.engine.snapshot())
+            .map_err(|e| AnalysisError::Detect(e.to_string()))?;
+        self.desk
+            .apply_settings(settings.respond.clone(), settings.policies.clone())
+            .map_err(|e| AnalysisError::Respond(e.to_string()))?;
+        self.catalogue = catalogue;
+        self.engine = engine;
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// What the responder of a gateway has to bring about.
+    pub fn desired(&self, gateway: &str) -> DesiredState {
+        self.desk.desired(gateway)
+    }
+
+    /// Takes everything that changed since the last call, as rows to upsert.
+    pub fn drain_effects(&mut self) -> EffectBatch {
+        let mut batch = EffectBatch { endpoints: self.catalogue.drain_changes(), ..EffectBatch::default() };
+        for endpoint in &batch.endpoints {
+            self.names.remove(&endpoint.id);
+        }
+        for effect in self.desk.drain_effects() {
+            match effect {
+                Effect::Finding { finding, alert } => batch.findings.push((*finding, alert)),
+                Effect::Alert(alert) => batch.alerts.push(*alert),
+                Effect::Action(action) => batch.actions.push(*action),
+                Effect::Policy(row) => batch.policies.push(*row),
+                Effect::PolicyDeleted { name, .. } => batch.deleted_policies.push(name),
+                Effect::Audit { number, entry } => batch.audit.push((number, entry)),
+                Effect::GuardRails(guard_rails) => batch.guard_rails = Some(guard_rails),
+                Effect::KillSwitch(kill_switch) => batch.kill_switch = Some(kill_switch),
+            }
+        }
+        batch
+    }
+
+    /// The whole state as bytes: a version byte, then the rooms' own snapshots.
+    pub fn snapshot(&self) -> Result<Vec<u8>, AnalysisError> {
+        let parts = SnapshotParts {
+            settings: serde_json::to_string(&self.settings).map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
+            calls: self.calls,
+            now_ms: self.now_ms,
+            catalogue: self.catalogue.snapshot(),
+            engine: self.engine.snapshot(),
+            desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
+        };
+        postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
+    }
+
+    /// The state that [`Analysis::snapshot`] wrote.
+    pub fn restore(bytes: &[u8]) -> Result<Self, AnalysisError> {
+        let wrong = |problem: &dyn std::fmt::Display| AnalysisError::Snapshot(problem.to_string());
+        let Some((&version, rest)) = bytes.split_first() else { return Err(wrong(&"it is empty")) };
+        if version != SNAPSHOT_VERSION {
+            return Err(wrong(&format_args!("it has version {version}, this build reads {SNAPSHOT_VERSION}")));
+        }
+        let parts: SnapshotParts = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+        let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
+        Ok(Analysis {
+            catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
+            engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
+            desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
+            settings,
+            names: BTreeMap::new(),
+            calls: parts.calls,
+            now_ms: parts.now_ms,
+            scratch: Vec::new(),
+        })
+    }
+
+    fn hand_over_findings(&mut self) {
+        for finding in self.scratch.drain(..) {
+            self.desk.on_finding(finding);
+        }
+    }
+}
+
+/// `METHOD template` of an endpoint, made once and kept until the endpoint changes.
+fn endpoint_name<'a>(
+    names: &'a mut BTreeMap<EndpointId, String>,
+    catalogue: &Catalogue,
+    id: EndpointId,
+) -> Option<&'a str> {
+    use std::collections::btree_map::Entry;
+    match names.entry(id) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(entry) => {
+            let key = &catalogue.endpoint(id)?.key;
+            Some(entry.insert(format!("{} {}", key.method, key.template)))
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The thread that brings calls from the log into the lake, a commit every few seconds.
+//!
+//! It reads the calls from the log at its own pace and takes their endpoint ids from the analysis. While the lake cannot
+//! be written it tries again with the same rows; the log keeps what is not committed, up to its own limit.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outrider_lake::{Lake, LakeError, Rows};
+use outrider_model::EndpointId;
+use outrider_model::batch::BatchReader;
+use tokio::runtime::Handle;
+
+use crate::assignments::{Assigned, Assignments};
+use crate::log::{LogError, LogReader, Position, Record, RecordKind};
+use crate::progress::Progress;
+
+/// Rows that a commit takes at most before it is made early.
+const ROWS_PER_COMMIT: usize = 50_000;
+/// How long the thread waits for a record before it looks at the rest of its duties.
+const WAIT: Duration = Duration::from_millis(500);
+/// The shortest and longest pause between tries to commit.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(30);
+
+pub(crate) struct LakeWriter {
+    pub lake: Lake,
+    pub reader: LogReader,
+    pub runtime: Handle,
+    pub assignments: Arc<Assignments>,
+    pub progress: Arc<Progress>,
+    pub commit_interval: Duration,
+}
+
+impl LakeWriter {
+    /// Runs until the log is closed and read to its end.
+    pub(crate) fn run(mut self) -> Result<(), LogError> {
+        let mut rows = Rows::default();
+        let mut oldest: Option<Instant> = None;
+        let mut done = Position(self.lake.position());
+        loop {
+            let took_one = match self.reader.next()? {
+                Some(record) => {
+                    if record.kind == RecordKind::Calls {
+                        let Some(endpoints) = await_endpoints(&self.assignments, record.position) else {
+                            // The analysis has ended before this record; the next start goes on from here.
+                            if !rows.is_empty() {
+                                self.commit(&mut rows, done);
+                            }
+                            return Ok(());
+                        };
+                        push_calls(&mut rows, &record, &endpoints);
+                        oldest = oldest.or_else(|| Some(Instant::now()));
+                    }
+                    done = record.position;
+                    true
+                }
+                None => false,
+            };
+            if rows.is_empty() {
+                self.progress.lake_covers(done);
+            }
+            let is_end = !took_one && self.reader.is_closed() && self.reader.durable() <= done;
+            let is_due = oldest.is_some_and(|since| since.elapsed() >= self.commit_interval);
+            if !rows.is_empty() && (is_due || is_end || rows.len() >= ROWS_PER_COMMIT) {
+                if !self.commit(&mut rows, done) {
+                    return Ok(());
+                }
+                oldest = None;
+            }
+            if is_end {
+                return Ok(());
+            }
+            if !took_one {
+                let until_due = oldest.map(|since| self.commit_interval.saturating_sub(since.elapsed()));
+                self.reader.wait(until_due.map_or(WAIT, |due| due.min(WAIT)));
+            }
+        }
+    }
+
+    /// Commits, and tries again until it works. Says `false` where the platform stops before it did.
+    fn commit(&mut self, rows: &mut Rows, done: Position) -> bool {
+        let count = rows.len() as u64;
+        let batch = match rows.finish() {
+            Ok(batch) => batch,
+            Err(error) => {
+                // Columns of unequal length would be a mistake of ours; going on loses these rows and says so.
+                tracing::error!(%error, rows = count, "calls could not be made into columns and are not in the lake");
+                self.progress.lake_failed();
+                return true;
+            }
+        };
+        let mut pause = RETRY_MIN;
+        loop {
+            match self.runtime.block_on(self.lake.commit(&batch, done.0)) {
+                Ok(()) => {
+                    if pause > RETRY_MIN {
+                        tracing::info!("the lake is written again");
+                    }
+                    self.progress.lake_committed(count);
+                    self.progress.lake_covers(done);
+                    return true;
+                }
+                Err(error) => {
+                    self.report(&error, pause == RETRY_MIN);
+                    if self.reader.is_closed() {
+                        return false;
+                    }
+                    std::thread::park_timeout(pause);
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    fn report(&self, error: &LakeError, is_first: bool) {
+        self.progress.lake_failed();
+        if is_first {
+            tracing::error!(%error, "the lake cannot be written; calls wait in the log");
+        }
+    }
+}
+
+/// The endpoints of a record's calls; empty where the queue had to forget them, `None` where the analysis has ended.
+fn await_endpoints(assignments: &Assignments, position: Position) -> Option<Vec<Option<EndpointId>>> {
+    loop {
+        match assignments.take(position) {
+            Assigned::Known(ids) => return Some(ids),
+            Assigned::Forgotten => return Some(Vec::new()),
+            Assigned::Never => return None,
+            Assigned::NotYet => assignments.wait_for(position, WAIT),
+        }
+    }
+}
+
+/// Adds a record's calls. What cannot be read was reported by the analysis, which reads the same record.
+fn push_calls(rows: &mut Rows, record: &Record<'_>, endpoints: &[Option<EndpointId>]) {
+    let mut scratch = Vec::new();
+    let Ok(calls) = record.calls(&mut scratch) else { return };
+    let Ok(reader) = BatchReader::new(calls.batch) else { return };
+    for (index, call) in (0u32..).zip(reader) {
+        let Ok(call) = call else { return };
+        rows.push(&call, endpoints.get(index as usize).copied().flatten(), record.position.0, index);
+    }
+}

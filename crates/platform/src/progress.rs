@@ -1,0 +1,116 @@
+//! How far each part of the platform is, in numbers that the status page and the metrics show.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::log::Position;
+use crate::store::EffectBatch;
+
+/// Shared by the threads of the platform; counters begin with the process.
+#[derive(Debug, Default)]
+pub struct Progress {
+    analysed_position: AtomicU64,
+    calls: AtomicU64,
+    findings: AtomicU64,
+    store_failures: AtomicU64,
+    snapshot_position: AtomicU64,
+    snapshot_bytes: AtomicU64,
+    snapshot_micros: AtomicU64,
+    lake_position: AtomicU64,
+    lake_rows: AtomicU64,
+    lake_commits: AtomicU64,
+    lake_failures: AtomicU64,
+    dropped_calls: AtomicU64,
+}
+
+/// [`Progress`] at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProgressStats {
+    /// The analysis has taken in every record up to this one.
+    pub analysed_position: u64,
+    /// Calls that it has taken in, since the installation began.
+    pub calls: u64,
+    /// Findings raised.
+    pub findings: u64,
+    /// Tries to write the control store that failed.
+    pub store_failures: u64,
+    /// The newest snapshot of the analysis.
+    pub snapshot_position: u64,
+    /// Its size.
+    pub snapshot_bytes: u64,
+    /// How long it took to make and write.
+    pub snapshot_micros: u64,
+    /// The lake covers the log up to this record.
+    pub lake_position: u64,
+    /// Rows committed to the lake.
+    pub lake_rows: u64,
+    /// Commits to the lake.
+    pub lake_commits: u64,
+    /// Tries to commit to the lake that failed.
+    pub lake_failures: u64,
+    /// Calls that the log refused: full disk, size limit, or too much waiting.
+    pub dropped_calls: u64,
+}
+
+impl Progress {
+    pub(crate) fn analysed(&self, position: Position, calls: u64) {
+        self.analysed_position.store(position.0, Ordering::Relaxed);
+        self.calls.store(calls, Ordering::Relaxed);
+    }
+
+    pub(crate) fn effects(&self, effects: &EffectBatch) {
+        self.findings.fetch_add(effects.findings.len() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn store_failed(&self) {
+        self.store_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self, position: Position, bytes: u64, took: Duration) {
+        self.snapshot_position.store(position.0, Ordering::Relaxed);
+        self.snapshot_bytes.store(bytes, Ordering::Relaxed);
+        self.snapshot_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_covers(&self, position: Position) {
+        self.lake_position.store(position.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_committed(&self, rows: u64) {
+        self.lake_rows.fetch_add(rows, Ordering::Relaxed);
+        self.lake_commits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_failed(&self) {
+        self.lake_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn dropped(&self, calls: u64) {
+        self.dropped_calls.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_position(&self) -> Position {
+        Position(self.lake_position.load(Ordering::Relaxed))
+    }
+
+    /// All numbers as they are now.
+    pub fn stats(&self) -> ProgressStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ProgressStats {
+            analysed_position: read(&self.analysed_position),
+            calls: read(&self.calls),
+            findings: read(&self.findings),
+            store_failures: read(&self.store_failures),
+            snapshot_position: read(&self.snapshot_position),
+            snapshot_bytes: read(&self.snapshot_bytes),
+            snapshot_micros: read(&self.snapshot_micros),
+            lake_position: read(&self.lake_position),
+            lake_rows: read(&self.lake_rows),
+            lake_commits: read(&self.lake_commits),
+            lake_failures: read(&self.lake_failures),
+            dropped_calls: read(&self.dropped_calls),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The platform as a whole: recovery, threads, shutdown.
+//!
+//! [`Platform::start`] opens log, control store and lake, finds the snapshot to begin from and starts the threads. What
+//! the premises and the people need is handed out: an [`Ingest`] for calls and reports, a [`CommandBus`] for decisions,
+//! the desired state of each gateway, the status.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use outrider_lake::{Lake, LakeError};
+use outrider_model::DesiredState;
+use serde_json::json;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle as TaskHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::analysis::{Analysis, AnalysisError, AnalysisSettings};
+use crate::assignments::{Assignments, IDS_WAITING_MAX};
+use crate::commands::Commands;
+use crate::ingest::{Ingest, Reports};
+use crate::lake_writer::LakeWriter;
+use crate::log::{
+    Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
+};
+use crate::pipeline::{Pipeline, Waiters};
+use crate::progress::Progress;
+use crate::snapshots::{SnapshotError, Snapshots};
+use crate::store::{Store, StoreError};
+
+/// How often a record says that time has passed.
+const TICK: Duration = Duration::from_secs(1);
+/// Present in the data directory while nothing was lost: made at a clean stop, removed at the start.
+const CLEAN_STOP: &str = "clean-stop";
+
+/// What a platform needs to start.
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    /// Where log, store, snapshots and lake are.
+    pub data_dir: PathBuf,
+    /// Whose blocks are ours: part of the tags and of the marked answer.
+    pub installation: String,
+    /// The gateways that actions can go to.
+    pub gateways: Vec<String>,
+    /// What the analysis does.
+    pub analysis: AnalysisSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// How long calls wait at most before they are committed to the lake; `None` for no lake.
+    pub lake_commit_interval: Option<Duration>,
+    /// Time between snapshots of the analysis.
+    pub snapshot_interval: Duration,
+}
+
+/// Why a platform cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The control store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The lake cannot be opened.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// Settings or a snapshot cannot be used.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// Snapshots cannot be read or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// What the analysis knew is gone and cannot be made again from the log.
+    #[error(
+        "no usable snapshot of the analysis is left in {}, and the log begins at record {first}, so its state cannot be \
+         made again. Restore the data directory from a backup; starting without it would release every active block",
+        snapshots.display()
+    )]
+    StateLost {
+        /// Where snapshots are looked for.
+        snapshots: PathBuf,
+        /// The oldest record of the log.
+        first: Position,
+    },
+    /// A thread cannot be started or a file not be made.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+}
+
+/// A running platform.
+pub struct Platform {
+    data_dir: PathBuf,
+    log: LogHandle,
+    writer: Option<LogWriter>,
+    threads: Vec<JoinHandle<Result<(), LogError>>>,
+    ticker: TaskHandle<()>,
+    stop_ticks: CancellationToken,
+    desired: Vec<(String, watch::Receiver<Option<DesiredState>>)>,
+    waiters: Arc<Waiters>,
+    progress: Arc<Progress>,
+    failed: watch::Receiver<bool>,
+    caught_up_at: Position,
+    store: Store,
+    assignments: Option<Arc<Assignments>>,
+}
+
+impl Platform {
+    /// Opens everything and starts the threads. `now_ms` is the wall clock.
+    pub async fn start(settings: PlatformSettings, now_ms: fn() -> i64) -> Result<Platform, PlatformError> {
+        let data = &settings.data_dir;
+        let (log, opened) = Log::open(&data.join("log"), settings.log.clone())?;
+        if opened.cut_bytes > 0 {
+            tracing::warn!(bytes = opened.cut_bytes, "a torn tail was cut off the log; nothing acknowledged was in it");
+        }
+        let writer = LogWriter::start(log, QUEUE_BYTES_DEFAULT)?;
+        let handle = writer.handle();
+        let store = Store::open(&data.join("control.sqlite")).await?;
+        let lake = match settings.lake_commit_interval {
+            Some(interval) => Some((Lake::open(&data.join("lake")).await?, interval)),
+            None => None,
+        };
+        let stored = store.position().await?;
+        let lake_position = lake.as_ref().map_or(stored, |(lake, _)| Position(lake.position()));
+        let snapshots = Snapshots::open(data.join("snapshots"))?;
+        let (analysis, from) = recover(&snapshots, stored.min(lake_position), opened.first, &settings.installation)?;
+        note_start(&handle, data, &settings.analysis, analysis.settings(), opened.last, now_ms()).await?;
+
+        let caught_up_at = *handle.durable().borrow();
+        let progress = Arc::new(Progress::default());
+        let waiters = Arc::new(Waiters::default());
+        let assignments = lake.is_some().then(|| Arc::new(Assignments::new(IDS_WAITING_MAX)));
+        let (senders, desired) = settings
+            .gateways
+            .iter()
+            .map(|gateway| {
+                let (sender, receiver) = watch::channel(None);
+                ((gateway.clone(), sender), (gateway.clone(), receiver))
+            })
+            .unzip();
+        let (failing, failed) = watch::channel(false);
+        let mut threads = Vec::new();
+        let pipeline = Pipeline {
+            analysis,
+            reader: handle.reader(from.next()),
+            log: handle.clone(),
+            store: store.clone(),
+            runtime: Handle::current(),
+            assignments: assignments.clone(),
+            desired: senders,
+            waiters: Arc::clone(&waiters),
+            snapshots,
+            snapshot_interval: settings.snapshot_interval,
+            progress: Arc::clone(&progress),
+            stored,
+            publish_from: caught_up_at,
+        };
+        let ids = assignments.clone();
+        threads.push(spawn("analysis", failing.clone(), move || {
+            let result = pipeline.run();
+            if let Some(ids) = ids {
+                ids.end();
+            }
+            result
+        })?);
+        if let (Some((lake, commit_interval)), Some(assignments)) = (lake, &assignments) {
+            let lake = LakeWriter {
+                reader: handle.reader(Position(lake.position()).next()),
+                lake,
+                runtime: Handle::current(),
+                assignments: Arc::clone(assignments),
+                progress: Arc::clone(&progress),
+                commit_interval,
+            };
+            threads.push(spawn("lake", failing, move || lake.run())?);
+        }
+        let stop_ticks = CancellationToken::new();
+        let ticker = tokio::spawn(tick(handle.clone(), now_ms, stop_ticks.clone()));
+        Ok(Platform {
+            data_dir: settings.data_dir,
+            log: handle,
+            writer: Some(writer),
+            threads,
+            ticker,
+            stop_ticks,
+            desired,
+            waiters,
+            progress,
+            failed,
+            caught_up_at,
+            store,
+            assignments,
+        })
+    }
+
+    /// Something to hand calls and reports to. Each ingest is a collector epoch of its own.
+    pub fn ingest(&self, epoch: u64) -> Ingest {
+        Ingest::new(self.log.clone(), Arc::clone(&self.progress), epoch)
+    }
+
+    /// Something to hand responders' reports to.
+    pub fn reports(&self) -> Reports {
+        Reports(self.log.clone())
+    }
+
+    /// Something to hand people's decisions to.
+    pub fn commands(&self) -> Commands {
+        Commands::new(self.log.clone(), Arc::clone(&self.waiters))
+    }
+
+    /// The control store, for reading.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What the responder of a gateway has to bring about; `None` inside until the analysis has caught up.
+    pub fn desired(&self, gateway: &str) -> Option<watch::Receiver<Option<DesiredState>>> {
+        self.desired.iter().find(|(name, _)| name == gateway).map(|(_, receiver)| receiver.clone())
+    }
+
+    /// Turns true when a thread has ended with an error that it could not mend.
+    pub fn failed(&self) -> watch::Receiver<bool> {
+        self.failed.clone()
+    }
+
+    /// A view of how far everything is, for the status page.
+    pub fn status(&self) -> PlatformStatus {
+        PlatformStatus {
+            log: self.log.clone(),
+            progress: Arc::clone(&self.progress),
+            assignments: self.assignments.clone(),
+            caught_up_at: self.caught_up_at,
+        }
+    }
+
+    /// Stops: takes nothing more in, finishes what is in the log, saves the state. Call it when nobody hands in any more.
+    pub async fn stop(mut self) {
+        self.stop_ticks.cancel();
+        if let Err(error) = (&mut self.ticker).await {
+            tracing::error!(%error, "the ticker ended badly");
+        }
+        let writer = self.writer.take();
+        let threads = std::mem::take(&mut self.threads);
+        let all_well = tokio::task::spawn_blocking(move || {
+            drop(writer);
+            threads.into_iter().map(|thread| matches!(thread.join(), Ok(Ok(())))).fold(true, |all, one| all && one)
+        })
+        .await
+        .unwrap_or(false);
+        self.store.close().await;
+        if all_well && let Err(error) = write_marker(&self.data_dir) {
+            tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
+        }
+    }
+}
+
+/// How far everything is.
+#[derive(Clone)]
+pub struct PlatformStatus {
+    log: LogHandle,
+    progress: Arc<Progress>,
+    assignments: Option<Arc<Assignments>>,
+    caught_up_at: Position,
+}
+
+impl PlatformStatus {
+    /// The numbers as JSON.
+    pub fn to_json(&self) -> serde_json::Value {
+        let progress = self.progress.stats();
+        json!({
+            "caught_up": progress.analysed_position >= self.caught_up_at.0,
+            "log": self.log.stats(),
+            "progress": progress,
+            "endpoints_forgotten_for_lake": self.assignments.as_ref().map_or(0, |ids| ids.forgotten()),
+        })
+    }
+
+    /// The counters of the analysis, the lake and the store.
+    pub fn progress(&self) -> crate::progress::ProgressStats {
+        self.progress.stats()
+    }
+
+    /// The analysis has taken in every record that is on stable storage now.
+    pub fn is_idle(&self) -> bool {
+        self.progress.stats().analysed_position >= self.log.stats().last.0
+    }
+}
+
+/// Finds the state to begin from: the newest snapshot that no consumer of the log is behind of.
+fn recover(
+    snapshots: &Snapshots,
+    limit: Position,
+    first: Position,
+    installation: &str,
+) -> Result<(Analysis, Position), PlatformError> {
+    let (found, damaged) = snapshots.load_at_or_before(limit)?;
+    for path in damaged {
+        tracing::warn!(path = %path.display(), "a damaged snapshot was passed over");
+    }
+    match found {
+        Some((position, state)) if position.next() >= first => Ok((Analysis::restore(&state)?, position)),
+        None if first <= Position(1) => Ok((Analysis::new(installation, AnalysisSettings::default())?, Position::ZERO)),
+        _ => Err(PlatformError::StateLost { snapshots: snapshots.directory().to_owned(), first }),
+    }
+}
+
+/// Writes into the log what a start has to say: settings that changed, and that calls may be missing after a kill.
+async fn note_start(
+    log: &LogHandle,
+    data: &Path,
+    wanted: &AnalysisSettings,
+    restored: &AnalysisSettings,
+    last: Position,
+    now_ms: i64,
+) -> Result<(), PlatformError> {
+    let marker = data.join(CLEAN_STOP);
+    let was_clean = marker.exists();
+    if was_clean {
+        // Before anything is taken in: a kill right after must not look like a clean stop.
+        let removed = std::fs::remove_file(&marker).and_then(|()| std::fs::File::open(data)?.sync_all());
+        removed.map_err(|source| PlatformError::System { doing: "remove the clean-stop marker", source })?;
+    }
+    let mut records = Vec::new();
+    if last > Position::ZERO && !was_clean {
+        let reason = "outrider was not stopped cleanly: what the collector had read and not handed over yet, \
+                      at most one micro-batch of each connection, is not in the log";
+        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: reason.to_owned() };
+        records.push(NewRecord::gap(now_ms, &gap)?);
+    }
+    // The newest settings may be in the part of the log that the snapshot does not cover, so a start that is not the
+    // first always states its own; putting the same settings in force again changes nothing.
+    if last > Position::ZERO || wanted != restored {
+        records.push(NewRecord::settings(now_ms, wanted)?);
+    }
+    if !records.is_empty() {
+        log.append(records).await?;
+    }
+    Ok(())
+}
+
+fn write_marker(data: &Path) -> std::io::Result<()> {
+    std::fs::File::create(data.join(CLEAN_STOP))?.sync_all()?;
+    std::fs::File::open(data)?.sync_all()
+}
+
+fn spawn(
+    name: &'static str,
+    failing: watch::Sender<bool>,
+    run: impl FnOnce() -> Result<(), LogError> + Send + 'static,
+) -> Result<JoinHandle<Result<(), LogError>>, PlatformError> {
+    let body = move || {
+        let result = run();
+        if let Err(error) = &result {
+            tracing::error!(%error, thread = name, "the thread cannot go on");
+            failing.send_replace(true);
+        }
+        result
+    };
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(body).map_err(|source| PlatformError::System { doing: "start a thread", source })
+}
+
+/// Says once a second that time has passed, so that windows close and actions end while nobody calls.
+async fn tick(log: LogHandle, now_ms: fn() -> i64, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let is_failing = AtomicBool::new(false);
+    while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        let result = log.append(vec![NewRecord::tick(now_ms())]).await;
+        if let Err(error) = &result
+            && !is_failing.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(%error, "the log takes no ticks; nothing ends by itself until it does");
+        } else if result.is_ok() {
+            is_failing.store(false, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Snapshots of the analysis on disk: `snapshots/<position>.snap`, each checksummed, written whole or not at all.
+//!
+//! A snapshot is good for recovery when every other consumer of the log is at its position or past it: the lake needs
+//! the endpoint ids of whatever it has not committed yet, and the control store must not be behind what the analysis
+//! believes. So a few are kept, and the newest one that is old enough is taken.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::log::Position;
+
+const MAGIC: &[u8; 8] = b"outrsnap";
+/// How many are kept: the newest, and older ones that a consumer which lags may still need.
+const KEPT: usize = 3;
+
+/// Why a snapshot could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {}: {source}", path.display())]
+pub struct SnapshotError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The directory of snapshots.
+#[derive(Debug, Clone)]
+pub struct Snapshots {
+    directory: PathBuf,
+}
+
+impl Snapshots {
+    /// Uses a directory, making it on first use.
+    pub fn open(directory: PathBuf) -> Result<Self, SnapshotError> {
+        fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
+        Ok(Snapshots { directory })
+    }
+
+    /// Where snapshots are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Saves a state as of a position, durably, and forgets the oldest ones.
+    pub fn save(&self, position: Position, state: &[u8]) -> Result<(), SnapshotError> {
+        let path = self.path(position);
+        let temporary = path.with_extension("tmp");
+        let mut checksum = crc32fast::Hasher::new();
+        checksum.update(&position.0.to_le_bytes());
+        checksum.update(state);
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&temporary)?;
+            file.write_all(MAGIC)?;
+            file.write_all(&position.0.to_le_bytes())?;
+            file.write_all(&checksum.finalize().to_le_bytes())?;
+            file.write_all(state)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            File::open(&self.directory)?.sync_all()
+        };
+        if let Err(source) = write() {
+            // What is left of a failed try would only fill the disk; that it may stay behind changes nothing.
+            let _ = fs::remove_file(&temporary);
+            return Err(failed("write", &path)(source));
+        }
+        let positions = self.positions()?;
+        for old in positions.iter().rev().skip(KEPT) {
+            let path = self.path(*old);
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// The newest good snapshot at or before a position. Damaged ones are passed over and named in the second value.
+    pub fn load_at_or_before(
+        &self,
+        limit: Position,
+    ) -> Result<(Option<(Position, Vec<u8>)>, Vec<PathBuf>), SnapshotError> {
+        let mut damaged = Vec::new();
+        for position in self.positions()?.into_iter().rev().filter(|position| *position <= limit) {
+            let path = self.path(position);
+            let bytes = fs::read(&path).map_err(failed("read", &path))?;
+            match decode(position, &bytes) {
+                Some(state) => return Ok((Some((position, state.to_vec())), damaged)),
+                None => damaged.push(path),
+            }
+        }
+        Ok((None, damaged))
+    }
+
+    /// The oldest snapshot kept: the log must keep everything after it.
+    pub fn oldest(&self) -> Result<Option<Position>, SnapshotError> {
+        Ok(self.positions()?.first().copied())
+    }
+
+    fn positions(&self) -> Result<Vec<Position>, SnapshotError> {
+        let mut positions = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed("list", &self.directory))? {
+            let name = entry.map_err(failed("list", &self.directory))?.file_name();
+            let number = name.to_str().and_then(|name| name.strip_suffix(".snap")).and_then(|stem| stem.parse().ok());
+            positions.extend(number.map(Position));
+        }
+        positions.sort_unstable();
+        Ok(positions)
+    }
+
+    fn path(&self, position: Position) -> PathBuf {
+        self.directory.join(format!("{:020}.snap", position.0))
+    }
+}
+
+fn decode(position: Position, bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (written_position, rest) = rest.split_first_chunk::<8>()?;
+    let (written_checksum, state) = rest.split_first_chunk::<4>()?;
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(written_position);
+    checksum.update(state);
+    let is_good = u64::from_le_bytes(*written_position) == position.0
+        && u32::from_le_bytes(*written_checksum) == checksum.finalize();
+    is_good.then_some(state)
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
+    let path = path.to_owned();
+    move |source| SnapshotError { doing, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_good_snapshot_that_is_old_enough_is_taken() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(directory.path().join("s")).unwrap();
+        for position in [10, 20, 30, 40] {
+            snapshots.save(Position(position), format!("state {position}").as_bytes()).unwrap();
+        }
+        let load = |limit| snapshots.load_at_or_before(Position(limit)).unwrap();
+        assert_eq!(load(99).0, Some((Position(40), b"state 40".to_vec())));
+        assert_eq!(load(39).0, Some((Position(30), b"state 30".to_vec())));
+        assert_eq!(load(19).0, None, "only three are kept");
+        assert_eq!(snapshots.oldest().unwrap(), Some(Position(20)));
+    }
+
+    #[test]
+    fn any_damage_is_noticed_and_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(directory.path().to_owned()).unwrap();
+        snapshots.save(Position(1), b"old").unwrap();
+        snapshots.save(Position(2), b"new").unwrap();
+        let path = snapshots.path(Position(2));
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            let (found, damaged) = snapshots.load_at_or_before(Position(2)).unwrap();
+            assert_eq!(found, Some((Position(1), b"old".to_vec())), "byte {at}");
+            assert_eq!(damaged, [path.clone()]);
+        }
+        fs::write(&path, &good[..5]).unwrap();
+        assert_eq!(snapshots.load_at_or_before(Position(2)).unwrap().0.unwrap().0, Position(1));
+    }
+}

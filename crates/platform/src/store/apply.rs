@@ -1,0 +1,236 @@
+//! Writing effects: rows and position in one transaction.
+
+use outrider_model::{Action, ActionState, Alert, AlertId, AlertState, Endpoint, Finding};
+use serde::Serialize;
+use sqlx::{Sqlite, Transaction};
+
+use super::{EffectBatch, Store, StoreError};
+use crate::log::Position;
+
+/// Findings kept; the oldest go first. The lake can make them again.
+const FINDINGS_KEPT: i64 = 1_000_000;
+/// A batch of so many findings or more looks after the limit.
+const PRUNE_EVERY: u64 = 10_000;
+
+impl Store {
+    /// Writes what changed together with the position that it covers. A position already covered changes nothing.
+    pub async fn apply(&self, position: Position, effects: &EffectBatch) -> Result<(), StoreError> {
+        let doing = "write to the control store";
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let moved = sqlx::query(
+            "INSERT INTO meta (name, value) VALUES ('position', $1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value
+             WHERE CAST(meta.value AS BIGINT) < CAST(excluded.value AS BIGINT)",
+        )
+        .bind(position.0.to_string())
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::query(doing))?;
+        if moved.rows_affected() == 0 {
+            return transaction.rollback().await.map_err(StoreError::query(doing));
+        }
+        write(&mut transaction, effects).await?;
+        if position.0.is_multiple_of(PRUNE_EVERY) {
+            prune(&mut transaction).await?;
+        }
+        transaction.commit().await.map_err(StoreError::query(doing))
+    }
+}
+
+async fn write(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch) -> Result<(), StoreError> {
+    for endpoint in &effects.endpoints {
+        write_endpoint(transaction, endpoint).await?;
+    }
+    for (finding, alert) in &effects.findings {
+        write_finding(transaction, finding, *alert).await?;
+    }
+    for alert in &effects.alerts {
+        write_alert(transaction, alert).await?;
+    }
+    for action in &effects.actions {
+        write_action(transaction, action).await?;
+    }
+    let doing = "write a policy";
+    for row in &effects.policies {
+        sqlx::query(
+            "INSERT INTO policies (name, document) VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET document = excluded.document",
+        )
+        .bind(&row.policy.name)
+        .bind(json("policies", row)?)
+        .execute(&mut **transaction)
+        .await
+        .map_err(StoreError::query(doing))?;
+    }
+    for name in &effects.deleted_policies {
+        let delete = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name);
+        delete.execute(&mut **transaction).await.map_err(StoreError::query("delete a policy"))?;
+    }
+    for (number, entry) in &effects.audit {
+        sqlx::query(
+            "INSERT INTO audit (number, at_ms, by_whom, what, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (number) DO NOTHING",
+        )
+        .bind(number.cast_signed())
+        .bind(entry.at_ms)
+        .bind(&entry.by)
+        .bind(&entry.what)
+        .bind(&entry.subject)
+        .bind(&entry.detail)
+        .execute(&mut **transaction)
+        .await
+        .map_err(StoreError::query("write the audit log"))?;
+    }
+    if let Some(guard_rails) = &effects.guard_rails {
+        write_meta(transaction, "guard_rails", json("meta", guard_rails)?).await?;
+    }
+    if let Some(kill_switch) = &effects.kill_switch {
+        write_meta(transaction, "kill_switch", json("meta", kill_switch)?).await?;
+    }
+    Ok(())
+}
+
+async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &Endpoint) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO endpoints (id, gateway, service_name, method, template, merged_into, calls, last_seen_ms, document)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (id) DO UPDATE SET gateway = excluded.gateway, service_name = excluded.service_name,
+           method = excluded.method, template = excluded.template, merged_into = excluded.merged_into,
+           calls = excluded.calls, last_seen_ms = excluded.last_seen_ms, document = excluded.document",
+    )
+    .bind(endpoint.id.to_string())
+    .bind(&endpoint.key.gateway)
+    .bind(&endpoint.service_name)
+    .bind(&endpoint.key.method)
+    .bind(&endpoint.key.template)
+    .bind(endpoint.merged_into.map(|id| id.to_string()))
+    .bind(endpoint.calls.cast_signed())
+    .bind(endpoint.last_seen_ms)
+    .bind(json("endpoints", endpoint)?)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("write an endpoint"))
+}
+
+async fn write_finding(
+    transaction: &mut Transaction<'_, Sqlite>,
+    finding: &Finding,
+    alert: Option<AlertId>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO findings (id, alert, detector, entity_kind, entity_value, raised_ms, document)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO UPDATE SET alert = excluded.alert, document = excluded.document",
+    )
+    .bind(finding.id.to_string())
+    .bind(alert.map(|id| id.to_string()))
+    .bind(&finding.detector)
+    .bind(finding.entity.kind.as_str())
+    .bind(&finding.entity.value)
+    .bind(finding.raised_ms)
+    .bind(json("findings", finding)?)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("write a finding"))
+}
+
+async fn write_alert(transaction: &mut Transaction<'_, Sqlite>, alert: &Alert) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO alerts (id, detector, state, severity, entity_kind, entity_value, entity_label, service_name,
+           opened_ms, last_finding_ms, document)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
+           entity_label = excluded.entity_label, service_name = excluded.service_name,
+           last_finding_ms = excluded.last_finding_ms, document = excluded.document",
+    )
+    .bind(alert.id.to_string())
+    .bind(&alert.detector)
+    .bind(alert_state_word(alert.state))
+    .bind(alert.severity as i64)
+    .bind(alert.entity.kind.as_str())
+    .bind(&alert.entity.value)
+    .bind(&alert.entity.label)
+    .bind(&alert.worst.service_name)
+    .bind(alert.opened_ms)
+    .bind(alert.last_finding_ms)
+    .bind(json("alerts", alert)?)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("write an alert"))
+}
+
+async fn write_action(transaction: &mut Transaction<'_, Sqlite>, action: &Action) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO actions (id, alert, gateway, state, target_value, target_label, created_ms, document)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document",
+    )
+    .bind(action.id.to_string())
+    .bind(action.alert.map(|id| id.to_string()))
+    .bind(&action.target.gateway)
+    .bind(action_state_word(action.state))
+    .bind(&action.target.value)
+    .bind(&action.target.label)
+    .bind(action.created_ms)
+    .bind(json("actions", action)?)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("write an action"))
+}
+
+async fn write_meta(transaction: &mut Transaction<'_, Sqlite>, name: &str, value: String) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("write to the control store"))
+}
+
+async fn prune(transaction: &mut Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM findings WHERE id IN (SELECT id FROM findings ORDER BY raised_ms DESC, id DESC LIMIT -1 OFFSET $1)",
+    )
+    .bind(FINDINGS_KEPT)
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+    .map_err(StoreError::query("forget old findings"))
+}
+
+fn json(table: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(StoreError::document(table))
+}
+
+/// The word that the state has in JSON, and in filters.
+pub(super) fn alert_state_word(state: AlertState) -> &'static str {
+    match state {
+        AlertState::Open => "open",
+        AlertState::Acknowledged => "acknowledged",
+        AlertState::Resolved => "resolved",
+        AlertState::FalsePositive => "false_positive",
+    }
+}
+
+/// The word that the state has in JSON, and in filters.
+pub(super) fn action_state_word(state: ActionState) -> &'static str {
+    match state {
+        ActionState::Proposed => "proposed",
+        ActionState::Approved => "approved",
+        ActionState::Rejected => "rejected",
+        ActionState::Pending => "pending",
+        ActionState::Stored => "stored",
+        ActionState::InForce => "in_force",
+        ActionState::Releasing => "releasing",
+        ActionState::Released => "released",
+        ActionState::Failed => "failed",
+        ActionState::TooLate => "too_late",
+    }
+}

@@ -1,0 +1,33 @@
+use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding};
+use outrider_respond::desk::GuardRails;
+use outrider_respond::desk::{KillSwitch, PolicyRow};
+
+/// What a stretch of log changed, as whole rows.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EffectBatch {
+    /// Endpoints that are new or changed.
+    pub endpoints: Vec<Endpoint>,
+    /// Findings, with the alert that each belongs to.
+    pub findings: Vec<(Finding, Option<AlertId>)>,
+    /// Alerts as they are now.
+    pub alerts: Vec<Alert>,
+    /// Actions as they are now.
+    pub actions: Vec<Action>,
+    /// Policies as they are now.
+    pub policies: Vec<PolicyRow>,
+    /// Names of policies that are gone.
+    pub deleted_policies: Vec<String>,
+    /// Lines of the audit log with their numbers.
+    pub audit: Vec<(u64, AuditEntry)>,
+    /// The guard rails, where they changed.
+    pub guard_rails: Option<GuardRails>,
+    /// The kill switch, where it changed.
+    pub kill_switch: Option<KillSwitch>,
+}
+
+impl EffectBatch {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        *self == EffectBatch::default()
+    }
+}

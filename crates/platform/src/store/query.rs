@@ -1,0 +1,338 @@
+//! Reading: filters and pages. A page is at most [`PAGE_MAX`] rows, newest first; the cursor names the last row of the
+//! page before by its sort key and id, so that rows that come in meanwhile shift nothing.
+
+use outrider_model::{Action, ActionState, Alert, AlertState, AuditEntry, Endpoint, Finding, Severity};
+use outrider_respond::desk::{GuardRails, KillSwitch, PolicyRow};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::apply::{action_state_word, alert_state_word};
+use super::{Store, StoreError};
+
+/// Rows of a page at most.
+pub const PAGE_MAX: u32 = 500;
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// What to pass as `cursor` for the rows that follow; null on the last page.
+    pub next: Option<String>,
+}
+
+/// Which alerts.
+#[derive(Debug, Clone, Default)]
+pub struct AlertFilter {
+    /// In one of these states; empty for any.
+    pub states: Vec<AlertState>,
+    /// At least this severe.
+    pub severity_min: Option<Severity>,
+    /// Of this detector.
+    pub detector: Option<String>,
+    /// About an entity with this id or label.
+    pub entity: Option<String>,
+    /// At this service.
+    pub service: Option<String>,
+}
+
+/// Which actions.
+#[derive(Debug, Clone, Default)]
+pub struct ActionFilter {
+    /// In one of these states; empty for any.
+    pub states: Vec<ActionState>,
+    /// Against a target with this id or label.
+    pub target: Option<String>,
+    /// At this gateway.
+    pub gateway: Option<String>,
+    /// From this alert.
+    pub alert: Option<String>,
+}
+
+/// Which endpoints; those merged into others are left out.
+#[derive(Debug, Clone, Default)]
+pub struct EndpointFilter {
+    /// Of this service.
+    pub service: Option<String>,
+    /// With this method.
+    pub method: Option<String>,
+    /// Whose template contains this text.
+    pub contains: Option<String>,
+}
+
+/// Which findings.
+#[derive(Debug, Clone, Default)]
+pub struct FindingFilter {
+    /// Of this alert.
+    pub alert: Option<String>,
+    /// Of this detector.
+    pub detector: Option<String>,
+    /// About the entity with this id.
+    pub entity: Option<String>,
+}
+
+/// A line of the audit log: a decision or action by its number, or who was let in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// Its number in the log of decisions, or of access.
+    pub number: i64,
+    /// `decisions` or `access`.
+    pub log: String,
+    /// Who did what, and when.
+    #[serde(flatten)]
+    pub entry: AuditEntry,
+}
+
+impl Store {
+    /// Alerts, the one with the latest finding first.
+    pub async fn alerts(
+        &self,
+        filter: &AlertFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Alert>, StoreError> {
+        let mut query = Listing::new("alerts", "last_finding_ms");
+        query.any_of("state", filter.states.iter().map(|state| alert_state_word(*state)));
+        if let Some(severity) = filter.severity_min {
+            query.and().push("severity >= ").push_bind(severity as i64);
+        }
+        query.equal("detector", filter.detector.as_deref());
+        query.equal("service_name", filter.service.as_deref());
+        query.either("entity_value", "entity_label", filter.entity.as_deref());
+        query.page(self, limit, cursor).await
+    }
+
+    /// Actions, the newest first.
+    pub async fn actions(
+        &self,
+        filter: &ActionFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Action>, StoreError> {
+        let mut query = Listing::new("actions", "created_ms");
+        query.any_of("state", filter.states.iter().map(|state| action_state_word(*state)));
+        query.either("target_value", "target_label", filter.target.as_deref());
+        query.equal("gateway", filter.gateway.as_deref());
+        query.equal("alert", filter.alert.as_deref());
+        query.page(self, limit, cursor).await
+    }
+
+    /// Endpoints, the one with most calls first.
+    pub async fn endpoints(
+        &self,
+        filter: &EndpointFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Endpoint>, StoreError> {
+        let mut query = Listing::new("endpoints", "calls");
+        query.and().push("merged_into IS NULL");
+        query.equal("service_name", filter.service.as_deref());
+        query.equal("method", filter.method.as_deref());
+        if let Some(text) = &filter.contains {
+            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            query.and().push("template LIKE ").push_bind(format!("%{escaped}%")).push(" ESCAPE '\\'");
+        }
+        query.page(self, limit, cursor).await
+    }
+
+    /// Findings, the newest first.
+    pub async fn findings(
+        &self,
+        filter: &FindingFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<Finding>, StoreError> {
+        let mut query = Listing::new("findings", "raised_ms");
+        query.equal("alert", filter.alert.as_deref());
+        query.equal("detector", filter.detector.as_deref());
+        query.equal("entity_value", filter.entity.as_deref());
+        query.page(self, limit, cursor).await
+    }
+
+    /// One alert by its id.
+    pub async fn alert(&self, id: &str) -> Result<Option<Alert>, StoreError> {
+        self.document("alerts", "id", id).await
+    }
+
+    /// One action by its id.
+    pub async fn action(&self, id: &str) -> Result<Option<Action>, StoreError> {
+        self.document("actions", "id", id).await
+    }
+
+    /// One endpoint by its id; one that was merged still answers, and names the one it lives on in.
+    pub async fn endpoint(&self, id: &str) -> Result<Option<Endpoint>, StoreError> {
+        self.document("endpoints", "id", id).await
+    }
+
+    /// One policy by its name.
+    pub async fn policy(&self, name: &str) -> Result<Option<PolicyRow>, StoreError> {
+        self.document("policies", "name", name).await
+    }
+
+    /// All policies by name; there are at most some thousand.
+    pub async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT document FROM policies ORDER BY name")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(StoreError::query("read policies"))?;
+        rows.iter().map(|(text,)| parse("policies", text)).collect()
+    }
+
+    /// The kill switch as it is.
+    pub async fn kill_switch(&self) -> Result<KillSwitch, StoreError> {
+        Ok(self.meta("kill_switch").await?.unwrap_or_default())
+    }
+
+    /// The guard rails in effect.
+    pub async fn guard_rails(&self) -> Result<Option<GuardRails>, StoreError> {
+        self.meta("guard_rails").await
+    }
+
+    /// The audit log, the newest line first: decisions and access in one order of time.
+    pub async fn audit(&self, limit: u32, cursor: Option<&str>) -> Result<Page<AuditLine>, StoreError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
+            "SELECT number, log, at_ms, by_whom, what, subject, detail FROM (
+               SELECT number, 'decisions' AS log, at_ms, by_whom, what, subject, detail FROM audit
+               UNION ALL SELECT number, 'access' AS log, at_ms, by_whom, what, subject, '' AS detail FROM access) AS lines",
+        );
+        if let Some(cursor) = cursor {
+            let (at_ms, rest) = split_cursor(cursor)?;
+            let (log, number) = rest.split_once('.').ok_or_else(|| StoreError::Cursor(cursor.to_owned()))?;
+            let number: i64 = number.parse().map_err(|_| StoreError::Cursor(cursor.to_owned()))?;
+            query.push(" WHERE (at_ms, log, number) < (").push_bind(at_ms).push(", ");
+            query.push_bind(log.to_owned()).push(", ").push_bind(number).push(")");
+        }
+        query.push(" ORDER BY at_ms DESC, log DESC, number DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        let rows: Vec<(i64, String, i64, String, String, String, String)> =
+            query.build_query_as().fetch_all(&self.pool).await.map_err(StoreError::query("read the audit log"))?;
+        let mut items: Vec<_> = rows
+            .into_iter()
+            .map(|(number, log, at_ms, by, what, subject, detail)| AuditLine {
+                number,
+                log,
+                entry: AuditEntry { at_ms, by, what, subject, detail },
+            })
+            .collect();
+        let next = (items.len() > limit as usize).then(|| {
+            items.truncate(limit as usize);
+            items.last().map(|line| format!("{}.{}.{}", line.entry.at_ms, line.log, line.number))
+        });
+        Ok(Page { items, next: next.flatten() })
+    }
+
+    async fn document<T: DeserializeOwned>(
+        &self,
+        table: &'static str,
+        column: &'static str,
+        key: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT document FROM ");
+        query.push(table).push(" WHERE ").push(column).push(" = ").push_bind(key);
+        let row: Option<(String,)> = query
+            .build_query_as()
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::query("read the control store"))?;
+        row.map(|(text,)| parse(table, &text)).transpose()
+    }
+
+    async fn meta<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(StoreError::query("read the control store"))?;
+        row.map(|(text,)| parse("meta", &text)).transpose()
+    }
+}
+
+/// A list under construction.
+struct Listing {
+    query: QueryBuilder<Sqlite>,
+    table: &'static str,
+    order: &'static str,
+    has_condition: bool,
+}
+
+impl Listing {
+    fn new(table: &'static str, order: &'static str) -> Self {
+        let mut query = QueryBuilder::new("SELECT ");
+        query.push(order).push(", id, document FROM ").push(table);
+        Listing { query, table, order, has_condition: false }
+    }
+
+    fn and(&mut self) -> &mut QueryBuilder<Sqlite> {
+        self.query.push(if self.has_condition { " AND " } else { " WHERE " });
+        self.has_condition = true;
+        &mut self.query
+    }
+
+    fn equal(&mut self, column: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.and().push(column).push(" = ").push_bind(value.to_owned());
+        }
+    }
+
+    fn either(&mut self, one: &'static str, other: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            let query = self.and();
+            query.push("(").push(one).push(" = ").push_bind(value.to_owned());
+            query.push(" OR ").push(other).push(" = ").push_bind(value.to_owned()).push(")");
+        }
+    }
+
+    fn any_of(&mut self, column: &'static str, words: impl Iterator<Item = &'static str>) {
+        let words: Vec<_> = words.collect();
+        if words.is_empty() {
+            return;
+        }
+        let query = self.and();
+        query.push(column).push(" IN (");
+        let mut list = query.separated(", ");
+        for word in words {
+            list.push_bind(word);
+        }
+        query.push(")");
+    }
+
+    async fn page<T: DeserializeOwned>(
+        mut self,
+        store: &Store,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<T>, StoreError> {
+        let limit = limit.clamp(1, PAGE_MAX);
+        let order = self.order;
+        if let Some(cursor) = cursor {
+            let (key, id) = split_cursor(cursor)?;
+            let query = self.and();
+            query.push("(").push(order).push(", id) < (").push_bind(key).push(", ").push_bind(id.to_owned()).push(")");
+        }
+        self.query.push(" ORDER BY ").push(order).push(" DESC, id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        let mut rows: Vec<(i64, String, String)> = self
+            .query
+            .build_query_as()
+            .fetch_all(&store.pool)
+            .await
+            .map_err(StoreError::query("read the control store"))?;
+        let mut next = None;
+        if rows.len() > limit as usize {
+            rows.truncate(limit as usize);
+            next = rows.last().map(|(key, id, _)| format!("{key}.{id}"));
+        }
+        let items = rows.iter().map(|(_, _, text)| parse(self.table, text)).collect::<Result<_, _>>()?;
+        Ok(Page { items, next })
+    }
+}
+
+fn split_cursor(cursor: &str) -> Result<(i64, &str), StoreError> {
+    let wrong = || StoreError::Cursor(cursor.to_owned());
+    let (key, id) = cursor.split_once('.').ok_or_else(wrong)?;
+    Ok((key.parse().map_err(|_| wrong())?, id))
+}
+
+fn parse<T: DeserializeOwned>(table: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(StoreError::document(table))
+}

@@ -1,0 +1,245 @@
+//! Who may ask: bearer tokens with roles. A token is shown once and known by its SHA-256 alone.
+
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{Store, StoreError};
+
+/// What a token may do; each role may do what the ones before it may (decision 23).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Work on alerts.
+    Analyst,
+    /// Block, release, change policies.
+    Responder,
+    /// Make and revoke tokens.
+    Admin,
+}
+
+impl Role {
+    /// The role's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Viewer => "viewer",
+            Role::Analyst => "analyst",
+            Role::Responder => "responder",
+            Role::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Role::Viewer, Role::Analyst, Role::Responder, Role::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+            .ok_or_else(|| format!("`{text}` is no role; there are viewer, analyst, responder and admin"))
+    }
+}
+
+/// A token that has just been made. `Debug` shows nothing of it; only [`NewToken::reveal`] does.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewToken(String);
+
+impl NewToken {
+    /// The token itself, to be shown once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NewToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewToken(..)")
+    }
+}
+
+/// Who a token stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// A token as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TokenRow {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was made.
+    pub created_ms: i64,
+    /// Who made it.
+    pub created_by: String,
+    /// When it was revoked, if it was.
+    pub revoked_ms: Option<i64>,
+    /// When it was last used, to the minute.
+    pub last_used_ms: Option<i64>,
+}
+
+impl Store {
+    /// Makes a token. A revoked one of the same name gives its name free.
+    pub async fn create_token(&self, name: &str, role: Role, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
+        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
+            return Err(StoreError::TokenName(name.to_owned()));
+        }
+        let token = random_token()?;
+        let doing = "make a token";
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let inserted = sqlx::query(
+            "INSERT INTO tokens (name, role, hash, created_ms, created_by) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (name) DO UPDATE SET role = excluded.role, hash = excluded.hash,
+               created_ms = excluded.created_ms, created_by = excluded.created_by, revoked_ms = NULL, last_used_ms = NULL
+             WHERE tokens.revoked_ms IS NOT NULL",
+        )
+        .bind(name)
+        .bind(role.as_str())
+        .bind(hash(token.reveal()))
+        .bind(now_ms)
+        .bind(by)
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::query(doing))?;
+        if inserted.rows_affected() == 0 {
+            return Err(StoreError::TokenExists(name.to_owned()));
+        }
+        let what = format!("created {role} token");
+        note_access(&mut transaction, now_ms, by, &what, name).await?;
+        transaction.commit().await.map_err(StoreError::query(doing))?;
+        Ok(token)
+    }
+
+    /// Revokes a token; it works no more from now on.
+    pub async fn revoke_token(&self, name: &str, by: &str, now_ms: i64) -> Result<(), StoreError> {
+        let doing = "revoke a token";
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let revoked = sqlx::query("UPDATE tokens SET revoked_ms = $1 WHERE name = $2 AND revoked_ms IS NULL")
+            .bind(now_ms)
+            .bind(name)
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::query(doing))?;
+        if revoked.rows_affected() == 0 {
+            return Err(StoreError::TokenMissing(name.to_owned()));
+        }
+        note_access(&mut transaction, now_ms, by, "revoked token", name).await?;
+        transaction.commit().await.map_err(StoreError::query(doing))
+    }
+
+    /// All tokens by name, revoked ones too.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+        type Row = (String, String, i64, String, Option<i64>, Option<i64>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT name, role, created_ms, created_by, revoked_ms, last_used_ms FROM tokens ORDER BY name",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(StoreError::query("list tokens"))?;
+        rows.into_iter()
+            .map(|(name, role, created_ms, created_by, revoked_ms, last_used_ms)| {
+                let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
+                Ok(TokenRow { name, role, created_ms, created_by, revoked_ms, last_used_ms })
+            })
+            .collect()
+    }
+
+    /// Who a presented token stands for; `None` for one that does not exist or was revoked. The look-up goes by hash, so
+    /// its time tells nothing of the token.
+    pub async fn authenticate(&self, presented: &str, now_ms: i64) -> Result<Option<Token>, StoreError> {
+        let hash = hash(presented);
+        let row: Option<(String, String, Option<i64>)> =
+            sqlx::query_as("SELECT name, role, last_used_ms FROM tokens WHERE hash = $1 AND revoked_ms IS NULL")
+                .bind(&hash)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(StoreError::query("look a token up"))?;
+        let Some((name, role, last_used_ms)) = row else { return Ok(None) };
+        let minute_ms = now_ms - now_ms.rem_euclid(60_000);
+        if last_used_ms != Some(minute_ms) {
+            // That a token was used is worth knowing, but not worth refusing a call for.
+            let noted = sqlx::query("UPDATE tokens SET last_used_ms = $1 WHERE hash = $2").bind(minute_ms).bind(&hash);
+            if let Err(error) = noted.execute(&self.pool).await {
+                tracing::debug!(%error, "the use of a token was not noted");
+            }
+        }
+        let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
+        Ok(Some(Token { name, role }))
+    }
+
+    /// Makes the first admin's token on the first start and writes it to a file that only this user can read. Where any
+    /// token exists, nothing happens.
+    pub async fn make_first_token(&self, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
+        if !self.tokens().await?.is_empty() {
+            return Ok(false);
+        }
+        let token = self.create_token("first-admin", Role::Admin, "outrider", now_ms).await?;
+        let write = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+            writeln!(file, "{}", token.reveal())?;
+            file.sync_all()?;
+            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+        };
+        write().map_err(|error| StoreError::TokenMaking(format!("cannot write {}: {error}", path.display())))?;
+        Ok(true)
+    }
+}
+
+async fn note_access(
+    transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+    at_ms: i64,
+    by: &str,
+    what: &str,
+    subject: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO access (at_ms, by_whom, what, subject) VALUES ($1, $2, $3, $4)")
+        .bind(at_ms)
+        .bind(by)
+        .bind(what)
+        .bind(subject)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+        .map_err(StoreError::query("write the access log"))
+}
+
+/// 256 random bits with a prefix that secret scanners and people recognise.
+fn random_token() -> Result<NewToken, StoreError> {
+    let mut random = [0u8; 32];
+    getrandom::fill(&mut random).map_err(|error| StoreError::TokenMaking(error.to_string()))?;
+    Ok(NewToken(format!("outrider_{}", hex(&random))))
+}
+
+fn hash(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
