@@ -6,14 +6,16 @@
 //! With `OUTRIDER_KONG_ADMIN=http://127.0.0.1:18001` the same requests go to a real, empty Kong instead, which shows
 //! that the suite is right about Kong. It removes what it created.
 
+#![allow(clippy::print_stdout)]
+
 mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use outrider_practice::{Practice, Settings};
 use serde_json::{Value, json};
+use support::recorded::{Recorded, read};
 use support::{Answer, call, recordings};
 
 /// Why an exchange is not compared.
@@ -96,48 +98,6 @@ fn unrecorded(suite: &str, number: u64) -> Vec<(&'static str, String, Value)> {
     steps
 }
 
-/// One recorded exchange.
-struct Recorded {
-    number: u64,
-    name: String,
-    method: String,
-    path: String,
-    content_type: Option<String>,
-    body: Value,
-    status: u16,
-    answer: Value,
-    answer_type: Option<String>,
-}
-
-fn read(directory: &Path) -> Vec<Recorded> {
-    let index = std::fs::read_to_string(directory.join("index.jsonl")).expect("an index");
-    let read_one = |line: &str| {
-        let entry: Value = serde_json::from_str(line).expect("an entry");
-        let text = |name: &str| entry[name].as_str().unwrap_or_default().to_owned();
-        let number = entry["n"].as_u64().expect("a number");
-        let file = directory.join(format!("{number:03}-{}.http", text("name")));
-        let file = String::from_utf8_lossy(&std::fs::read(file).expect("an exchange")).into_owned();
-        let (request, response) = file.split_once("<<< RESPONSE").expect("both halves");
-        let content_type = |half: &str| {
-            let head = half.trim_start().split("\r\n\r\n").next().unwrap_or_default();
-            let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("content-type:"))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        Recorded {
-            number,
-            name: text("name"),
-            method: text("method"),
-            path: text("path"),
-            content_type: content_type(request),
-            body: entry["req_body"].clone(),
-            status: u16::try_from(entry["status"].as_u64().expect("a status")).expect("a status"),
-            answer: entry["body"].clone(),
-            answer_type: content_type(response),
-        }
-    };
-    index.lines().map(read_one).collect()
-}
-
 /// One run of the suite against one Admin API.
 struct Replay {
     address: SocketAddr,
@@ -192,19 +152,7 @@ impl Replay {
 
     /// Sends one request again; a new entity gets the id it had when it was recorded.
     async fn compare(&mut self, exchange: &Recorded, only: Option<&[&str]>) -> Vec<String> {
-        let id = exchange.answer.get("id").filter(|_| exchange.method == "POST" && exchange.status == 201);
-        let body = match (&exchange.body, id) {
-            (Value::Null, _) => String::new(),
-            (Value::String(form), Some(id)) => format!("{form}&id={}", id.as_str().expect("an id")),
-            (Value::String(raw), None) => raw.clone(),
-            (document, Some(id)) => {
-                let mut document = document.clone();
-                document["id"] = id.clone();
-                document.to_string()
-            }
-            (document, None) => document.to_string(),
-        };
-        let (path, body) = (self.here(&exchange.path), self.here(&body));
+        let (path, body) = (self.here(&exchange.path), self.here(&exchange.body()));
         let answer = self.send(&exchange.method, &path, exchange.content_type.as_deref(), body.as_bytes()).await;
         let ours = answer.json();
         if answer.status < 300 {

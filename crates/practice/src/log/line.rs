@@ -32,7 +32,7 @@ fn root(core: &Core, exchange: &Exchange, answer: &Answer, judged_ms: i64, size:
     let statuses: Vec<String> = exchange.upstream_status.iter().map(u16::to_string).collect();
     let mut line = Object::new();
     let mut put = |name: &str, value: Value| line.insert(name.to_owned(), value);
-    put("request", request(exchange));
+    put("request", request(exchange, answer));
     put("response", json!({ "status": answer.status, "headers": response_headers(answer), "size": size }));
     put("upstream_uri", exchange.upstream_uri.as_str().into());
     put("upstream_status", statuses.join(", ").into());
@@ -66,7 +66,9 @@ fn root(core: &Core, exchange: &Exchange, answer: &Answer, judged_ms: i64, size:
     line
 }
 
-fn request(exchange: &Exchange) -> Value {
+fn request(exchange: &Exchange, answer: &Answer) -> Value {
+    // nginx counts a body only once it has read it, which it does to send it on.
+    let body_bytes = if answer.waited_ms.is_some() { exchange.body.len() as u64 } else { 0 };
     let mut headers: Headers = exchange.headers.clone();
     for name in ["authorization", "proxy-authorization"] {
         if headers.first(name).is_some() {
@@ -76,11 +78,11 @@ fn request(exchange: &Exchange) -> Value {
     json!({
         "id": exchange.id,
         "uri": exchange.uri,
-        "url": format!("http://{}:{}{}", exchange.host, exchange.port, exchange.uri),
+        "url": format!("http://{}:{}{}", exchange.host.to_lowercase(), exchange.port, exchange.uri),
         "querystring": exchange.arguments(),
         "method": exchange.method,
         "headers": headers.shown(),
-        "size": exchange.size,
+        "size": exchange.head_bytes + body_bytes,
     })
 }
 

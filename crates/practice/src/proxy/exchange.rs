@@ -80,12 +80,13 @@ pub(crate) struct Exchange {
     pub(crate) method: String,
     /// The target as it came: path and query.
     pub(crate) uri: String,
-    /// Without its port, in lower case.
+    /// Without its port, as it came: routes match it letter by letter, as Kong 3.9 does.
     pub(crate) host: String,
     /// Ours.
     pub(crate) port: u16,
     pub(crate) headers: Headers,
-    pub(crate) size: u64,
+    /// Size of the request without its body.
+    pub(crate) head_bytes: u64,
     pub(crate) body: Bytes,
     pub(crate) matched: Option<Match>,
     pub(crate) consumer: Option<Arc<Object>>,

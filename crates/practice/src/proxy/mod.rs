@@ -83,8 +83,7 @@ async fn receive(
         .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let headers = Headers(headers);
-    let host = head.uri.host().or_else(|| headers.first("host").map(without_port)).unwrap_or("localhost");
-    let host = host.to_lowercase();
+    let host = head.uri.host().or_else(|| headers.first("host").map(without_port)).unwrap_or("localhost").to_owned();
     let body = Limited::new(body, REQUEST_BYTES_MAX).collect().await.map_err(|_| 413_u16)?.to_bytes();
     let head_bytes: usize = headers.0.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
     let line_bytes = head.method.as_str().len() + uri.len() + " HTTP/1.1\r\n".len() + 1;
@@ -97,7 +96,7 @@ async fn receive(
         uri,
         host,
         port: proxy.port,
-        size: (line_bytes + head_bytes + 2 + body.len()) as u64,
+        head_bytes: (line_bytes + head_bytes + 2) as u64,
         headers,
         body,
         matched: None,

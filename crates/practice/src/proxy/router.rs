@@ -48,7 +48,7 @@ impl Route {
             strip_path: flag("strip_path"),
             preserve_host: flag("preserve_host"),
             methods: texts("methods"),
-            hosts: texts("hosts").iter().map(|host| host.to_lowercase()).collect(),
+            hosts: texts("hosts"),
             paths: texts("paths").iter().filter_map(|path| Path::new(path)).collect(),
             regex_priority: number("regex_priority"),
             created_at: number("created_at"),

@@ -1,7 +1,7 @@
 //! The services that the practice gateway answers itself: a small shop and its accounts.
 //!
-//! A service whose host is `shop.practice`, `accounts.practice` or `echo.practice` is answered here, with the sizes and
-//! statuses a real one would have; the same call always gives the same answer. Nothing is remembered between calls.
+//! A service whose host is `shop.practice` or `accounts.practice` is answered here, with the sizes and statuses a real
+//! one would have; `echo.practice` answers any path. The same call always gives the same answer: nothing is remembered.
 
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -29,7 +29,11 @@ pub(crate) fn ask(host: &str, method: &str, uri: &str, body: &Bytes) -> Option<R
     match host {
         "shop.practice" => Some(shop(method, &segments, query)),
         "accounts.practice" => Some(accounts(method, &segments, body)),
-        "echo.practice" => Some(reply(200, json!({ "method": method, "path": uri, "body_bytes": body.len() }))),
+        "echo.practice" => Some(match segments.as_slice() {
+            [.., "status", code] => with_status(code),
+            [.., "login"] if method == "POST" => login(body),
+            _ => reply(200, json!({ "method": method, "path": uri, "body_bytes": body.len() })),
+        }),
         _ => None,
     }
 }
@@ -68,10 +72,7 @@ fn shop(method: &str, segments: &[&str], query: &str) -> Reply {
         ("POST", ["orders"]) => reply(201, json!({ "id": 42_017, "state": "accepted" })),
         ("POST", ["cart", "items"]) => reply(201, json!({ "items": 1 })),
         ("GET" | "HEAD", ["cart"]) => reply(200, json!({ "items": [], "total_cents": 0 })),
-        ("GET" | "HEAD", ["status", code]) => match code.parse() {
-            Ok(status @ 200..=599) => Reply { status, body: (status != 204).then(|| json!({ "status": status })) },
-            _ => missing(),
-        },
+        ("GET" | "HEAD", ["status", code]) => with_status(code),
         (_, ["items" | "orders" | "cart" | "search", ..]) => reply(405, json!({ "error": "method not allowed" })),
         _ => missing(),
     }
@@ -79,18 +80,27 @@ fn shop(method: &str, segments: &[&str], query: &str) -> Reply {
 
 fn accounts(method: &str, segments: &[&str], body: &Bytes) -> Reply {
     match (method, segments) {
-        ("POST", ["login"]) => {
-            let credentials: Value = serde_json::from_slice(body).unwrap_or_default();
-            if credentials["password"] == PASSWORD {
-                reply(200, json!({ "token": words(9, 6).replace(' ', "."), "expires_in": 3600 }))
-            } else {
-                reply(401, json!({ "ok": false }))
-            }
-        }
+        ("POST", ["login"]) => login(body),
         ("GET" | "HEAD", ["me"]) => reply(200, account(1)),
         ("GET" | "HEAD", ["users", id]) => known(id, ITEMS).map_or_else(missing, |id| reply(200, account(id))),
         ("PUT", ["users", _, "password"]) => Reply { status: 204, body: None },
         (_, ["login" | "me" | "users", ..]) => reply(405, json!({ "error": "method not allowed" })),
+        _ => missing(),
+    }
+}
+
+fn login(body: &Bytes) -> Reply {
+    let credentials: Value = serde_json::from_slice(body).unwrap_or_default();
+    if credentials["password"] == PASSWORD {
+        reply(200, json!({ "token": words(9, 6).replace(' ', "."), "expires_in": 3600 }))
+    } else {
+        reply(401, json!({ "ok": false }))
+    }
+}
+
+fn with_status(code: &str) -> Reply {
+    match code.parse() {
+        Ok(status @ 200..=599) => Reply { status, body: (status != 204).then(|| json!({ "status": status })) },
         _ => missing(),
     }
 }
@@ -173,6 +183,8 @@ mod tests {
             ("accounts.practice", "POST", "/login", r#"{"user":"a","password":"correct horse"}"#, Some(200)),
             ("accounts.practice", "GET", "/users/3", "", Some(200)),
             ("echo.practice", "PATCH", "/x", "abc", Some(200)),
+            ("echo.practice", "GET", "/a/status/418", "", Some(418)),
+            ("echo.practice", "POST", "/a/login", "user=a", Some(401)),
             ("elsewhere", "GET", "/", "", None),
         ] {
             let reply = ask(host, method, uri, &Bytes::from(body));

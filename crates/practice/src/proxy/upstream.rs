@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::configuration::Service;
 use super::exchange::{Answer, Exchange, Source, Try};
-use super::{KONG, shop};
+use super::{KONG, httpdate, shop};
 use crate::core::Core;
 
 /// Answers of services larger than this become a 502.
@@ -41,6 +41,7 @@ pub(crate) async fn ask(core: &Core, exchange: &mut Exchange, service: &Service)
         let mut answer = Answer::raw(reply.status, (!body.is_empty()).then_some("application/json"), body);
         answer.source = Source::Upstream;
         answer.headers.push(("Server".to_owned(), "practice".to_owned()));
+        answer.headers.push(("Date".to_owned(), httpdate(asked_ms)));
         answer.waited_ms = Some(core.clock.now_ms() - asked_ms);
         return answer;
     }

@@ -1,6 +1,10 @@
 //! What the suites share: plain HTTP, the recorded exchanges, and a listener for log lines.
 
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stdout)]
+
+pub mod compare;
+pub mod lines;
+pub mod recorded;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
