@@ -19,16 +19,34 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::settings::Settings;
-use crate::shape::{STYLES, Style, is_plural, is_version, style, value_hint};
+use crate::shape::{Style, is_plural, is_version, style, value_hint};
 use crate::trie::{NONE, NodeId, Place, Trie};
 
 /// Endpoints below a child that are compared with the parameter's.
-const ENDINGS_MAX: usize = 256;
+const ENDINGS_MAX: u32 = 256;
+
+/// Names below a child that are compared with its siblings'.
+const LABELS_MAX: usize = 128;
+
+/// Newness above which a set of names is open, once there is enough evidence.
+const NEWNESS: f32 = 0.25;
+
+/// Calls of a service after which what is still new in it is new for a reason.
+const LIVED_CALLS: f32 = 2000.0;
+
+/// Share of the names below a child that its siblings must have for it to be like them.
+const LIKENESS_MIN: f32 = 0.6;
+
+/// Log-odds that likeness has to outweigh.
+const LIKENESS_NEED: f32 = 2.6;
+
+/// What a parameter of typed values right below a child says for its being a collection, and so a name.
+const TYPED_BELOW: f32 = 1.5;
 
 /// How deep below a child endpoints are compared.
-const ENDINGS_DEPTH: u8 = 4;
+pub(crate) const ENDINGS_DEPTH: u8 = 4;
 
-/// The label that stands for a parameter where names are compared.
+/// Tells a name below a parameter from the same name right below.
 const PARAMETER_LABEL: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// What is weighed of one child.
@@ -41,10 +59,8 @@ struct Candidate<'t> {
     /// Its only actor sent more one-time names here than one actor counts for.
     is_sweep: bool,
     methods: SmallVec<[u8; 4]>,
-    /// Keys of names right below it.
-    below: SmallVec<[u64; 8]>,
-    /// Keys of names below a parameter of texts below it.
-    below_parameter: SmallVec<[u64; 8]>,
+    /// Names right below it, and names below its parameter.
+    below: SmallVec<[Label; 8]>,
     /// It has a parameter below whose values have a telling shape.
     has_typed_parameter: bool,
     is_end: bool,
@@ -74,12 +90,14 @@ pub(crate) fn values_among(trie: &Trie, node: NodeId, place: &Place, settings: &
     if candidates.is_empty() || (candidates.len() < 2 && trie[node].parameter == NONE) {
         return Vec::new();
     }
-    let shared = SharedLabels::count(trie, node, &candidates);
-    let patience = patience(trie, node, place, &candidates);
+    let known = open.map(|open| labels(trie, open.id)).unwrap_or_default();
+    let lived = place.calls.saturating_sub(trie[node].born_calls);
     let mut scores: Vec<f32> = vec![f32::MIN; candidates.len()];
-    let alike = score_likeness(&candidates, &shared, open.is_some(), &mut scores);
-    score_ends(trie, node, &candidates, open, patience, place, &mut scores);
-    score_explained(trie, node, &candidates, open, &mut scores);
+    let alike = score_likeness(&candidates, &known, open.is_some(), lived, &mut scores);
+    score_ends(trie, node, &candidates, open, lived, place, &mut scores);
+    if let Some(open) = open {
+        score_explained(trie, open, &candidates, &mut scores);
+    }
 
     let chosen: Vec<usize> = (0..candidates.len()).filter(|&at| scores[at] > 0.0).collect();
     // Two or fewer values are no parameter yet, unless one is there or two names are alike below.
@@ -95,7 +113,7 @@ pub(crate) fn values_among(trie: &Trie, node: NodeId, place: &Place, settings: &
 pub(crate) fn text_odds(text: &str, place: &Place) -> f32 {
     let total: u32 = place.styles.iter().sum();
     let same = place.styles[style(text) as usize];
-    let share = (same as f32 + 1.0) / (total as f32 + STYLES as f32);
+    let share = (same as f32 + 1.0) / (total as f32 + 3.0);
     value_hint(text) - share.ln() / 2.0 - 1.0
 }
 
@@ -111,17 +129,8 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
     for &(_, id) in &trie[node].names {
         let child = &trie[id];
         let Some(name) = child.name().filter(|name| !is_version(name)) else { continue };
-        let below = child.names.iter().map(|entry| entry.0).collect();
-        let mut below_parameter = SmallVec::new();
-        let mut has_typed_parameter = false;
-        if child.parameter != NONE {
-            let parameter = &trie[child.parameter];
-            if parameter.as_parameter().is_some_and(|parameter| parameter.is_open()) {
-                below_parameter = parameter.names.iter().map(|entry| entry.0).collect();
-            } else {
-                has_typed_parameter = true;
-            }
-        }
+        let has_typed_parameter = child.parameter != NONE
+            && !trie[child.parameter].as_parameter().is_some_and(|parameter| parameter.is_open());
         let sweep = is_once(id)
             && once_by_actor.get(&child.first_actor).is_some_and(|&names| names > settings.names_per_actor_max);
         found.push(Candidate {
@@ -131,8 +140,7 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
             is_once: is_once(id),
             is_sweep: sweep,
             methods: child.leaves.iter().map(|leaf| leaf.method).collect(),
-            below,
-            below_parameter,
+            below: labels(trie, id),
             has_typed_parameter,
             is_end: child.is_end(),
             own: text_odds(name, place),
@@ -149,97 +157,88 @@ struct OpenParameter {
 }
 
 fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter> {
-    let id = trie[node].parameter;
+    let id = if node == NONE { NONE } else { trie[node].parameter };
     if id == NONE || !trie[id].as_parameter().is_some_and(|parameter| parameter.is_open()) {
         return None;
     }
     Some(OpenParameter { id, is_shared: trie[id].actors.count_ones() >= 2 })
 }
 
-/// How many children have each name below them.
-struct SharedLabels {
-    below: BTreeMap<u64, u32>,
-    below_parameter: BTreeMap<u64, u32>,
-}
-
-impl SharedLabels {
-    fn count(trie: &Trie, node: NodeId, candidates: &[Candidate<'_>]) -> Self {
-        let mut shared = SharedLabels { below: BTreeMap::new(), below_parameter: BTreeMap::new() };
-        let mut add = |below: &mut dyn Iterator<Item = u64>, deep: bool| {
-            let counts = if deep { &mut shared.below_parameter } else { &mut shared.below };
-            for key in below {
-                *counts.entry(key).or_default() += 1;
-            }
-        };
-        for candidate in candidates {
-            add(&mut candidate.below.iter().copied(), false);
-            add(&mut candidate.below_parameter.iter().copied(), true);
-        }
-        let parameter = trie[node].parameter;
-        if parameter != NONE {
-            add(&mut trie[parameter].names.iter().map(|entry| entry.0), false);
-            if let Some(open) = open_parameter(trie, parameter) {
-                add(&mut trie[open.id].names.iter().map(|entry| entry.0), true);
-            }
-        }
-        shared
-    }
-
-    fn shared_of(counts: &BTreeMap<u64, u32>, keys: &[u64]) -> usize {
-        keys.iter().filter(|key| counts.get(key).is_some_and(|&count| count >= 2)).count()
-    }
-}
-
-/// 0 with no evidence to speak of, 1 with enough: calls here, or calls of the whole service since the node was made.
-fn patience(trie: &Trie, node: NodeId, place: &Place, candidates: &[Candidate<'_>]) -> f32 {
-    let calls: u32 = candidates.iter().map(|candidate| candidate.calls).sum();
-    let lived = place.calls.saturating_sub(trie[node].born_calls);
-    (calls as f32 / 40.0 + lived as f32 / 1500.0).min(1.0)
+/// The newness that a closed set of names shows, too, with so little evidence.
+///
+/// A closed set of a few dozen names with usual popularities shows about `1 / (1 + calls / 20)`. The longer the service
+/// has been watched, the less of that is left: by then its names have been seen.
+fn usual_newness(calls: f32, lived: u64) -> f32 {
+    let young = 1.0 / (1.0 + calls / 20.0);
+    let youth = (1.0 - lived as f32 / LIVED_CALLS).max(0.0);
+    NEWNESS + (young - NEWNESS).max(0.0) * youth
 }
 
 /// Children that have the same names below them. Gives the positions of those that are alike.
+///
+/// A name right below (`/{owner}/issues`) counts in full. One below a parameter counts less: collections have such names
+/// in common, too (`/boards/{id}/name` and `/lists/{id}/name`).
 fn score_likeness(
     candidates: &[Candidate<'_>],
-    shared: &SharedLabels,
+    known: &[Label],
     is_open: bool,
+    lived: u64,
     scores: &mut [f32],
 ) -> Vec<usize> {
-    let mut alike = Vec::new();
-    for deep in [false, true] {
-        let (counts, need, least) = if deep { (&shared.below_parameter, 2.5, 0.75) } else { (&shared.below, 1.0, 0.6) };
-        let keys = |candidate: &Candidate<'_>| -> SmallVec<[u64; 8]> {
-            if deep { candidate.below_parameter.clone() } else { candidate.below.clone() }
-        };
-        let group: Vec<(usize, usize)> = candidates
-            .iter()
-            .enumerate()
-            .filter(|(_, candidate)| if deep { candidate.below.is_empty() } else { !candidate.has_typed_parameter })
-            .filter_map(|(at, candidate)| {
-                let keys = keys(candidate);
-                let common = SharedLabels::shared_of(counts, &keys);
-                (!keys.is_empty() && common as f32 >= least * keys.len() as f32).then_some((at, common))
-            })
-            .collect();
-        if group.is_empty() || (group.len() < 2 && !is_open) {
-            continue;
-        }
-        let of = |at: usize| &candidates[at];
-        let calls: u32 = group.iter().map(|&(at, _)| of(at).calls).sum();
-        let once = group.iter().filter(|&&(at, _)| of(at).is_once).count();
-        let common = group.iter().map(|&(_, common)| common).sum::<usize>() as f32 / group.len() as f32;
-        let newness = once as f32 / calls.max(1) as f32;
-        let mut odds =
-            1.2 * (1.0 + common).log2() + 3.0 * newness.min(0.6) + 0.6 * (group.len() as f32).log2() - need - 2.2;
-        if deep {
-            let plurals = group.iter().filter(|&&(at, _)| is_plural(of(at).name)).count();
-            odds -= 2.0 * (plurals as f32 / group.len() as f32 - 0.4).max(0.0);
-        }
-        for (at, _) in group {
-            scores[at] = scores[at].max(odds + of(at).own);
-            alike.push(at);
+    let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
+    let all = candidates.iter().flat_map(|candidate| &candidate.below).chain(known);
+    for label in all {
+        *counts.entry(label.key).or_default() += 1;
+    }
+    let count = |label: &&Label| counts.get(&label.key).copied().unwrap_or(0);
+    let mut group = Vec::new();
+    for (at, candidate) in candidates.iter().enumerate() {
+        let shared: SmallVec<[&Label; 16]> = candidate.below.iter().filter(|label| count(label) >= 2).collect();
+        let total: f32 = candidate.below.iter().map(Label::weight).sum();
+        let common: f32 = shared.iter().map(|label| label.weight()).sum();
+        if common > 0.0 && common >= LIKENESS_MIN * total {
+            let direct = shared.iter().filter(|label| label.is_direct).count() as f32 / shared.len() as f32;
+            let holders: u32 = shared.iter().map(count).sum();
+            group.push(Alike { at, common, direct, holders: holders as f32 / shared.len() as f32 });
         }
     }
-    alike
+    if group.is_empty() || (group.len() < 2 && !is_open) {
+        return Vec::new();
+    }
+    let size = group.len() as f32;
+    let mean = |of: &dyn Fn(&Alike) -> f32| group.iter().map(of).sum::<f32>() / size;
+    let calls = mean(&|alike| candidates[alike.at].calls as f32) * size;
+    let once = group.iter().filter(|alike| candidates[alike.at].is_once).count() as f32;
+    let common = mean(&|alike| alike.common);
+    let universal = (mean(&|alike| alike.holders) / size).min(1.0);
+    let direct = mean(&|alike| alike.direct);
+    let plurals = mean(&|alike| f32::from(u8::from(is_plural(candidates[alike.at].name))));
+    let inner = candidates.iter().filter(|candidate| !candidate.below.is_empty()).count() as f32;
+    let newness = (once / calls - usual_newness(calls, lived)).clamp(0.0, 0.5);
+    let odds = (1.0 + common).log2()
+        + 1.5 * (universal - 0.3)
+        + 2.0 * (size / inner - 0.6)
+        + 3.0 * newness
+        + 0.6 * size.log2()
+        - 2.0 * (plurals - 0.4).max(0.0) * (1.0 - direct).max(0.5)
+        - LIKENESS_NEED;
+    for alike in &group {
+        let candidate = &candidates[alike.at];
+        let typed = if candidate.has_typed_parameter { TYPED_BELOW * (1.0 - alike.direct) } else { 0.0 };
+        scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
+    }
+    group.into_iter().map(|alike| alike.at).collect()
+}
+
+/// What a child has in common with its siblings.
+struct Alike {
+    at: usize,
+    /// Weight of the names that it shares.
+    common: f32,
+    /// Share of those that are right below.
+    direct: f32,
+    /// Children that have such a name, in the mean.
+    holders: f32,
 }
 
 /// Children below which nothing was seen: an open set of values, or a closed one of names?
@@ -248,7 +247,7 @@ fn score_ends(
     node: NodeId,
     candidates: &[Candidate<'_>],
     open: Option<OpenParameter>,
-    patience: f32,
+    lived: u64,
     place: &Place,
     scores: &mut [f32],
 ) {
@@ -295,12 +294,18 @@ fn score_ends(
         (Some(name), _) if is_plural(name) => 0.3,
         _ => 0.0,
     };
+    // Names with typed parameters below are collections, and stand among names.
+    let collections = candidates.iter().filter(|candidate| candidate.has_typed_parameter).count();
+    let position = if collections >= 2 && collections * 4 >= candidates.len() { position - 0.8 } else { position };
+    let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
     for at in ends {
         let candidate = &candidates[at];
         let set = if candidate.is_sweep { all } else { capped };
         let mut odds = position;
-        if set.names >= 3.0 {
-            odds += 4.0 * (set.newness() - 0.25) * (set.names.log2() / 3.0).min(1.3);
+        if set.names >= names_min {
+            odds += 4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3);
+        } else if open.is_none() {
+            odds -= 1.5;
         } else {
             odds -= 0.5;
         }
@@ -326,61 +331,85 @@ fn score_ends(
             None if has_parameter => odds -= 0.7,
             _ => {}
         }
-        if open.is_none() && !candidate.is_sweep {
-            odds -= 3.0 * (1.0 - patience);
-        }
         scores[at] = scores[at].max(odds + candidate.own);
     }
 }
 
 /// Children whose endpoints the parameter has as well.
-fn score_explained(
-    trie: &Trie,
-    node: NodeId,
-    candidates: &[Candidate<'_>],
-    open: Option<OpenParameter>,
-    scores: &mut [f32],
-) {
-    let Some(open) = open else { return };
-    let known = endings(trie, open.id);
-    debug_assert_ne!(trie[node].parameter, NONE);
+fn score_explained(trie: &Trie, open: OpenParameter, candidates: &[Candidate<'_>], scores: &mut [f32]) {
+    let texts = trie[open.id].as_parameter().map_or(0, |parameter| parameter.texts).max(1);
+    let prior = (0.25 * (texts as f32).log2() - 0.5).min(0.5);
     for (at, candidate) in candidates.iter().enumerate() {
         if candidate.is_end {
             continue;
         }
-        let own = endings(trie, candidate.id);
-        if own.is_empty() {
+        let mut found = Explained::default();
+        compare(trie, candidate.id, open.id, ENDINGS_DEPTH, false, &mut found);
+        if found.endings == 0 {
             continue;
         }
-        let inside = own.iter().filter(|ending| known.binary_search(ending).is_ok()).count() as f32 / own.len() as f32;
-        let odds = (3.0 * inside - 1.5) * (own.len() as f32).sqrt().min(1.5) + 0.3;
+        let inside = found.inside as f32 / found.endings as f32;
+        let odds = (3.0 * inside - 1.5) * (found.endings as f32).sqrt().min(1.5) + prior;
         scores[at] = scores[at].max(odds + candidate.own);
     }
 }
 
-/// Fingerprints of the endpoints below a node that have a name in what follows it, sorted.
-fn endings(trie: &Trie, top: NodeId) -> Vec<u64> {
-    let mut found = Vec::new();
-    let mut open: Vec<(NodeId, u64, u8, bool)> = vec![(top, 0, 0, false)];
-    while let Some((id, path, depth, has_name)) = open.pop() {
-        let node = &trie[id];
-        if has_name {
-            found.extend(node.leaves.iter().map(|leaf| mix(path, u64::from(leaf.method))));
-        }
-        if depth == ENDINGS_DEPTH || found.len() >= ENDINGS_MAX {
-            continue;
-        }
-        if node.parameter != NONE {
-            open.push((node.parameter, mix(path, PARAMETER_LABEL), depth + 1, has_name));
-        }
-        open.extend(node.names.iter().map(|&(key, child)| (child, mix(path, key), depth + 1, true)));
-    }
-    found.sort_unstable();
-    found
+/// Endpoints below a child, and how many of them the parameter has. Those without a name on the way say nothing.
+#[derive(Debug, Default)]
+struct Explained {
+    endings: u32,
+    inside: u32,
 }
 
-fn mix(path: u64, label: u64) -> u64 {
-    (path.rotate_left(23) ^ label).wrapping_mul(PARAMETER_LABEL)
+/// Compares what is below two nodes. A name that the other does not have may be a value of the other's parameter.
+fn compare(trie: &Trie, own: NodeId, other: NodeId, depth: u8, has_name: bool, found: &mut Explained) {
+    let (mine, theirs) = (&trie[own], (other != NONE).then(|| &trie[other]));
+    if has_name {
+        for leaf in &mine.leaves {
+            found.endings += 1;
+            found.inside += u32::from(theirs.is_some_and(|theirs| theirs.leaf(leaf.method).is_some()));
+        }
+    }
+    if depth == 0 || found.endings >= ENDINGS_MAX {
+        return;
+    }
+    for &(key, child) in &mine.names {
+        let named = trie[child].name().and_then(|name| theirs.and_then(|_| trie.named(other, key, name)));
+        match (named, open_parameter(trie, if theirs.is_some() { other } else { NONE })) {
+            (Some(named), _) => compare(trie, child, named, depth - 1, true, found),
+            (None, Some(open)) => compare(trie, child, open.id, depth - 1, has_name, found),
+            (None, None) => compare(trie, child, NONE, depth - 1, true, found),
+        }
+    }
+    if mine.parameter != NONE {
+        let parameter = theirs.map_or(NONE, |theirs| theirs.parameter);
+        compare(trie, mine.parameter, parameter, depth - 1, has_name, found);
+    }
+}
+
+/// A name below a child.
+#[derive(Debug, Clone, Copy)]
+struct Label {
+    key: u64,
+    /// It is right below, not below a parameter.
+    is_direct: bool,
+}
+
+impl Label {
+    fn weight(&self) -> f32 {
+        if self.is_direct { 1.0 } else { 0.4 }
+    }
+}
+
+/// Names right below a node, and below its parameter.
+fn labels(trie: &Trie, node: NodeId) -> SmallVec<[Label; 8]> {
+    let keys = |node: NodeId| trie[node].names.iter().take(LABELS_MAX).map(|entry| entry.0);
+    let mut found: SmallVec<[Label; 8]> = keys(node).map(|key| Label { key, is_direct: true }).collect();
+    let parameter = trie[node].parameter;
+    if parameter != NONE {
+        found.extend(keys(parameter).map(|key| Label { key: key ^ PARAMETER_LABEL, is_direct: false }));
+    }
+    found
 }
 
 /// The index of a text's style among a place's counts.

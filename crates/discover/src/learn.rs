@@ -3,7 +3,7 @@
 use outrider_model::{ApiCall, EndpointKey};
 
 use crate::catalogue::Catalogue;
-use crate::decide::text_odds;
+use crate::decide::{ENDINGS_DEPTH, text_odds};
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
 use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Parameter, Watched};
@@ -127,15 +127,20 @@ impl Catalogue {
         let mut node = Node::new(kind, parent, place, depth + 1);
         node.born_calls = self.state.places[place as usize].calls;
         let id = self.state.trie.add(node);
-        // Likeness is weighed two levels up, too.
-        let above = self.state.trie[parent].parent;
-        for node in [parent, above] {
-            self.mark_dirty(node);
-        }
-        if above != NONE {
-            self.mark_dirty(self.state.trie[above].parent);
-        }
+        self.mark_likeness_dirty(parent);
         Some(id)
+    }
+
+    /// Notes that likeness has to be weighed anew at a node and above, as far up as what was added there is compared.
+    fn mark_likeness_dirty(&mut self, node: NodeId) {
+        let mut at = node;
+        for _ in 0..=ENDINGS_DEPTH {
+            if at == NONE {
+                return;
+            }
+            self.mark_dirty(at);
+            at = self.state.trie[at].parent;
+        }
     }
 
     fn add_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
@@ -235,6 +240,7 @@ impl Catalogue {
         };
         let service_name = place.service_name.clone();
         let record = self.state.table.add(key, service_name, node, slashed, self.state.epoch);
+        self.mark_likeness_dirty(self.state.trie[node].parent);
         let leaf = Leaf { method, record, slashed: u32::from(slashed), plain: u32::from(!slashed) };
         self.state.trie[node].leaves.push(leaf);
         self.describe(node);
