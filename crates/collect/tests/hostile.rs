@@ -1,4 +1,5 @@
 //! Whatever bytes come, there is a call or a reason, and serde_json agrees on what a line says.
+#![allow(clippy::unwrap_used)]
 
 use outrider_collect::{
     Content, LineFramer, Normaliser, NormaliserSettings, PseudonymKey, Rejection, Scratch, lossless,

@@ -1,4 +1,5 @@
 //! The TCP source on real sockets: what Kong does to it, and what whoever takes the batches does to it.
+#![allow(clippy::unwrap_used)]
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
 //! Every line that a running Kong 3.9.1 sent gives the facts that were noted when it was recorded.
+#![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
 //! Planted secrets never reach an encoded batch, whatever carries them and however they are written.
+#![allow(clippy::unwrap_used)]
 
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, Scratch, SessionCarrier, SourceSecret};
 use outrider_model::batch::BatchWriter;

@@ -1,4 +1,5 @@
 //! Lines of older Kongs, written after what changed between the versions. See each fixture's `note`.
+#![allow(clippy::unwrap_used)]
 
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, Scratch};
 use outrider_model::{AnsweredBy, ApiCall, ClockCheck, FieldValue};

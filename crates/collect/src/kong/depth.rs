@@ -16,8 +16,10 @@ pub(crate) fn is_too_deep(line: &[u8]) -> bool {
 
 /// How many `[` and `{` there are, strings included: an upper bound of the depth, at the speed of a memory scan.
 fn openers(line: &[u8]) -> usize {
-    // `[` is 0x5b and `{` is 0x7b: one bit apart. A chunk of 255 cannot overflow its byte, which lets it run in lanes.
-    line.chunks(255).map(|chunk| usize::from(chunk.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>())).sum()
+    // `[` is 0x5b and `{` is 0x7b: one bit apart. A chunk of 255 cannot overflow its byte, which lets it run in lanes;
+    // so does `wrapping_add`, for the overflow check would not.
+    let in_chunk = |chunk: &[u8]| chunk.iter().fold(0u8, |sum, byte| sum.wrapping_add(u8::from(byte | 0x20 == b'{')));
+    line.chunks(255).map(|chunk| usize::from(in_chunk(chunk))).sum()
 }
 
 /// Depth of nesting, strings left out.

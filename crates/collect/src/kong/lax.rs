@@ -4,8 +4,43 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use outrider_model::Text;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Visits every type but a map and a sequence with one answer.
+macro_rules! scalars_give {
+    ($answer:expr) => {
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("any value")
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+
+        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($answer)
+        }
+    };
+}
+
+pub(super) use scalars_give;
 
 /// Reads the rest of a map, so that the parser stands behind it.
 pub(super) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
@@ -19,50 +54,26 @@ pub(super) fn drain_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<(), A::Err
     Ok(())
 }
 
-/// A map or sequence read as `T`; anything else is `None`.
-pub(super) struct Lax<T>(pub(super) Option<T>);
+/// An object read as `T`; anything else is the default.
+#[derive(Default)]
+pub(crate) struct Lax<T>(pub(crate) T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lax<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Lax<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Any<T> {
+        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Any<T> {
             type Value = Lax<T>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any value")
-            }
+            scalars_give!(Lax(T::default()));
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|value| Lax(Some(value)))
+                T::deserialize(MapAccessDeserializer::new(map)).map(Lax)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(SeqAccessDeserializer::new(seq)).map(|value| Lax(Some(value)))
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-                Ok(Lax(None))
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Lax(None))
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Lax(None))
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Lax(None))
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Lax(None))
-            }
-
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Lax(None))
+                drain_seq(seq)?;
+                Ok(Lax(T::default()))
             }
         }
 
@@ -70,8 +81,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lax<T> {
     }
 }
 
-/// The first `MAX` elements of a sequence; a map is no element at all, which is how Lua writes an empty table.
-pub(super) struct Bounded<T, const MAX: usize>(pub(super) Vec<T>);
+/// The first `MAX` elements of a sequence. Anything else has no element, an object too: so old Kongs write an empty table.
+pub(crate) struct Bounded<T, const MAX: usize>(pub(crate) Vec<T>);
+
+impl<T, const MAX: usize> Default for Bounded<T, MAX> {
+    fn default() -> Self {
+        Bounded(Vec::new())
+    }
+}
 
 impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -80,9 +97,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
         impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Any<T, MAX> {
             type Value = Bounded<T, MAX>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
+            scalars_give!(Bounded::default());
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut values = Vec::new();
@@ -98,7 +113,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 drain_map(map)?;
-                Ok(Bounded(Vec::new()))
+                Ok(Bounded::default())
             }
         }
 
@@ -107,7 +122,8 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for Bounded<T,
 }
 
 /// A text; a number is written out, the first element of an array stands for the array, anything else is empty.
-pub(super) struct LaxText<'a>(pub(super) Text<'a>);
+#[derive(Default)]
+pub(crate) struct LaxText<'a>(pub(crate) Text<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for LaxText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -141,22 +157,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for LaxText<'a> {
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(LaxText(Text::EMPTY))
+                Ok(LaxText::default())
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(LaxText(Text::EMPTY))
+                Ok(LaxText::default())
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let first = seq.next_element::<LaxText<'de>>()?;
                 drain_seq(seq)?;
-                Ok(first.unwrap_or(LaxText(Text::EMPTY)))
+                Ok(first.unwrap_or_default())
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
                 drain_map(map)?;
-                Ok(LaxText(Text::EMPTY))
+                Ok(LaxText::default())
             }
         }
 

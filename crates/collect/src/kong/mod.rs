@@ -10,18 +10,19 @@ mod depth;
 mod lax;
 mod line;
 
-use outrider_model::{AnsweredBy, Field, Text};
+use outrider_model::{AnsweredBy, Text};
+use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
 use crate::Rejection;
-pub(crate) use lax::Int;
-use lax::Lax;
+pub(crate) use lax::{Bounded, Int, Lax, LaxText};
+pub(crate) use line::Headers;
 use line::LineSeed;
 
 /// The fields of a line that are read. It holds raw secrets, so it has no `Debug` and never leaves the crate.
 #[derive(Default)]
 pub(crate) struct KongLine<'a> {
-    pub(crate) request: RequestPart<'a>,
+    pub(crate) request: Request<'a>,
     pub(crate) response: Response<'a>,
     pub(crate) latencies: Latencies,
     pub(crate) started_at: Int,
@@ -36,37 +37,43 @@ pub(crate) struct KongLine<'a> {
     pub(crate) secret: Text<'a>,
 }
 
-/// What the line has under `request`.
-#[derive(Default)]
-pub(crate) enum RequestPart<'a> {
-    #[default]
-    Missing,
-    /// Not an object; the rest of the line may still be of use.
-    Unreadable,
-    Read(Request<'a>),
-}
-
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Request<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) method: Text<'a>,
-    pub(crate) uri: Text<'a>,
-    pub(crate) url: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) method: LaxText<'a>,
+    pub(crate) uri: LaxText<'a>,
+    pub(crate) url: LaxText<'a>,
     pub(crate) size: Int,
-    /// One entry per value, so a repeated header has several. All values are raw.
-    pub(crate) headers: Vec<Field<'a>>,
-    /// Headers beyond [`HEADERS_MAX`] were left out.
-    pub(crate) headers_truncated: bool,
+    pub(crate) headers: Headers<'a>,
+    /// The line has an object here. Otherwise the rest of it may still be of use.
+    #[serde(skip, default = "yes")]
+    pub(crate) is_object: bool,
 }
 
-#[derive(Default)]
+fn yes() -> bool {
+    true
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Response<'a> {
     pub(crate) status: Int,
     pub(crate) size: Int,
-    pub(crate) content_type: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) headers: Lax<ResponseHeaders<'a>>,
 }
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ResponseHeaders<'a> {
+    #[serde(borrow, rename = "content-type")]
+    pub(crate) content_type: LaxText<'a>,
+}
+
+#[derive(Default, Clone, Copy, Deserialize)]
+#[serde(default)]
 pub(crate) struct Latencies {
     pub(crate) request: Int,
     pub(crate) kong: Int,
@@ -74,18 +81,22 @@ pub(crate) struct Latencies {
 }
 
 /// A service, route or credential.
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Entity<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) name: LaxText<'a>,
 }
 
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Consumer<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) username: Text<'a>,
-    pub(crate) custom_id: Text<'a>,
-    pub(crate) tags: Vec<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) username: LaxText<'a>,
+    pub(crate) custom_id: LaxText<'a>,
+    pub(crate) tags: Bounded<LaxText<'a>, TAGS_MAX>,
 }
 
 /// Top-level fields that are read, so that the secret cannot be given one of their names.
@@ -118,10 +129,12 @@ pub(crate) fn decode<'a>(line: &'a str, secret_field: &str) -> Result<KongLine<'
     if depth::is_too_deep(line.as_bytes()) {
         return Err(Rejection::TooDeep);
     }
+    let mut read = KongLine::default();
     let mut deserializer = sonic_rs::Deserializer::from_str(line);
-    let read = LineSeed { secret_field }.deserialize(&mut deserializer).map_err(|_| Rejection::NotJson)?;
+    let seed = LineSeed { line: &mut read, secret_field };
+    let is_object = seed.deserialize(&mut deserializer).map_err(|_| Rejection::NotJson)?;
     deserializer.end().map_err(|_| Rejection::NotJson)?;
-    read.ok_or(Rejection::NotAnObject)
+    if is_object { Ok(read) } else { Err(Rejection::NotAnObject) }
 }
 
 impl KongLine<'_> {
@@ -140,19 +153,19 @@ impl KongLine<'_> {
 
     /// A try that did not fail; an old line that has no `tries` at all counts by its latency alone.
     fn has_good_try(&self) -> bool {
-        #[derive(serde::Deserialize)]
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
         struct Try<'a> {
-            #[serde(borrow, default)]
-            state: Option<lax::LaxText<'a>>,
+            #[serde(borrow)]
+            state: LaxText<'a>,
+            #[serde(skip, default = "yes")]
+            is_object: bool,
         }
         match &self.tries {
             None => self.latencies.proxy.value().is_some_and(|proxy_ms| proxy_ms >= 0),
-            Some(raw) => match sonic_rs::from_str::<Lax<lax::Bounded<Lax<Try<'_>>, TRIES_MAX>>>(raw.as_raw_str()) {
-                Ok(Lax(Some(tries))) => tries.0.iter().any(|one| match &one.0 {
-                    Some(one) => one.state.as_ref().is_none_or(|state| &*state.0 != "failed"),
-                    None => false,
-                }),
-                _ => false,
+            Some(raw) => match sonic_rs::from_str::<Bounded<Lax<Try<'_>>, TRIES_MAX>>(raw.as_raw_str()) {
+                Ok(tries) => tries.0.iter().any(|one| one.0.is_object && &*one.0.state.0 != "failed"),
+                Err(_) => false,
             },
         }
     }

@@ -21,7 +21,7 @@ pub use clock::{RunningMaximum, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::percent_decoded;
 
-use crate::kong::{self, Int, KongLine, Request, RequestPart};
+use crate::kong::{self, Int, KongLine, Request};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
 use crate::sanitise::{Presented, Sanitiser};
 use crate::{CollectError, Rejection, lossless};
@@ -199,22 +199,20 @@ impl Normaliser {
         let answered_by = line.answered_by();
         let trust = self.trust(&line.secret);
         let time = clock::event_time(line.started_at, line.latencies.request, received_ms);
-        let request = match line.request {
-            RequestPart::Read(request) => request,
-            RequestPart::Missing | RequestPart::Unreadable => {
-                // The rest may still say who called when, and how it ended.
-                line.response.status.value().ok_or(Rejection::NoRequest)?;
-                Request::default()
-            }
-        };
-        let Request { id, method, uri: request_uri, url, size, headers, headers_truncated } = request;
+        let request = line.request;
+        if !request.is_object && line.response.status.value().is_none() {
+            // Otherwise the rest may still say who called when, and how it ended.
+            return Err(Rejection::NoRequest);
+        }
+        let Request { id, method, uri: request_uri, url, size, headers, .. } = request;
+        let headers_truncated = headers.truncated;
         let mut presented = Presented::default();
-        let headers = self.headers(headers, &mut presented);
-        let host = target::host(headers.host.as_ref(), &url);
-        let uri: &'a str = match request_uri.borrowed() {
+        let headers = self.headers(headers.fields, &mut presented);
+        let host = target::host(headers.host.as_ref(), &url.0);
+        let uri: &'a str = match request_uri.0.borrowed() {
             Some(borrowed) => borrowed,
             None => {
-                *uri = request_uri.into_string();
+                *uri = request_uri.0.into_string();
                 uri
             }
         };
@@ -223,13 +221,14 @@ impl Normaliser {
             target::query(raw_query, |name, value| self.sanitiser.query_field(name, value, &mut presented));
         *truncated += u64::from(headers_truncated || query_truncated);
 
-        let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
+        let credential_id = (!line.authenticated_entity.id.0.is_empty()).then_some(line.authenticated_entity.id.0);
         let consumer = consumer(line.consumer);
+        let response_type = line.response.headers.0.content_type.0;
         Ok(ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
             trust,
-            request_id: id,
+            request_id: id.0,
             received_ms: time.received_ms,
             started_ms: time.started_ms,
             event_ms: time.event_ms,
@@ -243,14 +242,14 @@ impl Normaliser {
             service: named(line.service),
             route: named(line.route),
             host,
-            method: upper_case(method),
+            method: upper_case(method.0),
             path: self.sanitiser.path(path),
             query,
             headers: headers.fields,
             status: u16_of(line.response.status),
             answered_by,
             own_refusal: match answered_by {
-                AnsweredBy::Gateway => own_refusal(&line.response.content_type),
+                AnsweredBy::Gateway => own_refusal(&response_type),
                 AnsweredBy::Upstream => None,
             },
             request_bytes: u64_of(size),
@@ -260,7 +259,7 @@ impl Normaliser {
                 gateway_ms: latency_ms(line.latencies.kong),
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
-            response_type: line.response.content_type,
+            response_type,
         })
     }
 
@@ -317,11 +316,16 @@ fn is_true(value: &FieldValue<'_>) -> bool {
 
 fn consumer(line: kong::Consumer<'_>) -> Option<Consumer<'_>> {
     let kong::Consumer { id, username, custom_id, tags } = line;
-    (!id.is_empty()).then_some(Consumer { id, username, custom_id, tags })
+    (!id.0.is_empty()).then(|| Consumer {
+        id: id.0,
+        username: username.0,
+        custom_id: custom_id.0,
+        tags: tags.0.into_iter().map(|tag| tag.0).collect(),
+    })
 }
 
 fn named(entity: kong::Entity<'_>) -> Option<Named<'_>> {
-    (!entity.id.is_empty()).then_some(Named { id: entity.id, name: entity.name })
+    (!entity.id.0.is_empty()).then_some(Named { id: entity.id.0, name: entity.name.0 })
 }
 
 fn upper_case(method: Text<'_>) -> Text<'_> {
