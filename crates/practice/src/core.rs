@@ -22,6 +22,7 @@ use crate::store::{Stamp, Store};
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     pub(crate) requests: AtomicU64,
+    pub(crate) connections_refused: AtomicU64,
     pub(crate) lines_sent: AtomicU64,
     pub(crate) lines_lost: AtomicU64,
     pub(crate) rate_counters_dropped: AtomicU64,

@@ -1,6 +1,5 @@
 //! Starting and stopping a gateway, and the handles that tests and the demo hold it by.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,6 +40,8 @@ pub struct Practice {
 pub struct Counts {
     /// Calls that the proxy took in.
     pub requests: u64,
+    /// Connections closed because there were too many.
+    pub connections_refused: u64,
     /// Log lines that were sent.
     pub lines_sent: u64,
     /// Log lines that nobody took.
@@ -111,6 +113,7 @@ impl Practice {
         let tallies = &self.core.tallies;
         Counts {
             requests: tallies.requests.load(Ordering::Relaxed),
+            connections_refused: tallies.connections_refused.load(Ordering::Relaxed),
             lines_sent: tallies.lines_sent.load(Ordering::Relaxed),
             lines_lost: tallies.lines_lost.load(Ordering::Relaxed),
             rate_counters_dropped: tallies.rate_counters_dropped.load(Ordering::Relaxed),
@@ -157,18 +160,19 @@ impl Practice {
         let workers = self.core.settings.workers.max(1);
         let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
-            let mut connections = 0_usize;
-            while let Some((stream, client)) = accept(&listener, &stop).await {
-                let worker = connections % workers;
-                connections = connections.wrapping_add(1);
-                let (proxy, stop) = (Arc::clone(&proxy), stop.clone());
+            let mut connections = Connections::new(&proxy.core);
+            while let Some((stream, client, permit)) = connections.next(&listener, &stop).await {
+                let worker = connections.accepted % workers;
+                let (proxy, stop, calls) = (Arc::clone(&proxy), stop.clone(), tasks.clone());
                 tasks.spawn(async move {
                     let service = service_fn(move |request| {
-                        let proxy = Arc::clone(&proxy);
-                        async move { Ok::<_, Infallible>(proxy::handle(proxy, worker, client, request).await) }
+                        // A task of its own, because a client that hangs up does not undo a call: it is still logged.
+                        let call = calls.spawn(proxy::handle(Arc::clone(&proxy), worker, client, request));
+                        async move { call.await.map_err(std::io::Error::other) }
                     });
                     let connection = builder().serve_connection(TokioIo::new(stream), service);
                     finish(connection, &stop).await;
+                    drop(permit);
                 });
             }
         });
@@ -178,12 +182,14 @@ impl Practice {
         let core = Arc::clone(&self.core);
         let (stop, tasks) = (self.stop.clone(), self.tasks.clone());
         self.tasks.spawn(async move {
-            while let Some((stream, _)) = accept(&listener, &stop).await {
+            let mut connections = Connections::new(&core);
+            while let Some((stream, _, permit)) = connections.next(&listener, &stop).await {
                 let (core, stop) = (Arc::clone(&core), stop.clone());
                 tasks.spawn(async move {
                     let service = service_fn(move |request| admin::handle(Arc::clone(&core), request));
                     let connection = builder().serve_connection(TokioIo::new(stream), service);
                     finish(connection, &stop).await;
+                    drop(permit);
                 });
             }
         });
@@ -212,18 +218,41 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// The next connection; `None` once the gateway stops. A failed accept is somebody who hung up early.
-async fn accept(listener: &TcpListener, stop: &CancellationToken) -> Option<(TcpStream, SocketAddr)> {
-    loop {
-        match stop.run_until_cancelled(listener.accept()).await? {
-            Ok((stream, client)) => {
-                // Small answers must not wait for an acknowledgement.
-                let _ = stream.set_nodelay(true);
-                return Some((stream, client));
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a connection was not accepted");
-                tokio::task::yield_now().await;
+/// The connections of one listener.
+struct Connections {
+    core: Arc<Core>,
+    room: Arc<Semaphore>,
+    accepted: usize,
+}
+
+impl Connections {
+    fn new(core: &Arc<Core>) -> Connections {
+        let room = Arc::new(Semaphore::new(core.settings.connections_max.max(1)));
+        Connections { core: Arc::clone(core), room, accepted: 0 }
+    }
+
+    /// The next one, with the room it takes; `None` once the gateway stops. What cannot be accepted has hung up early.
+    async fn next(
+        &mut self,
+        listener: &TcpListener,
+        stop: &CancellationToken,
+    ) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        loop {
+            match stop.run_until_cancelled(listener.accept()).await? {
+                Ok((stream, client)) => {
+                    let Ok(permit) = Arc::clone(&self.room).try_acquire_owned() else {
+                        Core::count(&self.core.tallies.connections_refused);
+                        continue;
+                    };
+                    self.accepted = self.accepted.wrapping_add(1);
+                    // Small answers must not wait for an acknowledgement.
+                    let _ = stream.set_nodelay(true);
+                    return Some((stream, client, permit));
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a connection was not accepted");
+                    tokio::task::yield_now().await;
+                }
             }
         }
     }

@@ -12,6 +12,8 @@ pub struct Settings {
     pub proxy_listen: SocketAddr,
     /// Where the Admin API listens. Port 0 picks a free one.
     pub admin_listen: SocketAddr,
+    /// Connections that each listener serves at once; more are closed at once and counted.
+    pub connections_max: usize,
     /// Simulated workers; connections are dealt out to them in turn.
     pub workers: usize,
     /// How often a worker takes over changed services, routes and plugins. Zero: at once.
@@ -28,6 +30,7 @@ impl Default for Settings {
         Settings {
             proxy_listen: free_port,
             admin_listen: free_port,
+            connections_max: 16_384,
             workers: 2,
             state_update_frequency: Duration::from_secs(5),
             seed: 1,

@@ -390,3 +390,36 @@ async fn pages_cover_every_row_once() {
     }
     practice.stop().await;
 }
+
+#[tokio::test]
+async fn connections_are_bounded() {
+    let practice = Practice::start(Settings { connections_max: 2, ..Settings::default() }).await.unwrap();
+    let address = practice.proxy_address();
+    let mut kept = [Connection::open(address).await, Connection::open(address).await];
+    for connection in &mut kept {
+        assert_eq!(status(connection).await, 404);
+    }
+    assert!(call(address, "GET", "/", &[], b"").await.is_err());
+    assert_eq!(practice.counts().connections_refused, 1);
+    assert_eq!(status(&mut kept[1]).await, 404);
+    practice.stop().await;
+}
+
+#[tokio::test]
+async fn a_call_is_logged_even_when_the_client_has_gone() {
+    let clock = Clock::manual(START_MS);
+    let practice = Practice::start(settings(&clock)).await.unwrap();
+    let mut log = Listener::start().await;
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", service.local_addr().unwrap());
+    practice.admin().service("slow", &url, "/slow").await.unwrap();
+    practice.admin().tcp_log(log.address).await.unwrap();
+    practice.refresh();
+    let mut client = tokio::net::TcpStream::connect(practice.proxy_address()).await.unwrap();
+    client.write_all(b"GET /slow/x HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let (mut asked, _) = service.accept().await.unwrap();
+    drop(client);
+    asked.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+    assert_eq!(log.json().await["request"]["uri"], "/slow/x");
+    practice.stop().await;
+}

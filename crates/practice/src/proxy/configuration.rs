@@ -2,7 +2,7 @@
 //!
 //! This decides which plugin configuration wins for a call: one per plugin, the most specific, in Kong's order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -147,7 +147,7 @@ pub(crate) struct TcpLog {
     pub(crate) port: u16,
     timeout: f64,
     keepalive: f64,
-    custom_fields_by_lua: Option<HashMap<String, String>>,
+    custom_fields_by_lua: Option<BTreeMap<String, String>>,
     /// Log field, and what it is set to; null removes it.
     #[serde(skip)]
     pub(crate) custom_fields: Vec<(String, Value)>,
