@@ -1,22 +1,22 @@
 //! Writing effects: rows and position in one transaction.
 
+use std::sync::atomic::Ordering;
+
 use outrider_model::{Action, ActionState, Alert, AlertId, AlertState, Endpoint, Finding};
 use serde::Serialize;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{QueryBuilder, Sqlite, Transaction};
 
-use super::{EffectBatch, Store, StoreError};
+use super::{EffectBatch, Store, StoreError, StoreLimits};
 use crate::log::Position;
 
-/// Findings kept; the oldest go first. The lake can make them again.
-const FINDINGS_KEPT: i64 = 1_000_000;
-/// A batch of so many findings or more looks after the limit.
-const PRUNE_EVERY: u64 = 10_000;
+/// After so many rows written the limits are looked after.
+const ROWS_BETWEEN_PRUNES: u64 = 5000;
 
 impl Store {
     /// Writes what changed together with the position that it covers. A position already covered changes nothing.
     pub async fn apply(&self, position: Position, effects: &EffectBatch) -> Result<(), StoreError> {
         let doing = "write to the control store";
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
         let moved = sqlx::query(
             "INSERT INTO meta (name, value) VALUES ('position', $1)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value
@@ -27,13 +27,21 @@ impl Store {
         .await
         .map_err(StoreError::query(doing))?;
         if moved.rows_affected() == 0 {
+            self.counters.repeated.fetch_add(1, Ordering::Relaxed);
             return transaction.rollback().await.map_err(StoreError::query(doing));
         }
         write(&mut transaction, effects).await?;
-        if position.0.is_multiple_of(PRUNE_EVERY) {
-            prune(&mut transaction).await?;
-        }
-        transaction.commit().await.map_err(StoreError::query(doing))
+        let written = self.counters.since_prune.load(Ordering::Relaxed) + effects.rows() as u64;
+        let is_prune_due = written >= ROWS_BETWEEN_PRUNES.min(self.limits.smallest());
+        let forgotten = if is_prune_due { prune(&mut transaction, &self.limits).await? } else { Forgotten::default() };
+        transaction.commit().await.map_err(StoreError::query(doing))?;
+        self.counters.since_prune.store(if is_prune_due { 0 } else { written }, Ordering::Relaxed);
+        self.counters.applied.fetch_add(1, Ordering::Relaxed);
+        self.counters.findings_forgotten.fetch_add(forgotten.findings, Ordering::Relaxed);
+        self.counters.alerts_forgotten.fetch_add(forgotten.alerts, Ordering::Relaxed);
+        self.counters.actions_forgotten.fetch_add(forgotten.actions, Ordering::Relaxed);
+        self.counters.audit_forgotten.fetch_add(forgotten.audit, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -194,15 +202,44 @@ async fn write_meta(transaction: &mut Transaction<'_, Sqlite>, name: &str, value
     .map_err(StoreError::query("write to the control store"))
 }
 
-async fn prune(transaction: &mut Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-    sqlx::query(
-        "DELETE FROM findings WHERE id IN (SELECT id FROM findings ORDER BY raised_ms DESC, id DESC LIMIT -1 OFFSET $1)",
-    )
-    .bind(FINDINGS_KEPT)
-    .execute(&mut **transaction)
-    .await
-    .map(drop)
-    .map_err(StoreError::query("forget old findings"))
+/// Rows that went because there were too many.
+#[derive(Debug, Default)]
+struct Forgotten {
+    findings: u64,
+    alerts: u64,
+    actions: u64,
+    audit: u64,
+}
+
+async fn prune(transaction: &mut Transaction<'_, Sqlite>, limits: &StoreLimits) -> Result<Forgotten, StoreError> {
+    const CLOSED: &str = "state IN ('resolved', 'false_positive')";
+    const ENDED: &str = "state IN ('rejected', 'released', 'failed', 'too_late')";
+    let audit = keep_newest(transaction, "audit", "number", "number", "1 = 1", limits.audit_max).await?;
+    let access = keep_newest(transaction, "access", "number", "number", "1 = 1", limits.audit_max).await?;
+    Ok(Forgotten {
+        findings: keep_newest(transaction, "findings", "raised_ms", "id", "1 = 1", limits.findings_max).await?,
+        alerts: keep_newest(transaction, "alerts", "last_finding_ms", "id", CLOSED, limits.closed_alerts_max).await?,
+        actions: keep_newest(transaction, "actions", "created_ms", "id", ENDED, limits.ended_actions_max).await?,
+        audit: audit + access,
+    })
+}
+
+/// Deletes the oldest of a table's rows that meet a condition, beyond a number of them.
+async fn keep_newest(
+    transaction: &mut Transaction<'_, Sqlite>,
+    table: &'static str,
+    order: &'static str,
+    id: &'static str,
+    condition: &'static str,
+    kept: u32,
+) -> Result<u64, StoreError> {
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("DELETE FROM ");
+    query.push(table).push(" WHERE ").push(condition).push(" AND (").push(order).push(", ").push(id);
+    query.push(") <= (SELECT ").push(order).push(", ").push(id).push(" FROM ").push(table).push(" WHERE ");
+    query.push(condition).push(" ORDER BY ").push(order).push(" DESC, ").push(id).push(" DESC LIMIT 1 OFFSET ");
+    query.push_bind(i64::from(kept)).push(")");
+    let deleted = query.build().execute(&mut **transaction).await.map_err(StoreError::query("forget old rows"))?;
+    Ok(deleted.rows_affected())
 }
 
 fn json(table: &'static str, value: &impl Serialize) -> Result<String, StoreError> {

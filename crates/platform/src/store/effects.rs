@@ -26,6 +26,16 @@ pub struct EffectBatch {
 }
 
 impl EffectBatch {
+    /// How many rows it writes.
+    pub(super) fn rows(&self) -> usize {
+        self.endpoints.len()
+            + self.findings.len()
+            + self.alerts.len()
+            + self.actions.len()
+            + self.policies.len()
+            + self.audit.len()
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         *self == EffectBatch::default()

@@ -11,20 +11,24 @@ mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 pub use effects::EffectBatch;
 pub use query::{ActionFilter, AlertFilter, AuditLine, EndpointFilter, FindingFilter, PAGE_MAX, Page};
-pub use tokens::{NewToken, Role, Token, TokenRow};
+pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow};
 
 use crate::log::Position;
 
-/// How long a statement waits for another connection's lock.
+/// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections for reading; writing is serialised by SQLite.
-const CONNECTIONS_MAX: u32 = 4;
+/// Connections for reading. Writing has one of its own, so that many who read never keep the analysis from writing.
+const READERS_MAX: u32 = 4;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
 
@@ -39,12 +43,34 @@ pub enum StoreError {
         /// What SQLite says.
         source: sqlx::Error,
     },
-    /// The schema is another version's.
+    /// The file is no control store, or is damaged.
     #[error(
-        "the control store {} cannot be brought to this version's schema: {source}. If a newer outrider wrote it, start \
+        "the control store {} is damaged or is no SQLite database ({source}). Restore it from a backup, or move it away: \
+         what the log still holds is written again, tokens have to be made anew",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: sqlx::Error,
+    },
+    /// A newer version wrote the file.
+    #[error(
+        "the control store {} has schema {found} and this build knows {known}; it was written by a newer outrider. Start \
          that version, or restore a backup that this one wrote",
         path.display()
     )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this build knows.
+        known: i64,
+    },
+    /// The schema cannot be brought to this version's.
+    #[error("the control store {} cannot be brought to this version's schema: {source}", path.display())]
     Schema {
         /// The file.
         path: PathBuf,
@@ -54,6 +80,12 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the disk of the control store is full; nothing was stored. Free space and it goes on by itself")]
     DiskFull,
+    /// Another process holds the file.
+    #[error("cannot {doing}: another process holds the control store; nothing but outrider may write to it")]
+    Busy {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// A statement failed.
     #[error("cannot {doing}: {source}")]
     Query {
@@ -79,6 +111,12 @@ pub enum StoreError {
     /// There is no such token.
     #[error("there is no token named `{0}`")]
     TokenMissing(String),
+    /// Nobody could make tokens any more.
+    #[error("`{0}` is the last admin's token; make another one before it is revoked")]
+    LastAdmin(String),
+    /// There are too many tokens.
+    #[error("there are {0} tokens, which is as many as there may be: revoke one first")]
+    TooManyTokens(u32),
     /// A token's name is not usable.
     #[error("token name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
     TokenName(String),
@@ -89,10 +127,19 @@ pub enum StoreError {
 
 impl StoreError {
     fn query(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-        move |source| match &source {
-            // SQLITE_FULL
-            sqlx::Error::Database(error) if error.code().as_deref() == Some("13") => StoreError::DiskFull,
+        move |source| match primary_code(&source) {
+            Some(SQLITE_FULL) => StoreError::DiskFull,
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => StoreError::Busy { doing },
             _ => StoreError::Query { doing, source },
+        }
+    }
+
+    fn open(path: &Path, source: sqlx::Error) -> StoreError {
+        match primary_code(&source) {
+            Some(SQLITE_CORRUPT | SQLITE_NOT_A_DATABASE) => StoreError::Damaged { path: path.to_owned(), source },
+            Some(SQLITE_FULL) => StoreError::DiskFull,
+            Some(SQLITE_BUSY | SQLITE_LOCKED) => StoreError::Busy { doing: "open the control store" },
+            _ => StoreError::Open { path: path.to_owned(), source },
         }
     }
 
@@ -101,36 +148,118 @@ impl StoreError {
     }
 }
 
+const SQLITE_BUSY: i32 = 5;
+const SQLITE_LOCKED: i32 = 6;
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_NOT_A_DATABASE: i32 = 26;
+
+/// SQLite's result code without what it adds to it in the higher bytes.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let sqlx::Error::Database(error) = error else { return None };
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+}
+
+/// How much the store keeps. Beyond a limit the oldest rows go, some time later, and are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreLimits {
+    /// Findings. The lake can make them again.
+    pub findings_max: u32,
+    /// Alerts that are resolved or false positives; live ones always stay.
+    pub closed_alerts_max: u32,
+    /// Actions that are over; others always stay.
+    pub ended_actions_max: u32,
+    /// Lines of the audit log, decisions and access each.
+    pub audit_max: u32,
+}
+
+impl Default for StoreLimits {
+    fn default() -> Self {
+        StoreLimits {
+            findings_max: 1_000_000,
+            closed_alerts_max: 100_000,
+            ended_actions_max: 100_000,
+            audit_max: 1_000_000,
+        }
+    }
+}
+
+impl StoreLimits {
+    fn smallest(&self) -> u64 {
+        let all = [self.findings_max, self.closed_alerts_max, self.ended_actions_max, self.audit_max];
+        all.into_iter().min().unwrap_or(0).into()
+    }
+}
+
+/// The store in numbers. Counters begin with the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoreStats {
+    /// Stretches of log written.
+    pub applied: u64,
+    /// Stretches of log that were covered already.
+    pub repeated: u64,
+    /// Findings forgotten because there were too many.
+    pub findings_forgotten: u64,
+    /// Closed alerts forgotten.
+    pub alerts_forgotten: u64,
+    /// Ended actions forgotten.
+    pub actions_forgotten: u64,
+    /// Lines of the audit log forgotten.
+    pub audit_forgotten: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    applied: AtomicU64,
+    repeated: AtomicU64,
+    /// Rows written since the limits were looked after.
+    since_prune: AtomicU64,
+    findings_forgotten: AtomicU64,
+    alerts_forgotten: AtomicU64,
+    actions_forgotten: AtomicU64,
+    audit_forgotten: AtomicU64,
+}
+
 /// The open control store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    readers: SqlitePool,
+    writer: SqlitePool,
+    limits: StoreLimits,
+    counters: Arc<Counters>,
 }
 
 impl Store {
     /// Opens a file, making it on first use, and brings it to this version's schema.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
-        let failed = |source| StoreError::Open { path: path.to_owned(), source };
+        Store::open_with(path, StoreLimits::default()).await
+    }
+
+    /// As [`Store::open`], with limits of one's own.
+    pub async fn open_with(path: &Path, limits: StoreLimits) -> Result<Store, StoreError> {
+        let failed = |source| StoreError::open(path, source);
         let options = SqliteConnectOptions::from_str("sqlite://")
             .map_err(failed)?
             .filename(path)
             .create_if_missing(true)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // The log holds everything that led to a row, so losing the last commits with the power loses nothing.
-            .synchronous(SqliteSynchronous::Normal)
+            // The log is cut below the store's position, so a commit must survive the loss of power.
+            .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT);
-        let pool =
-            SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).connect_with(options).await.map_err(failed)?;
-        MIGRATIONS.run(&pool).await.map_err(|source| StoreError::Schema { path: path.to_owned(), source })?;
-        Ok(Store { pool })
+        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        migrate(&writer, path).await?;
+        let readers = pool(READERS_MAX).connect_with(options.read_only(true)).await.map_err(failed)?;
+        Ok(Store { readers, writer, limits, counters: Arc::default() })
     }
 
     /// The log position that the store covers; zero for a new one.
     pub async fn position(&self) -> Result<Position, StoreError> {
         let doing = "read the control store's position";
         let row: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = 'position'")
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await
             .map_err(StoreError::query(doing))?;
         match row {
@@ -142,8 +271,39 @@ impl Store {
         }
     }
 
+    /// The store in numbers.
+    pub fn stats(&self) -> StoreStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StoreStats {
+            applied: read(&self.counters.applied),
+            repeated: read(&self.counters.repeated),
+            findings_forgotten: read(&self.counters.findings_forgotten),
+            alerts_forgotten: read(&self.counters.alerts_forgotten),
+            actions_forgotten: read(&self.counters.actions_forgotten),
+            audit_forgotten: read(&self.counters.audit_forgotten),
+        }
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
     }
+}
+
+async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
+    // The migrator says of a newer file only that a migration is missing, so it is asked for first. A file without the
+    // table is new, or is no control store, which the migrator finds out.
+    let found: Result<(Option<i64>,), _> =
+        sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(writer).await;
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if let Ok((Some(found),)) = found
+        && found > known
+    {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    MIGRATIONS.run(writer).await.map_err(|error| match error {
+        MigrateError::Execute(source) => StoreError::open(path, source),
+        source => StoreError::Schema { path: path.to_owned(), source },
+    })
 }

@@ -173,7 +173,7 @@ impl Store {
     /// All policies by name; there are at most some thousand.
     pub async fn policies(&self) -> Result<Vec<PolicyRow>, StoreError> {
         let rows: Vec<(String,)> = sqlx::query_as("SELECT document FROM policies ORDER BY name")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.readers)
             .await
             .map_err(StoreError::query("read policies"))?;
         rows.iter().map(|(text,)| parse("policies", text)).collect()
@@ -206,7 +206,7 @@ impl Store {
         }
         query.push(" ORDER BY at_ms DESC, log DESC, number DESC LIMIT ").push_bind(i64::from(limit) + 1);
         let rows: Vec<(i64, String, i64, String, String, String, String)> =
-            query.build_query_as().fetch_all(&self.pool).await.map_err(StoreError::query("read the audit log"))?;
+            query.build_query_as().fetch_all(&self.readers).await.map_err(StoreError::query("read the audit log"))?;
         let mut items: Vec<_> = rows
             .into_iter()
             .map(|(number, log, at_ms, by, what, subject, detail)| AuditLine {
@@ -232,7 +232,7 @@ impl Store {
         query.push(table).push(" WHERE ").push(column).push(" = ").push_bind(key);
         let row: Option<(String,)> = query
             .build_query_as()
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await
             .map_err(StoreError::query("read the control store"))?;
         row.map(|(text,)| parse(table, &text)).transpose()
@@ -241,7 +241,7 @@ impl Store {
     async fn meta<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {
         let row: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = $1")
             .bind(name)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.readers)
             .await
             .map_err(StoreError::query("read the control store"))?;
         row.map(|(text,)| parse("meta", &text)).transpose()
@@ -314,7 +314,7 @@ impl Listing {
         let mut rows: Vec<(i64, String, String)> = self
             .query
             .build_query_as()
-            .fetch_all(&store.pool)
+            .fetch_all(&store.readers)
             .await
             .map_err(StoreError::query("read the control store"))?;
         let mut next = None;

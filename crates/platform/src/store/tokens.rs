@@ -12,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Store, StoreError};
 
+/// How many tokens are remembered, revoked ones too. At the limit the one that was revoked first is forgotten.
+pub const TOKENS_MAX: u32 = 1000;
+
 /// What a token may do; each role may do what the ones before it may (decision 23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,13 +104,33 @@ pub struct TokenRow {
 impl Store {
     /// Makes a token. A revoked one of the same name gives its name free.
     pub async fn create_token(&self, name: &str, role: Role, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
+        let token = random_token()?;
+        self.insert_token(&token, name, role, by, now_ms).await?;
+        Ok(token)
+    }
+
+    async fn insert_token(
+        &self,
+        token: &NewToken,
+        name: &str,
+        role: Role,
+        by: &str,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
         if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
             return Err(StoreError::TokenName(name.to_owned()));
         }
-        let token = random_token()?;
         let doing = "make a token";
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let (live,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM tokens WHERE name <> $1")
+            .bind(name)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(StoreError::query(doing))?;
+        if live >= i64::from(TOKENS_MAX) {
+            self.forget_revoked(&mut transaction).await?;
+        }
         let inserted = sqlx::query(
             "INSERT INTO tokens (name, role, hash, created_ms, created_by) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (name) DO UPDATE SET role = excluded.role, hash = excluded.hash,
@@ -127,14 +150,25 @@ impl Store {
         }
         let what = format!("created {role} token");
         note_access(&mut transaction, now_ms, by, &what, name).await?;
-        transaction.commit().await.map_err(StoreError::query(doing))?;
-        Ok(token)
+        transaction.commit().await.map_err(StoreError::query(doing))
     }
 
-    /// Revokes a token; it works no more from now on.
+    /// Makes room for a token by forgetting the one that was revoked first; the audit log still knows it.
+    async fn forget_revoked(&self, transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>) -> Result<(), StoreError> {
+        let forgotten = sqlx::query(
+            "DELETE FROM tokens WHERE name IN
+               (SELECT name FROM tokens WHERE revoked_ms IS NOT NULL ORDER BY revoked_ms, name LIMIT 1)",
+        )
+        .execute(&mut **transaction)
+        .await
+        .map_err(StoreError::query("make room for a token"))?;
+        if forgotten.rows_affected() == 0 { Err(StoreError::TooManyTokens(TOKENS_MAX)) } else { Ok(()) }
+    }
+
+    /// Revokes a token; it works no more from now on. The last admin's stays.
     pub async fn revoke_token(&self, name: &str, by: &str, now_ms: i64) -> Result<(), StoreError> {
         let doing = "revoke a token";
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
         let revoked = sqlx::query("UPDATE tokens SET revoked_ms = $1 WHERE name = $2 AND revoked_ms IS NULL")
             .bind(now_ms)
             .bind(name)
@@ -143,6 +177,14 @@ impl Store {
             .map_err(StoreError::query(doing))?;
         if revoked.rows_affected() == 0 {
             return Err(StoreError::TokenMissing(name.to_owned()));
+        }
+        let (admins,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM tokens WHERE role = $1 AND revoked_ms IS NULL")
+            .bind(Role::Admin.as_str())
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(StoreError::query(doing))?;
+        if admins == 0 {
+            return Err(StoreError::LastAdmin(name.to_owned()));
         }
         note_access(&mut transaction, now_ms, by, "revoked token", name).await?;
         transaction.commit().await.map_err(StoreError::query(doing))
@@ -154,7 +196,7 @@ impl Store {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT name, role, created_ms, created_by, revoked_ms, last_used_ms FROM tokens ORDER BY name",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.readers)
         .await
         .map_err(StoreError::query("list tokens"))?;
         rows.into_iter()
@@ -172,7 +214,7 @@ impl Store {
         let row: Option<(String, String, Option<i64>)> =
             sqlx::query_as("SELECT name, role, last_used_ms FROM tokens WHERE hash = $1 AND revoked_ms IS NULL")
                 .bind(&hash)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.readers)
                 .await
                 .map_err(StoreError::query("look a token up"))?;
         let Some((name, role, last_used_ms)) = row else { return Ok(None) };
@@ -180,7 +222,7 @@ impl Store {
         if last_used_ms != Some(minute_ms) {
             // That a token was used is worth knowing, but not worth refusing a call for.
             let noted = sqlx::query("UPDATE tokens SET last_used_ms = $1 WHERE hash = $2").bind(minute_ms).bind(&hash);
-            if let Err(error) = noted.execute(&self.pool).await {
+            if let Err(error) = noted.execute(&self.writer).await {
                 tracing::debug!(%error, "the use of a token was not noted");
             }
         }
@@ -190,19 +232,35 @@ impl Store {
 
     /// Makes the first admin's token on the first start and writes it to a file that only this user can read. Where any
     /// token exists, nothing happens.
+    ///
+    /// The file is there before the token is: a crash between the two leaves a file that the next start replaces, and
+    /// never a token that nobody can read.
     pub async fn make_first_token(&self, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
         if !self.tokens().await?.is_empty() {
             return Ok(false);
         }
-        let token = self.create_token("first-admin", Role::Admin, "outrider", now_ms).await?;
-        let write = || -> std::io::Result<()> {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-            writeln!(file, "{}", token.reveal())?;
-            file.sync_all()?;
-            path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
-        };
-        write().map_err(|error| StoreError::TokenMaking(format!("cannot write {}: {error}", path.display())))?;
+        let token = random_token()?;
+        write_secret(path, token.reveal())
+            .map_err(|error| StoreError::TokenMaking(format!("cannot write {}: {error}", path.display())))?;
+        self.insert_token(&token, "first-admin", Role::Admin, "outrider", now_ms).await?;
         Ok(true)
+    }
+}
+
+/// Replaces a file as a whole by one that only this user can read, whoever could read the one before.
+fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+    let unfinished = path.with_extension("new");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, path)?;
+    match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
     }
 }
 

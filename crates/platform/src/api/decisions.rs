@@ -1,0 +1,279 @@
+//! What can be decided. Each decision becomes a record of the log; the answer is what is stored after it was carried out.
+
+use axum::Json;
+use axum::extract::{Extension, FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use outrider_model::{
+    Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, Duration, EntityKey, EntityKind, Policy,
+    PolicyError,
+};
+use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
+use serde::Deserialize;
+
+use super::body::Body;
+use super::problem::Problem;
+use super::reading::id_of;
+use super::{ApiState, now_ms};
+use crate::store::Token;
+
+/// The largest `Idempotency-Key` in bytes.
+const KEY_BYTES_MAX: usize = 128;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Act {
+    /// The alert that made the person do it.
+    #[serde(default)]
+    alert: Option<AlertId>,
+    target: Target,
+    #[serde(default = "everything")]
+    scope: Scope,
+    #[serde(default)]
+    response: outrider_model::Response,
+    duration: Duration,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Target {
+    kind: EntityKind,
+    gateway: String,
+    #[serde(default)]
+    workspace: String,
+    value: String,
+    #[serde(default)]
+    label: String,
+}
+
+/// As `ActionScope`, without room for fields that nobody knows.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+enum Scope {
+    Consumer {},
+    Service {
+        id: String,
+        #[serde(default)]
+        name: String,
+    },
+    Route {
+        id: String,
+        #[serde(default)]
+        name: String,
+    },
+}
+
+fn everything() -> Scope {
+    Scope::Consumer {}
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Switch {
+    on: bool,
+    reason: String,
+}
+
+/// Who decides, and under which id, so that a request sent twice decides once.
+pub(super) struct Decider {
+    by: String,
+    id: String,
+}
+
+impl FromRequestParts<ApiState> for Decider {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        // Every decision asks for a role, so there is a token on the request.
+        let Extension(Token { name, .. }) =
+            Extension::from_request_parts(parts, state).await.map_err(|_| Problem::internal())?;
+        let id = match parts.headers.get("idempotency-key") {
+            None => random_id()?,
+            Some(key) => {
+                let place = "header `Idempotency-Key`";
+                let key =
+                    key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len())).ok_or_else(|| {
+                        Problem::bad_request(format!("use 1 to {KEY_BYTES_MAX} visible ASCII characters")).at(place)
+                    })?;
+                format!("{name}/{key}")
+            }
+        };
+        super::query::Query::read(&parts.uri, &[])?;
+        Ok(Decider { by: name, id })
+    }
+}
+
+fn random_id() -> Result<String, Problem> {
+    let mut random = [0u8; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "the system gives no random numbers");
+        Problem::internal()
+    })?;
+    Ok(format!("cmd_{:032x}", u128::from_be_bytes(random)))
+}
+
+async fn submit(state: &ApiState, decider: Decider, command: Command) -> Result<CommandDone, Problem> {
+    let record = CommandRecord { id: decider.id, by: decider.by, at_ms: now_ms(), command };
+    Ok(state.commands.submit(record).await?)
+}
+
+pub(super) async fn acknowledge(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Json<Alert>, Problem> {
+    let alert = id_of(&id)?;
+    on_alert(state, decider, alert, Command::AcknowledgeAlert { alert }).await
+}
+
+pub(super) async fn resolve(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Alert>, Problem> {
+    let alert = id_of(&id)?;
+    on_alert(state, decider, alert, Command::ResolveAlert { alert, reason }).await
+}
+
+pub(super) async fn mark_false_positive(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Alert>, Problem> {
+    let alert = id_of(&id)?;
+    on_alert(state, decider, alert, Command::MarkFalsePositive { alert, reason }).await
+}
+
+async fn on_alert(state: ApiState, decider: Decider, id: AlertId, command: Command) -> Result<Json<Alert>, Problem> {
+    submit(&state, decider, command).await?;
+    stored(state.store.alert(&id.to_string()).await?)
+}
+
+pub(super) async fn act(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Body(body): Body<Act>,
+) -> Result<Response, Problem> {
+    let Act { alert, target, scope, response, duration, reason } = body;
+    let Target { kind, gateway, workspace, value, label } = target;
+    let target = EntityKey { kind, gateway, workspace, value, label };
+    let scope = match scope {
+        Scope::Consumer {} => ActionScope::Consumer,
+        Scope::Service { id, name } => ActionScope::Service { id, name },
+        Scope::Route { id, name } => ActionScope::Route { id, name },
+    };
+    let command = Command::Act { alert, target, scope, response, duration, reason };
+    let done = submit(&state, decider, command).await?;
+    let CommandDone::Action { action, .. } = done else { return Err(unexpected(&done)) };
+    let Json(action_now) = stored(state.store.action(&action.to_string()).await?)?;
+    let location = [(header::LOCATION, format!("/api/v1/actions/{action}"))];
+    Ok((StatusCode::CREATED, location, Json(action_now)).into_response())
+}
+
+pub(super) async fn approve(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Json<Action>, Problem> {
+    let action = id_of(&id)?;
+    on_action(state, decider, action, Command::ApproveAction { action }).await
+}
+
+pub(super) async fn reject(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Action>, Problem> {
+    let action = id_of(&id)?;
+    on_action(state, decider, action, Command::RejectAction { action, reason }).await
+}
+
+pub(super) async fn release(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(id): Path<String>,
+    Body(Reason { reason }): Body<Reason>,
+) -> Result<Json<Action>, Problem> {
+    let action = id_of(&id)?;
+    on_action(state, decider, action, Command::ReleaseAction { action, reason }).await
+}
+
+async fn on_action(state: ApiState, decider: Decider, id: ActionId, command: Command) -> Result<Json<Action>, Problem> {
+    submit(&state, decider, command).await?;
+    stored(state.store.action(&id.to_string()).await?)
+}
+
+pub(super) async fn put_policy(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(name): Path<String>,
+    Body(policy): Body<Policy>,
+) -> Result<Json<PolicyRow>, Problem> {
+    if policy.name != name {
+        let detail = format!("the body names the policy `{}` and the path `{name}`", policy.name);
+        return Err(Problem::unprocessable(detail).at("body field `name`").hint("write the same name in both"));
+    }
+    policy.validate().map_err(|error| Problem::unprocessable(error.to_string()).at(place_of(&error)))?;
+    submit(&state, decider, Command::PutPolicy { policy: Box::new(policy) }).await?;
+    stored(state.store.policy(&name).await?)
+}
+
+fn place_of(error: &PolicyError) -> String {
+    let field = match error {
+        PolicyError::Name(_) => "name",
+        PolicyError::Duration(_) => "duration",
+        PolicyError::Status(_) => "respond.status",
+        PolicyError::Message => "respond.message",
+        PolicyError::Confidence(_) => "when.confidence_min",
+        PolicyError::TooMany(list) => return format!("body field `when.{list}`"),
+    };
+    format!("body field `{field}`")
+}
+
+pub(super) async fn delete_policy(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    submit(&state, decider, Command::DeletePolicy { name }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn set_kill_switch(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Body(Switch { on, reason }): Body<Switch>,
+) -> Result<Json<KillSwitch>, Problem> {
+    submit(&state, decider, Command::SetKillSwitch { on, reason }).await?;
+    Ok(Json(state.store.kill_switch().await?))
+}
+
+/// The bus answers when the store has the effects, so what was decided on is there.
+fn stored<T>(thing: Option<T>) -> Result<Json<T>, Problem> {
+    thing.map(Json).ok_or_else(|| {
+        tracing::error!("a decision was carried out and what it was about is not in the control store");
+        Problem::internal()
+    })
+}
+
+fn unexpected(done: &CommandDone) -> Problem {
+    tracing::error!(?done, "a decision had an answer of another kind");
+    Problem::internal()
+}

@@ -1,0 +1,172 @@
+//! The socket: how many connections, how long a request may take to come in and to be answered, and a clean end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::problem::Problem;
+use super::{ApiState, REQUEST_TIME_MAX, router};
+
+/// Connections at once. Beyond them new ones wait in the listener's backlog.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// How long the head of a request may take to come in, and how long a connection may be silent.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
+
+/// How large the head of a request may be.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// How long connections may go on when everything ends.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Pause after the system refused to accept a connection, which it does while it is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers requests until it is cancelled, then lets those under way end.
+pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let router = router(state.clone());
+    let connections = TaskTracker::new();
+    let mut failing = false;
+    let accept = || async {
+        let permit = Arc::clone(&room).acquire_owned().await.map_err(std::io::Error::other)?;
+        listener.accept().await.map(|(stream, _)| (stream, permit))
+    };
+    while let Some(accepted) = cancel.run_until_cancelled(accept()).await {
+        match accepted {
+            Ok((stream, permit)) => {
+                failing = false;
+                state.counters.connections.fetch_add(1, Ordering::Relaxed);
+                connections.spawn(answer(stream, permit, router.clone(), cancel.clone()));
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "the API cannot accept connections");
+                    failing = true;
+                }
+                // Not a signal: without a pause this would spin until a descriptor is free.
+                cancel.run_until_cancelled(tokio::time::sleep(ACCEPT_PAUSE)).await;
+            }
+        }
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "the API ends while requests are under way");
+    }
+    Ok(())
+}
+
+async fn answer(stream: TcpStream, permit: OwnedSemaphorePermit, router: axum::Router, cancel: CancellationToken) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut router = router.clone();
+        async move { Ok::<_, Infallible>(call(&mut router, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = cancel.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Clients go away in the middle of things; that is theirs.
+        tracing::debug!(%error, "a connection to the API ended early");
+    }
+    drop(permit);
+}
+
+async fn call(router: &mut axum::Router, request: hyper::Request<hyper::body::Incoming>) -> Response {
+    use tower_service::Service as _;
+    match router.call(request.map(axum::body::Body::new)).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// Ends a request that takes too long, its body included.
+pub(super) async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable(format!("the request took longer than {} s", REQUEST_TIME_MAX.as_secs()))
+            .hint("send it again; look at the status if it goes on")
+            .into_response(),
+    }
+}
+
+/// The API in numbers. Counters begin with the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApiStats {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Requests answered.
+    pub requests: u64,
+    /// Requests refused for what they were.
+    pub refused: u64,
+    /// Requests without a valid token.
+    pub unauthorized: u64,
+    /// Requests whose token has too small a role.
+    pub forbidden: u64,
+    /// Requests that failed through no fault of theirs.
+    pub failed: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    connections: AtomicU64,
+    requests: AtomicU64,
+    refused: AtomicU64,
+    unauthorized: AtomicU64,
+    forbidden: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn answered(&self, status: StatusCode) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if status.is_client_error() {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        } else if status.is_server_error() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn unauthorized(&self) {
+        self.unauthorized.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn forbidden(&self) {
+        self.forbidden.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> ApiStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ApiStats {
+            connections: read(&self.connections),
+            requests: read(&self.requests),
+            refused: read(&self.refused),
+            unauthorized: read(&self.unauthorized),
+            forbidden: read(&self.forbidden),
+            failed: read(&self.failed),
+        }
+    }
+}
