@@ -214,13 +214,11 @@ impl Desk {
     fn action_moved(&mut self, id: ActionId, from: Option<ActionState>, by: &Cause<'_>) {
         let Some(entry) = self.actions.rows.get(&id) else { return };
         let (to, action) = (entry.action.state, &entry.action);
-        let detail = match (from, action.state_reason.as_str()) {
-            (None, "") => format!("{}{}: {}", target_name(action), words::at_scope(&action.scope), action.reason),
-            (None, why) => {
-                format!("{}{}: {} ({why})", target_name(action), words::at_scope(&action.scope), action.reason)
+        let detail = match by {
+            Cause::Person(_) | Cause::Configuration | Cause::Outrider if !action.state_reason.is_empty() => {
+                format!("{}: {}", reference(action), action.state_reason)
             }
-            (Some(_), "") => target_name(action),
-            (Some(_), why) => format!("{}: {why}", target_name(action)),
+            _ => reference(action),
         };
         self.audit(by, step_word(to), &id.to_string(), &detail);
         let is_desired_before = from.is_some_and(ActionState::is_desired);
@@ -416,8 +414,10 @@ impl Desk {
     }
 }
 
-fn target_name(action: &Action) -> String {
-    format!("{} {}", action.target.kind, action.target.display_name())
+/// The target as the audit log names it: by id. Its name, and the reasons of policies and responders, which may have
+/// it in them, stay in the action's own row, from where they can be erased (decision 24).
+fn reference(action: &Action) -> String {
+    format!("{} {}{}", action.target.kind, action.target.value, words::at_scope(&action.scope))
 }
 
 fn step_word(state: ActionState) -> &'static str {

@@ -16,6 +16,8 @@ use super::{Cause, Desk, KillSwitch, words};
 pub const COMMANDS_REMEMBERED_MAX: usize = 10_000;
 /// Bytes of a decision's id, of a person's name, and of the parts of a target's name.
 const NAME_BYTES_MAX: usize = 256;
+/// Bytes of a person's policy, written as JSON.
+const POLICY_BYTES_MAX: usize = 65_536;
 /// Characters of a reason that a person gives.
 const REASON_CHARS_MAX: usize = 1000;
 
@@ -90,7 +92,12 @@ impl Desk {
             Err(refused) => {
                 self.counters.commands_refused += 1;
                 let by = Cause::Person(&words::shortened(&record.by, NAME_BYTES_MAX));
-                self.audit(&by, "was refused", &subject_of(&record.command), &refused.to_string());
+                // The words of a guard rail name whom it protects, which the audit log does not (decision 24).
+                let why = match refused {
+                    CommandRefused::GuardRail { .. } => "a guard rail forbids it".to_owned(),
+                    other => other.to_string(),
+                };
+                self.audit(&by, "was refused", &subject_of(&record.command), &why);
             }
         }
         self.commands.remember(&record.id, result.clone());
@@ -124,7 +131,14 @@ impl Desk {
     }
 
     fn put_policy(&mut self, by: &Cause<'_>, policy: &Policy) -> Result<CommandDone, CommandRefused> {
+        check_name("the name of a policy", &policy.name)?;
         policy.validate().map_err(|error| CommandRefused::Invalid { why: error.to_string() })?;
+        let bytes = serde_json::to_vec(policy).map_or(usize::MAX, |json| json.len());
+        if bytes > POLICY_BYTES_MAX {
+            return Err(CommandRefused::Invalid {
+                why: format!("a policy has at most {POLICY_BYTES_MAX} bytes as JSON, and this one has {bytes}"),
+            });
+        }
         let name = policy.name.clone();
         let known = self.policies.rows.get(&name);
         if known.is_some_and(|row| row.from_config) {
@@ -329,7 +343,9 @@ fn subject_of(command: &Command) -> String {
         Command::MarkFalsePositive { alert, .. } => format!("call {alert} a false positive"),
         Command::PutPolicy { policy } => format!("put policy {}", words::shortened(&policy.name, 64)),
         Command::DeletePolicy { name } => format!("delete policy {}", words::shortened(name, 64)),
-        Command::Act { target, .. } => format!("block {}", words::shortened(target.display_name(), NAME_BYTES_MAX)),
+        Command::Act { target, .. } => {
+            format!("block {} {}", target.kind, words::shortened(&target.value, NAME_BYTES_MAX))
+        }
         Command::ApproveAction { action } => format!("approve {action}"),
         Command::RejectAction { action, .. } => format!("reject {action}"),
         Command::ReleaseAction { action, .. } => format!("release {action}"),

@@ -242,6 +242,9 @@ impl Desk {
 
     /// Takes out what has changed since the last time: settings, policies, findings, alerts, actions, audit, each in the
     /// order of its ids or of the log. Writing the rows by their ids, in this order, gives the desk's present state.
+    ///
+    /// The shell drains after each batch of records: until then findings and audit lines pile up, as many as the batch
+    /// causes. Nothing of them may be dropped, so the batch is their limit.
     pub fn drain_effects(&mut self) -> Vec<Effect> {
         let outbox = std::mem::take(&mut self.outbox);
         let mut effects = outbox.last_words;

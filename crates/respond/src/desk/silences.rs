@@ -71,3 +71,19 @@ impl Silences {
         self.until_ms.remove(key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_the_limit_the_silence_that_ends_first_goes() {
+        let mut silences = Silences::default();
+        let key = |entity| SilenceKey { detector: "spike".to_owned(), entity, endpoint: None };
+        for number in 0..SILENCES_MAX as u64 {
+            assert_eq!(silences.add(key(number), 5000 - i64::from(number == 77)), None);
+        }
+        assert_eq!(silences.add(key(u64::MAX), 6000), Some(key(77)));
+        assert_eq!(silences.until_ms.len(), SILENCES_MAX);
+    }
+}

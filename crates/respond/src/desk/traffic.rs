@@ -377,6 +377,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_that_became_small_is_taken_at_the_full_rate_again() {
+        let mut traffic = Traffic::default();
+        for number in 0..50_000 {
+            traffic.on_call("kong", None, address(number));
+        }
+        assert!(traffic.gateways[0].addresses.level > 4);
+        traffic.roll(60 * MINUTE);
+        for number in 0..500 {
+            traffic.on_call("kong", None, address(number));
+        }
+        assert_eq!(traffic.shares("kong", 1, i64::MAX).unwrap().addresses, 500);
+    }
+
+    #[test]
     fn an_address_of_many_consumers_keeps_the_latest() {
         let mut traffic = Traffic::default();
         for minute in 0..20 {

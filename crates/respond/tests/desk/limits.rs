@@ -238,3 +238,72 @@ fn a_flood_of_findings_stays_within_memory() {
     assert_eq!(alerts_over_limit, 15_000);
     assert!(desk.actions().count() <= 1000 + 20);
 }
+
+#[test]
+fn consumers_under_a_rule_are_remembered_up_to_a_limit() {
+    let rails = GuardRails { never_block: vec!["tag:gold".to_owned()], ..GuardRails::default() };
+    let mut desk = desk(Settings { guard_rails: rails, ..Settings::default() });
+    for number in 0..10_001 {
+        let id = format!("id-{number}");
+        let mut call = call("", &id, START_MS);
+        if let Some(consumer) = &mut call.consumer {
+            consumer.tags.push("gold".into());
+        }
+        desk.on_call(&call);
+    }
+    assert_eq!(desk.counters().protected_over_limit, 1);
+    assert!(desk.on_command(&command(1, "bob", 0, act("9999"))).is_err());
+    assert!(desk.on_command(&command(2, "bob", 0, act("10000"))).is_ok(), "left to the check on the premises");
+    // Without the tag, the next call of the next minute takes the protection away.
+    desk.advance(START_MS + 60_000);
+    desk.on_call(&call("", "id-9999", START_MS + 60_000));
+    assert!(desk.on_command(&command(3, "bob", 0, act("9999"))).is_ok());
+}
+
+#[test]
+fn gateways_beyond_the_limit_get_no_automatic_action() {
+    let mut desk = desk(Settings::default());
+    desk.apply_settings(Settings::default(), vec![block("block")]).unwrap();
+    for number in 0..33 {
+        let name = format!("kong-{number}");
+        let mut call = call("alice", "id-alice", START_MS);
+        call.gateway = name.as_str().into();
+        desk.on_call(&call);
+    }
+    assert_eq!(desk.counters().calls_of_gateways_over_limit, 1);
+    let mut finding = finding("alice", "spike", START_MS, 1);
+    finding.entity.gateway = "kong-32".to_owned();
+    desk.on_finding(finding);
+    let action = desk.actions().next().unwrap();
+    assert_eq!(action.state, ActionState::Proposed);
+    assert!(action.state_reason.contains("the traffic of this gateway is not followed"), "{}", action.state_reason);
+}
+
+#[test]
+fn the_audit_log_names_nobody() {
+    let rails = GuardRails { never_block: vec!["carol-the-consumer".to_owned()], ..GuardRails::default() };
+    let settings = Settings { guard_rails: rails, ..Settings::default() };
+    let mut desk = desk(settings.clone());
+    desk.apply_settings(settings, vec![block("block")]).unwrap();
+    for name in ["alice-the-consumer", "carol-the-consumer"] {
+        let mut finding = finding(name, "spike", START_MS, 1);
+        finding.entity.value = "an-id".to_owned() + &name[..1];
+        desk.on_finding(finding);
+        let mut act = act(name);
+        if let Command::Act { target, .. } = &mut act {
+            target.value = "an-id".to_owned() + &name[..1];
+        }
+        let _ = desk.on_command(&command(name.len() + usize::from(name.as_bytes()[0]), "bob", 0, act));
+    }
+    let lines: Vec<_> = desk
+        .drain_effects()
+        .into_iter()
+        .filter_map(|effect| match effect {
+            Effect::Audit { entry, .. } => Some(serde_json::to_string(&entry).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert!(lines.len() >= 5, "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("the-consumer")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("an-ida")), "{lines:#?}");
+}

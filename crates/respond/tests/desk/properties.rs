@@ -371,3 +371,35 @@ proptest! {
         }
     }
 }
+
+/// The invariants say nothing about a state that no history reaches.
+#[test]
+fn random_histories_reach_every_state_and_limit() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let histories = prop::collection::vec(step(), 100..150);
+    let mut action_states = std::collections::BTreeSet::new();
+    let mut alert_states = std::collections::BTreeSet::new();
+    let mut counters = BTreeMap::<String, u64>::new();
+    for _ in 0..150 {
+        let mut run = Run::new();
+        for step in histories.new_tree(&mut runner).unwrap().current() {
+            run.take(&step, 0);
+            action_states.extend(run.desk.actions().flat_map(|action| action.history.iter().map(|step| step.state)));
+            alert_states.extend(run.desk.alerts().map(|alert| alert.state));
+        }
+        let counted = serde_json::to_value(run.desk.counters()).unwrap();
+        for (name, count) in counted.as_object().unwrap() {
+            *counters.entry(name.clone()).or_default() += count.as_u64().unwrap();
+        }
+    }
+    assert_eq!(action_states.len(), 10, "{action_states:?}");
+    assert_eq!(alert_states.len(), 4, "{alert_states:?}");
+    // Tested one by one in `limits.rs` and in the modules: they need more than a history of this length.
+    let elsewhere = ["silences_over_limit", "steps_over_limit", "calls_of_gateways_over_limit", "protected_over_limit"];
+    let missed: Vec<_> =
+        counters.iter().filter(|(name, count)| **count == 0 && !elsewhere.contains(&&***name)).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+}

@@ -86,6 +86,15 @@ fn alerts_merge_live_and_end() {
             - l3",
         ),
         (
+            "a false positive partly about no endpoint silences all of it",
+            "
+            finding alice endpoint=none surprise=20
+            finding alice endpoint=8
+            bob denies l1
+            finding alice endpoint=9
+            - l2",
+        ),
+        (
             "a resolved alert can still be called a false positive",
             "
             finding alice
@@ -166,6 +175,20 @@ fn policies_note_propose_and_act() {
     let long = service.replace("15m", "1h").replace("\"service\",\"scope", "\"long\",\"scope");
     let forever = BLOCK.replace("15m", "permanent").replace("\"block\",", "\"forever\",");
     let cases = [
+        (
+            "a service covers its routes, and no others",
+            format!(
+                "
+            {service}
+            finding alice
+            policy {{\"name\":\"route\",\"respond\":{{\"kind\":\"block\"}},\"duration\":\"1m\",\"mode\":\"enforce\",\"scope\":\"route\"}}
+            finding alice
+            = l1 note route: no action: action a1 covers it already
+            unpolicy service
+            finding alice service=pay
+            = a2 Pending alice r-orders 60s left"
+            ),
+        ),
         ("observe says it once", format!("
             {OBSERVE}
             finding alice
@@ -305,6 +328,16 @@ fn policies_note_propose_and_act() {
 fn guard_rails_hold_back_what_runs_by_itself() {
     let rails = |json: &str| format!("settings {{\"guard_rails\":{json}}}\n{BLOCK}");
     let cases = [
+        (
+            "a new never-block rule is matched with who calls in the same minute",
+            "
+            call alice
+            settings {\"guard_rails\":{\"never_block\":[\"alice\"]}}
+            call alice
+            bob blocks alice unnamed
+            ! never-block rule `alice` protects id-alice"
+                .to_owned(),
+        ),
         ("kill switch", format!("
             {BLOCK}
             finding alice
@@ -403,7 +436,11 @@ fn guard_rails_hold_back_what_runs_by_itself() {
             = …because never-block rule `id-erin`
             = desired:
             bob approves a1
-            ! a guard rail forbids it: never-block rule
+            ! a guard rail forbids it: never-block rule `alice`
+            bob approves a2
+            ! a guard rail forbids it: never-block rule `c-1`
+            bob approves a3
+            ! a guard rail forbids it: never-block rule `tag:gold`
             finding frank
             = desired: a5", rails(r#"{"never_block":["alice","c-1","tag:gold","id-erin"]}"#))),
         ("never-block holds for persons, also by what the log says of an id", format!("
@@ -507,6 +544,21 @@ fn actions_live_as_decided() {
             call alice untrusted
             +4s
             = a1 InForce alice everywhere 835s left",
+        ),
+        (
+            "the wait counts from the first refusal, and lines may come out of order",
+            "
+            bob blocks alice
+            stored a1
+            call alice
+            call alice ours ago=1s
+            +6s
+            = a1 Stored alice everywhere 894s left
+            call alice ours
+            +3s
+            call alice ours
+            +2s
+            = a1 InForce alice everywhere 889s left",
         ),
         (
             "refusals before the responder's word count",
