@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_told_from_what_does_not_fit() {
-        for body in ["{", "", "nope", "{} {}", "[1,", "\u{0}"] {
+        let twice = r#"{"name": "a", "respond": {"kind": "block"}, "duration": "15m"} {}"#;
+        for body in ["{", "", "nope", twice, "[", "\u{0}"] {
             let problem = format!("{:?}", parse::<Policy>(body.as_bytes()).err().unwrap());
             assert!(problem.contains("400"), "{body}: {problem}");
         }

@@ -30,7 +30,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, Uri, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{get, post, put};
 
@@ -80,7 +80,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/healthz", get(health))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn(server::limit_time))
+        .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
         .layer(from_fn_with_state(state.clone(), finish))
         .with_state(state)
 }

@@ -1,6 +1,6 @@
 //! Refusals, as `application/problem+json` (RFC 9457) with two members of ours: `where` and `hint`.
 
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use outrider_model::CommandRefused;
 use serde::Serialize;
@@ -24,7 +24,15 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
     #[serde(skip)]
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Header,
+}
+
+/// The header that some statuses need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Header {
+    None,
+    Authenticate,
+    RetryAfter,
 }
 
 fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
@@ -34,7 +42,7 @@ fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S:
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Refused");
-        Problem { status, title, detail: detail.into(), place: None, hint: None, header: None }
+        Problem { status, title, detail: detail.into(), place: None, hint: None, header: Header::None }
     }
 
     pub(super) fn at(mut self, place: impl Into<String>) -> Self {
@@ -47,8 +55,8 @@ impl Problem {
         self
     }
 
-    fn header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+    fn header(mut self, header: Header) -> Self {
+        self.header = header;
         self
     }
 
@@ -60,7 +68,7 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
             .at("header `Authorization`")
             .hint("send `Authorization: Bearer <token>`; the first admin's token is in `admin-token` in the data directory")
-            .header(header::WWW_AUTHENTICATE, "Bearer")
+            .header(Header::Authenticate)
     }
 
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
@@ -97,7 +105,7 @@ impl Problem {
     }
 
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(header::RETRY_AFTER, "5")
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(Header::RetryAfter)
     }
 
     pub(super) fn timed_out(detail: impl Into<String>) -> Self {
@@ -110,11 +118,13 @@ impl IntoResponse for Problem {
         // A struct of plain fields always becomes JSON.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (self.status, body).into_response();
-        let json = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, json);
-        if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
-        }
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self.header {
+            Header::None => None,
+            Header::Authenticate => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Header::RetryAfter => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5")),
+        };
         response
     }
 }

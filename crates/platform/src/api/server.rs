@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -18,27 +19,42 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::problem::Problem;
-use super::{ApiState, REQUEST_TIME_MAX, router};
+use super::{ApiState, router};
 
 /// Connections at once. Beyond them new ones wait in the listener's backlog.
 pub const CONNECTIONS_MAX: usize = 256;
 
-/// How long the head of a request may take to come in, and how long a connection may be silent.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(15);
-
 /// How large the head of a request may be.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
-/// How long connections may go on when everything ends.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// The head of a request, from when it may come on; also how long a connection may be silent.
+    head: Duration,
+    /// What is under way when everything ends.
+    drain: Duration,
+}
+
+const TIMES: Times = Times { head: Duration::from_secs(15), drain: Duration::from_secs(5) };
 
 /// Pause after the system refused to accept a connection, which it does while it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests until it is cancelled, then lets those under way end.
 pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
+    let counters = Arc::clone(&state.counters);
+    serve_router(listener, router(state), &counters, TIMES, cancel).await
+}
+
+async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    counters: &Counters,
+    times: Times,
+    cancel: CancellationToken,
+) -> std::io::Result<()> {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let router = router(state.clone());
     let connections = TaskTracker::new();
     let mut failing = false;
     let accept = || async {
@@ -49,8 +65,8 @@ pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationT
         match accepted {
             Ok((stream, permit)) => {
                 failing = false;
-                state.counters.connections.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(answer(stream, permit, router.clone(), cancel.clone()));
+                counters.connections.fetch_add(1, Ordering::Relaxed);
+                connections.spawn(answer(stream, permit, router.clone(), times, cancel.clone()));
             }
             Err(error) => {
                 if !failing {
@@ -64,20 +80,26 @@ pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationT
     }
     drop(listener);
     connections.close();
-    if tokio::time::timeout(DRAIN_TIME_MAX, connections.wait()).await.is_err() {
+    if tokio::time::timeout(times.drain, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "the API ends while requests are under way");
     }
     Ok(())
 }
 
-async fn answer(stream: TcpStream, permit: OwnedSemaphorePermit, router: axum::Router, cancel: CancellationToken) {
+async fn answer(
+    stream: TcpStream,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    times: Times,
+    cancel: CancellationToken,
+) {
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(call(&mut router, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
+        .header_read_timeout(times.head)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
@@ -95,7 +117,7 @@ async fn answer(stream: TcpStream, permit: OwnedSemaphorePermit, router: axum::R
     drop(permit);
 }
 
-async fn call(router: &mut axum::Router, request: hyper::Request<hyper::body::Incoming>) -> Response {
+async fn call(router: &mut Router, request: hyper::Request<hyper::body::Incoming>) -> Response {
     use tower_service::Service as _;
     match router.call(request.map(axum::body::Body::new)).await {
         Ok(response) => response,
@@ -104,10 +126,10 @@ async fn call(router: &mut axum::Router, request: hyper::Request<hyper::body::In
 }
 
 /// Ends a request that takes too long, its body included.
-pub(super) async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(REQUEST_TIME_MAX, next.run(request)).await {
+pub(super) async fn limit_time(State(most): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::unavailable(format!("the request took longer than {} s", REQUEST_TIME_MAX.as_secs()))
+        Err(_) => Problem::unavailable(format!("the request took longer than {} s", most.as_secs()))
             .hint("send it again; look at the status if it goes on")
             .into_response(),
     }
@@ -168,5 +190,50 @@ impl Counters {
             forbidden: read(&self.forbidden),
             failed: read(&self.failed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What a server with short times answers to bytes; without an expectation, that it ends while it owes an answer.
+    async fn check(request: &[u8], expected: Option<&str>) {
+        let short = Duration::from_millis(50);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let never = get(std::future::pending::<()>);
+        let router = Router::new()
+            .route("/never", never.clone())
+            .layer(from_fn_with_state(short, limit_time))
+            .route("/for-ever", never);
+        let cancel = CancellationToken::new();
+        let times = Times { head: short, drain: short };
+        let token = cancel.clone();
+        let server =
+            tokio::spawn(async move { serve_router(listener, router, &Counters::default(), times, token).await });
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let Some(expected) = expected else {
+            cancel.cancel();
+            return server.await.unwrap().unwrap();
+        };
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.lines().next().unwrap_or_default(), expected);
+    }
+
+    #[tokio::test]
+    async fn nothing_takes_for_ever() {
+        let close = "host: x\r\nconnection: close\r\n\r\n";
+        check(format!("GET /never HTTP/1.1\r\n{close}").as_bytes(), Some("HTTP/1.1 503 Service Unavailable")).await;
+        check(b"GET /never HTTP/1.1\r\nhost: x\r\nhalf", Some("")).await;
+        check(b"", Some("")).await;
+        check(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n", Some("HTTP/1.1 404 Not Found")).await;
+        check(b"GET /for-ever HTTP/1.1\r\nhost: x\r\n\r\n", None).await;
     }
 }
