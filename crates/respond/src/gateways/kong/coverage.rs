@@ -243,7 +243,8 @@ mod tests {
     #[test]
     fn the_more_specific_plugin_wins() {
         let (shop, route) = (Some(SHOP), Some(SHOP_ROUTE));
-        let cases: &[(&str, Option<&str>, Option<&str>, Option<&str>, &[&str])] = &[
+        type Case<'a> = (&'a str, Option<&'a str>, Option<&'a str>, Option<&'a str>, &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             ("route + service + consumer", Some(ALICE), shop, route, &["consumer", "service", "route"]),
             ("route + consumer", Some(ALICE), None, route, &["consumer", "service"]),
             ("another service's route + consumer", Some(ALICE), None, Some(OTHER_ROUTE), &["consumer"]),

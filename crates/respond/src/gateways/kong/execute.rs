@@ -15,7 +15,7 @@ use crate::gateways::GatewayError;
 /// How a write ended.
 #[derive(Debug)]
 pub enum Written {
-    /// The gateway holds it as wanted. The consumer's plugins are what it said right after, where it did.
+    /// The gateway holds it as wanted. For a new one, the consumer's plugins are what it said right after.
     Stored {
         /// The plugin as Kong confirmed it.
         plugin: Box<Plugin>,
@@ -45,6 +45,7 @@ pub async fn write<A: AdminApi>(
     known: bool,
 ) -> Result<Written, GatewayError> {
     let current = if known { admin.plugin(&wanted.id).await? } else { None };
+    let is_new = current.is_none();
     let attempt = match current {
         Some(plugin) if !is_own(installation, &plugin) => return Ok(Written::Trouble(operators(&plugin))),
         Some(_) => admin.replace_plugin(&wanted.id, &wanted.to_write(false)).await,
@@ -52,8 +53,11 @@ pub async fn write<A: AdminApi>(
     };
     match attempt {
         Ok(plugin) if is_as(&plugin, wanted) && plugin.id == wanted.id => {
-            // Where operators' plugins win over this one. Not knowing it is no reason to call the write undone.
-            let consumer_plugins = admin.consumer_plugins(&wanted.scope.consumer_id).await.ok().flatten();
+            // Where operators' plugins win over a new one. Not knowing it is no reason to call the write undone.
+            let consumer_plugins = match is_new {
+                true => admin.consumer_plugins(&wanted.scope.consumer_id).await.ok().flatten(),
+                false => None,
+            };
             Ok(Written::Stored { plugin: Box::new(plugin), consumer_plugins })
         }
         Ok(plugin) => Ok(Written::Trouble(FailureReason::UnexpectedAnswer {

@@ -4,10 +4,11 @@
 //! Files are written beside their place, synced, renamed and the directory synced, so that a crash leaves the old or the
 //! new one. They are readable by their owner only: they name consumers.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use outrider_model::DesiredState;
 
@@ -23,6 +24,8 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct StateFiles {
     directory: PathBuf,
     name: String,
+    /// Held by a responder and by every write of it that is still on its way to the disk.
+    lock: Option<Arc<File>>,
 }
 
 /// What was found on the disk.
@@ -48,7 +51,24 @@ impl StateFiles {
         let readable: String =
             gateway.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(40).collect();
         let name = format!("{readable}-{:08x}", crc32fast::hash(gateway.as_bytes()));
-        Ok(StateFiles { directory: directory.to_owned(), name })
+        Ok(StateFiles { directory: directory.to_owned(), name, lock: None })
+    }
+
+    /// The same, for the one responder that may write a desired state here. `release-all` needs no lock.
+    pub fn locked(mut self) -> Result<Self, GatewayError> {
+        let path = self.directory.join(format!("lock-{}", self.name));
+        let failed =
+            |detail: String| GatewayError::File { operation: "lock", path: path.display().to_string(), detail };
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|error| failed(error.to_string()))?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                failed("another responder works on this gateway with this directory".to_owned())
+            }
+            TryLockError::Error(error) => failed(error.to_string()),
+        })?;
+        self.lock = Some(Arc::new(file));
+        Ok(self)
     }
 
     fn desired_path(&self) -> PathBuf {

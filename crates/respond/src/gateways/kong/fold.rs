@@ -67,14 +67,14 @@ impl DesiredPlugin {
     }
 }
 
-/// Where an action acts.
+/// Where an action acts. Kong shows ids in lower case, however they were written.
 pub fn scope_of(action: &DesiredAction) -> PluginScope {
     let (service_id, route_id) = match &action.scope {
         ActionScope::Consumer => (None, None),
-        ActionScope::Service { id, .. } => (Some(id.clone()), None),
-        ActionScope::Route { id, .. } => (None, Some(id.clone())),
+        ActionScope::Service { id, .. } => (Some(id.to_ascii_lowercase()), None),
+        ActionScope::Route { id, .. } => (None, Some(id.to_ascii_lowercase())),
     };
-    PluginScope { consumer_id: action.consumer_id.clone(), service_id, route_id }
+    PluginScope { consumer_id: action.consumer_id.to_ascii_lowercase(), service_id, route_id }
 }
 
 /// An action is over at its end, not after it.

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use outrider_model::{ActionId, ActionKind, DesiredAction};
+use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction};
 use serde::Deserialize;
 
 use super::wire::Consumer;
@@ -176,11 +176,28 @@ fn judge_alone(rails: &Rails, action: &DesiredAction, consumer: Option<&Option<C
     if !(400..=599).contains(status) || message.is_empty() || message.len() > 4000 {
         return Verdict::Refused(format!("status {status} with a message of {} bytes is no refusal", message.len()));
     }
+    if let Some(id) = ids_of(action).find(|id| !is_uuid(id)) {
+        return Verdict::Refused(format!("`{}` is no id of Kong's", super::answer::quote(id)));
+    }
     match rails.forbid(action, consumer.and_then(Option::as_ref)) {
         Some(why) => Verdict::Refused(why),
         None if rails.need_consumer() && consumer.is_none() => Verdict::NeedsConsumer,
         None => Verdict::Allowed,
     }
+}
+
+/// The ids that an action brings into addresses and plugins.
+fn ids_of(action: &DesiredAction) -> impl Iterator<Item = &str> {
+    let place = match &action.scope {
+        ActionScope::Consumer => None,
+        ActionScope::Service { id, .. } | ActionScope::Route { id, .. } => Some(id.as_str()),
+    };
+    std::iter::once(action.consumer_id.as_str()).chain(place)
+}
+
+/// In the one form that Kong itself writes; a name or `..` in its place would be another address.
+fn is_uuid(id: &str) -> bool {
+    id.len() == 36 && uuid::Uuid::try_parse(id).is_ok()
 }
 
 /// The file with the guard rails, read again whenever it says something else.

@@ -4,6 +4,9 @@
 //! and [`coverage`] where a block does not bite. [`Responder`] carries it out through [`AdminClient`] and keeps at it.
 //! [`release_all`] is the emergency exit, [`NodeSummary`] what a node says about itself.
 //!
+//! One responder serves one Admin API address, so with Enterprise one workspace: the address carries it. What an earlier
+//! installation id wrote is foreign to a later one; release it before renaming.
+//!
 //! Needs Kong 3.2 or later with a database. A gateway keeps our plugins when the responder stops; it removes what is over
 //! as soon as it runs again.
 

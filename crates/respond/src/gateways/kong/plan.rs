@@ -189,7 +189,8 @@ mod tests {
         let moved = Plugin { consumer: Some(Reference { id: BOB.to_owned() }), ..stored(&alice) };
         let narrowed = Plugin { service: Some(Reference { id: SHOP.to_owned() }), ..stored(&alice) };
         let other_kind = Plugin { name: "rate-limiting".to_owned(), ..copy.clone() };
-        let cases: &[(&str, &[&DesiredPlugin], Vec<Plugin>, &[&str])] = &[
+        type Case<'a> = (&'a str, &'a [&'a DesiredPlugin], Vec<Plugin>, &'a [&'a str]);
+        let cases: &[Case<'_>] = &[
             ("nothing", &[], vec![], &[]),
             ("new", &[&alice], vec![], &["create"]),
             ("there", &[&alice], vec![stored(&alice)], &["in place"]),

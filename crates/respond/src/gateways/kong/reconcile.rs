@@ -71,12 +71,12 @@ struct Decided {
 }
 
 enum Change {
-    Write { wanted: DesiredPlugin, known: bool },
+    Write { wanted: Box<DesiredPlugin>, known: bool },
     Delete { id: String },
 }
 
 enum Changed {
-    Written(DesiredPlugin, Result<Written, GatewayError>),
+    Written(Box<DesiredPlugin>, Result<Written, GatewayError>),
     Deleted(String, Result<Deleted, GatewayError>),
 }
 
@@ -92,6 +92,8 @@ pub(super) struct Reconciler<A> {
     desired: Option<DesiredState>,
     /// Actions that were seen to be over, with the end that they had: a clock that goes back does not revive them.
     ended: BTreeMap<ActionId, Option<i64>>,
+    /// The time at which it was last judged what is over.
+    judged_ms: i64,
     mirror: BTreeMap<String, Plugin>,
     mirror_is_fresh: bool,
     listed_ms: Option<i64>,
@@ -131,6 +133,7 @@ impl<A: AdminApi> Reconciler<A> {
             guard,
             desired: None,
             ended: BTreeMap::new(),
+            judged_ms: i64::MIN,
             mirror: BTreeMap::new(),
             mirror_is_fresh: false,
             listed_ms: None,
@@ -206,18 +209,14 @@ impl<A: AdminApi> Reconciler<A> {
             wake = wake.min(trouble.next);
         }
         let now_ms = self.clock.now_ms();
-        let actions = self.desired.iter().flat_map(|state| &state.actions).filter(|action| !self.has_ended(action));
-        let ends = actions.map(|action| action.expires_ms).chain(self.adopted.iter().map(|own| own.expires_ms));
-        for end_ms in ends.flatten() {
+        let actions = self.desired.iter().flat_map(|state| &state.actions).map(|action| action.expires_ms);
+        let ends = actions.chain(self.adopted.iter().map(|own| own.expires_ms)).flatten();
+        for end_ms in ends.filter(|end_ms| *end_ms > self.judged_ms) {
             // At least a millisecond, so that no rounding can make this a busy loop.
             let left_ms = u64::try_from(end_ms.saturating_sub(now_ms)).unwrap_or(0).max(1);
             wake = wake.min(now.checked_add(Duration::from_millis(left_ms)).unwrap_or(self.next_list));
         }
         wake
-    }
-
-    fn has_ended(&self, action: &DesiredAction) -> bool {
-        self.ended.get(&action.id) == Some(&action.expires_ms)
     }
 
     /// Brings the gateway to the desired state, as far as it lets us.
@@ -292,7 +291,7 @@ impl<A: AdminApi> Reconciler<A> {
         let writes = create.chain(replace).filter(|(wanted, _)| due(wanted));
         [
             deletions(plan.clear),
-            writes.map(|(wanted, known)| Change::Write { wanted, known }).collect(),
+            writes.map(|(wanted, known)| Change::Write { wanted: Box::new(wanted), known }).collect(),
             deletions(plan.delete),
         ]
     }
@@ -355,7 +354,7 @@ impl<A: AdminApi> Reconciler<A> {
         match changed {
             Changed::Written(wanted, Ok(Written::Stored { plugin, consumer_plugins })) => {
                 self.counters.written += 1;
-                if self.confirmed.get(&wanted.id) == Some(&wanted) {
+                if self.confirmed.get(&wanted.id) == Some(&*wanted) {
                     self.counters.repaired += 1;
                     tracing::warn!(
                         gateway = self.settings.gateway,
@@ -369,9 +368,9 @@ impl<A: AdminApi> Reconciler<A> {
                 self.troubles.remove(&wanted.scope);
                 self.mirror.insert(plugin.id.clone(), *plugin);
                 self.tell_stored(&wanted);
-                self.confirmed.insert(wanted.id.clone(), wanted);
+                self.confirmed.insert(wanted.id.clone(), *wanted);
             }
-            Changed::Written(wanted, Ok(Written::Trouble(reason))) => self.note_trouble(wanted, reason),
+            Changed::Written(wanted, Ok(Written::Trouble(reason))) => self.note_trouble(*wanted, reason),
             Changed::Written(wanted, Ok(Written::Surprise(message))) => {
                 self.mirror_is_fresh = false;
                 self.surprises += 1;

@@ -157,7 +157,7 @@ impl<A: AdminApi> Responder<A> {
     /// A responder with its own way to the gateway.
     pub fn with_admin(settings: ResponderSettings, admin: A, clock: Arc<dyn Clock>) -> Result<Self, GatewayError> {
         settings.validate()?;
-        let files = StateFiles::new(&settings.state_dir, &settings.gateway)?;
+        let files = StateFiles::new(&settings.state_dir, &settings.gateway)?.locked()?;
         let mut found = files.load()?;
         match &found {
             Found::State(state) if state.installation != settings.installation || state.gateway != settings.gateway => {

@@ -112,6 +112,7 @@ impl<A: AdminApi> Reconciler<A> {
 
     /// The desired actions, and those that are over.
     pub(super) fn split(&mut self, now_ms: i64) -> (Vec<DesiredAction>, Vec<ActionId>) {
+        self.judged_ms = now_ms;
         let Some(state) = &self.desired else { return (Vec::new(), Vec::new()) };
         let releasing: BTreeSet<ActionId> = state.releasing.iter().copied().collect();
         let (mut live, mut over) = (Vec::new(), state.releasing.clone());

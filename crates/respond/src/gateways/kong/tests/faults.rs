@@ -189,7 +189,7 @@ async fn a_disk_that_cannot_be_written_delays_no_block_and_revives_none() {
     world.desire(desired(2, vec![block(1, ALICE, None)], &[]));
     world.pass_s(1).await;
     // A directory in the place of the file that is written beside: every save fails.
-    let kept = std::fs::read_dir(&world.settings.state_dir).unwrap().next().unwrap().unwrap().path();
+    let kept = kept_state(&world);
     std::fs::create_dir(kept.with_extension("new")).unwrap();
     world.desire(desired(3, vec![block(2, BOB, world.in_s(60))], &[1]));
     world.pass_s(1).await;
@@ -210,7 +210,7 @@ async fn a_damaged_file_counts_as_none_and_is_set_aside() {
     world.desire(desired(2, vec![block(1, ALICE, None)], &[]));
     world.pass_s(1).await;
     world.stop().await;
-    let kept = std::fs::read_dir(&world.settings.state_dir).unwrap().next().unwrap().unwrap().path();
+    let kept = kept_state(&world);
     let mut bytes = std::fs::read(&kept).unwrap();
     let last = bytes.len() - 3;
     bytes[last] ^= 1;
@@ -281,4 +281,9 @@ async fn a_flood_of_desires_starves_nothing() {
 
 fn consumer(n: u64) -> String {
     format!("c0000000-0000-4000-8000-{n:012}")
+}
+
+fn kept_state(world: &World) -> std::path::PathBuf {
+    let mut files = std::fs::read_dir(&world.settings.state_dir).unwrap().map(|file| file.unwrap().path());
+    files.find(|path| path.file_name().unwrap().to_string_lossy().starts_with("desired-")).unwrap()
 }

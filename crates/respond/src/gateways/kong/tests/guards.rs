@@ -107,15 +107,45 @@ async fn a_file_that_cannot_be_read_adds_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_block_that_is_no_refusal_is_refused() {
-    for status in [100, 200, 302, 600] {
-        let mut world = World::started().await;
+async fn what_cannot_be_meant_is_refused_and_holds_nothing_up() {
+    let with_status = |status| {
         let mut action = block(1, ALICE, None);
         action.kind = outrider_model::ActionKind::Block { status, message: "x".to_owned() };
-        world.desire(desired(2, vec![action], &[]));
+        action
+    };
+    let mut at_nowhere = block(1, ALICE, None);
+    at_nowhere.scope = service_scope("../plugins");
+    let mut wordless = block(1, ALICE, None);
+    wordless.kind = outrider_model::ActionKind::Block { status: 403, message: String::new() };
+    let nobody = |id: &str| block(1, id, None);
+    let cases = [
+        with_status(100),
+        with_status(200),
+        with_status(302),
+        with_status(600),
+        wordless,
+        nobody(""),
+        nobody(".."),
+        nobody("alice"),
+        nobody("a11ce00000004000800000000000001"),
+        at_nowhere,
+    ];
+    for wrong in cases {
+        let mut world = World::started().await;
+        world.guard("[never_block]\ntags = ['vip']");
+        let mut shouted = block(2, ALICE, None);
+        shouted.consumer_id = ALICE.to_uppercase();
+        world.kong.state().consumers.insert(
+            ALICE.to_uppercase(),
+            super::super::Consumer { id: ALICE.to_owned(), username: None, custom_id: None, tags: vec![] },
+        );
+        world.desire(desired(2, vec![wrong.clone(), shouted], &[]));
         world.pass_s(1).await;
-        assert_eq!(world.at_gateway(), ids(&[]));
-        assert!(world.reports()[0].starts_with("1 failed: a guard rail"), "{status}");
+        assert_eq!(world.at_gateway(), ids(&[2]), "{wrong:?}");
+        let mut told = world.reports();
+        told.sort();
+        assert!(told[0].starts_with("1 failed: a guard rail"), "{told:?}");
+        assert_eq!(told[1], "2 stored");
         world.stop().await;
     }
 }

@@ -14,7 +14,12 @@ async fn a_block_is_written_at_once_and_taken_away_again() {
     assert_eq!(world.kong.take_calls(), ["POST /plugins", "GET /consumers/{id}/plugins"]);
     assert_eq!(world.reports(), ["1 stored"]);
 
-    world.desire(desired(3, vec![], &[1]));
+    world.desire(desired(3, vec![block(1, ALICE, world.in_s(60))], &[]));
+    world.pass_ms(20).await;
+    assert_eq!(world.kong.take_calls(), ["GET /plugins/{id}", "PUT /plugins/{id}"]);
+    assert_eq!(world.reports(), ["1 stored"]);
+
+    world.desire(desired(4, vec![], &[1]));
     world.pass_ms(20).await;
     assert_eq!(world.kong.take_calls(), ["GET /plugins/{id}", "DELETE /plugins/{id}"]);
     assert_eq!(world.reports(), ["1 released"]);
@@ -237,4 +242,53 @@ async fn another_installation_is_as_foreign_as_an_operator() {
     world.pass_s(60).await;
     assert_eq!(world.kong.state().plugins.values().collect::<Vec<_>>(), [&other]);
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_state_directory_has_one_responder() {
+    let mut world = World::started().await;
+    let second = || Responder::with_admin(world.settings.clone(), world.kong.clone(), world.clock.clone());
+    let error = second().unwrap_err().to_string();
+    assert!(error.contains("another responder"), "{error}");
+    let mut other = world.settings.clone();
+    other.gateway = "west".to_owned();
+    assert!(
+        Responder::with_admin(other, world.kong.clone(), world.clock.clone()).is_ok(),
+        "another gateway's is another"
+    );
+    world.stop().await;
+    assert!(Responder::with_admin(world.settings.clone(), world.kong.clone(), world.clock.clone()).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_responder_is_idle() {
+    let theirs = foreign("0fe70000-0000-4000-8000-000000000001", Some(BOB), None, None);
+    let cases = [
+        ("nothing", vec![], vec![]),
+        ("a block", vec![block(1, ALICE, None)], vec![]),
+        ("over long ago", vec![block(1, ALICE, Some(1))], vec![]),
+        ("over by both words", vec![block(1, ALICE, Some(1)), block(2, ALICE, Some(START_MS + 5000))], vec![1, 2]),
+        ("beyond any clock", vec![block(1, ALICE, Some(i64::MAX))], vec![]),
+        ("held by an operator", vec![block(1, BOB, None)], vec![]),
+        ("gone", vec![block(1, "dead0000-0000-4000-8000-000000000001", None)], vec![]),
+        ("refused", vec![block(1, "nobody", None)], vec![]),
+    ];
+    for (name, actions, releasing) in cases {
+        let mut world = World::started().await;
+        world.kong.put(theirs.clone());
+        world.desire(desired(2, actions, &releasing));
+        world.pass_s(10).await;
+        let mut status = world.status.clone().unwrap();
+        let passes = tokio::spawn(async move {
+            let mut passes = 0;
+            while status.changed().await.is_ok() {
+                passes += 1;
+            }
+            passes
+        });
+        world.pass_s(600).await;
+        world.stop().await;
+        let passes = passes.await.unwrap();
+        assert!((60..=140).contains(&passes), "{name}: {passes} passes in ten minutes");
+    }
 }
