@@ -19,45 +19,100 @@ use serde::Deserialize;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What bare reads of a line.
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct Bare<'a> {
     #[serde(borrow)]
     request: BareRequest<'a>,
-    response: BareResponse,
+    response: BareResponse<'a>,
     latencies: BareLatencies,
+    #[serde(borrow)]
+    client_ip: Option<Wrapped<'a>>,
     started_at: i64,
     #[serde(borrow)]
-    client_ip: Cow<'a, str>,
-    #[serde(borrow, default)]
-    route: Option<BareEntity<'a>>,
-    #[serde(borrow, default)]
-    service: Option<BareEntity<'a>>,
-    #[serde(borrow, default)]
-    consumer: Option<BareEntity<'a>>,
+    source: Option<Wrapped<'a>>,
+    #[serde(borrow)]
+    service: Option<BareNamed<'a>>,
+    #[serde(borrow)]
+    route: Option<BareNamed<'a>>,
+    #[serde(borrow)]
+    consumer: Option<BareConsumer<'a>>,
+    #[serde(borrow)]
+    authenticated_entity: Option<BareEntity<'a>>,
 }
+
+/// A text that borrows also inside an `Option`.
+#[derive(Deserialize)]
+#[allow(dead_code)]
+#[serde(transparent)]
+struct Wrapped<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct BareRequest<'a> {
     #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
     method: Cow<'a, str>,
     #[serde(borrow)]
     uri: Cow<'a, str>,
+    size: u64,
+    #[serde(borrow)]
+    headers: BareRequestHeaders<'a>,
 }
 
 #[derive(Deserialize)]
 #[allow(dead_code)]
-struct BareResponse {
+struct BareRequestHeaders<'a> {
+    #[serde(borrow)]
+    host: Option<Wrapped<'a>>,
+    #[serde(borrow, rename = "user-agent")]
+    user_agent: Option<Wrapped<'a>>,
+    #[serde(borrow)]
+    apikey: Option<Wrapped<'a>>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BareResponse<'a> {
     status: u16,
     size: u64,
+    #[serde(borrow)]
+    headers: BareResponseHeaders<'a>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BareResponseHeaders<'a> {
+    #[serde(borrow, rename = "content-type")]
+    content_type: Option<Wrapped<'a>>,
 }
 
 #[derive(Deserialize)]
 #[allow(dead_code)]
 struct BareLatencies {
     request: i64,
+    kong: i64,
     proxy: i64,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BareNamed<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    name: Option<Wrapped<'a>>,
+}
+
+#[derive(Deserialize)]
+#[allow(dead_code)]
+struct BareConsumer<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    username: Option<Wrapped<'a>>,
 }
 
 #[derive(Deserialize)]

@@ -45,6 +45,8 @@ pub enum Content<'a> {
 /// Cuts a stream of bytes into lines.
 #[derive(Debug)]
 pub struct LineFramer {
+    /// Where one object may end and the next begin.
+    between_objects: memmem::Finder<'static>,
     line_bytes_max: usize,
     kept: Vec<u8>,
     discarding: bool,
@@ -55,7 +57,8 @@ impl LineFramer {
     /// A framer for lines of at most so many bytes without their LF; brought into [`LINE_BYTES_MAX_RANGE`].
     pub fn new(line_bytes_max: usize) -> Self {
         let line_bytes_max = line_bytes_max.clamp(*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end());
-        LineFramer { line_bytes_max, kept: Vec::new(), discarding: false, line: 1 }
+        let between_objects = memmem::Finder::new(b"}{");
+        LineFramer { between_objects, line_bytes_max, kept: Vec::new(), discarding: false, line: 1 }
     }
 
     /// Takes the next bytes of the stream and hands out what is complete with them.
@@ -63,7 +66,7 @@ impl LineFramer {
         while let Some(end) = memchr(b'\n', chunk) {
             let (piece, rest) = (&chunk[..end], &chunk[end + 1..]);
             if self.kept.is_empty() && piece.len() <= self.line_bytes_max && !self.discarding {
-                split_line(piece, self.line, &mut take);
+                split_line(piece, self.line, &self.between_objects, &mut take);
             } else {
                 self.keep(piece, &mut take);
                 self.end_line(&mut take);
@@ -125,7 +128,7 @@ impl LineFramer {
 
     fn end_line(&mut self, take: &mut impl FnMut(Frame<'_>)) {
         if !self.discarding {
-            split_line(&self.kept, self.line, take);
+            split_line(&self.kept, self.line, &self.between_objects, take);
         }
         self.discarding = false;
         self.kept.clear();
@@ -136,7 +139,7 @@ impl LineFramer {
 }
 
 /// Hands out a whole line without its LF.
-fn split_line(line: &[u8], number: u64, take: &mut impl FnMut(Frame<'_>)) {
+fn split_line(line: &[u8], number: u64, between: &memmem::Finder<'_>, take: &mut impl FnMut(Frame<'_>)) {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut record = |content: &[u8]| {
         // The first byte of nearly every line says that it is not blank.
@@ -144,7 +147,7 @@ fn split_line(line: &[u8], number: u64, take: &mut impl FnMut(Frame<'_>)) {
             take(Frame { line: number, content: Content::Record(content) });
         }
     };
-    if memmem::find(line, b"}{").is_none() {
+    if between.find(line).is_none() {
         return record(line);
     }
     // The two braces may well stand inside a string, so only the scanner knows.

@@ -1,3 +1,5 @@
+//! The reasons for which a record is no call. What is done with them is up to whoever counts them.
+
 use std::fmt;
 
 /// Why a line is no call. It says nothing of the line's content (decision 7).

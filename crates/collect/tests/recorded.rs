@@ -1,5 +1,5 @@
 //! Every line that a running Kong 3.9.1 sent gives the facts that were noted when it was recorded.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::path::PathBuf;
 

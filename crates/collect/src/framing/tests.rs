@@ -126,7 +126,7 @@ fn naive(input: &[u8], line_bytes_max: usize) -> Vec<Seen> {
             continue;
         }
         if ended {
-            split_line(rest, line, &mut |frame| note(&mut seen, frame));
+            split_line(rest, line, &memmem::Finder::new(b"}{"), &mut |frame| note(&mut seen, frame));
         } else {
             let whole = leading_objects(rest, |object| seen.push(Seen::Record(line, object.to_vec())));
             let torn = rest[whole..].trim_ascii();

@@ -32,14 +32,19 @@ fn what_is_no_line_is_rejected_by_reason() {
 }
 
 #[test]
-fn nesting_up_to_the_unmeasured_length_fits_the_smallest_stack() {
+fn nesting_up_to_the_unmeasured_length_needs_no_more_stack_than_said() {
     let check = |line: String| {
-        std::thread::Builder::new().stack_size(256 * 1024).spawn(move || read(&line).is_ok()).unwrap().join().unwrap()
+        assert!(line.len() <= depth::SAFE_BYTES);
+        std::thread::Builder::new().stack_size(1024 * 1024).spawn(move || read(&line).is_ok()).unwrap().join().unwrap()
     };
-    assert!(check(format!("{{\"x\":{}{}}}", "[".repeat(500), "]".repeat(500))));
-    assert!(!check(format!("{{\"x\":{}", "[".repeat(1019))));
-    assert!(!check(format!("{{\"request\":{}", "{\"headers\":".repeat(92))));
-    assert!(check(format!("{{\"client_ip\":{}{}}}", "[".repeat(120), "]".repeat(120))));
+    assert!(check(format!("{{\"x\":{}{}}}", "[".repeat(2040), "]".repeat(2040))));
+    for opener in ["[", "{\"a\":", "[{\"a\":", "{\"request\":", "{\"tries\":["] {
+        for field in ["x", "request", "tries", "client_ip", "started_at", "consumer"] {
+            let start = format!("{{\"{field}\":");
+            let openers = (depth::SAFE_BYTES - start.len()) / opener.len();
+            assert!(!check(start + &opener.repeat(openers)), "{field} {opener}");
+        }
+    }
 }
 
 #[test]

@@ -56,9 +56,8 @@ impl<'t, P: Fn(&str) -> Pseudonym> Redaction<'t, P> {
             let token = &self.text[start..end];
             if next == Some(b'=') && !token.is_empty() && is_credential_name(&percent_decoded(token)) {
                 start = self.replace(self.value_after(end + 1, in_path));
-            } else if next == Some(b'@') && in_path && self.has_authority_before(start) {
-                // `https://user:password@host`: the scanner stands behind the colon.
-                start = self.replace((start, end));
+            } else if next == Some(b':') && bytes[end..].starts_with(b"://") {
+                start = self.after_authority(end + 3);
             } else if next == Some(b' ') && is_scheme(token) {
                 start = self.replace(self.value_after(end + 1, false));
             } else if token.len() >= VALUE_BYTES_MIN && credential_shape(&percent_decoded(token)).is_some() {
@@ -78,7 +77,7 @@ impl<'t, P: Fn(&str) -> Pseudonym> Redaction<'t, P> {
     /// Replaces a span by its pseudonym and says where to go on.
     fn replace(&mut self, (start, end): (usize, usize)) -> usize {
         let value = percent_decoded(&self.text[start..end]);
-        if !value.is_empty() && !value.starts_with("ps_") {
+        if !value.is_empty() {
             self.out.push_str(&self.text[self.copied..start]);
             self.out.push_str(&(self.pseudonym)(&value).to_string());
             self.copied = end;
@@ -104,10 +103,18 @@ impl<'t, P: Fn(&str) -> Pseudonym> Redaction<'t, P> {
         (start, rest.iter().position(|&byte| ends(byte)).map_or(self.text.len(), |length| start + length))
     }
 
-    /// Whether the token at `start` follows `://user:`.
-    fn has_authority_before(&self, start: usize) -> bool {
-        let before = &self.text[..start];
-        before.rsplit_once("://").is_some_and(|(_, user)| user.ends_with(':') && !user.contains('/'))
+    /// Replaces the password of `user:password@host` and says where to go on: behind it, else at the start.
+    fn after_authority(&mut self, start: usize) -> usize {
+        let rest = &self.text.as_bytes()[start..];
+        let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\t');
+        let authority = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
+        let Some(at) = memchr::memrchr(b'@', authority) else {
+            return start;
+        };
+        match memchr::memchr(b':', &authority[..at]) {
+            Some(colon) => self.replace((start + colon + 1, start + at)),
+            None => start + at + 1,
+        }
     }
 }
 
