@@ -151,7 +151,7 @@ async fn read_reply(stream: &mut TcpStream) -> Reply {
     Reply { status, head: head.to_ascii_lowercase(), body }
 }
 
-const READS: [&str; 12] = [
+const READS: [&str; 13] = [
     "/api/v1/alerts",
     "/api/v1/alerts/al_0000000000000001",
     "/api/v1/findings",
@@ -161,6 +161,7 @@ const READS: [&str; 12] = [
     "/api/v1/actions",
     "/api/v1/actions/ac_0000000000000009",
     "/api/v1/kill-switch",
+    "/api/v1/guard-rails",
     "/api/v1/audit",
     "/api/v1/status",
     "/api/v1/alerts?limit=500",

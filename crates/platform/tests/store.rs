@@ -222,6 +222,8 @@ async fn a_token_works_until_it_is_revoked_and_is_stored_as_a_hash() {
     );
     store.close().await;
     let bytes = std::fs::read(dir.path().join("control.sqlite")).unwrap();
+    let mode = std::fs::metadata(dir.path().join("control.sqlite")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     let secret = token.reveal().as_bytes();
     assert!(!bytes.windows(secret.len()).any(|window| window == secret));
 }

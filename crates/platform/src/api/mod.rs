@@ -97,6 +97,7 @@ fn viewer_routes() -> Router<ApiState> {
         .route("/api/v1/actions", get(reading::actions))
         .route("/api/v1/actions/{id}", get(reading::action))
         .route("/api/v1/kill-switch", get(reading::kill_switch))
+        .route("/api/v1/guard-rails", get(reading::guard_rails))
         .route("/api/v1/audit", get(reading::audit))
         .route("/api/v1/status", get(reading::status))
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::Uri;
 use outrider_model::{Action, ActionId, Alert, AlertId, Endpoint, EndpointId, Finding};
-use outrider_respond::desk::{KillSwitch, PolicyRow};
+use outrider_respond::desk::{GuardRails, KillSwitch, PolicyRow};
 use serde_json::Value;
 
 use super::ApiState;
@@ -95,6 +95,11 @@ pub(super) async fn action(State(state): State<ApiState>, Path(id): Path<String>
 pub(super) async fn kill_switch(State(state): State<ApiState>, uri: Uri) -> Answer<KillSwitch> {
     Query::read(&uri, &[])?;
     Ok(Json(state.store.kill_switch().await?))
+}
+
+pub(super) async fn guard_rails(State(state): State<ApiState>, uri: Uri) -> Answer<Option<GuardRails>> {
+    Query::read(&uri, &[])?;
+    Ok(Json(state.store.guard_rails().await?))
 }
 
 pub(super) async fn audit(State(state): State<ApiState>, uri: Uri) -> Answer<Page<AuditLine>> {

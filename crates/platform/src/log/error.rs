@@ -97,8 +97,8 @@ pub enum LogError {
     },
     /// A segment was written by a newer build.
     #[error(
-        "{} has format version {found} and this build reads version {supported}; it was written by a newer outrider. \
-         Start that version, or move the log directory away to begin a new one",
+        "{} has format version {found} and this build reads version {supported}; it was written by a newer outrider; \
+         start that version",
         path.display()
     )]
     NewerFormat {
@@ -140,6 +140,17 @@ pub enum LogError {
         wanted: Position,
         /// The oldest record kept.
         first: Position,
+    },
+    /// The log ends before what its consumers have already seen.
+    #[error(
+        "the log ends with record {last} and what was made of it goes up to record {seen}: it is an older copy. \
+         Restore log, control store and snapshots from the same backup, or move all of the log away to begin a new one"
+    )]
+    Behind {
+        /// The log's last record.
+        last: Position,
+        /// The last record that a consumer has seen.
+        seen: Position,
     },
     /// A record's payload is not what its kind promises.
     #[error("record {position} does not hold a {expected}: {why}")]

@@ -131,6 +131,21 @@ impl Log {
         Ok(cut_bytes)
     }
 
+    /// Makes sure that no position is given twice: where the log was moved away, the new one goes on after what its
+    /// consumers have seen. A log that has records and ends before that is an older copy, and an error.
+    pub fn begin_after(&mut self, seen: Position) -> Result<(), LogError> {
+        let last = self.last();
+        if last >= seen {
+            return Ok(());
+        }
+        if last > Position::ZERO || self.active.is_some() {
+            return Err(LogError::Behind { last, seen });
+        }
+        self.durable = seen.0;
+        self.shared.change(|state| state.durable = seen.0);
+        Ok(())
+    }
+
     /// Adds records, all or none of them. They are acknowledged by [`Log::sync`], not by this. A batch that is stored
     /// already is left out; where calls are missing before a batch, a gap record comes first. At most 8 MiB, or one
     /// larger request, are buffered; then it refuses until there was a sync.

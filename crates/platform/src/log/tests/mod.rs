@@ -238,3 +238,23 @@ fn a_second_process_is_told_who_holds_the_log() {
     drop(log);
     Log::open(dir.path(), small()).unwrap();
 }
+
+#[test]
+fn a_log_that_was_moved_away_gives_no_position_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(dir.path(), small()).unwrap();
+    log.begin_after(Position(41)).unwrap();
+    let mut reader = log.reader(Position(42));
+    assert_eq!(reader.next().unwrap(), None);
+    assert_eq!(log.append(&[numbered(42, 1)]).unwrap().last, Position(42));
+    log.sync().unwrap();
+    assert_eq!(number_of(&reader.next().unwrap().unwrap()), 42);
+    assert_eq!(log.reader(Position::ZERO).next().unwrap().unwrap().position, Position(42));
+    assert!(matches!(log.reader(Position(7)).next(), Err(LogError::Cut { .. })));
+    drop(log);
+    let (mut log, opened) = Log::open(dir.path(), small()).unwrap();
+    assert_eq!((opened.first, opened.last), (Position(42), Position(42)));
+    log.begin_after(Position(42)).unwrap();
+    let error = log.begin_after(Position(43)).unwrap_err().to_string();
+    assert!(error.contains("ends with record 42") && error.contains("older copy"), "{error}");
+}
