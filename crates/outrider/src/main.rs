@@ -1,1 +1,159 @@
-fn main() {}
+//! The `outrider` binary: configuration, wiring, start, drain, subcommands.
+
+mod cli;
+mod config;
+mod demo;
+mod input;
+mod installation;
+mod measure;
+mod premises;
+mod replay;
+mod service;
+mod terminal;
+mod tokens;
+
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
+use outrider_platform::analysis::AnalysisSettings;
+
+use crate::cli::{Cli, Command, ReplayArguments, ResponderCommand, RunArguments};
+use crate::config::Config;
+use crate::service::Outrider;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Replay(arguments) => replay(&arguments),
+        Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
+        Command::CheckConfig(argument) => check_config(&argument.config),
+        Command::Token(command) => on_runtime(tokens::run(command)),
+        Command::Responder(ResponderCommand::ReleaseAll { config, dry_run }) => {
+            on_runtime(premises::release_all(config.config, dry_run))
+        }
+        Command::Responder(ResponderCommand::Resume { config }) => premises::resume(&config.config),
+        Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &RunArguments) -> anyhow::Result<()> {
+    terminal::start_logging(arguments.log_json);
+    let config = Config::load(&arguments.config.config)?;
+    on_runtime(async {
+        let outrider = Outrider::start(config).await?;
+        let failed = tokio::select! {
+            () = outrider.failed() => true,
+            signal = stop_signal() => {
+                tracing::info!(signal = signal?, "stopping");
+                false
+            }
+        };
+        outrider.stop().await;
+        anyhow::ensure!(!failed, "a part of outrider could not go on; the log above says which and why");
+        Ok(())
+    })
+}
+
+/// Waits for the operator or the service manager to ask for the end.
+async fn stop_signal() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
+    let (settings, normaliser) = match &arguments.config {
+        Some(path) => {
+            let config = Config::load(path)?;
+            let key = PseudonymKey::load_or_create(&prepared_key_path(&config)?)?;
+            (config.analysis(), normaliser_of(&config, &arguments.gateway, key)?)
+        }
+        None => {
+            terminal::note("no --config: pseudonyms are made with a public key; do not hand the results to others");
+            let key = PseudonymKey::from_bytes(b"outrider replay without a config");
+            (AnalysisSettings::default(), Normaliser::new(NormaliserSettings::new(&arguments.gateway), key)?)
+        }
+    };
+    let summary = replay::replay(replay::Replay {
+        files: &arguments.files,
+        out: &arguments.out,
+        settings,
+        normaliser,
+        show_progress: std::io::stderr().is_terminal(),
+    })?;
+    terminal::note(&format!(
+        "{} calls of {} lines in {:.1} s ({:.0}/s): {} findings, {} alerts, {} endpoints; results in {}",
+        summary.calls,
+        summary.lines,
+        summary.wall_seconds,
+        summary.events_per_second,
+        summary.findings,
+        summary.alerts,
+        summary.endpoints,
+        arguments.out.display()
+    ));
+    let rejected: u64 = summary.rejected.values().sum();
+    if rejected > 0 {
+        let reasons: Vec<_> = summary.rejected.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        terminal::note(&format!("{rejected} lines were no calls: {}", reasons.join(", ")));
+    }
+    Ok(())
+}
+
+/// The installation's key serves replay too, so that pseudonyms join.
+fn prepared_key_path(config: &Config) -> anyhow::Result<std::path::PathBuf> {
+    installation::prepare(&config.data_dir)?;
+    Ok(config.data_dir.join("pseudonym.key"))
+}
+
+/// Reads lines as the configured source of that gateway would. A file that a person replays is trusted (decision 4), so
+/// the source's secret is not asked for.
+fn normaliser_of(config: &Config, gateway: &str, key: PseudonymKey) -> anyhow::Result<Normaliser> {
+    let mut settings = NormaliserSettings::new(gateway);
+    for source in &config.collector.sources {
+        let SourceConfig::KongTcpLog(source) = source;
+        if source.gateway == gateway {
+            settings.key_names.clone_from(&source.key_names);
+            settings.session.clone_from(&source.session);
+            settings.secret_field.clone_from(&source.secret_field);
+        }
+    }
+    Ok(Normaliser::new(settings, key)?)
+}
+
+fn check_config(path: &Path) -> anyhow::Result<()> {
+    let config = Config::load(path)?;
+    terminal::note(&format!(
+        "{} is valid: {} sources, {} gateways, {} policies; data in {}",
+        path.display(),
+        config.collector.sources.len(),
+        config.gateways.len(),
+        config.policies.len(),
+        config.data_dir.display()
+    ));
+    Ok(())
+}
+
+fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(work)
+}

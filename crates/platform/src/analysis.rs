@@ -3,7 +3,7 @@
 //! One owner feeds it everything that a decision reads, in the log's order; it gives back the effects. It does no IO and
 //! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use outrider_detect::{Engine, Observed};
 use outrider_discover::Catalogue;
@@ -58,7 +58,7 @@ pub struct Analysis {
     catalogue: Catalogue,
     engine: Engine,
     desk: Desk,
-    names: BTreeMap<EndpointId, String>,
+    names: EndpointNames,
     calls: u64,
     now_ms: i64,
     scratch: Vec<Finding>,
@@ -101,7 +101,7 @@ impl Analysis {
             catalogue,
             engine,
             desk,
-            names: BTreeMap::new(),
+            names: EndpointNames::default(),
             calls: 0,
             now_ms: i64::MIN,
             scratch: Vec::new(),
@@ -151,7 +151,7 @@ impl Analysis {
         self.calls += 1;
         let assignment = self.catalogue.assign(call);
         self.desk.on_call(call);
-        let name = assignment.endpoint.and_then(|id| endpoint_name(&mut self.names, &self.catalogue, id));
+        let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
         let observed = Observed {
             call,
             number,
@@ -201,9 +201,6 @@ impl Analysis {
     /// Takes everything that changed since the last call, as rows to upsert.
     pub fn drain_effects(&mut self) -> EffectBatch {
         let mut batch = EffectBatch { endpoints: self.catalogue.drain_changes(), ..EffectBatch::default() };
-        for endpoint in &batch.endpoints {
-            self.names.remove(&endpoint.id);
-        }
         for effect in self.desk.drain_effects() {
             match effect {
                 Effect::Finding { finding, alert } => batch.findings.push((*finding, alert)),
@@ -246,7 +243,7 @@ impl Analysis {
             engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,
-            names: BTreeMap::new(),
+            names: EndpointNames::default(),
             calls: parts.calls,
             now_ms: parts.now_ms,
             scratch: Vec::new(),
@@ -260,18 +257,31 @@ impl Analysis {
     }
 }
 
-/// `METHOD template` of an endpoint, made once and kept until the endpoint changes.
-fn endpoint_name<'a>(
-    names: &'a mut BTreeMap<EndpointId, String>,
-    catalogue: &Catalogue,
-    id: EndpointId,
-) -> Option<&'a str> {
-    use std::collections::btree_map::Entry;
-    match names.entry(id) {
-        Entry::Occupied(entry) => Some(entry.into_mut()),
-        Entry::Vacant(entry) => {
-            let key = &catalogue.endpoint(id)?.key;
-            Some(entry.insert(format!("{} {}", key.method, key.template)))
+/// Names are forgotten together beyond this; they are made again when asked for.
+const NAMES_MAX: usize = 100_000;
+
+/// `METHOD template` of endpoints, made once for each template that an endpoint has had.
+#[derive(Default)]
+struct EndpointNames {
+    by_id: HashMap<EndpointId, EndpointName, foldhash::fast::FixedState>,
+}
+
+struct EndpointName {
+    template: String,
+    name: String,
+}
+
+impl EndpointNames {
+    fn of(&mut self, catalogue: &Catalogue, id: EndpointId) -> Option<&str> {
+        let key = &catalogue.endpoint(id)?.key;
+        let is_known = self.by_id.get(&id).is_some_and(|known| known.template == key.template);
+        if !is_known {
+            if self.by_id.len() >= NAMES_MAX {
+                self.by_id.clear();
+            }
+            let name = format!("{} {}", key.method, key.template);
+            self.by_id.insert(id, EndpointName { template: key.template.clone(), name });
         }
+        self.by_id.get(&id).map(|known| known.name.as_str())
     }
 }

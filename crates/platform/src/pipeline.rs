@@ -81,6 +81,8 @@ pub(crate) struct Pipeline {
     pub stored: Position,
     /// Nothing is published before the analysis has come this far.
     pub publish_from: Position,
+    /// Says that it has.
+    pub caught_up: watch::Sender<bool>,
 }
 
 impl Pipeline {
@@ -108,6 +110,9 @@ impl Pipeline {
             }
             for (id, result) in answers.drain(..) {
                 self.waiters.answer(&id, result);
+            }
+            if done >= self.publish_from {
+                self.caught_up.send_if_modified(|known| !std::mem::replace(known, true));
             }
             if done >= self.publish_from && published != Some(self.analysis.desk().desired_version()) {
                 published = Some(self.analysis.desk().desired_version());

@@ -107,6 +107,7 @@ pub struct Platform {
     waiters: Arc<Waiters>,
     progress: Arc<Progress>,
     failed: watch::Receiver<bool>,
+    caught_up: watch::Receiver<bool>,
     caught_up_at: Position,
     store: Store,
     assignments: Option<Arc<Assignments>>,
@@ -146,6 +147,7 @@ impl Platform {
             })
             .unzip();
         let (failing, failed) = watch::channel(false);
+        let (catching_up, caught_up) = watch::channel(false);
         let mut threads = Vec::new();
         let pipeline = Pipeline {
             analysis,
@@ -161,6 +163,7 @@ impl Platform {
             progress: Arc::clone(&progress),
             stored,
             publish_from: caught_up_at,
+            caught_up: catching_up,
         };
         let ids = assignments.clone();
         threads.push(spawn("analysis", failing.clone(), move || {
@@ -194,6 +197,7 @@ impl Platform {
             waiters,
             progress,
             failed,
+            caught_up,
             caught_up_at,
             store,
             assignments,
@@ -228,6 +232,12 @@ impl Platform {
     /// Turns true when a thread has ended with an error that it could not mend.
     pub fn failed(&self) -> watch::Receiver<bool> {
         self.failed.clone()
+    }
+
+    /// Waits until the analysis has taken in everything that was in the log at the start and has stored its effects.
+    pub async fn caught_up(&self) {
+        // A sender that is gone means that the analysis has ended, which `failed` tells.
+        drop(self.caught_up.clone().wait_for(|done| *done).await);
     }
 
     /// A view of how far everything is, for the status page.

@@ -1,0 +1,85 @@
+//! `outrider-bench`: the figures, each with what it was measured against in the same run.
+
+mod loop_latency;
+mod memory;
+mod throughput;
+
+use clap::{Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures outrider on this machine. Absolute times are noisy; ratios are of one run.
+#[derive(Debug, Parser)]
+#[command(name = "outrider-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    figure: Figure,
+}
+
+#[derive(Debug, Subcommand)]
+enum Figure {
+    /// Processor time a call, by stage, against the bare reader over the frozen corpus.
+    Throughput {
+        /// How many times everything is measured, in turn.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
+    /// From the completing log line to the returned Admin API write, with real sockets, log and store.
+    Loop {
+        /// Ordinary calls per second.
+        #[arg(long, default_value_t = 2000)]
+        rate: u32,
+        /// Offenders, one after the other.
+        #[arg(long, default_value_t = 200)]
+        offenders: u32,
+    },
+    /// Resident memory while consumers and addresses pass by that are never seen again.
+    Memory {
+        /// Consumers.
+        #[arg(long, default_value_t = 1_000_000)]
+        consumers: u32,
+        /// Client addresses without a consumer.
+        #[arg(long, default_value_t = 5_000_000)]
+        addresses: u32,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().figure {
+        Figure::Throughput { rounds } => throughput::run(rounds),
+        Figure::Loop { rate, offenders } => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            runtime.block_on(loop_latency::run(rate, offenders))
+        }
+        Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
+    }
+}
+
+/// Prints a line of a figure.
+fn print(line: &str) {
+    use std::io::Write as _;
+    // Whoever closed standard output does not want the rest.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
+
+/// Processor time of the whole process so far, in seconds.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Resident memory now, in bytes.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,120 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Behavioural API security that stands beside Kong Gateway, never in the request path.
+#[derive(Debug, Parser)]
+#[command(name = "outrider", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run collector, platform and responder in one process with one data directory.
+    Run(RunArguments),
+    /// Run recorded Kong log lines through the same analysis and write what it finds as JSON lines.
+    Replay(ReplayArguments),
+    /// Show the whole loop against a practice gateway: attack, alert, policy, block, release.
+    Demo(DemoArguments),
+    /// Check a configuration file and say what is wrong with it, and where.
+    CheckConfig(ConfigArgument),
+    /// Make, list and revoke API tokens of an installation.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// What the responder can do by itself, without the platform.
+    #[command(subcommand)]
+    Responder(ResponderCommand),
+    /// Convert a credential or personal value in hand into its pseudonym, to look it up.
+    ///
+    /// The value is read from standard input, so that it is in no shell history and no process list.
+    Pseudonym(ConfigArgument),
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// Write the program's own log as JSON lines.
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgument {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// Files of Kong log lines, plain or gzipped, in order; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The directory for alerts.jsonl, findings.jsonl, endpoints.jsonl, assignments.jsonl and summary.json.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Take analysis settings, policies, field names and the pseudonym key from this configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The name of the gateway that wrote the lines.
+    #[arg(long, value_name = "NAME", default_value = "kong")]
+    pub gateway: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Stop after the story instead of staying up to play with.
+    #[arg(long)]
+    pub exit: bool,
+    /// Keep the demo's data in this directory instead of a temporary one.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and show it once.
+    Create {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Who or what uses it.
+        name: String,
+        /// viewer, analyst, responder or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+    },
+    /// List tokens; never the tokens themselves.
+    List {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Revoke a token by name.
+    Revoke {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The token's name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ResponderCommand {
+    /// Take away everything that this installation has put into its gateways, and hold further actions.
+    ReleaseAll {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Only list what would be taken away.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a responder act again after release-all.
+    Resume {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+}

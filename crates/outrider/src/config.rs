@@ -1,0 +1,287 @@
+//! The configuration file: what it may say, its defaults, and errors that name the line and the nearest known key.
+//!
+//! Each room owns its settings type; this module only puts them together. Unknown keys are refused everywhere.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use outrider_collect::SourceConfig;
+use outrider_model::Policy;
+use outrider_platform::analysis::AnalysisSettings;
+use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
+use serde::Deserialize;
+
+/// Everything that `outrider.toml` may say.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The one directory that everything durable is in. Relative paths are relative to the configuration file.
+    pub data_dir: PathBuf,
+    /// Where log lines come from.
+    pub collector: CollectorConfig,
+    /// The gateways that actions go to.
+    pub gateways: Vec<GatewayConfig>,
+    /// The people's API.
+    pub api: ApiConfig,
+    /// The log between the stages.
+    pub log: outrider_platform::log::LogSettings,
+    /// The table of all events.
+    pub lake: LakeConfig,
+    /// How the analysis saves its state.
+    pub snapshots: SnapshotConfig,
+    /// Endpoint discovery.
+    pub discover: outrider_discover::Settings,
+    /// Detectors and profiles.
+    pub detect: outrider_detect::Settings,
+    /// Alerts, guard rails and actions.
+    pub respond: outrider_respond::desk::Settings,
+    /// Policies; the same as those that the API takes, but only changed here.
+    pub policies: Vec<Policy>,
+}
+
+/// Where log lines come from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CollectorConfig {
+    /// The sources to listen on.
+    pub sources: Vec<SourceConfig>,
+}
+
+/// A gateway that actions go to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Its name: the `gateway` of the sources whose lines come from it.
+    pub name: String,
+    /// Its Admin API, `http` or `https`; a path before the entities is kept.
+    pub admin_url: String,
+    /// A header that every call to it carries, such as `Kong-Admin-Token`, with the file that holds its value.
+    pub admin_header: Option<HeaderConfig>,
+    /// A PEM file with certificate authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The guard rails of the premises, which the platform cannot change.
+    pub guard_rails_file: Option<PathBuf>,
+    /// Seconds between two looks at what of ours the gateway holds.
+    #[serde(default = "ten")]
+    pub resync_seconds: u64,
+}
+
+fn ten() -> u64 {
+    10
+}
+
+/// A header whose value is in a file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeaderConfig {
+    /// Its name.
+    pub name: String,
+    /// The file with its value.
+    pub value_file: PathBuf,
+}
+
+/// The people's API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiConfig {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The proxy in front that speaks TLS, by name; needed to listen off loopback.
+    pub behind_proxy: Option<String>,
+}
+
+/// The table of all events.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LakeConfig {
+    /// Whether events are kept as a table at all.
+    pub enabled: bool,
+    /// How long events wait at most before they are committed, in milliseconds, 100 to 60000.
+    pub commit_interval_ms: u64,
+}
+
+/// How the analysis saves its state.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotConfig {
+    /// Seconds between snapshots, 1 to 3600. After a kill, at most this much of the log is analysed again.
+    pub interval_seconds: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            data_dir: PathBuf::from("outrider-data"),
+            collector: CollectorConfig::default(),
+            gateways: Vec::new(),
+            api: ApiConfig::default(),
+            log: outrider_platform::log::LogSettings::default(),
+            lake: LakeConfig::default(),
+            snapshots: SnapshotConfig::default(),
+            discover: outrider_discover::Settings::default(),
+            detect: outrider_detect::Settings::default(),
+            respond: outrider_respond::desk::Settings::default(),
+            policies: Vec::new(),
+        }
+    }
+}
+
+impl Default for ApiConfig {
+    fn default() -> Self {
+        ApiConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9580)), behind_proxy: None }
+    }
+}
+
+impl Default for LakeConfig {
+    fn default() -> Self {
+        LakeConfig { enabled: true, commit_interval_ms: 2000 }
+    }
+}
+
+impl Default for SnapshotConfig {
+    fn default() -> Self {
+        SnapshotConfig { interval_seconds: 60 }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file. Every error names the file, and where it can the line.
+    pub fn load(path: &Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("cannot read the configuration {}; name another one with --config", path.display())
+        })?;
+        let mut config = Config::parse(&text).with_context(|| format!("{} is not valid", path.display()))?;
+        if config.data_dir.is_relative() {
+            config.data_dir = path.parent().unwrap_or(Path::new("")).join(&config.data_dir);
+        }
+        Ok(config)
+    }
+
+    /// Reads and checks a text.
+    pub fn parse(text: &str) -> anyhow::Result<Config> {
+        let config: Config = toml::from_str(text).map_err(|error| explain(text, &error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.analysis().validate()?;
+        self.log.validate()?;
+        let mut names = BTreeSet::new();
+        for gateway in &self.gateways {
+            ensure!(!gateway.name.is_empty(), "gateways: a name is empty");
+            ensure!(names.insert(&gateway.name), "gateways: `{}` is there twice", gateway.name);
+            ensure!(gateway.resync_seconds >= 1, "gateways: resync_seconds of `{}` must be at least 1", gateway.name);
+        }
+        for source in &self.collector.sources {
+            let SourceConfig::KongTcpLog(source) = source;
+            source.validate().context("collector.sources")?;
+        }
+        let interval = self.lake.commit_interval_ms;
+        ensure!((100..=60_000).contains(&interval), "lake.commit_interval_ms is {interval}; use 100 to 60000");
+        let interval = self.snapshots.interval_seconds;
+        ensure!((1..=3600).contains(&interval), "snapshots.interval_seconds is {interval}; use 1 to 3600");
+        if !self.api.listen.ip().is_loopback() && self.api.behind_proxy.is_none() {
+            bail!(
+                "api.listen is {}, which is not loopback, and the API speaks no TLS by itself; listen on 127.0.0.1, or set \
+                 api.behind_proxy to the name of the proxy in front that does",
+                self.api.listen
+            );
+        }
+        Ok(())
+    }
+
+    /// What enters the log as settings.
+    pub fn analysis(&self) -> AnalysisSettings {
+        AnalysisSettings {
+            discover: self.discover.clone(),
+            detect: self.detect.clone(),
+            respond: self.respond.clone(),
+            policies: self.policies.clone(),
+        }
+    }
+}
+
+impl GatewayConfig {
+    /// The responder's settings for this gateway.
+    pub fn responder(&self, installation: &str, data_dir: &Path) -> ResponderSettings {
+        let mut settings =
+            ResponderSettings::new(&self.name, installation, self.admin(), data_dir.join("responder"));
+        settings.guard_file.clone_from(&self.guard_rails_file);
+        settings.resync_interval = Duration::from_secs(self.resync_seconds);
+        settings
+    }
+
+    /// How its Admin API is reached.
+    pub fn admin(&self) -> AdminSettings {
+        let mut admin = AdminSettings::new(&self.admin_url);
+        admin.header = self
+            .admin_header
+            .as_ref()
+            .map(|header| AdminHeader { name: header.name.clone(), value_file: header.value_file.clone() });
+        admin.ca_file.clone_from(&self.ca_file);
+        admin
+    }
+}
+
+/// Says the line of an error, and for an unknown key or word the nearest known one.
+fn explain(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+    let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+    let hint = nearest(error.message()).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
+    anyhow::anyhow!("{place}{}{hint}", error.message().trim())
+}
+
+/// The known word that is nearest to the unknown one of a message like "unknown field `x`, expected one of `a`, `b`".
+fn nearest(message: &str) -> Option<&str> {
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown").then(|| words.next()).flatten()?;
+    let (distance, word) = words.map(|known| (strsim::damerau_levenshtein(unknown, known), known)).min()?;
+    (distance <= 1 + unknown.len() / 3).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> String {
+        format!("{:#}", Config::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn an_empty_file_is_a_valid_configuration() {
+        assert!(Config::parse("").unwrap().lake.enabled);
+    }
+
+    #[test]
+    fn the_documented_example_is_valid() {
+        let text = include_str!("../../../docs/outrider.example.toml");
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.collector.sources.len(), config.gateways.len(), config.policies.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn mistakes_are_refused_with_line_and_nearest_key() {
+        let cases = [
+            ("data_dri = 'x'", "line 1", "did you mean `data_dir`?"),
+            ("[api]\nlisten = '127.0.0.1:1'\nbehind_porxy = 'nginx'", "line 3", "did you mean `behind_proxy`?"),
+            ("[[gateways]]\nname = 'k'\nadmin_ulr = 'http://k'", "line 3", "did you mean `admin_url`?"),
+            ("[[collector.sources]]\nkind = 'kong_tcp_lgo'\ngateway = 'k'", "", "did you mean `kong_tcp_log`?"),
+            ("[lake]\nenabled = 'yes'", "line 2", "expected a boolean"),
+            ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),
+            ("[[policies]]\nname = 'p'\nduration = '15 minutes'\nrespond.kind = 'block'", "line 3", "like `15m`"),
+            ("[[policies]]\nname = 'P p'\nduration = '15m'\nrespond.kind = 'block'", "", "1 to 64 characters"),
+            ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
+            ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
+            ("[[gateways]]\nname = 'k'\nadmin_url = 'u'\n[[gateways]]\nname = 'k'\nadmin_url = 'u'", "", "there twice"),
+            ("x = [", "line 1", ""),
+        ];
+        for (text, place, words) in cases {
+            let error = error_of(text);
+            assert!(error.contains(place) && error.contains(words), "{text}\ngave: {error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The data directory and the installation's identity.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+/// What a running outrider says of itself in `run.json`, for its own commands and for scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFile {
+    /// The process.
+    pub pid: u32,
+    /// Where the people's API listens.
+    pub api: String,
+    /// Where the sources listen, in the order of the configuration.
+    pub sources: Vec<String>,
+}
+
+/// Makes the data directory for this user alone.
+pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(data_dir)
+        .with_context(|| format!("cannot make the data directory {}; set data_dir to one this user may write", data_dir.display()))
+}
+
+/// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.
+pub fn id(data_dir: &Path) -> anyhow::Result<String> {
+    let path = data_dir.join("installation");
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.trim();
+            let is_good = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            anyhow::ensure!(is_good, "{} does not hold an installation id; restore it from a backup", path.display());
+            Ok(id.to_owned())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut random = [0u8; 8];
+            getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+            let id = format!("{:016x}", u64::from_be_bytes(random));
+            write_durably(&path, id.as_bytes())?;
+            Ok(id)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Says where everything listens.
+pub fn write_run_file(data_dir: &Path, run: &RunFile) -> anyhow::Result<()> {
+    write_durably(&run_path(data_dir), &serde_json::to_vec_pretty(run)?)
+}
+
+/// Takes back what [`write_run_file`] said.
+pub fn remove_run_file(data_dir: &Path) {
+    // A file that stays behind only names a process that is gone.
+    drop(fs::remove_file(run_path(data_dir)));
+}
+
+fn run_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("run.json")
+}
+
+/// Writes a small file for this user alone, whole or not at all.
+fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let write = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_made_once_and_a_damaged_one_is_not_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        prepare(&data).unwrap();
+        let first = id(&data).unwrap();
+        assert_eq!(id(&data).unwrap(), first);
+        fs::write(data.join("installation"), "").unwrap();
+        assert!(id(&data).unwrap_err().to_string().contains("restore it"));
+    }
+}

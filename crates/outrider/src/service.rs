@@ -1,0 +1,261 @@
+//! All of outrider in one process: sources, platform, responders and API, wired and drained in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use outrider_collect::{Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
+use outrider_model::ActionReport;
+use outrider_platform::ingest::Ingest;
+use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
+use outrider_respond::gateways::kong::{Responder, ResponderStatus};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::installation::{self, RunFile};
+
+/// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
+const BATCHES_WAITING: usize = 4096;
+/// Reports of one responder that wait for the log.
+const REPORTS_WAITING: usize = 1024;
+
+/// A running outrider.
+pub struct Outrider {
+    config: Config,
+    platform: Platform,
+    sources: Vec<Source>,
+    responders: Vec<Gateway>,
+    api: SocketAddr,
+    api_task: JoinHandle<std::io::Result<()>>,
+    ingest: JoinHandle<()>,
+    stop_sources: CancellationToken,
+    stop_edges: CancellationToken,
+}
+
+struct Source {
+    name: String,
+    address: SocketAddr,
+    counters: Arc<Counters>,
+    task: JoinHandle<()>,
+}
+
+struct Gateway {
+    name: String,
+    status: watch::Receiver<ResponderStatus>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Outrider {
+    /// Opens and starts everything. Where it fails, nothing goes on running.
+    pub async fn start(config: Config) -> anyhow::Result<Outrider> {
+        let data_dir = &config.data_dir;
+        installation::prepare(data_dir)?;
+        let installation_id = installation::id(data_dir)?;
+        let key = PseudonymKey::load_or_create(&data_dir.join("pseudonym.key"))?;
+
+        // Ports first: a taken one is the commonest mistake, and nothing has been touched yet.
+        let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
+        let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
+        let mut bound = Vec::new();
+        for source in &config.collector.sources {
+            let SourceConfig::KongTcpLog(settings) = source;
+            bound.push(KongTcpLog::bind(settings, key.clone(), Arc::clone(&clock), batches.clone())?);
+        }
+        drop(batches);
+        let listen = config.api.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("the API cannot listen on {listen}; is another outrider running? Set api.listen to a free port")
+        })?;
+        let api = listener.local_addr().context("the API's address cannot be read")?;
+
+        let platform = Platform::start(platform_settings(&config, &installation_id), now_ms).await?;
+        let first_token = data_dir.join("admin-token");
+        if platform.store().make_first_token(&first_token, now_ms()).await? {
+            tracing::info!(file = %first_token.display(), "the first admin token was made");
+        }
+        let stop_sources = CancellationToken::new();
+        let stop_edges = CancellationToken::new();
+        let ingest = tokio::spawn(take_batches(platform.ingest(epoch()?), waiting));
+        let mut sources = Vec::new();
+        for source in bound {
+            let (address, counters) = (source.local_addr(), source.counters());
+            let task = tokio::spawn(source.run(stop_sources.clone()));
+            sources.push(Source { name: format!("kong_tcp_log {address}"), address, counters, task });
+        }
+        let mut responders = Vec::new();
+        for gateway in &config.gateways {
+            let settings = gateway.responder(&installation_id, data_dir);
+            responders.push(start_responder(&platform, settings, &stop_edges)?);
+        }
+        let status = Status {
+            platform: platform.status(),
+            sources: sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect(),
+            responders: responders.iter().map(|gateway| (gateway.name.clone(), gateway.status.clone())).collect(),
+            installation: installation_id,
+        };
+        let state = outrider_platform::api::ApiState::new(
+            platform.store().clone(),
+            Arc::new(platform.commands()),
+            Arc::new(status),
+        );
+        let api_task = tokio::spawn(outrider_platform::api::serve(listener, state, stop_edges.clone()));
+        let run = RunFile {
+            pid: std::process::id(),
+            api: api.to_string(),
+            sources: sources.iter().map(|source| source.address.to_string()).collect(),
+        };
+        installation::write_run_file(data_dir, &run)?;
+        tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
+        Ok(Outrider { config, platform, sources, responders, api, api_task, ingest, stop_sources, stop_edges })
+    }
+
+    /// Where the API listens.
+    pub fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// Where the sources listen, in the order of the configuration.
+    pub fn source_addresses(&self) -> Vec<SocketAddr> {
+        self.sources.iter().map(|source| source.address).collect()
+    }
+
+    /// The platform's part.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Ends when a part has failed in a way that going on could not mend.
+    pub async fn failed(&self) {
+        let mut failed = self.platform.failed();
+        // An error means that every thread has ended, which is as bad.
+        drop(failed.wait_for(|failed| *failed).await);
+    }
+
+    /// Drains: sources first, then what they handed over, then the edges, then the platform.
+    pub async fn stop(self) {
+        self.stop_sources.cancel();
+        for source in self.sources {
+            report_panic(&source.name, source.task.await);
+        }
+        report_panic("ingest", self.ingest.await);
+        self.stop_edges.cancel();
+        for gateway in self.responders {
+            for task in gateway.tasks {
+                report_panic(&gateway.name, task.await);
+            }
+        }
+        match self.api_task.await {
+            Ok(Err(error)) => tracing::error!(%error, "the API ended badly"),
+            ended => report_panic("api", ended.map(drop)),
+        }
+        self.platform.stop().await;
+        installation::remove_run_file(&self.config.data_dir);
+        tracing::info!("outrider has stopped");
+    }
+}
+
+fn platform_settings(config: &Config, installation: &str) -> PlatformSettings {
+    PlatformSettings {
+        data_dir: config.data_dir.clone(),
+        installation: installation.to_owned(),
+        gateways: config.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+        analysis: config.analysis(),
+        log: config.log.clone(),
+        lake_commit_interval: config.lake.enabled.then(|| Duration::from_millis(config.lake.commit_interval_ms)),
+        snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
+    }
+}
+
+fn start_responder(
+    platform: &Platform,
+    settings: outrider_respond::gateways::kong::ResponderSettings,
+    stop: &CancellationToken,
+) -> anyhow::Result<Gateway> {
+    let name = settings.gateway.clone();
+    let desired = platform.desired(&name).with_context(|| format!("gateway `{name}` is not known to the platform"))?;
+    let clock = Arc::new(outrider_respond::gateways::SystemClock);
+    let responder = Responder::new(settings, clock).with_context(|| format!("gateway `{name}`"))?;
+    let status = responder.status();
+    let (sender, reports) = mpsc::channel(REPORTS_WAITING);
+    let working = tokio::spawn(responder.run(desired, sender, stop.clone()));
+    let reporting = tokio::spawn(take_reports(platform.reports(), reports));
+    Ok(Gateway { name, status, tasks: [working, reporting] })
+}
+
+/// Hands micro-batches to the log until all sources have ended.
+async fn take_batches(mut ingest: Ingest, mut waiting: mpsc::Receiver<MicroBatch>) {
+    while let Some(batch) = waiting.recv().await {
+        ingest.accept(batch.calls, batch.count, batch.last_received_ms);
+    }
+}
+
+/// Hands a responder's reports to the log until it has ended. One that cannot be stored is said again by the responder
+/// at its next look at the gateway.
+async fn take_reports(log: outrider_platform::ingest::Reports, mut reports: mpsc::Receiver<ActionReport>) {
+    while let Some(report) = reports.recv().await {
+        if let Err(error) = log.store(now_ms(), &report).await {
+            tracing::warn!(%error, action = %report.action, "a responder's report was not stored");
+        }
+    }
+}
+
+/// A number for this start of the collector, never used before: random, because clocks go back.
+fn epoch() -> anyhow::Result<u64> {
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(u64::from_le_bytes(random))
+}
+
+pub fn now_ms() -> i64 {
+    outrider_collect::Clock::now_ms(&outrider_collect::SystemClock)
+}
+
+fn report_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, what, "a task ended badly");
+    }
+}
+
+/// What the status page shows.
+struct Status {
+    platform: PlatformStatus,
+    sources: Vec<(String, Arc<Counters>)>,
+    responders: Vec<(String, watch::Receiver<ResponderStatus>)>,
+    installation: String,
+}
+
+impl outrider_platform::api::StatusSource for Status {
+    fn status(&self) -> serde_json::Value {
+        let sources = self.sources.iter().map(|(name, counters)| json!({"name": name, "counters": counters.snapshot()}));
+        let responders = self.responders.iter().map(|(name, status)| {
+            let status = status.borrow();
+            json!({
+                "gateway": name,
+                "failure": status.failure.as_ref().map(ToString::to_string),
+                "attempt": status.attempt,
+                "desired_version": status.desired_version,
+                "listed_ms": status.listed_ms,
+                "own_plugins": status.own_plugins,
+                "adopted": status.adopted.len(),
+                "guard_problem": status.guard_problem,
+                "held": status.held,
+                "written": status.counters.written,
+                "deleted": status.counters.deleted,
+                "repaired": status.counters.repaired,
+                "gateway_failures": status.counters.gateway_failures,
+            })
+        });
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "installation": self.installation,
+            "sources": sources.collect::<Vec<_>>(),
+            "platform": self.platform.to_json(),
+            "responders": responders.collect::<Vec<_>>(),
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! What people and service managers read: notes and errors on standard error, the program's log.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use tracing_subscriber::EnvFilter;
+
+/// One line to the person at the terminal.
+pub fn note(text: &str) {
+    line(&format!("outrider: {text}"));
+}
+
+/// Why a command failed, with every cause.
+pub fn error(error: &anyhow::Error) {
+    line(&format!("outrider: error: {error:#}"));
+}
+
+fn line(text: &str) {
+    // Whoever closed standard error does not want to read it.
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Logs to standard error, `RUST_LOG` decides how much; one JSON object a line if asked for.
+pub fn start_logging(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
+    // A second start in one process keeps the first one's logger, which is as good.
+    drop(started);
+}

@@ -1,0 +1,214 @@
+//! A real `outrider run` process, a real gateway in front of it, and eyes on both.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+/// How long anything that must happen may take before the test gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running process with its data directory.
+pub struct Outrider {
+    child: Child,
+    pub data_dir: PathBuf,
+    config_path: PathBuf,
+    stderr: Arc<Mutex<Vec<String>>>,
+    pub api: String,
+    pub sources: Vec<SocketAddr>,
+    token: String,
+}
+
+/// What a test sets in the configuration besides the ports.
+#[derive(Clone, Default)]
+pub struct Setup {
+    pub admin_url: Option<String>,
+    pub more: String,
+}
+
+impl Setup {
+    fn toml(&self, data_dir: &Path) -> String {
+        let mut text = format!("data_dir = '{}'\n{}\n", data_dir.display(), self.more);
+        text.push_str("[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\nlisten = '127.0.0.1:0'\n");
+        text.push_str("[api]\nlisten = '127.0.0.1:0'\n");
+        if let Some(url) = &self.admin_url {
+            let _ = write!(text, "[[gateways]]\nname = 'kong'\nadmin_url = '{url}'\nresync_seconds = 1\n");
+        }
+        text
+    }
+}
+
+impl Outrider {
+    pub fn start(directory: &Path, setup: &Setup) -> Outrider {
+        let data_dir = directory.join("data");
+        let config_path = directory.join("outrider.toml");
+        std::fs::write(&config_path, setup.toml(&data_dir)).unwrap();
+        drop(std::fs::remove_file(data_dir.join("run.json")));
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
+            .args(["run", "--config"])
+            .arg(&config_path)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let reader = BufReader::new(child.stderr.take().unwrap());
+        let sink = Arc::clone(&stderr);
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                sink.lock().unwrap().push(line);
+            }
+        });
+        let run = wait_for("run.json of the new process", || {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("outrider ended with {status}: {:#?}", stderr.lock().unwrap());
+            }
+            let text = std::fs::read(data_dir.join("run.json")).ok()?;
+            let run: Value = serde_json::from_slice(&text).ok()?;
+            (run["pid"] == child.id()).then_some(run)
+        });
+        let token = std::fs::read_to_string(data_dir.join("admin-token")).unwrap().trim().to_owned();
+        Outrider {
+            data_dir,
+            config_path,
+            stderr,
+            api: format!("http://{}", run["api"].as_str().unwrap()),
+            sources: run["sources"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().parse().unwrap()).collect(),
+            token,
+            child,
+        }
+    }
+
+    /// A connection as Kong opens it.
+    pub fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.sources[0]).unwrap()
+    }
+
+    pub fn send(&self, lines: &[String]) {
+        let mut stream = self.connect();
+        for line in lines {
+            stream.write_all(line.as_bytes()).unwrap();
+            stream.write_all(b"\n").unwrap();
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.request("GET", path, None);
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// The items of a list.
+    pub fn list(&self, path: &str) -> Vec<Value> {
+        self.get(path)["items"].as_array().unwrap_or_else(|| panic!("GET {path} is no list")).clone()
+    }
+
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let url = format!("{}{path}", self.api);
+        let method = method.parse().unwrap();
+        let client = reqwest::Client::new();
+        let mut request = client.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let text = response.text().await.unwrap();
+            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+        })
+    }
+
+    /// Waits until the analysis has taken in at least so many calls.
+    pub fn await_calls(&self, calls: u64) {
+        wait_for(&format!("{calls} calls analysed"), || {
+            let status = self.get("/api/v1/status");
+            (status["platform"]["progress"]["calls"].as_u64()? >= calls).then_some(())
+        });
+    }
+
+    pub fn kill(mut self) -> PathBuf {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.data_dir.clone()
+    }
+
+    /// Asks it to stop as a service manager does; it must end well.
+    pub fn stop(mut self) -> Vec<String> {
+        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        let status = wait_for("the end of outrider", || self.child.try_wait().unwrap());
+        let lines = self.stderr.lock().unwrap().clone();
+        assert!(status.success(), "outrider ended with {status}: {lines:#?}");
+        lines
+    }
+
+    pub fn config_path(&self) -> &Path {
+        &self.config_path
+    }
+
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Outrider {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("outrider said: {:#?}", self.stderr.lock().unwrap());
+        }
+    }
+}
+
+/// An unexpected warning in the program's log fails the test.
+pub fn assert_quiet(lines: &[String], allowed: &[&str]) {
+    let loud: Vec<_> = lines
+        .iter()
+        .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+        .filter(|line| !allowed.iter().any(|words| line.contains(words)))
+        .collect();
+    assert!(loud.is_empty(), "unexpected warnings: {loud:#?}");
+}
+
+/// Looks again until there is something, or patience ends.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+pub fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// A Kong log line: an authenticated consumer calls an endpoint of the shop.
+pub fn line(consumer: &str, method: &str, path: &str, status: u16, at_ms: i64) -> String {
+    let request_id = format!("{consumer}-{at_ms}-{path}");
+    serde_json::json!({
+        "request": {
+            "id": request_id, "method": method, "uri": path, "url": format!("http://shop.example{path}"), "size": 120,
+            "querystring": {}, "headers": {"host": "shop.example", "user-agent": "e2e", "apikey": format!("key-{consumer}")}
+        },
+        "response": {"status": status, "size": 300, "headers": {"content-type": "application/json"}},
+        "latencies": {"request": 3, "kong": 1, "proxy": 2, "receive": 0},
+        "client_ip": "198.51.100.7", "started_at": at_ms, "upstream_status": status.to_string(), "source": "upstream",
+        "workspace": "w", "workspace_name": "default", "tries": [{"ip": "10.0.0.1", "port": 80}],
+        "route": {"id": "r-shop", "name": "shop-route"}, "service": {"id": "s-shop", "name": "shop"},
+        "consumer": {"id": format!("id-{consumer}"), "username": consumer},
+        "authenticated_entity": {"id": format!("cred-{consumer}")}
+    })
+    .to_string()
+}
