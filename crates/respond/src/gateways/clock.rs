@@ -1,3 +1,5 @@
+//! The clock of the edges: what time it is, as a value that tests own. How durations are waited for is tokio's.
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The wall clock that expiry is judged by. A value, so that tests own time.

@@ -1,3 +1,6 @@
+//! The errors of the edges, and what each means in the vocabulary of action reports. What is done about one is decided
+//! where it is handled.
+
 use outrider_model::FailureReason;
 
 /// What goes wrong between outrider and a gateway.
