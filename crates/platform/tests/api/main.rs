@@ -2,154 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+#[path = "../fixtures/mod.rs"]
 mod fixtures;
+mod harness;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fixtures::{action, alert, audit, consumer, endpoint, finding, policy};
-use outrider_model::{ActionId, ActionState, AlertId, AlertState, Command, CommandRecord, CommandRefused};
-use outrider_platform::api::{
-    ApiState, BODY_BYTES_MAX, CONNECTIONS_MAX, CommandBus, CommandError, StatusSource, serve,
-};
-use outrider_platform::log::Position;
-use outrider_platform::store::{EffectBatch, Role, Store};
+use fixtures::consumer;
+use harness::{Api, read_reply};
+use outrider_model::{AlertId, AlertState, Command, CommandRefused};
+use outrider_platform::api::{BODY_BYTES_MAX, CONNECTIONS_MAX, CommandError};
+use outrider_platform::store::Role;
 use outrider_respond::desk::CommandDone;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
-
-/// Notes decisions and answers as it was told.
-struct FakeBus {
-    records: Mutex<Vec<CommandRecord>>,
-    answer: Mutex<Result<CommandDone, CommandError>>,
-}
-
-type Answer<'a> = std::pin::Pin<Box<dyn Future<Output = Result<CommandDone, CommandError>> + Send + 'a>>;
-
-impl CommandBus for FakeBus {
-    fn submit(&self, record: CommandRecord) -> Answer<'_> {
-        self.records.lock().unwrap().push(record);
-        let answer = self.answer.lock().unwrap().clone();
-        Box::pin(async move { answer })
-    }
-}
-
-struct FakeStatus;
-
-impl StatusSource for FakeStatus {
-    fn status(&self) -> Value {
-        json!({"caught_up": true})
-    }
-}
-
-struct Api {
-    address: SocketAddr,
-    store: Store,
-    bus: Arc<FakeBus>,
-    /// By role, viewer first.
-    tokens: [String; 4],
-    cancel: CancellationToken,
-    task: tokio::task::JoinHandle<std::io::Result<()>>,
-    _dir: tempfile::TempDir,
-}
-
-struct Reply {
-    status: u16,
-    head: String,
-    body: Value,
-}
-
-impl Reply {
-    fn detail(&self) -> String {
-        assert!(self.head.contains("application/problem+json"), "{}", self.head);
-        assert_eq!(self.body["status"], self.status);
-        assert!(!self.body["title"].as_str().unwrap().is_empty());
-        self.body.to_string()
-    }
-
-    fn items(&self) -> &Vec<Value> {
-        self.body["items"].as_array().unwrap()
-    }
-}
-
-impl Api {
-    async fn start() -> Api {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
-        let mut tokens = [const { String::new() }; 4];
-        for (token, role) in tokens.iter_mut().zip([Role::Viewer, Role::Analyst, Role::Responder, Role::Admin]) {
-            let made = store.create_token(&format!("the-{role}"), role, "test", 1).await.unwrap();
-            *token = made.reveal().to_owned();
-        }
-        let effects = EffectBatch {
-            endpoints: vec![endpoint("/orders/{order_id}", 7)],
-            findings: vec![(finding(1, "alice"), Some(AlertId(1)))],
-            alerts: (1..=12).map(|number| alert(number, "alice", AlertState::Open)).collect(),
-            actions: vec![action(9, "alice", ActionState::Pending)],
-            policies: vec![policy("spikes")],
-            audit: vec![audit(1)],
-            ..EffectBatch::default()
-        };
-        store.apply(Position(1), &effects).await.unwrap();
-        let done = CommandDone::Action { action: ActionId(9), state: ActionState::Pending };
-        let bus = Arc::new(FakeBus { records: Mutex::default(), answer: Mutex::new(Ok(done)) });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let cancel = CancellationToken::new();
-        let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus));
-        let task = tokio::spawn(serve(listener, state, cancel.clone()));
-        Api { address, store, bus, tokens, cancel, task, _dir: dir }
-    }
-
-    fn token(&self, role: Role) -> &str {
-        &self.tokens[role as usize]
-    }
-
-    /// One request as bytes, one answer, on a connection of its own.
-    async fn raw(&self, request: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        read_reply(&mut stream).await
-    }
-
-    async fn send(&self, role: Role, method: &str, path: &str, body: Option<&str>) -> Reply {
-        self.send_with(role, method, path, body, "content-type: application/json\r\n").await
-    }
-
-    async fn send_with(&self, role: Role, method: &str, path: &str, body: Option<&str>, headers: &str) -> Reply {
-        let body = body.unwrap_or_default();
-        let (token, length) = (self.token(role), body.len());
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n{headers}"
-        );
-        self.raw(&format!("{head}content-length: {length}\r\n\r\n{body}")).await
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        self.send(Role::Viewer, "GET", path, None).await
-    }
-
-    fn answer(&self, answer: Result<CommandDone, CommandError>) {
-        *self.bus.answer.lock().unwrap() = answer;
-    }
-
-    fn last_record(&self) -> CommandRecord {
-        self.bus.records.lock().unwrap().last().unwrap().clone()
-    }
-}
-
-async fn read_reply(stream: &mut TcpStream) -> Reply {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.unwrap();
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() };
-    Reply { status, head: head.to_ascii_lowercase(), body }
-}
+use tokio::net::TcpStream;
 
 const READS: [&str; 13] = [
     "/api/v1/alerts",
