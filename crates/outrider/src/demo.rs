@@ -1,8 +1,9 @@
 //! `outrider demo`: the whole loop against a practice gateway, told as it happens.
 //!
 //! Nothing of the story is staged: clients call the gateway over HTTP, its TCP Log plugin ships the lines, and what the
-//! terminal shows comes from outrider's own API and from the gateway's Admin API. Only the detector's warm-up and the
-//! policy's duration are shorter than the defaults.
+//! terminal shows comes from outrider's own API and from the gateway's Admin API. Only the detector's warm-up, the policy's
+//! duration and the traffic that a guard rail needs for its judgement are smaller than the defaults, because the demo's
+//! day is two minutes long.
 
 mod clients;
 mod story;
@@ -78,6 +79,9 @@ fn config(data_dir: PathBuf, practice: &Practice) -> anyhow::Result<Config> {
         warmup_minutes = 1
         warmup_active_minutes = 5
         own_minutes_min = 1
+
+        [respond.guard_rails]
+        calls_min = 100
 
         [[policies]]
         name = "block-request-spikes"

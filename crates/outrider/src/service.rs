@@ -124,11 +124,6 @@ impl Outrider {
         self.sources.iter().map(|source| source.address).collect()
     }
 
-    /// The platform's part.
-    pub fn platform(&self) -> &Platform {
-        &self.platform
-    }
-
     /// Ends when a part has failed in a way that going on could not mend.
     pub async fn failed(&self) {
         let mut failed = self.platform.failed();

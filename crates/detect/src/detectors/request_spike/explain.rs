@@ -133,7 +133,7 @@ fn sentence(about: &About, verdict: &Verdict, window: &Window) -> String {
     let what = if about.endpoint.is_some() {
         format!("called {}", about.endpoint_name)
     } else {
-        format!("called everything at gateway {} together", about.entity.gateway)
+        format!("called gateway {} (all endpoints)", about.entity.gateway)
     };
     let seconds = ((window.newest_ms - window.start_ms) / 1000 + 1).clamp(1, 60);
     let burst = match window.burst {
