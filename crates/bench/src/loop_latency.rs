@@ -219,9 +219,15 @@ async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i
 }
 
 fn report(latencies: &[i64], rate: u32, offenders: u32, platform: &Platform) {
-    let at = |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(-1);
+    let at =
+        |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(-1);
     let progress = platform.status().progress();
-    print(&format!("{} of {offenders} offenders blocked; {} calls analysed, {} dropped", latencies.len(), progress.calls, progress.dropped_calls));
+    print(&format!(
+        "{} of {offenders} offenders blocked; {} calls analysed, {} dropped",
+        latencies.len(),
+        progress.calls,
+        progress.dropped_calls
+    ));
     print(&format!("line received to Admin API write returned, at {rate} calls a second, in ms:"));
     print(&format!("p50 {}  p90 {}  p99 {}  max {}", at(0.5), at(0.9), at(0.99), at(1.0)));
 }

@@ -14,8 +14,13 @@ const CALLS_PER_SECOND: u64 = 5000;
 
 pub fn run(consumers: u32, addresses: u32) -> anyhow::Result<()> {
     let mut analysis = Analysis::new("bench", AnalysisSettings::default())?;
-    print(&format!("{consumers} consumers and {addresses} client addresses, each seen once or twice; default settings"));
-    print(&format!("{:>12} {:>14} {:>14} {:>14} {:>12}", "calls", "resident MiB", "catalogue MiB", "detect MiB", "ns a call"));
+    print(&format!(
+        "{consumers} consumers and {addresses} client addresses, each seen once or twice; default settings"
+    ));
+    print(&format!(
+        "{:>12} {:>14} {:>14} {:>14} {:>12}",
+        "calls", "resident MiB", "catalogue MiB", "detect MiB", "ns a call"
+    ));
     let total = u64::from(consumers) + u64::from(addresses);
     let share = f64::from(consumers) / total as f64;
     let (mut consumer, mut address) = (0u32, 0u32);

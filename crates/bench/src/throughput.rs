@@ -154,8 +154,11 @@ fn each_call_of_batches(bytes: &[u8], mut take: impl FnMut(&ApiCall<'_>)) -> any
     Ok(())
 }
 
-fn analyse(bytes: &[u8], feed: impl Fn(&[u8], &mut dyn FnMut(&ApiCall<'_>)) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let mut analysis = Analysis::new("bench", AnalysisSettings::default())?;
+fn analyse(
+    bytes: &[u8],
+    feed: impl Fn(&[u8], &mut dyn FnMut(&ApiCall<'_>)) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut analysis = Analysis::new("bench", settings())?;
     let (mut number, mut findings) = (0, 0);
     feed(bytes, &mut |call| {
         number += 1;
@@ -169,11 +172,19 @@ fn analyse(bytes: &[u8], feed: impl Fn(&[u8], &mut dyn FnMut(&ApiCall<'_>)) -> a
     Ok(())
 }
 
+/// The corpus is five minutes long, so the detector warms up in two: otherwise it would only learn.
+fn settings() -> AnalysisSettings {
+    let mut settings = AnalysisSettings::default();
+    settings.detect.request_spike.warmup_minutes = 2;
+    settings.detect.request_spike.own_minutes_min = 1;
+    settings
+}
+
 fn to_the_lake(bytes: &[u8]) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut lake = runtime.block_on(Lake::open(directory.path()))?;
-    let mut analysis = Analysis::new("bench", AnalysisSettings::default())?;
+    let mut analysis = Analysis::new("bench", settings())?;
     let mut rows = Rows::default();
     let (mut number, mut failure) = (0u64, None);
     let mut commit = |rows: &mut Rows, position| -> anyhow::Result<()> {

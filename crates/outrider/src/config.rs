@@ -208,8 +208,7 @@ impl Config {
 impl GatewayConfig {
     /// The responder's settings for this gateway.
     pub fn responder(&self, installation: &str, data_dir: &Path) -> ResponderSettings {
-        let mut settings =
-            ResponderSettings::new(&self.name, installation, self.admin(), data_dir.join("responder"));
+        let mut settings = ResponderSettings::new(&self.name, installation, self.admin(), data_dir.join("responder"));
         settings.guard_file.clone_from(&self.guard_rails_file);
         settings.resync_interval = Duration::from_secs(self.resync_seconds);
         settings

@@ -23,9 +23,9 @@ pub struct RunFile {
 pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder
-        .create(data_dir)
-        .with_context(|| format!("cannot make the data directory {}; set data_dir to one this user may write", data_dir.display()))
+    builder.create(data_dir).with_context(|| {
+        format!("cannot make the data directory {}; set data_dir to one this user may write", data_dir.display())
+    })
 }
 
 /// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.

@@ -76,7 +76,11 @@ pub fn resume(path: &Path) -> anyhow::Result<()> {
 pub fn pseudonym(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     let key_path = config.data_dir.join("pseudonym.key");
-    anyhow::ensure!(key_path.exists(), "{} does not exist; no call has been seen with this installation", key_path.display());
+    anyhow::ensure!(
+        key_path.exists(),
+        "{} does not exist; no call has been seen with this installation",
+        key_path.display()
+    );
     let key = PseudonymKey::load_or_create(&key_path)?;
     let mut value = String::new();
     let mut input = std::io::stdin().lock().take(VALUE_BYTES_MAX);

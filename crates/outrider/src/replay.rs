@@ -164,7 +164,13 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
 }
 
 impl Run {
-    fn take(&mut self, normaliser: &Normaliser, scratch: &mut Scratch, line: u64, content: Content<'_>) -> anyhow::Result<()> {
+    fn take(
+        &mut self,
+        normaliser: &Normaliser,
+        scratch: &mut Scratch,
+        line: u64,
+        content: Content<'_>,
+    ) -> anyhow::Result<()> {
         self.summary.lines += 1;
         let rejection = match content {
             Content::Record(record) => match normaliser.normalise(record, None, scratch) {
@@ -229,9 +235,11 @@ impl Run {
         let endpoints = catalogue.endpoints().filter(|endpoint| endpoint.merged_into.is_none());
         self.summary.endpoints = write_rows(out, "endpoints.jsonl", endpoints)?;
         self.summary.alerts = alerts.len() as u64;
-        self.places.write_assignments(out, |place| {
-            catalogue.lookup(place.gateway, place.workspace, place.service_key, place.method, place.path)
-        }, |id| catalogue.endpoint(id).map(|endpoint| endpoint.key.template.as_str()))?;
+        self.places.write_assignments(
+            out,
+            |place| catalogue.lookup(place.gateway, place.workspace, place.service_key, place.method, place.path),
+            |id| catalogue.endpoint(id).map(|endpoint| endpoint.key.template.as_str()),
+        )?;
 
         let wall = began.elapsed().max(Duration::from_micros(1));
         let usage = measure::usage();
@@ -240,7 +248,8 @@ impl Run {
         self.summary.cpu_seconds = usage.cpu_seconds;
         self.summary.peak_rss_bytes = usage.peak_rss_bytes;
         let path = out.join("summary.json");
-        fs::write(&path, serde_json::to_vec_pretty(&self.summary)?).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, serde_json::to_vec_pretty(&self.summary)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(self.summary)
     }
 }
@@ -274,7 +283,8 @@ impl PlaceFile {
                 method: &call.method,
                 path: &call.path,
             };
-            self.buffer = postcard::to_extend(&place, std::mem::take(&mut self.buffer)).context("cannot encode a place")?;
+            self.buffer =
+                postcard::to_extend(&place, std::mem::take(&mut self.buffer)).context("cannot encode a place")?;
         }
         let length = u32::try_from(self.buffer.len()).context("a path is too long")?;
         let write = self.file.write_all(&length.to_le_bytes()).and_then(|()| self.file.write_all(&self.buffer));

@@ -226,7 +226,8 @@ struct Status {
 
 impl outrider_platform::api::StatusSource for Status {
     fn status(&self) -> serde_json::Value {
-        let sources = self.sources.iter().map(|(name, counters)| json!({"name": name, "counters": counters.snapshot()}));
+        let sources =
+            self.sources.iter().map(|(name, counters)| json!({"name": name, "counters": counters.snapshot()}));
         let responders = self.responders.iter().map(|(name, status)| {
             let status = status.borrow();
             json!({

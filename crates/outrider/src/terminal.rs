@@ -19,11 +19,13 @@ fn line(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-/// Logs to standard error, `RUST_LOG` decides how much; one JSON object a line if asked for.
+/// Logs to standard error: our own parts from info on, libraries from warnings on, unless `RUST_LOG` says otherwise. One
+/// JSON object a line if asked for.
 pub fn start_logging(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,outrider=info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
+    let started =
+        if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
     // A second start in one process keeps the first one's logger, which is as good.
     drop(started);
 }

@@ -38,6 +38,10 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
 async fn open(path: &std::path::Path) -> anyhow::Result<Store> {
     let config = Config::load(path)?;
     let file = config.data_dir.join("control.sqlite");
-    anyhow::ensure!(file.exists(), "{} does not exist; start `outrider run` once, it makes the first token", file.display());
+    anyhow::ensure!(
+        file.exists(),
+        "{} does not exist; start `outrider run` once, it makes the first token",
+        file.display()
+    );
     Ok(Store::open(&file).await?)
 }

@@ -65,7 +65,8 @@ impl Story {
     async fn learn(&self) -> anyhow::Result<()> {
         say(&format!("{} consumers do ordinary work; outrider learns what is normal", ORDINARY.len()))?;
         let time = learning_time(crate::service::now_ms());
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(time.as_secs()) } else { ProgressBar::hidden() };
+        let bar =
+            if std::io::stderr().is_terminal() { ProgressBar::new(time.as_secs()) } else { ProgressBar::hidden() };
         if let Ok(style) = ProgressStyle::with_template("  {bar:40} {pos}/{len} s, {msg}") {
             bar.set_style(style);
         }
@@ -99,7 +100,13 @@ impl Story {
         let alert = self.await_first("/api/v1/alerts", statuses, &mut calls, |_| true).await?;
         calls.show()?;
         let worst = &alert["worst"];
-        say(&format!("ALERT {} {}, severity {}: {}", text(&alert["id"]), text(&alert["detector"]), text(&alert["severity"]), text(&alert["sentence"])))?;
+        say(&format!(
+            "ALERT {} {}, severity {}: {}",
+            text(&alert["id"]),
+            text(&alert["detector"]),
+            text(&alert["severity"]),
+            text(&alert["sentence"])
+        ))?;
         tell(&format!(
             "observed {:.0} {}, expected {:.1}, would not fire below {:.0}; window {} s",
             number(&worst["observation"]["observed"]),
@@ -108,9 +115,15 @@ impl Story {
             number(&worst["observation"]["threshold"]),
             number(&worst["window_ms"]) / 1000.0
         ))?;
-        tell(&format!("from {}; surprise {:.0}; confidence {:.2}", text(&worst["basis"]), number(&worst["surprise"]), number(&alert["confidence"])))?;
+        tell(&format!(
+            "from {}; surprise {:.0}; confidence {:.2}",
+            text(&worst["basis"]),
+            number(&worst["surprise"]),
+            number(&alert["confidence"])
+        ))?;
 
-        let action = self.await_first("/api/v1/actions", statuses, &mut calls, |action| state(action) != "pending").await?;
+        let action =
+            self.await_first("/api/v1/actions", statuses, &mut calls, |action| state(action) != "pending").await?;
         calls.show()?;
         say(&format!("POLICY {} matched, mode enforce", text(&action["origin"]["name"])))?;
         say(&format!("ACTION {} {}: {}", text(&action["id"]), state(&action), text(&action["reason"])))?;

@@ -56,7 +56,9 @@ fn an_action_waits_for_a_gateway_that_is_away_and_survives_its_odd_answers() {
             assert_eq!(outrider.request("POST", &path, Some(&release)).0, 200);
         }
         let id = act(&outrider, consumer, "1h");
-        wait_for(&format!("the block stored in spite of {fault:?}"), || (state(&id)["state"] == "stored").then_some(()));
+        wait_for(&format!("the block stored in spite of {fault:?}"), || {
+            (state(&id)["state"] == "stored").then_some(())
+        });
         let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
         let plugins = plugins["data"].as_array().unwrap();
         assert_eq!(plugins.len(), 1, "{fault:?}: {plugins:#?}");
@@ -145,7 +147,8 @@ fn a_full_disk_drops_and_counts_and_everything_goes_on_when_there_is_room() {
     drop(std::fs::write(&filler, vec![0u8; 64 << 20]));
     let mut sent = 1;
     wait_for("calls dropped and counted", || {
-        let lines: Vec<_> = (0..200).map(|at| line("alice", "GET", &format!("/shop/items/{at}"), 200, now_ms())).collect();
+        let lines: Vec<_> =
+            (0..200).map(|at| line("alice", "GET", &format!("/shop/items/{at}"), 200, now_ms())).collect();
         outrider.send(&lines);
         sent += lines.len() as u64;
         (outrider.get("/api/v1/status")["platform"]["progress"]["dropped_calls"].as_u64()? > 0).then_some(())

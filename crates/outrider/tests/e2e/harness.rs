@@ -152,10 +152,6 @@ impl Outrider {
     pub fn config_path(&self) -> &Path {
         &self.config_path
     }
-
-    pub fn stderr(&self) -> Vec<String> {
-        self.stderr.lock().unwrap().clone()
-    }
 }
 
 impl Drop for Outrider {

@@ -109,8 +109,11 @@ fn hundreds_of_kills_lose_and_double_nothing() {
     assert_eq!(actions.len(), 2, "{actions:#?}");
     wait_for("exactly the plugins of the two actions", || {
         let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins", None)).ok()?;
-        let blocked: BTreeSet<_> =
-            plugins["data"].as_array()?.iter().map(|plugin| plugin["consumer"]["id"].as_str().unwrap().to_owned()).collect();
+        let blocked: BTreeSet<_> = plugins["data"]
+            .as_array()?
+            .iter()
+            .map(|plugin| plugin["consumer"]["id"].as_str().unwrap().to_owned())
+            .collect();
         (plugins["data"].as_array()?.len() == 2 && blocked == [&ids["bob"], &ids["mallory"]].map(String::clone).into())
             .then_some(())
     });

@@ -80,7 +80,11 @@ fn a_loop_is_found_on_its_line_and_everything_is_accounted_for() {
 
     let assignments = rows(&out, "assignments.jsonl");
     assert_eq!(assignments.len(), text.lines().count());
-    assert!(assignments[..lines.len()].iter().all(|row| row["template"] == "/shop/items/{item_id}"), "{}", assignments[0]);
+    assert!(
+        assignments[..lines.len()].iter().all(|row| row["template"] == "/shop/items/{item_id}"),
+        "{}",
+        assignments[0]
+    );
     assert!(assignments[lines.len()..].iter().all(|row| row["template"].is_null() && row["method"].is_null()));
     let endpoints = rows(&out, "endpoints.jsonl");
     assert!(endpoints.iter().any(|endpoint| endpoint["key"]["template"] == "/shop/items/{item_id}"), "{endpoints:#?}");
