@@ -1,3 +1,5 @@
+//! What a detector is to the engine: what it is asked, what it is told, and what it answers.
+
 use outrider_model::{ApiCall, EndpointId, EntityKey, EntityKind, EntityRef, Finding};
 
 use crate::error::DetectError;

@@ -1,3 +1,6 @@
+//! The engine: decides what a call may be used for, asks every detector, and keeps one that fails from the others.
+//! It leaves out what is normal and what is abuse, which is each detector's own.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outrider_model::{AnsweredBy, Finding, Trust};

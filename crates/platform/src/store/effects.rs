@@ -1,3 +1,5 @@
+//! What a stretch of log changed, as the store writes it.
+
 use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding};
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
