@@ -264,6 +264,7 @@ impl Catalogue {
             calls: 0,
             actors: 0,
             styles: Default::default(),
+            vocabulary: Default::default(),
         });
         self.index.insert(key, index);
         Some(index)

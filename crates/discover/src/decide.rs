@@ -2,7 +2,8 @@
 //!
 //! Each child gets log-odds of being a value, from independent signs:
 //!
-//! - how it is written: values carry digits, dots and many words; an API writes its names in one or two styles;
+//! - how it is written: values carry digits, dots and many words; an API writes its names in one or two styles, and uses
+//!   a name in several places;
 //! - an open set: in a closed set of names few are new after a while, among values of a large pool the next one is
 //!   likely new. The share of names seen once is Good and Turing's estimate of that chance (I. J. Good, "The population
 //!   frequencies of species", Biometrika 40, 1953). One actor counts with a few names only;
@@ -18,9 +19,10 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::path::segment_key;
 use crate::settings::Settings;
-use crate::shape::{Style, is_plural, is_version, style, value_hint};
-use crate::trie::{NONE, NodeId, Place, Trie};
+use crate::shape::{STYLES, Style, is_plural, is_version, style, value_hint};
+use crate::trie::{NONE, NodeId, Parameter, Place, Trie};
 
 /// Endpoints below a child that are compared with the parameter's.
 const ENDINGS_MAX: u32 = 256;
@@ -33,6 +35,27 @@ const NEWNESS: f32 = 0.25;
 
 /// Calls of a service after which what is still new in it is new for a reason.
 const LIVED_CALLS: f32 = 2000.0;
+
+/// One-time names of a sweeping actor that count for the others.
+const SWEEP_NAMES: u32 = 2;
+
+/// What it says for a text that it is a confirmed name elsewhere in the service.
+const KNOWN_NAME: f32 = 1.2;
+
+/// What a single path below a child says for its being a name.
+const ONCE_INNER: f32 = 0.5;
+
+/// Actors that must use a name before its calls say that it is more than somebody's favourite value.
+const POPULAR_ACTORS: u32 = 8;
+
+/// Values of a parameter from which on their style is known.
+const STYLED_TEXTS: u32 = 8;
+
+/// Logarithm of a style's share among values where it is not known.
+const STYLE_ODDS: f32 = -2.0;
+
+/// The least that a style's share among a parameter's values can say.
+const STYLE_ODDS_MIN: f32 = -5.0;
 
 /// Share of the names below a child that its siblings must have for it to be like them.
 const LIKENESS_MIN: f32 = 0.6;
@@ -68,6 +91,13 @@ struct Candidate<'t> {
     own: f32,
 }
 
+impl Candidate<'_> {
+    /// Nothing below it, or a single path that came once, which says as little.
+    fn is_like_end(&self) -> bool {
+        self.is_end || (self.is_once && !self.has_typed_parameter)
+    }
+}
+
 /// What an open set looks like: names, those seen once, calls.
 #[derive(Debug, Clone, Copy, Default)]
 struct Set {
@@ -77,6 +107,16 @@ struct Set {
 }
 
 impl Set {
+    fn add(&mut self, candidate: &Candidate<'_>) {
+        self.names += 1.0;
+        self.once += f32::from(u8::from(candidate.is_once));
+        self.calls += candidate.calls as f32;
+    }
+
+    fn mean_calls_without(self, candidate: &Candidate<'_>) -> f32 {
+        (self.calls - candidate.calls as f32) / (self.names - 1.0).max(1.0)
+    }
+
     /// The chance that the next call brings a new name (Good and Turing).
     fn newness(self) -> f32 {
         if self.calls > 0.0 { self.once / self.calls } else { 0.0 }
@@ -109,12 +149,20 @@ pub(crate) fn values_among(trie: &Trie, node: NodeId, place: &Place, settings: &
     chosen.into_iter().map(|at| candidates[at].id).collect()
 }
 
-/// Log-odds of being a value from the text alone: its own look, and how unusual its style is for the API's names.
-pub(crate) fn text_odds(text: &str, place: &Place) -> f32 {
-    let total: u32 = place.styles.iter().sum();
-    let same = place.styles[style(text) as usize];
-    let share = (same as f32 + 1.0) / (total as f32 + 3.0);
-    value_hint(text) - share.ln() / 2.0 - 1.0
+/// Log-odds of being a value from the text alone: its own look, and whether it is written as the API's names are or as
+/// the parameter's values are.
+///
+/// `here` is how many of the place's confirmed names of that text are the one that is weighed.
+pub(crate) fn text_odds(text: &str, here: u32, place: &Place, parameter: Option<&Parameter>) -> f32 {
+    let style = style_index(text);
+    let share = |counts: &[u32; STYLES]| (counts[style] as f32 + 1.0) / (counts.iter().sum::<u32>() as f32 + 3.0);
+    let as_value = match parameter {
+        Some(parameter) if parameter.texts >= STYLED_TEXTS => share(&parameter.styles).ln().max(STYLE_ODDS_MIN),
+        _ => STYLE_ODDS,
+    };
+    let elsewhere = place.vocabulary.get(&segment_key(text)).map_or(0, |&positions| positions.saturating_sub(here));
+    let known = if elsewhere > 0 { KNOWN_NAME } else { 0.0 };
+    value_hint(text) + (as_value - share(&place.styles).ln()) / 2.0 - known
 }
 
 fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settings) -> Vec<Candidate<'t>> {
@@ -125,6 +173,7 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
             *once_by_actor.entry(trie[child].first_actor).or_default() += 1;
         }
     }
+    let parameter = open_parameter(trie, node).and_then(|open| trie[open.id].as_parameter());
     let mut found = Vec::with_capacity(trie[node].names.len());
     for &(_, id) in &trie[node].names {
         let child = &trie[id];
@@ -143,7 +192,7 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
             below: labels(trie, id),
             has_typed_parameter,
             is_end: child.is_end(),
-            own: text_odds(name, place),
+            own: text_odds(name, u32::from(child.styled), place, parameter),
         });
     }
     found
@@ -202,7 +251,8 @@ fn score_likeness(
             group.push(Alike { at, common, direct, holders: holders as f32 / shared.len() as f32 });
         }
     }
-    if group.is_empty() || (group.len() < 2 && !is_open) {
+    let is_pair_alike = group.len() == 2 && group.iter().all(|alike| alike.common >= 2.0);
+    if group.is_empty() || (group.len() < 3 && !is_pair_alike && !is_open) {
         return Vec::new();
     }
     let size = group.len() as f32;
@@ -214,12 +264,11 @@ fn score_likeness(
     let direct = mean(&|alike| alike.direct);
     let plurals = mean(&|alike| f32::from(u8::from(is_plural(candidates[alike.at].name))));
     let inner = candidates.iter().filter(|candidate| !candidate.below.is_empty()).count() as f32;
+    let share = 2.0 * (size / inner - 0.6);
+    // That all of two or three names are alike is soon said.
+    let share = if size < 4.0 { share.min(0.0) } else { share };
     let newness = (once / calls - usual_newness(calls, lived)).clamp(0.0, 0.5);
-    let odds = (1.0 + common).log2()
-        + 1.5 * (universal - 0.3)
-        + 2.0 * (size / inner - 0.6)
-        + 3.0 * newness
-        + 0.6 * size.log2()
+    let odds = (1.0 + common).log2() + 1.5 * (universal - 0.3) + share + 3.0 * newness + 0.6 * size.log2()
         - 2.0 * (plurals - 0.4).max(0.0) * (1.0 - direct).max(0.5)
         - LIKENESS_NEED;
     for alike in &group {
@@ -241,7 +290,7 @@ struct Alike {
     holders: f32,
 }
 
-/// Children below which nothing was seen: an open set of values, or a closed one of names?
+/// Children below which next to nothing was seen: an open set of values, or a closed one of names?
 fn score_ends(
     trie: &Trie,
     node: NodeId,
@@ -251,63 +300,49 @@ fn score_ends(
     place: &Place,
     scores: &mut [f32],
 ) {
-    let ends: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_end).collect();
+    let ends: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_like_end()).collect();
     let has_parameter = trie[node].parameter != NONE;
     if ends.is_empty() || (ends.len() < 2 && !has_parameter) {
         return;
     }
-    let parameter = open.and_then(|open| trie[open.id].as_parameter());
-    let mut all = Set::default();
-    let mut capped = Set::default();
-    let mut sweeps: BTreeMap<u32, f32> = BTreeMap::new();
-    for &at in &ends {
-        let candidate = &candidates[at];
-        let one = Set { names: 1.0, once: f32::from(u8::from(candidate.is_once)), calls: candidate.calls as f32 };
-        let add = |set: &mut Set, weight: f32| {
-            set.names += one.names * weight;
-            set.once += one.once * weight;
-            set.calls += one.calls * weight;
-        };
-        add(&mut all, 1.0);
-        if candidate.is_sweep {
-            let counted = sweeps.entry(trie[candidate.id].first_actor).or_default();
-            if *counted >= 2.0 {
-                continue;
-            }
-            *counted += 1.0;
-        }
-        add(&mut capped, 1.0);
-    }
-    if let Some(parameter) = parameter {
-        for set in [&mut all, &mut capped] {
-            set.names += parameter.texts as f32;
-            set.once += parameter.texts_once as f32;
-            set.calls += parameter.texts_calls as f32;
-        }
-    }
-    let mut method_sets: Vec<&[u8]> = ends.iter().map(|&at| candidates[at].methods.as_slice()).collect();
-    method_sets.sort_unstable();
-    method_sets.dedup();
-
-    let position = match (trie[node].name(), trie[node].as_parameter()) {
+    let mut position = match (trie[node].name(), trie[node].as_parameter()) {
         (_, Some(_)) => -0.5,
         (Some(name), _) if is_plural(name) => 0.3,
         _ => 0.0,
     };
     // Names with typed parameters below are collections, and stand among names.
     let collections = candidates.iter().filter(|candidate| candidate.has_typed_parameter).count();
-    let position = if collections >= 2 && collections * 4 >= candidates.len() { position - 0.8 } else { position };
+    if collections >= 2 && collections * 4 >= candidates.len() {
+        position -= 0.8;
+    }
+    // A parameter that a single actor's guesses made says nothing about what others call.
+    let open = open.filter(|open| open.is_shared);
+    if let Some(open) = open {
+        for at in ends {
+            scores[at] =
+                scores[at].max(position + odds_beside(trie, open, place, &candidates[at]) + candidates[at].own);
+        }
+        return;
+    }
+    let (all, capped) = sets(trie, candidates, &ends);
+    let mut method_sets: Vec<&[u8]> = ends.iter().map(|&at| candidates[at].methods.as_slice()).collect();
+    method_sets.sort_unstable();
+    method_sets.dedup();
     let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
     for at in ends {
         let candidate = &candidates[at];
         let set = if candidate.is_sweep { all } else { capped };
         let mut odds = position;
+        if is_popular(trie[candidate.id].actors, place) {
+            odds -= rarity(candidate.calls, 2.0 * set.mean_calls_without(candidate));
+        }
+        if !candidate.is_end {
+            odds -= ONCE_INNER;
+        }
         if set.names >= names_min {
             odds += 4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3);
-        } else if open.is_none() {
-            odds -= 1.5;
         } else {
-            odds -= 0.5;
+            odds -= 1.5;
         }
         if set.names >= 20.0 {
             let likeness = if method_sets.len() <= 2 { 1.0 } else { 0.3 };
@@ -318,21 +353,64 @@ fn score_ends(
         if candidate.methods.len() >= 2 {
             odds -= 0.5;
         }
-        match open {
-            Some(open) if open.is_shared || place.actors.count_ones() < 4 => {
-                odds += 0.7;
-                let known = &trie[open.id].leaves;
-                if candidate.methods.iter().all(|method| known.iter().any(|leaf| leaf.method == *method)) {
-                    odds += 0.3;
-                } else if !known.is_empty() {
-                    odds -= 0.7;
-                }
-            }
-            None if has_parameter => odds -= 0.7,
-            _ => {}
+        if has_parameter {
+            odds -= 0.7;
         }
         scores[at] = scores[at].max(odds + candidate.own);
     }
+}
+
+/// The set of ends, and the same with a few of each sweeping actor's names only.
+fn sets(trie: &Trie, candidates: &[Candidate<'_>], ends: &[usize]) -> (Set, Set) {
+    let (mut all, mut capped) = (Set::default(), Set::default());
+    let mut sweeps: BTreeMap<u32, u32> = BTreeMap::new();
+    for &at in ends {
+        let candidate = &candidates[at];
+        all.add(candidate);
+        if candidate.is_sweep {
+            let counted = sweeps.entry(trie[candidate.id].first_actor).or_default();
+            *counted += 1;
+            if *counted > SWEEP_NAMES {
+                continue;
+            }
+        }
+        capped.add(candidate);
+    }
+    (all, capped)
+}
+
+/// Log-odds that an end is one more value of the parameter beside it, its text aside.
+fn odds_beside(trie: &Trie, open: OpenParameter, place: &Place, candidate: &Candidate<'_>) -> f32 {
+    let Some(parameter) = trie[open.id].as_parameter() else { return 0.0 };
+    let mut odds = value_odds(parameter, place, candidate.calls, trie[candidate.id].actors);
+    let known = &trie[open.id].leaves;
+    if candidate.methods.iter().all(|method| known.iter().any(|leaf| leaf.method == *method)) {
+        odds += 0.3;
+    } else if !known.is_empty() {
+        odds -= 0.7;
+    }
+    if candidate.methods.len() >= 2 {
+        odds -= 0.5;
+    }
+    odds
+}
+
+/// Log-odds that a text which came so often is one more value of a parameter of texts, the text itself aside.
+pub(crate) fn value_odds(parameter: &Parameter, place: &Place, calls: u32, actors: u64) -> f32 {
+    let texts = parameter.texts.max(1) as f32;
+    let mean_calls = parameter.texts_calls as f32 / texts;
+    0.5 + (0.25 * texts.log2()).min(1.0) - if is_popular(actors, place) { rarity(calls, mean_calls) } else { 0.0 }
+}
+
+/// Whether so many actors use a name that it is no single one's own.
+fn is_popular(actors: u64, place: &Place) -> bool {
+    actors.count_ones() >= place.actors.count_ones().min(POPULAR_ACTORS)
+}
+
+/// How much more often than the others of its set a name comes than a popular value would. Popularities of values
+/// differ by an order of magnitude as a matter of course.
+fn rarity(calls: u32, mean_calls: f32) -> f32 {
+    (0.7 * (calls as f32 / (8.0 * mean_calls.max(1.0))).log2()).clamp(0.0, 3.0)
 }
 
 /// Children whose endpoints the parameter has as well.

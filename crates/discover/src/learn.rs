@@ -3,7 +3,7 @@
 use outrider_model::{ApiCall, EndpointKey};
 
 use crate::catalogue::Catalogue;
-use crate::decide::{ENDINGS_DEPTH, text_odds};
+use crate::decide::{ENDINGS_DEPTH, text_odds, value_odds};
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
 use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Parameter, Watched};
@@ -14,14 +14,14 @@ const ACTOR_CALLS: u32 = 64;
 /// Names that a node may get before it is weighed without waiting for the end of the epoch.
 const FRESH_NAMES: u16 = 64;
 
-/// Values that are watched per parameter. At the limit the one with the fewest calls makes room.
-const WATCHED_MAX: usize = 16;
+/// Values that are watched per parameter. At the limit the oldest of those with the fewest calls makes room.
+const WATCHED_MAX: usize = 32;
 
 /// Calls of a watched value after which it is weighed whether it is a name.
 const WATCHED_CALLS: u32 = 6;
 
 /// A watched value with odds below this is a name.
-const NAME_ODDS: f32 = -0.3;
+const NAME_ODDS: f32 = -0.5;
 
 /// Who acted, worked out when a node asks for the first time.
 struct ActorKey<'c> {
@@ -99,13 +99,15 @@ impl Catalogue {
             return self.add_name(node, key, text);
         }
         let parameter = self.state.trie[node].parameter;
-        if parameter != NONE
-            && self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open)
-            && !self.is_watched_name(parameter, key, text, actor)
-        {
-            return Some(parameter);
+        if parameter == NONE || !self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open) {
+            return self.add_name(node, key, text);
         }
-        self.add_name(node, key, text)
+        let Some(watched) = self.watched_name(parameter, key, text, actor) else { return Some(parameter) };
+        let name = self.add_name(node, key, text)?;
+        let child = &mut self.state.trie[name];
+        child.calls = child.calls.saturating_add(watched.calls);
+        child.actors |= watched.actors;
+        Some(name)
     }
 
     pub(crate) fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
@@ -186,37 +188,34 @@ impl Catalogue {
         }
     }
 
-    /// Watches a text that was taken for a value; whether it turns out to be a name now.
-    fn is_watched_name(&mut self, id: NodeId, key: u64, text: &str, actor: &mut ActorKey<'_>) -> bool {
+    /// Watches a text that was taken for a value; gives what was seen of it when it turns out to be a name.
+    fn watched_name(&mut self, id: NodeId, key: u64, text: &str, actor: &mut ActorKey<'_>) -> Option<Watched> {
         let place = self.state.trie[id].place as usize;
-        let place_actors = self.state.places[place].actors.count_ones();
-        let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return false };
+        let parameter = self.state.trie[id].as_parameter_mut()?;
         let Some(at) = parameter.watch.iter().position(|watched| watched.key == key) else {
-            let watched = Watched { key, calls: 1, actors: 0, is_value: false };
-            if parameter.watch.len() < WATCHED_MAX {
-                parameter.watch.push(watched);
-            } else if let Some(least) = parameter.watch.iter_mut().min_by_key(|watched| watched.calls) {
-                *least = watched;
+            let watched = Watched { key, calls: 1, actors: 0 };
+            if parameter.watch.len() >= WATCHED_MAX {
+                let calls = parameter.watch.iter().map(|watched| watched.calls).min().unwrap_or(0);
+                let oldest = parameter.watch.iter().position(|watched| watched.calls == calls).unwrap_or(0);
+                parameter.watch.remove(oldest);
             }
-            return false;
+            parameter.watch.push(watched);
+            return None;
         };
         let watched = &mut parameter.watch[at];
         watched.calls = watched.calls.saturating_add(1);
-        if watched.is_value {
-            return false;
+        if watched.calls <= ACTOR_CALLS {
+            watched.actors |= actor.bit();
         }
-        watched.actors |= (actor.bit() >> 32 | actor.bit()) as u32;
-        if watched.calls < WATCHED_CALLS || (watched.actors.count_ones() < 2 && place_actors >= 2) {
-            return false;
+        // It is weighed again each time that its calls have doubled.
+        let (calls, actors) = (watched.calls, watched.actors);
+        if !calls.is_multiple_of(WATCHED_CALLS) || !(calls / WATCHED_CALLS).is_power_of_two() {
+            return None;
         }
-        let is_name = text_odds(text, &self.state.places[place]) < NAME_ODDS;
-        let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return false };
-        if is_name {
-            parameter.watch.remove(at);
-        } else {
-            parameter.watch[at].is_value = true;
-        }
-        is_name
+        let place = &self.state.places[place];
+        let is_alone = actors.count_ones() < 2 && place.actors.count_ones() >= 2;
+        let odds = value_odds(parameter, place, calls, actors) + text_odds(text, 0, place, Some(parameter));
+        (!is_alone && odds < NAME_ODDS).then(|| parameter.watch.remove(at))
     }
 
     /// The record of the endpoint that a method has at a node, made if need be.

@@ -53,14 +53,18 @@ impl Catalogue {
         let Some(id) = self.parameter_or_add(node) else { return };
         for &child in children {
             self.state.trie.detach(child);
-            self.forget_style(child);
+            self.unlearn(child);
             let key = self.state.trie.key(child);
             let calls = self.state.trie[child].calls;
+            let style = self.state.trie[child].name().map(style_index);
             if let Some(parameter) = self.state.trie[id].as_parameter_mut() {
                 parameter.texts = parameter.texts.saturating_add(1);
                 parameter.texts_once = parameter.texts_once.saturating_add(u32::from(calls <= 1));
                 parameter.texts_calls = parameter.texts_calls.saturating_add(calls);
                 parameter.values |= 1 << (key >> 58);
+                if let Some(style) = style {
+                    parameter.styles[style] = parameter.styles[style].saturating_add(1);
+                }
                 parameter.only = None;
                 parameter.is_constant = false;
             }
@@ -115,7 +119,7 @@ impl Catalogue {
             let same = self.state.trie[child].name().and_then(|name| self.state.trie.named(into, key, name));
             match same {
                 Some(same) => {
-                    self.forget_style(child);
+                    self.unlearn(child);
                     self.fold(child, same);
                 }
                 None => {
@@ -148,6 +152,9 @@ impl Catalogue {
             mine.texts_once = mine.texts_once.saturating_add(other.texts_once);
             mine.texts_calls = mine.texts_calls.saturating_add(other.texts_calls);
             mine.values |= other.values;
+            for (mine, other) in mine.styles.iter_mut().zip(other.styles) {
+                *mine = mine.saturating_add(other);
+            }
             if mine.only != other.only {
                 mine.only = None;
                 mine.is_constant = false;
@@ -156,17 +163,13 @@ impl Catalogue {
         self.fold(parameter, known);
     }
 
-    /// Takes a name out of its place's count of styles.
-    fn forget_style(&mut self, id: NodeId) {
+    /// Takes a name out of its place's confirmed names.
+    fn unlearn(&mut self, id: NodeId) {
         let node = &mut self.state.trie[id];
-        if !node.styled {
-            return;
-        }
-        node.styled = false;
-        let (place, style) = (node.place as usize, node.name().map(style_index));
-        if let Some(style) = style {
-            let count = &mut self.state.places[place].styles[style];
-            *count = count.saturating_sub(1);
+        if std::mem::take(&mut node.styled)
+            && let Kind::Name(name) = &node.kind
+        {
+            self.state.places[node.place as usize].unlearn(name);
         }
     }
 
@@ -178,11 +181,13 @@ impl Catalogue {
             let place = self.state.trie[id].place as usize;
             let child = &mut self.state.trie[id];
             let actors = child.actors.count_ones();
-            if !child.styled && child.calls >= calls_min / 2 && actors >= actors_min {
+            if !child.styled
+                && child.calls >= calls_min / 2
+                && actors >= actors_min
+                && let Kind::Name(name) = &child.kind
+            {
+                self.state.places[place].know(name);
                 child.styled = true;
-                if let Some(style) = child.name().map(style_index) {
-                    self.state.places[place].styles[style] += 1;
-                }
             }
             let child = &mut self.state.trie[id];
             let is_known = child.calls >= calls_min && actors >= actors_min;
@@ -344,7 +349,7 @@ impl Catalogue {
     /// Forgets a subtree that hangs nowhere any more, with its endpoints.
     fn drop_subtree(&mut self, top: NodeId) {
         for id in self.state.trie.subtree(top) {
-            self.forget_style(id);
+            self.unlearn(id);
             for leaf in std::mem::take(&mut self.state.trie[id].leaves) {
                 self.state.table.forget(leaf.record);
             }

@@ -283,6 +283,9 @@ fn token(text: &str) -> bool {
     if single_case && length >= 12 && digit_runs >= 3 && digits * 5 >= length {
         return true;
     }
+    if digits == 0 && upper >= 4 && length >= 12 && changes * 100 >= length * 50 {
+        return true;
+    }
     changes * 100 >= length * 40 && (digits > 0 || upper >= 3) && (digit_then_letter > 0 || length >= 16)
 }
 
@@ -379,6 +382,7 @@ mod tests {
             ("cus_NffrFeUfNV2Hib", Some(Shape::Token)),
             ("4uLU6hMCjMI75M1A2tKUQC", Some(Shape::Token)),
             ("dQw4w9WgXcQ", Some(Shape::Token)),
+            ("anyt_kgymuEiNSdIhbJ", Some(Shape::Token)),
             ("New York", Some(Shape::Phrase)),
             ("Zürich", Some(Shape::Phrase)),
             ("{id}", Some(Shape::Phrase)),

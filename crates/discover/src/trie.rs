@@ -2,11 +2,14 @@
 //!
 //! A node has named children and at most one parameter. A leaf says with which endpoint a method ends here.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::path::segment_key;
-use crate::shape::{STYLES, Shape};
+use crate::shape::{STYLES, Shape, style};
 
 /// Index of a node in the slab.
 pub(crate) type NodeId = u32;
@@ -28,6 +31,28 @@ pub(crate) struct Place {
     pub actors: u64,
     /// How many confirmed names are written in each style.
     pub styles: [u32; STYLES],
+    /// In how many positions each of those names stands, by key.
+    pub vocabulary: BTreeMap<u64, u32>,
+}
+
+impl Place {
+    /// Counts a confirmed name.
+    pub fn know(&mut self, name: &str) {
+        self.styles[style(name) as usize] += 1;
+        *self.vocabulary.entry(segment_key(name)).or_default() += 1;
+    }
+
+    /// Takes a confirmed name out of the counts again.
+    pub fn unlearn(&mut self, name: &str) {
+        let styles = &mut self.styles[style(name) as usize];
+        *styles = styles.saturating_sub(1);
+        if let Entry::Occupied(mut entry) = self.vocabulary.entry(segment_key(name)) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
 }
 
 /// What a node stands for.
@@ -49,6 +74,8 @@ pub(crate) struct Parameter {
     pub texts_once: u32,
     /// Calls of those texts when they were taken.
     pub texts_calls: u32,
+    /// How many of those texts are written in each style.
+    pub styles: [u32; STYLES],
     /// Bitmap of values, by the low six bits of their keys: at least as many different ones were seen.
     pub values: u64,
     /// The only value seen so far, where it is a small number: it may be a version or another constant.
@@ -86,9 +113,8 @@ impl Parameter {
 pub(crate) struct Watched {
     pub key: u64,
     pub calls: u32,
-    pub actors: u32,
-    /// It was weighed and is a value.
-    pub is_value: bool,
+    /// Bitmap of actors, as a node has it.
+    pub actors: u64,
 }
 
 /// A method that ends at a node.

@@ -1,0 +1,191 @@
+//! What happens at the limits, and what an attacker can do to the catalogue.
+
+#![allow(clippy::unwrap_used, reason = "tests fail where they unwrap")]
+
+mod support;
+
+use outrider_discover::{Catalogue, Settings};
+use support::Line;
+
+const START_MS: i64 = 1_767_571_200_000;
+
+/// A reproducible text without a telling shape: letters only, different for each number.
+fn letters(mut number: u64) -> String {
+    let mut text = String::from("p");
+    loop {
+        text.push((b'a' + (number % 23) as u8) as char);
+        number /= 23;
+        if number == 0 {
+            return text;
+        }
+    }
+}
+
+/// A small API as a dozen honest clients use it, for some minutes.
+fn honest(catalogue: &mut Catalogue, from_minute: i64, minutes: i64) {
+    for minute in from_minute..from_minute + minutes {
+        for actor in 0..12u64 {
+            let now_ms = START_MS + minute * 60_000 + actor as i64;
+            catalogue.advance(now_ms);
+            let item = actor * 31 + minute as u64;
+            for path in [
+                "/api/orders".to_owned(),
+                format!("/api/orders/{item}"),
+                "/api/orders/search".to_owned(),
+                "/api/customers".to_owned(),
+                format!("/api/customers/{item}"),
+                format!("/api/customers/{item}/invoices"),
+                "/health".to_owned(),
+            ] {
+                catalogue.assign(&Line::get(&path, actor, now_ms).call());
+            }
+        }
+    }
+}
+
+const HONEST: [&str; 7] = [
+    "/api/customers",
+    "/api/customers/{customer_id}",
+    "/api/customers/{customer_id}/invoices",
+    "/api/orders",
+    "/api/orders/search",
+    "/api/orders/{order_id}",
+    "/health",
+];
+
+fn templates(catalogue: &Catalogue) -> Vec<String> {
+    let mut found: Vec<String> = catalogue.endpoints().map(|endpoint| endpoint.key.template.clone()).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn one_client_with_random_answered_paths_leaves_one_parameter_and_harms_nothing() {
+    let mut catalogue = Catalogue::new(Settings::default());
+    honest(&mut catalogue, 0, 20);
+    assert_eq!(templates(&catalogue), HONEST);
+    let before: Vec<_> = catalogue.endpoints().map(|endpoint| (endpoint.id, endpoint.key.template.clone())).collect();
+    for at in 0..1000 {
+        let now_ms = START_MS + 20 * 60_000 + at as i64 * 50;
+        catalogue.advance(now_ms);
+        catalogue.assign(&Line::get(&format!("/api/{}", letters(at * 7919)), 666, now_ms).call());
+    }
+    honest(&mut catalogue, 22, 20);
+    let mut expected: Vec<String> = HONEST.iter().map(|&template| template.to_owned()).collect();
+    expected.push("/api/{api_id}".to_owned());
+    expected.sort();
+    assert_eq!(templates(&catalogue), expected);
+    for (id, template) in before {
+        assert_eq!(catalogue.endpoint(id).unwrap().key.template, template);
+        assert_eq!(catalogue.resolve(id), id);
+    }
+}
+
+#[test]
+fn random_paths_do_not_grow_memory() {
+    let mut catalogue = Catalogue::new(Settings { nodes_max: 20_000, ..Settings::default() });
+    honest(&mut catalogue, 0, 20);
+    let mut peak_bytes = 0;
+    let mut peak_endpoints = 0;
+    for at in 0..500_000u64 {
+        let now_ms = START_MS + 20 * 60_000 + at as i64;
+        catalogue.advance(now_ms);
+        let (a, b, c) = (letters(at * 31), letters(at * 17 + 3), letters(at.wrapping_mul(0x9e37_79b9) % 1_000_003));
+        let path = match at % 5 {
+            0 => format!("/{a}"),
+            1 => format!("/{a}/{b}"),
+            2 => format!("/{a}/{b}/{c}"),
+            3 => format!("/api/{a}/{b}/{c}/{a}/{b}"),
+            _ => format!("/api/orders/{a}"),
+        };
+        // Half of them come from many addresses, so that no cap on one actor helps.
+        let actor = if at % 2 == 0 { 666 } else { at };
+        catalogue.assign(&Line::get(&path, actor, now_ms).call());
+        if at % 50_000 == 49_999 {
+            let (bytes, endpoints) = (catalogue.memory_bytes(), catalogue.endpoints().count());
+            if at < 200_000 {
+                peak_bytes = peak_bytes.max(bytes);
+                peak_endpoints = peak_endpoints.max(endpoints);
+            } else {
+                assert!(bytes <= peak_bytes * 11 / 10, "{bytes} after {at}, {peak_bytes} before");
+                assert!(endpoints <= peak_endpoints * 11 / 10, "{endpoints} after {at}, {peak_endpoints} before");
+            }
+        }
+    }
+    println!("peak {peak_bytes} bytes, {peak_endpoints} endpoints, {:?}", catalogue.counters());
+    honest(&mut catalogue, 40, 20);
+    let found = templates(&catalogue);
+    for template in HONEST {
+        assert!(found.iter().any(|other| other == template), "{template} is gone");
+    }
+}
+
+#[test]
+fn each_limit_is_kept_and_counted() {
+    let small = Settings {
+        places_max: 2,
+        nodes_max: 64,
+        endpoints_max: 16,
+        redirects_max: 16,
+        children_per_node_max: 16,
+        depth_max: 4,
+        segment_bytes_max: 32,
+        methods_max: 10,
+        ..Settings::default()
+    };
+    small.validate().unwrap();
+    let send = |settings: &Settings, lines: &[Line]| {
+        let mut catalogue = Catalogue::new(settings.clone());
+        for line in lines {
+            catalogue.assign(&line.call());
+        }
+        catalogue
+    };
+    let get = |path: &str| Line::get(path, 1, START_MS);
+    let many = |count: u64, line: &dyn Fn(u64) -> Line| (0..count).map(line).collect::<Vec<_>>();
+
+    let hosts = send(&small, &many(5, &|at| Line { service: format!("s{at}"), ..get("/a") }));
+    assert_eq!((hosts.counters().places_max, hosts.endpoints().count()), (3, 2));
+
+    let nodes = send(&small, &many(300, &|at| get(&format!("/{}/{}/{at}", letters(at % 15), letters(at % 40)))));
+    assert!(nodes.counters().nodes_max > 0, "{:?}", nodes.counters());
+
+    let methods = send(&small, &many(4, &|at| Line { method: format!("M{at}"), ..get("/a") }));
+    assert_eq!((methods.counters().methods_max, methods.endpoints().count()), (3, 1));
+
+    let ends = send(&small, &many(20, &|at| get(&format!("/a{}/{}", at / 5, letters(at)))));
+    assert_eq!((ends.counters().endpoints_max, ends.endpoints().count()), (4, 16));
+
+    let deep = send(&small, &[get("/a/b/c/d"), get("/a/b/c/d/e")]);
+    assert_eq!((deep.counters().depth_max, deep.endpoints().count()), (1, 1));
+
+    let long = send(&small, &[get(&format!("/a/{}", "x".repeat(33)))]);
+    assert_eq!(long.counters().segment_bytes_max, 1);
+    assert_eq!(long.endpoints().next().unwrap().key.template, "/a/{a_id}");
+
+    let roomy = Settings { endpoints_max: 4096, nodes_max: 4096, ..small };
+    let mut rounds = Vec::new();
+    for _ in 0..3 {
+        rounds.extend(many(40, &|at| get(&format!("/{}/{at}", letters(at)))));
+    }
+    let wide = send(&roomy, &rounds);
+    assert!(wide.counters().children_per_node_max > 0, "{:?}", wide.counters());
+    assert!(wide.endpoints().count() <= 17);
+    assert!(wide.redirects().count() <= 16);
+}
+
+#[test]
+fn stale_names_make_room() {
+    let settings = Settings { nodes_max: 64, forget_after_epochs: 10, ..Settings::default() };
+    let mut catalogue = Catalogue::new(settings);
+    for at in 0..60u64 {
+        catalogue.assign(&Line::get(&format!("/{}/{}", at % 8, letters(at)), at, START_MS).call());
+    }
+    let full = Line::get("/orders", 1, START_MS + 20 * 60_000);
+    catalogue.advance(START_MS);
+    catalogue.advance(START_MS + 11 * 60_000);
+    for minute in 12..30 {
+        catalogue.advance(START_MS + minute * 60_000);
+    }
+    assert!(catalogue.assign(&full.call()).endpoint.is_some(), "{:?}", catalogue.counters());
+}
