@@ -305,6 +305,25 @@ async fn a_service_that_does_not_answer_is_tried_again() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_large_is_refused() {
+    let practice = Practice::start(Settings::default()).await.unwrap();
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", service.local_addr().unwrap());
+    practice.admin().service("large", &url, "/large").await.unwrap();
+    practice.refresh();
+    tokio::spawn(async move {
+        let (mut asked, _) = service.accept().await.unwrap();
+        let large = vec![b'x'; 8 * 1024 * 1024 + 1];
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", large.len());
+        asked.write_all(head.as_bytes()).await.unwrap();
+        let _ = asked.write_all(&large).await;
+    });
+    let answer = call(practice.proxy_address(), "POST", "/large", &[], b"").await.unwrap();
+    assert_eq!(answer.status, 502);
+    practice.stop().await;
+}
+
+#[tokio::test]
 async fn bodies_are_bounded() {
     let clock = Clock::manual(START_MS);
     let practice = shop(settings(&clock)).await;

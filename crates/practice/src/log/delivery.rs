@@ -34,7 +34,9 @@ type Pool = HashMap<(String, u16), Vec<Idle>>;
 pub(crate) struct Delivery {
     core: Arc<Core>,
     pools: Vec<Mutex<Pool>>,
+    idle_max: usize,
     in_flight: AtomicUsize,
+    in_flight_max: usize,
     landed: Notify,
     tasks: TaskTracker,
 }
@@ -42,7 +44,15 @@ pub(crate) struct Delivery {
 impl Delivery {
     pub(crate) fn new(core: Arc<Core>) -> Delivery {
         let pools = (0..core.settings.workers.max(1)).map(|_| Mutex::default()).collect();
-        Delivery { core, pools, in_flight: AtomicUsize::new(0), landed: Notify::new(), tasks: TaskTracker::new() }
+        Delivery {
+            core,
+            pools,
+            idle_max: IDLE_MAX,
+            in_flight: AtomicUsize::new(0),
+            in_flight_max: IN_FLIGHT_MAX,
+            landed: Notify::new(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// Sends a line without waiting for it. `None` is a line that a custom field has lost.
@@ -50,7 +60,7 @@ impl Delivery {
         let Some(line) = line.filter(|_| self.core.faults.delivers_logs()) else {
             return self.lost("not delivered");
         };
-        if self.in_flight.fetch_add(1, Ordering::SeqCst) >= IN_FLIGHT_MAX {
+        if self.in_flight.fetch_add(1, Ordering::SeqCst) >= self.in_flight_max {
             self.landed();
             return self.lost("too many lines on their way");
         }
@@ -109,7 +119,7 @@ impl Delivery {
         let expires = Instant::now() + Duration::from_millis(config.keepalive_ms());
         let mut pool = self.pool(worker);
         let idle = pool.entry(listener).or_default();
-        if idle.len() < IDLE_MAX {
+        if idle.len() < self.idle_max {
             idle.push(Idle { stream, expires });
         }
         Ok(())
@@ -142,5 +152,71 @@ impl Delivery {
     fn lost(&self, why: &str) {
         Core::count(&self.core.tallies.lines_lost);
         tracing::debug!(why, "a log line is lost");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::settings::Settings;
+    use crate::store::Store;
+
+    fn delivery(idle_max: usize, in_flight_max: usize) -> Arc<Delivery> {
+        let core = Arc::new(Core::new(Settings::default(), Store::default()));
+        Arc::new(Delivery { idle_max, in_flight_max, ..Delivery::new(core) })
+    }
+
+    fn config(listener: SocketAddr, keepalive_ms: u64) -> Arc<TcpLog> {
+        let config = json!({
+            "host": listener.ip().to_string(), "port": listener.port(), "timeout": 1000, "keepalive": keepalive_ms,
+            "custom_fields_by_lua": null,
+        });
+        Arc::new(serde_json::from_value(config).unwrap())
+    }
+
+    fn idle(delivery: &Delivery) -> usize {
+        delivery.pool(0).values().map(Vec::len).sum()
+    }
+
+    fn tallies(delivery: &Delivery) -> (u64, u64) {
+        let tallies = &delivery.core.tallies;
+        (tallies.lines_sent.load(Ordering::Relaxed), tallies.lines_lost.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn lines_on_their_way_are_bounded() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = config(listener.local_addr().unwrap(), 60_000);
+        let delivery = delivery(8, 2);
+        for _ in 0..5 {
+            delivery.send(0, &config, Some(b"{}\n".to_vec()));
+        }
+        delivery.settled().await;
+        assert_eq!(tallies(&delivery), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_are_bounded_and_close_in_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let delivery = delivery(2, 8);
+        for _ in 0..5 {
+            delivery.send(0, &config(address, 60_000), Some(b"{}\n".to_vec()));
+        }
+        delivery.settled().await;
+        assert_eq!((tallies(&delivery), idle(&delivery)), ((5, 0), 2));
+        delivery.close_idle();
+        assert_eq!(idle(&delivery), 2);
+        // Connections of a plugin that keeps none are closed by the next look at them.
+        delivery.close_all();
+        delivery.send(0, &config(address, 0), Some(b"{}\n".to_vec()));
+        delivery.settled().await;
+        delivery.close_idle();
+        assert_eq!(idle(&delivery), 0);
     }
 }

@@ -378,3 +378,23 @@ fn integers(fields: &[Field], document: &mut Object) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_bounded() {
+        let mut store = Store::default();
+        let mut add = |number: usize| {
+            let document = json!({ "username": format!("c{number}") }).as_object().cloned().unwrap();
+            let id = uuid::Uuid::from_u128(number as u128).to_string();
+            store.insert(Table::Consumers, document, Stamp { id, now_s: 1 })
+        };
+        for number in 0..ROWS_MAX {
+            add(number).unwrap();
+        }
+        let refusal = add(ROWS_MAX).unwrap_err();
+        assert_eq!((refusal.status, refusal.code), (500, 8));
+    }
+}
