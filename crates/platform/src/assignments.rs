@@ -91,11 +91,11 @@ impl Assignments {
                 state.ids -= ids.len();
             }
         }
-        if state.records.front().is_some_and(|(first, _)| *first == position) {
-            if let Some((_, ids)) = state.records.pop_front() {
-                state.ids -= ids.len();
-                return Assigned::Known(ids);
-            }
+        if state.records.front().is_some_and(|(first, _)| *first == position)
+            && let Some((_, ids)) = state.records.pop_front()
+        {
+            state.ids -= ids.len();
+            return Assigned::Known(ids);
         }
         match position <= state.analysed {
             true => Assigned::Forgotten,

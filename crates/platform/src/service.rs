@@ -117,12 +117,10 @@ impl Platform {
     /// Opens everything and starts the threads. `now_ms` is the wall clock.
     pub async fn start(settings: PlatformSettings, now_ms: fn() -> i64) -> Result<Platform, PlatformError> {
         let data = &settings.data_dir;
-        let (log, opened) = Log::open(&data.join("log"), settings.log.clone())?;
+        let (mut log, opened) = Log::open(&data.join("log"), settings.log.clone())?;
         if opened.cut_bytes > 0 {
             tracing::warn!(bytes = opened.cut_bytes, "a torn tail was cut off the log; nothing acknowledged was in it");
         }
-        let writer = LogWriter::start(log, QUEUE_BYTES_DEFAULT)?;
-        let handle = writer.handle();
         let store = Store::open(&data.join("control.sqlite")).await?;
         let lake = match settings.lake_commit_interval {
             Some(interval) => Some((Lake::open(&data.join("lake")).await?, interval)),
@@ -131,7 +129,11 @@ impl Platform {
         let stored = store.position().await?;
         let lake_position = lake.as_ref().map_or(stored, |(lake, _)| Position(lake.position()));
         let snapshots = Snapshots::open(data.join("snapshots"))?;
-        let (analysis, from) = recover(&snapshots, stored.min(lake_position), opened.first, &settings.installation)?;
+        log.begin_after(stored.max(lake_position).max(snapshots.newest()?.unwrap_or(Position::ZERO)))?;
+        let writer = LogWriter::start(log, QUEUE_BYTES_DEFAULT)?;
+        let handle = writer.handle();
+        let first = handle.stats().first;
+        let (analysis, from) = recover(&snapshots, stored.min(lake_position), first, &settings.installation)?;
         note_start(&handle, data, &settings.analysis, analysis.settings(), opened.last, now_ms()).await?;
 
         let caught_up_at = *handle.durable().borrow();
@@ -260,7 +262,9 @@ impl Platform {
         let threads = std::mem::take(&mut self.threads);
         let all_well = tokio::task::spawn_blocking(move || {
             drop(writer);
-            threads.into_iter().map(|thread| matches!(thread.join(), Ok(Ok(())))).fold(true, |all, one| all && one)
+            // Every thread is waited for, whatever became of the ones before it.
+            let failed = threads.into_iter().filter_map(|thread| (!matches!(thread.join(), Ok(Ok(())))).then_some(()));
+            failed.count() == 0
         })
         .await
         .unwrap_or(false);

@@ -23,6 +23,9 @@ pub struct SnapshotError {
     source: io::Error,
 }
 
+/// A state with the position that it is as of.
+pub type Snapshot = (Position, Vec<u8>);
+
 /// The directory of snapshots.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
@@ -72,10 +75,7 @@ impl Snapshots {
     }
 
     /// The newest good snapshot at or before a position. Damaged ones are passed over and named in the second value.
-    pub fn load_at_or_before(
-        &self,
-        limit: Position,
-    ) -> Result<(Option<(Position, Vec<u8>)>, Vec<PathBuf>), SnapshotError> {
+    pub fn load_at_or_before(&self, limit: Position) -> Result<(Option<Snapshot>, Vec<PathBuf>), SnapshotError> {
         let mut damaged = Vec::new();
         for position in self.positions()?.into_iter().rev().filter(|position| *position <= limit) {
             let path = self.path(position);
@@ -91,6 +91,11 @@ impl Snapshots {
     /// The oldest snapshot kept: the log must keep everything after it.
     pub fn oldest(&self) -> Result<Option<Position>, SnapshotError> {
         Ok(self.positions()?.first().copied())
+    }
+
+    /// The newest snapshot, good or not.
+    pub fn newest(&self) -> Result<Option<Position>, SnapshotError> {
+        Ok(self.positions()?.last().copied())
     }
 
     fn positions(&self) -> Result<Vec<Position>, SnapshotError> {
@@ -158,7 +163,7 @@ mod tests {
             fs::write(&path, &bad).unwrap();
             let (found, damaged) = snapshots.load_at_or_before(Position(2)).unwrap();
             assert_eq!(found, Some((Position(1), b"old".to_vec())), "byte {at}");
-            assert_eq!(damaged, [path.clone()]);
+            assert_eq!(damaged, std::slice::from_ref(&path));
         }
         fs::write(&path, &good[..5]).unwrap();
         assert_eq!(snapshots.load_at_or_before(Position(2)).unwrap().0.unwrap().0, Position(1));
