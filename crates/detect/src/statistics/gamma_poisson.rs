@@ -87,7 +87,7 @@ impl Moments {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct PeerSums {
     /// Peers with at least one active minute.
-    pub peers: u32,
+    pub peers: i32,
     /// Σ n: their active minutes.
     pub minutes: f64,
     calls: f64,
@@ -101,30 +101,53 @@ pub struct PeerSums {
 }
 
 impl PeerSums {
-    /// Puts one peer's present moments in the place of its former ones; default moments stand for none.
-    pub fn replace(&mut self, former: &Moments, present: &Moments) {
-        self.apply(former, -1.0);
-        self.apply(present, 1.0);
-        if self.peers == 0 {
+    /// The difference that it makes when one peer's present moments take the place of its former ones; default moments
+    /// stand for none. It is the same for every population that the peer belongs to.
+    pub fn change(former: &Moments, present: &Moments) -> PeerChange {
+        let mut change = PeerChange::default();
+        change.apply(former, -1.0);
+        change.apply(present, 1.0);
+        change
+    }
+
+    /// Makes that difference.
+    pub fn apply(&mut self, change: &PeerChange) {
+        let sums = &change.0;
+        self.peers += sums.peers;
+        self.minutes += sums.minutes;
+        self.calls += sums.calls;
+        self.squares += sums.squares;
+        self.calls_squared_per_minute += sums.calls_squared_per_minute;
+        self.minutes_squared += sums.minutes_squared;
+        self.burstiness += sums.burstiness;
+        self.burstiness_weight += sums.burstiness_weight;
+        if self.peers <= 0 {
             // Nobody is left: rounding errors go, too.
             *self = PeerSums::default();
         }
     }
+}
 
+/// See [`PeerSums::change`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PeerChange(PeerSums);
+
+impl PeerChange {
     fn apply(&mut self, peer: &Moments, sign: f64) {
         if peer.minutes <= 0.0 {
             return;
         }
+        let sums = &mut self.0;
         let (minutes, calls) = (f64::from(peer.minutes), f64::from(peer.calls));
-        self.peers = if sign > 0.0 { self.peers.saturating_add(1) } else { self.peers.saturating_sub(1) };
-        self.minutes += sign * minutes;
-        self.calls += sign * calls;
-        self.squares += sign * f64::from(peer.squares);
-        self.calls_squared_per_minute += sign * calls * calls / minutes;
-        self.minutes_squared += sign * minutes * minutes;
+        sums.peers += if sign > 0.0 { 1 } else { -1 };
+        sums.minutes += sign * minutes;
+        sums.calls += sign * calls;
+        sums.squares += sign * f64::from(peer.squares);
+        sums.calls_squared_per_minute += sign * calls * calls / minutes;
+        sums.minutes_squared += sign * minutes * minutes;
         if let Some(shown) = peer.burstiness() {
-            self.burstiness += sign * (minutes - 1.0) * shown;
-            self.burstiness_weight += sign * (minutes - 1.0);
+            sums.burstiness += sign * (minutes - 1.0) * shown;
+            sums.burstiness_weight += sign * (minutes - 1.0);
         }
     }
 }
@@ -164,7 +187,7 @@ impl PeerPrior {
     pub fn learn(sums: &PeerSums, wider: Option<&PeerPrior>) -> Self {
         let unknown = PeerPrior::default();
         let base = wider.unwrap_or(&unknown);
-        if sums.peers == 0 || sums.minutes <= 0.0 {
+        if sums.peers <= 0 || sums.minutes <= 0.0 {
             return PeerPrior { peers: 0, minutes: 0.0, ..*base };
         }
         let (peers, minutes) = (f64::from(sums.peers), sums.minutes);
@@ -193,7 +216,7 @@ impl PeerPrior {
             mean,
             spread: spread.clamp(SPREAD_RANGE.0, SPREAD_RANGE.1),
             burstiness: burstiness.clamp(BURSTINESS_RANGE.0, BURSTINESS_RANGE.1),
-            peers: sums.peers,
+            peers: sums.peers.unsigned_abs(),
             minutes,
         }
     }
@@ -254,7 +277,7 @@ mod tests {
     fn sums_of(peers: &[Moments]) -> PeerSums {
         let mut sums = PeerSums::default();
         for peer in peers {
-            sums.replace(&Moments::default(), peer);
+            sums.apply(&PeerSums::change(&Moments::default(), peer));
         }
         sums
     }
@@ -340,11 +363,11 @@ mod tests {
         let a = Moments { minutes: 3.0, calls: 12.0, squares: 60.0 };
         let b = Moments { minutes: 7.0, calls: 90.0, squares: 2000.0 };
         let mut sums = sums_of(&[a, b]);
-        sums.replace(&b, &Moments::default());
+        sums.apply(&PeerSums::change(&b, &Moments::default()));
         let only = sums_of(&[a]);
         assert_eq!(sums.peers, 1);
         assert!((sums.minutes - only.minutes).abs() < 1e-9 && (sums.calls - only.calls).abs() < 1e-9);
-        sums.replace(&a, &Moments::default());
+        sums.apply(&PeerSums::change(&a, &Moments::default()));
         assert_eq!(sums, PeerSums::default());
     }
 

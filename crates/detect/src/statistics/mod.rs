@@ -5,5 +5,5 @@
 mod gamma_poisson;
 mod negative_binomial;
 
-pub use gamma_poisson::{Expectation, Moments, PeerPrior, PeerSums};
+pub use gamma_poisson::{Expectation, Moments, PeerChange, PeerPrior, PeerSums};
 pub use negative_binomial::{least_surprising_count, surprise};

@@ -89,7 +89,8 @@ impl Normal {
 
     /// How many calls in 20 s are so far above every record that no growth of all explains them.
     pub fn burst_min(&self, settings: &Settings) -> f64 {
-        settings.factor_at_once * f64::from(self.reference.max(self.peers_record))
+        let own = settings.factor_at_once * f64::from(self.reference);
+        own.max(settings.peers_factor_at_once * f64::from(self.peers_record))
     }
 
     /// Judges a count in the running minute.
@@ -216,7 +217,10 @@ mod tests {
         assert!(normal.judge(&settings, verdict.threshold, 1.0).is_some());
         assert!(normal.judge(&settings, verdict.threshold - 1, 1.0).is_none());
         assert!(normal.judge(&settings, 214, 50.0).is_none(), "when everybody does fifty times as much");
-        assert!(normal.judge_at_once(&settings, 214, 119).is_none());
-        assert_eq!(normal.judge_at_once(&settings, 214, 120).unwrap().threshold, 120);
+        assert!(normal.judge_at_once(&settings, 214, 89).is_none());
+        assert_eq!(normal.judge_at_once(&settings, 214, 90).unwrap().threshold, 90);
+        let among_giants = Normal { peers_record: 100.0, ..normal };
+        assert!(among_giants.judge_at_once(&settings, 214, 199).is_none());
+        assert_eq!(among_giants.judge_at_once(&settings, 214, 200).unwrap().threshold, 200);
     }
 }

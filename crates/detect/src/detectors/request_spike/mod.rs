@@ -47,6 +47,8 @@ pub struct RequestSpike {
     populations: Populations,
     /// What is unusual at the moment, by the key's slot.
     watched: BTreeMap<u32, Watch>,
+    /// How many of them rest on untrusted lines.
+    watched_untrusted: u32,
     /// The slots with calls in each open minute, in order of their first call there.
     open: BTreeMap<u32, Vec<u32>>,
     /// Where the search for forgotten profiles goes on.
@@ -93,6 +95,7 @@ impl RequestSpike {
             settings,
             populations: Populations::default(),
             watched: BTreeMap::new(),
+            watched_untrusted: 0,
             open: BTreeMap::new(),
             age_hand: 0,
             counts: Counts::default(),
@@ -141,7 +144,9 @@ impl RequestSpike {
 
     /// Ends the watch of a key.
     fn unwatch(&mut self, slot: u32) {
-        self.watched.remove(&slot);
+        if let Some(watch) = self.watched.remove(&slot) {
+            self.watched_untrusted -= u32::from(watch.about.untrusted);
+        }
         let state = self.keys.at_mut(slot);
         state.set(Flag::Watched, false);
         state.set(Flag::Alerted, false);
@@ -239,6 +244,7 @@ impl Detector for RequestSpike {
             settings: self.settings.clone(),
             keys,
             populations: snapshot.populations,
+            watched_untrusted: snapshot.watched.values().filter(|watch| watch.about.untrusted).count() as u32,
             watched: snapshot.watched,
             open: snapshot.open,
             age_hand: snapshot.age_hand,

@@ -8,6 +8,7 @@ use super::judge::{Normal, Verdict, is_shift, reference};
 use super::profile::{BUCKET_MS, Counted, Flag, KeyState, WINDOW_MS, bucket_of};
 use super::watch::{About, Watch};
 use crate::detector::{Evidence, Intake, Observed};
+use crate::statistics::Moments;
 
 /// Keys of untrusted calls are those of trusted ones, changed by this.
 const UNTRUSTED: u64 = 0x6f75_7472_6964_6572;
@@ -72,28 +73,29 @@ impl RequestSpike {
             actor_key,
             total_key: if trusted { actor_key } else { actor_key ^ UNTRUSTED },
         };
-        let Some(total) = self.count(&incoming, incoming.total_key, None, None) else { return };
-        if let Some(endpoint) = observed.endpoint {
-            let key = endpoint_key(incoming.total_key, endpoint);
-            if let Some(slot) = self.count(&incoming, key, Some(endpoint), Some(total)) {
+        // Both are looked up before either is touched, so that the processor waits for memory once and not twice.
+        let of_endpoint = observed.endpoint.map(|endpoint| (endpoint_key(incoming.total_key, endpoint), endpoint));
+        let known_total = self.keys.find(incoming.total_key);
+        let known = of_endpoint.and_then(|(key, _)| self.keys.find(key));
+        let total = match known_total {
+            Some(slot) => Some(slot),
+            None => self.add_key(&incoming, incoming.total_key, None, known),
+        };
+        let Some(total) = total.filter(|&slot| self.count(&incoming, slot, None)) else { return };
+        if let Some((key, endpoint)) = of_endpoint {
+            let slot = match known {
+                Some(slot) => Some(slot),
+                None => self.add_key(&incoming, key, Some(endpoint), Some(total)),
+            };
+            if let Some(slot) = slot.filter(|&slot| self.count(&incoming, slot, Some(total))) {
                 self.consider(&incoming, slot, Some(total), findings);
             }
         }
         self.consider(&incoming, total, None, findings);
     }
 
-    /// Counts the call for a key and returns its slot; `None` where the call cannot be counted.
-    fn count(
-        &mut self,
-        incoming: &Incoming<'_, '_, '_>,
-        key: u64,
-        endpoint: Option<EndpointId>,
-        total: Option<u32>,
-    ) -> Option<u32> {
-        let slot = match self.keys.find(key) {
-            Some(slot) => slot,
-            None => self.add_key(incoming, key, endpoint, total)?,
-        };
+    /// Counts the call for a key, with its actor's total where the key is of an endpoint. Says whether it could be counted.
+    fn count(&mut self, incoming: &Incoming<'_, '_, '_>, slot: u32, total: Option<u32>) -> bool {
         if self.keys.at(slot).begins_minute(incoming.bucket) {
             let opening = incoming.bucket / (WINDOW_MS / BUCKET_MS) as u32;
             for minute in self.keys.at(slot).open_minutes() {
@@ -102,7 +104,7 @@ impl RequestSpike {
                 }
             }
         }
-        let unsettled = endpoint.is_some() && !incoming.observed.endpoint_settled;
+        let unsettled = total.is_some() && !incoming.observed.endpoint_settled;
         let counted = self.keys.at_mut(slot).count(incoming.bucket, incoming.failed, unsettled);
         if unsettled {
             let population = self.keys.at(slot).population;
@@ -113,7 +115,7 @@ impl RequestSpike {
             Counted::Opened(minute) => self.note_open(slot, minute),
             Counted::TooOld => {
                 self.counts.calls_too_old += 1;
-                return None;
+                return false;
             }
         }
         // An endpoint's share of a spike that only its actor's total shows must not train either.
@@ -124,7 +126,7 @@ impl RequestSpike {
             let state = self.keys.at_mut(slot);
             state.set_excluded(state.minute(), true);
         }
-        Some(slot)
+        true
     }
 
     fn add_key(
@@ -134,18 +136,19 @@ impl RequestSpike {
         endpoint: Option<EndpointId>,
         keep: Option<u32>,
     ) -> Option<u32> {
+        let Some(population) = self.populations.join(incoming.place, endpoint, incoming.entity.kind) else {
+            self.counts.endpoints_refused += 1;
+            return None;
+        };
         if self.keys.is_full() {
             let Some(victim) = self.keys.victim(keep) else {
+                self.populations.leave(population, &Moments::default());
                 self.counts.keys_refused += 1;
                 return None;
             };
             self.remove_key(victim);
             self.counts.keys_evicted += 1;
         }
-        let Some(population) = self.populations.join(incoming.place, endpoint, incoming.entity.kind) else {
-            self.counts.endpoints_refused += 1;
-            return None;
-        };
         let mut state = KeyState::new(key, population, incoming.bucket);
         state.set(Flag::Total, endpoint.is_none());
         state.set(Flag::Untrusted, !incoming.trusted);
@@ -214,7 +217,7 @@ impl RequestSpike {
         if !self.populations.is_warm(population, minutes, active_minutes) {
             return false;
         }
-        if self.watched.len() >= self.settings.watched_max as usize {
+        if !self.has_room_to_watch(incoming.trusted) {
             self.counts.watch_refused += 1;
             return false;
         }
@@ -222,8 +225,15 @@ impl RequestSpike {
         let total_population = self.keys.at(total.unwrap_or(slot)).population;
         let keys = [incoming.total_key, profile_key, incoming.actor_key];
         self.watched.insert(slot, Watch::new(about, keys, total_population));
+        self.watched_untrusted += u32::from(!incoming.trusted);
         self.keys.at_mut(slot).set(Flag::Watched, true);
         true
+    }
+
+    /// Untrusted lines get a quarter of the watch list at most: whoever forges them must not blind it.
+    fn has_room_to_watch(&self, trusted: bool) -> bool {
+        let watched_max = self.settings.watched_max as usize;
+        self.watched.len() < watched_max && (trusted || (self.watched_untrusted as usize) < watched_max.div_ceil(4))
     }
 
     fn trusted_key(&self, incoming: &Incoming<'_, '_, '_>, of_endpoint: bool) -> u64 {
@@ -276,6 +286,10 @@ impl RequestSpike {
         let epoch = incoming.epoch;
         let population = self.keys.at(slot).population;
         let Some(watch) = self.watched.get(&slot) else { return true };
+        if !incoming.trusted {
+            // It leads to proposals only, which need no hurry, and must not take the place of another at this endpoint.
+            return true;
+        }
         let (own, total_population) = (watch.elevated_in(epoch), watch.total_population);
         if epoch - watch.shifted_epoch <= SHIFT_EPOCHS || self.populations.at(population).is_unsettled(epoch) {
             return true;

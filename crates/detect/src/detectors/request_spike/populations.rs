@@ -63,6 +63,8 @@ pub(super) struct Population {
     sums: PeerSums,
     record: f32,
     trained: bool,
+    /// It is in the list of those that something changed in.
+    changed: bool,
     /// Epochs in which it learned something.
     epochs_trained: u32,
     /// What its peers do, as of the last closed epoch.
@@ -93,6 +95,7 @@ impl Population {
             sums: PeerSums::default(),
             record: 0.0,
             trained: false,
+            changed: false,
             epochs_trained: 0,
             prior,
             published_record: 0.0,
@@ -182,6 +185,8 @@ pub(super) struct Populations {
     free: Vec<u16>,
     index: BTreeMap<PopulationKey, u16>,
     places: Vec<(String, String)>,
+    /// The places in the order of their names.
+    places_by_name: Vec<u16>,
     /// Where the last call was; only a short cut.
     #[serde(skip)]
     place_last: u16,
@@ -195,16 +200,22 @@ impl Populations {
         if self.places.get(usize::from(self.place_last)).is_some_and(here) {
             return Some(self.place_last);
         }
-        let place = match self.places.iter().position(here) {
-            Some(place) => place,
-            None if self.places.len() < PLACES_MAX => {
-                self.places.push((gateway.to_owned(), workspace.to_owned()));
-                self.places.len() - 1
-            }
-            None => return None,
+        let name_of = |place: &u16| {
+            let (gateway, workspace) = &self.places[usize::from(*place)];
+            (gateway.as_str(), workspace.as_str())
         };
-        self.place_last = place as u16;
-        Some(self.place_last)
+        let place = match self.places_by_name.binary_search_by(|place| name_of(place).cmp(&(gateway, workspace))) {
+            Ok(found) => self.places_by_name[found],
+            Err(at) if self.places.len() < PLACES_MAX => {
+                let place = self.places.len() as u16;
+                self.places.push((gateway.to_owned(), workspace.to_owned()));
+                self.places_by_name.insert(at, place);
+                place
+            }
+            Err(_) => return None,
+        };
+        self.place_last = place;
+        Some(place)
     }
 
     /// The population of a new key, with its ladder of wider ones. `None` when there are too many.
@@ -252,7 +263,9 @@ impl Populations {
 
     /// A key is gone, and with it what it taught. An endpoint's population goes with its last key.
     pub fn leave(&mut self, population: u16, own: &Moments) {
-        self.replace(population, own, &Moments::default());
+        if own.minutes > 0.0 {
+            self.change(population, own, &Moments::default(), |_| {});
+        }
         let left = self.at_mut(population);
         left.keys = left.keys.saturating_sub(1);
         if left.keys == 0 && matches!(left.key.group, Group::Endpoint(..)) {
@@ -265,37 +278,31 @@ impl Populations {
 
     /// A key learned a minute.
     pub fn train(&mut self, population: u16, former: &Moments, present: &Moments, count: u32) {
-        self.replace(population, former, present);
-        let mut next = Some(population);
-        while let Some(number) = next {
-            let population = self.at_mut(number);
+        self.change(population, former, present, |population| {
             population.record = population.record.max(count as f32);
             population.trained = true;
-            next = population.wider;
-        }
+        });
     }
 
-    fn replace(&mut self, population: u16, former: &Moments, present: &Moments) {
+    fn change(&mut self, population: u16, former: &Moments, present: &Moments, also: impl Fn(&mut Population)) {
+        let change = PeerSums::change(former, present);
         let mut next = Some(population);
         while let Some(number) = next {
-            self.changed.push(number);
-            let population = self.at_mut(number);
-            population.sums.replace(former, present);
+            let population = &mut self.all[usize::from(number)];
+            population.sums.apply(&change);
+            also(population);
+            if !population.changed {
+                population.changed = true;
+                self.changed.push(number);
+            }
             next = population.wider;
-        }
-        // Each number is needed once; without this the list would grow with the calls of one epoch.
-        if self.changed.len() > 2 * POPULATIONS_MAX {
-            self.changed.sort_unstable();
-            self.changed.dedup();
         }
     }
 
     /// Makes what was learned known: it is the truth of the next epoch.
     pub fn publish(&mut self) {
         let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_unstable();
-        changed.dedup();
-        changed.retain(|&number| self.at(number).live);
+        changed.retain(|&number| std::mem::take(&mut self.at_mut(number).changed) && self.at(number).live);
         // The wider ones first: the others lean on them.
         changed.sort_by_key(|&number| (self.steps_up(number), number));
         for number in changed {
@@ -376,6 +383,8 @@ impl Populations {
             && self.index.values().all(known)
             && self.free.iter().all(known)
             && self.changed.iter().all(known)
+            && self.places_by_name.len() == self.places.len()
+            && self.places_by_name.iter().all(|&place| usize::from(place) < self.places.len())
     }
 
     pub fn memory_bytes(&self) -> usize {

@@ -14,9 +14,11 @@ pub struct Settings {
     pub surprise_min: f64,
     /// How many times its record minute an actor must reach for a spike that is decided at the end of a minute. At least 1.
     pub factor: f64,
-    /// How many times the record minute of it and of all its peers an actor must reach within 20 s for a spike that is
-    /// decided at once. At least `factor`.
+    /// How many times its record minute an actor must reach within 20 s for a spike that is decided at once. At least
+    /// `factor`.
     pub factor_at_once: f64,
+    /// How many times the record minute of all its peers it must reach within these 20 s, too. At least 1.
+    pub peers_factor_at_once: f64,
     /// At most so many spikes an endpoint are decided at once in one minute; the others wait for its end. At least 1.
     pub at_once_per_minute_max: u32,
     /// Which share of its peers may grow without that being called growth of all: an actor's expectation is scaled by
@@ -49,6 +51,7 @@ impl Default for Settings {
             surprise_min: 8.0,
             factor: 3.0,
             factor_at_once: 10.0,
+            peers_factor_at_once: 2.0,
             at_once_per_minute_max: 3,
             growth_quantile: 0.75,
             warmup_minutes: 10,
@@ -81,6 +84,12 @@ impl Settings {
             "request_spike.factor_at_once",
             self.factor_at_once,
             "write a number that is at least `factor` and at most 1000000",
+        )?;
+        check(
+            in_range(self.peers_factor_at_once, 1.0, 1e6),
+            "request_spike.peers_factor_at_once",
+            self.peers_factor_at_once,
+            "write a number of 1 to 1000000",
         )?;
         check(
             self.at_once_per_minute_max >= 1,
@@ -160,6 +169,7 @@ mod tests {
             (r#"{"surprise_min":0.5}"#, "surprise_min"),
             (r#"{"factor":0.9}"#, "factor"),
             (r#"{"factor":5,"factor_at_once":4}"#, "factor_at_once"),
+            (r#"{"peers_factor_at_once":0}"#, "peers_factor_at_once"),
             (r#"{"at_once_per_minute_max":0}"#, "at_once_per_minute_max"),
             (r#"{"growth_quantile":1}"#, "growth_quantile"),
             (r#"{"warmup_minutes":0}"#, "warmup_minutes"),

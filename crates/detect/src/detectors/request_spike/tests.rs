@@ -217,6 +217,26 @@ fn the_watch_list_is_bounded_and_says_when_it_is_full() {
 }
 
 #[test]
+fn forged_lines_cannot_fill_the_watch_list() {
+    let settings = Settings { watched_max: 8, ..Settings::default() };
+    let mut stage = Stage::warm(settings, 20);
+    stage.minute(|stage| {
+        for number in 0..10 {
+            let name = format!("forged-{number}");
+            let forged = ApiCall { trust: Trust::Untrusted, ..call(&name, 0) };
+            for _ in 0..100 {
+                stage.call_at(&forged, stage.now_ms + 20, ORDERS, true);
+            }
+        }
+        stage.burst("alice", 200);
+    });
+    let untrusted = stage.findings.iter().filter(|finding| finding.target.untrusted).count();
+    assert_eq!((untrusted, stage.findings.len()), (1, 2), "one actor's endpoint and total, and alice");
+    stage.peaceful(3);
+    assert_eq!((stage.detector.watched.len(), stage.detector.watched_untrusted), (0, 0));
+}
+
+#[test]
 fn profiles_are_bounded_and_the_list_of_open_minutes_with_them() {
     let settings = Settings { keys_max: 1000, watched_max: 10, ..Settings::default() };
     let mut stage = Stage::new(settings);
