@@ -44,9 +44,9 @@ pub fn run(rounds: usize) -> anyhow::Result<()> {
     let mut ratios = times.clone();
     for _ in 0..rounds {
         let mut round = Vec::new();
-        for stage in 0..STAGES.len() {
+        for (stage, name) in STAGES.iter().enumerate() {
             let before = cpu_seconds();
-            measure(stage, &bytes).with_context(|| format!("stage `{}`", STAGES[stage]))?;
+            measure(stage, &bytes).with_context(|| format!("stage `{name}`"))?;
             round.push((cpu_seconds() - before) * 1e9 / corpus::LINES as f64);
         }
         for (stage, time) in round.iter().enumerate() {

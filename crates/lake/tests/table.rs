@@ -1,5 +1,7 @@
 //! The events table on a real directory: exactly once, rebuilt exactly, whole after a kill between write and commit.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
 use outrider_lake::{Lake, LakeError, Rows, call_from_row};
 use outrider_model::{
     AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text,

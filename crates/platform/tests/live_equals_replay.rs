@@ -1,6 +1,8 @@
 //! A live run gives what a replay of the same calls in the same order gives, whatever the batches, and however often it
 //! was stopped and started in between. `OUTRIDER_SEEDS` sets how many histories are tried (12).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Real processes, real sockets. An unexpected warning in the program's log fails a test.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
 mod command_line;
 mod demo;
 mod faults;
