@@ -102,6 +102,7 @@ struct Run {
     alerts: BTreeMap<AlertId, Alert>,
     summary: Summary,
     last_place_line: u64,
+    last_line: u64,
 }
 
 /// Runs it and writes the five files.
@@ -132,6 +133,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
             peak_rss_bytes: 0,
         },
         last_place_line: 0,
+        last_line: 0,
     };
     let bar = progress_bar(arguments.show_progress, input.total_bytes());
     let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
@@ -172,6 +174,7 @@ impl Run {
         content: Content<'_>,
     ) -> anyhow::Result<()> {
         self.summary.lines += 1;
+        self.last_line = line;
         let rejection = match content {
             Content::Record(record) => match normaliser.normalise(record, None, scratch) {
                 Ok(mut call) => {
@@ -223,8 +226,7 @@ impl Run {
         }
         self.write_effects()?;
         self.findings.flush().context("cannot write findings.jsonl")?;
-        let lines = self.last_place_line.max(self.summary.lines);
-        for _ in self.last_place_line..lines {
+        for _ in self.last_place_line..self.last_line {
             self.places.push(None)?;
         }
 

@@ -14,10 +14,7 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let practice = runtime.block_on(Practice::start(settings)).unwrap();
     let admin = practice.admin();
     let directory = tempfile::tempdir().unwrap();
-    let setup = Setup {
-        admin_url: Some(format!("http://{}", practice.admin_address())),
-        more: "[respond.actions]\nin_force_after = '1s'\n".to_owned(),
-    };
+    let setup = Setup { admin_url: Some(format!("http://{}", practice.admin_address())), more: String::new() };
     let outrider = Outrider::start(directory.path(), &setup);
     let consumer = runtime.block_on(async {
         admin.service("shop", "http://shop.practice/", "/shop").await.unwrap();
@@ -46,10 +43,7 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let id = action["id"].as_str().unwrap().to_owned();
     let state = || outrider.get(&format!("/api/v1/actions/{id}"))["state"].as_str().unwrap().to_owned();
     wait_for("the block at the gateway", || (call() == 451).then_some(()));
-    wait_for("the action in force", || {
-        call();
-        (state() == "in_force").then_some(())
-    });
+    wait_for("the action stored", || (state() == "stored").then_some(()));
     let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
     let plugin = &plugins["data"][0];
     assert_eq!(plugin["name"], "request-termination");
@@ -63,7 +57,7 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
     assert_eq!(plugins["data"], json!([]));
     let audit = outrider.list("/api/v1/audit");
-    for word in ["in force", "released"] {
+    for word in ["stored", "released"] {
         assert!(audit.iter().any(|line| line["what"].as_str().unwrap().contains(word)), "{word}: {audit:#?}");
     }
     assert_quiet(&outrider.stop(), &[]);
