@@ -147,27 +147,29 @@ impl Catalogue {
             self.state.counters.depth_max += 1;
             return Assignment::UNKNOWN;
         };
-        let found = if teaches(call) { self.learn(call, &path) } else { self.find_call(call, &path) };
+        let learned = if teaches(call) { self.learn(call, &path) } else { None };
+        let found = learned.or_else(|| self.find_call(call, &path));
         let Some(record) = found else { return Assignment::UNKNOWN };
         if call.is_evidence() {
             self.state.table.count(record, call.event_ms);
         }
-        let Some(id) = self.state.table.get(record).map(|record| record.endpoint.id) else {
-            return Assignment::UNKNOWN;
-        };
-        if !self.state.due.is_empty() {
-            for node in std::mem::take(&mut self.state.due) {
-                self.weigh(node);
-            }
+        if self.state.due.is_empty() {
+            return self.assignment(record);
         }
-        self.assignment(id)
+        let id = self.state.table.get(record).map(|record| record.endpoint.id);
+        for node in std::mem::take(&mut self.state.due) {
+            self.weigh(node);
+        }
+        let now = id.and_then(|id| self.state.table.index(self.state.table.resolve(id)));
+        now.map_or(Assignment::UNKNOWN, |record| self.assignment(record))
     }
 
-    fn assignment(&self, id: EndpointId) -> Assignment {
-        let id = self.state.table.resolve(id);
-        let settled =
-            self.state.table.record(id).is_some_and(|record| record.changed_epoch.saturating_add(1) < self.state.epoch);
-        Assignment { endpoint: Some(id), settled }
+    fn assignment(&self, record: u32) -> Assignment {
+        let Some(record) = self.state.table.get(record) else { return Assignment::UNKNOWN };
+        Assignment {
+            endpoint: Some(record.endpoint.id),
+            settled: record.changed_epoch.saturating_add(1) < self.state.epoch,
+        }
     }
 
     /// The endpoint that a path belongs to by the present catalogue. `service_key` is what [`service_key`] gives.

@@ -12,23 +12,18 @@
 //! - what the parameter beside it explains already;
 //! - patience: with little evidence everything is new, so an open set has to persist.
 //!
-//! A mistake towards "name" splits an endpoint until more evidence comes; a mistake towards "value" hides a name until
-//! it comes often enough to be watched. Both heal, neither is final.
+//! A mistake towards "name" splits an endpoint until more evidence comes. A mistake towards "value" is the worse one: it
+//! hides a name until it comes often, from many actors or written unlike its neighbours (see `learn`).
 
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::likeness::{Label, labels, score_explained, score_likeness};
 use crate::path::segment_key;
 use crate::settings::Settings;
 use crate::shape::{STYLES, Style, is_plural, is_version, style, value_hint};
 use crate::trie::{NONE, NodeId, Parameter, Place, Trie};
-
-/// Endpoints below a child that are compared with the parameter's.
-const ENDINGS_MAX: u32 = 256;
-
-/// Names below a child that are compared with its siblings'.
-const LABELS_MAX: usize = 128;
 
 /// Newness above which a set of names is open, once there is enough evidence.
 const NEWNESS: f32 = 0.25;
@@ -57,38 +52,23 @@ const STYLE_ODDS: f32 = -2.0;
 /// The least that a style's share among a parameter's values can say.
 const STYLE_ODDS_MIN: f32 = -5.0;
 
-/// Share of the names below a child that its siblings must have for it to be like them.
-const LIKENESS_MIN: f32 = 0.6;
-
-/// Log-odds that likeness has to outweigh.
-const LIKENESS_NEED: f32 = 2.6;
-
-/// What a parameter of typed values right below a child says for its being a collection, and so a name.
-const TYPED_BELOW: f32 = 1.5;
-
-/// How deep below a child endpoints are compared.
-pub(crate) const ENDINGS_DEPTH: u8 = 4;
-
-/// Tells a name below a parameter from the same name right below.
-const PARAMETER_LABEL: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// What is weighed of one child.
-struct Candidate<'t> {
-    id: NodeId,
-    name: &'t str,
-    calls: u32,
-    /// It was seen once, or by one actor that tries many names here.
-    is_once: bool,
+pub(crate) struct Candidate<'t> {
+    pub id: NodeId,
+    pub name: &'t str,
+    pub calls: u32,
+    /// It was seen once.
+    pub is_once: bool,
     /// Its only actor sent more one-time names here than one actor counts for.
     is_sweep: bool,
     methods: SmallVec<[u8; 4]>,
     /// Names right below it, and names below its parameter.
-    below: SmallVec<[Label; 8]>,
+    pub below: SmallVec<[Label; 8]>,
     /// It has a parameter below whose values have a telling shape.
-    has_typed_parameter: bool,
-    is_end: bool,
+    pub has_typed_parameter: bool,
+    pub is_end: bool,
     /// Log-odds from its text alone.
-    own: f32,
+    pub own: f32,
 }
 
 impl Candidate<'_> {
@@ -200,12 +180,12 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
 
 /// The node's parameter if texts are taken for its values, and whether several actors stand behind it.
 #[derive(Clone, Copy)]
-struct OpenParameter {
-    id: NodeId,
+pub(crate) struct OpenParameter {
+    pub id: NodeId,
     is_shared: bool,
 }
 
-fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter> {
+pub(crate) fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter> {
     let id = if node == NONE { NONE } else { trie[node].parameter };
     if id == NONE || !trie[id].as_parameter().is_some_and(|parameter| parameter.is_open()) {
         return None;
@@ -217,77 +197,10 @@ fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter> {
 ///
 /// A closed set of a few dozen names with usual popularities shows about `1 / (1 + calls / 20)`. The longer the service
 /// has been watched, the less of that is left: by then its names have been seen.
-fn usual_newness(calls: f32, lived: u64) -> f32 {
+pub(crate) fn usual_newness(calls: f32, lived: u64) -> f32 {
     let young = 1.0 / (1.0 + calls / 20.0);
     let youth = (1.0 - lived as f32 / LIVED_CALLS).max(0.0);
     NEWNESS + (young - NEWNESS).max(0.0) * youth
-}
-
-/// Children that have the same names below them. Gives the positions of those that are alike.
-///
-/// A name right below (`/{owner}/issues`) counts in full. One below a parameter counts less: collections have such names
-/// in common, too (`/boards/{id}/name` and `/lists/{id}/name`).
-fn score_likeness(
-    candidates: &[Candidate<'_>],
-    known: &[Label],
-    is_open: bool,
-    lived: u64,
-    scores: &mut [f32],
-) -> Vec<usize> {
-    let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
-    let all = candidates.iter().flat_map(|candidate| &candidate.below).chain(known);
-    for label in all {
-        *counts.entry(label.key).or_default() += 1;
-    }
-    let count = |label: &&Label| counts.get(&label.key).copied().unwrap_or(0);
-    let mut group = Vec::new();
-    for (at, candidate) in candidates.iter().enumerate() {
-        let shared: SmallVec<[&Label; 16]> = candidate.below.iter().filter(|label| count(label) >= 2).collect();
-        let total: f32 = candidate.below.iter().map(Label::weight).sum();
-        let common: f32 = shared.iter().map(|label| label.weight()).sum();
-        if common > 0.0 && common >= LIKENESS_MIN * total {
-            let direct = shared.iter().filter(|label| label.is_direct).count() as f32 / shared.len() as f32;
-            let holders: u32 = shared.iter().map(count).sum();
-            group.push(Alike { at, common, direct, holders: holders as f32 / shared.len() as f32 });
-        }
-    }
-    let is_pair_alike = group.len() == 2 && group.iter().all(|alike| alike.common >= 2.0);
-    if group.is_empty() || (group.len() < 3 && !is_pair_alike && !is_open) {
-        return Vec::new();
-    }
-    let size = group.len() as f32;
-    let mean = |of: &dyn Fn(&Alike) -> f32| group.iter().map(of).sum::<f32>() / size;
-    let calls = mean(&|alike| candidates[alike.at].calls as f32) * size;
-    let once = group.iter().filter(|alike| candidates[alike.at].is_once).count() as f32;
-    let common = mean(&|alike| alike.common);
-    let universal = (mean(&|alike| alike.holders) / size).min(1.0);
-    let direct = mean(&|alike| alike.direct);
-    let plurals = mean(&|alike| f32::from(u8::from(is_plural(candidates[alike.at].name))));
-    let inner = candidates.iter().filter(|candidate| !candidate.below.is_empty()).count() as f32;
-    let share = 2.0 * (size / inner - 0.6);
-    // That all of two or three names are alike is soon said.
-    let share = if size < 4.0 { share.min(0.0) } else { share };
-    let newness = (once / calls - usual_newness(calls, lived)).clamp(0.0, 0.5);
-    let odds = (1.0 + common).log2() + 1.5 * (universal - 0.3) + share + 3.0 * newness + 0.6 * size.log2()
-        - 2.0 * (plurals - 0.4).max(0.0) * (1.0 - direct).max(0.5)
-        - LIKENESS_NEED;
-    for alike in &group {
-        let candidate = &candidates[alike.at];
-        let typed = if candidate.has_typed_parameter { TYPED_BELOW * (1.0 - alike.direct) } else { 0.0 };
-        scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
-    }
-    group.into_iter().map(|alike| alike.at).collect()
-}
-
-/// What a child has in common with its siblings.
-struct Alike {
-    at: usize,
-    /// Weight of the names that it shares.
-    common: f32,
-    /// Share of those that are right below.
-    direct: f32,
-    /// Children that have such a name, in the mean.
-    holders: f32,
 }
 
 /// Children below which next to nothing was seen: an open set of values, or a closed one of names?
@@ -328,36 +241,41 @@ fn score_ends(
     let mut method_sets: Vec<&[u8]> = ends.iter().map(|&at| candidates[at].methods.as_slice()).collect();
     method_sets.sort_unstable();
     method_sets.dedup();
-    let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
+    if has_parameter {
+        position -= 0.7;
+    }
     for at in ends {
         let candidate = &candidates[at];
         let set = if candidate.is_sweep { all } else { capped };
-        let mut odds = position;
+        let mut odds = position + set_odds(set, candidate, method_sets.len(), lived);
         if is_popular(trie[candidate.id].actors, place) {
             odds -= rarity(candidate.calls, 2.0 * set.mean_calls_without(candidate));
         }
-        if !candidate.is_end {
-            odds -= ONCE_INNER;
-        }
-        if set.names >= names_min {
-            odds += 4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3);
-        } else {
-            odds -= 1.5;
-        }
-        if set.names >= 20.0 {
-            let likeness = if method_sets.len() <= 2 { 1.0 } else { 0.3 };
-            odds += ((set.names - 15.0) / 10.0).min(2.5) * likeness;
-        } else if candidate.calls >= 5 && set.newness() < 0.1 {
-            odds -= 1.0;
-        }
-        if candidate.methods.len() >= 2 {
-            odds -= 0.5;
-        }
-        if has_parameter {
-            odds -= 0.7;
-        }
         scores[at] = scores[at].max(odds + candidate.own);
     }
+}
+
+/// Log-odds that an end is a value because of the set that it stands in.
+fn set_odds(set: Set, candidate: &Candidate<'_>, method_sets: usize, lived: u64) -> f32 {
+    let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
+    let mut odds = if set.names >= names_min {
+        4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3)
+    } else {
+        -1.5
+    };
+    if set.names >= 20.0 {
+        let likeness = if method_sets <= 2 { 1.0 } else { 0.3 };
+        odds += ((set.names - 15.0) / 10.0).min(2.5) * likeness;
+    } else if candidate.calls >= 5 && set.newness() < 0.1 {
+        odds -= 1.0;
+    }
+    if candidate.methods.len() >= 2 {
+        odds -= 0.5;
+    }
+    if !candidate.is_end {
+        odds -= ONCE_INNER;
+    }
+    odds
 }
 
 /// The set of ends, and the same with a few of each sweeping actor's names only.
@@ -411,83 +329,6 @@ fn is_popular(actors: u64, place: &Place) -> bool {
 /// differ by an order of magnitude as a matter of course.
 fn rarity(calls: u32, mean_calls: f32) -> f32 {
     (0.7 * (calls as f32 / (8.0 * mean_calls.max(1.0))).log2()).clamp(0.0, 3.0)
-}
-
-/// Children whose endpoints the parameter has as well.
-fn score_explained(trie: &Trie, open: OpenParameter, candidates: &[Candidate<'_>], scores: &mut [f32]) {
-    let texts = trie[open.id].as_parameter().map_or(0, |parameter| parameter.texts).max(1);
-    let prior = (0.25 * (texts as f32).log2() - 0.5).min(0.5);
-    for (at, candidate) in candidates.iter().enumerate() {
-        if candidate.is_end {
-            continue;
-        }
-        let mut found = Explained::default();
-        compare(trie, candidate.id, open.id, ENDINGS_DEPTH, false, &mut found);
-        if found.endings == 0 {
-            continue;
-        }
-        let inside = found.inside as f32 / found.endings as f32;
-        let odds = (3.0 * inside - 1.5) * (found.endings as f32).sqrt().min(1.5) + prior;
-        scores[at] = scores[at].max(odds + candidate.own);
-    }
-}
-
-/// Endpoints below a child, and how many of them the parameter has. Those without a name on the way say nothing.
-#[derive(Debug, Default)]
-struct Explained {
-    endings: u32,
-    inside: u32,
-}
-
-/// Compares what is below two nodes. A name that the other does not have may be a value of the other's parameter.
-fn compare(trie: &Trie, own: NodeId, other: NodeId, depth: u8, has_name: bool, found: &mut Explained) {
-    let (mine, theirs) = (&trie[own], (other != NONE).then(|| &trie[other]));
-    if has_name {
-        for leaf in &mine.leaves {
-            found.endings += 1;
-            found.inside += u32::from(theirs.is_some_and(|theirs| theirs.leaf(leaf.method).is_some()));
-        }
-    }
-    if depth == 0 || found.endings >= ENDINGS_MAX {
-        return;
-    }
-    for &(key, child) in &mine.names {
-        let named = trie[child].name().and_then(|name| theirs.and_then(|_| trie.named(other, key, name)));
-        match (named, open_parameter(trie, if theirs.is_some() { other } else { NONE })) {
-            (Some(named), _) => compare(trie, child, named, depth - 1, true, found),
-            (None, Some(open)) => compare(trie, child, open.id, depth - 1, has_name, found),
-            (None, None) => compare(trie, child, NONE, depth - 1, true, found),
-        }
-    }
-    if mine.parameter != NONE {
-        let parameter = theirs.map_or(NONE, |theirs| theirs.parameter);
-        compare(trie, mine.parameter, parameter, depth - 1, has_name, found);
-    }
-}
-
-/// A name below a child.
-#[derive(Debug, Clone, Copy)]
-struct Label {
-    key: u64,
-    /// It is right below, not below a parameter.
-    is_direct: bool,
-}
-
-impl Label {
-    fn weight(&self) -> f32 {
-        if self.is_direct { 1.0 } else { 0.4 }
-    }
-}
-
-/// Names right below a node, and below its parameter.
-fn labels(trie: &Trie, node: NodeId) -> SmallVec<[Label; 8]> {
-    let keys = |node: NodeId| trie[node].names.iter().take(LABELS_MAX).map(|entry| entry.0);
-    let mut found: SmallVec<[Label; 8]> = keys(node).map(|key| Label { key, is_direct: true }).collect();
-    let parameter = trie[node].parameter;
-    if parameter != NONE {
-        found.extend(keys(parameter).map(|key| Label { key: key ^ PARAMETER_LABEL, is_direct: false }));
-    }
-    found
 }
 
 /// The index of a text's style among a place's counts.

@@ -55,9 +55,9 @@ impl Table {
         self.by_id.get(&id).and_then(|&record| self.get(record)).map(|record| &record.endpoint)
     }
 
-    /// The record of an endpoint.
-    pub fn record(&self, id: EndpointId) -> Option<&Record> {
-        self.by_id.get(&id).and_then(|&record| self.get(record))
+    /// The record of an endpoint, by its id.
+    pub fn index(&self, id: EndpointId) -> Option<u32> {
+        self.by_id.get(&id).copied()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {

@@ -3,13 +3,17 @@
 use outrider_model::{ApiCall, EndpointKey};
 
 use crate::catalogue::Catalogue;
-use crate::decide::{ENDINGS_DEPTH, text_odds, value_odds};
+use crate::decide::{OpenParameter, open_parameter, text_odds, value_odds};
+use crate::likeness::ENDINGS_DEPTH;
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
-use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Parameter, Watched};
+use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Watched};
 
 /// Calls of a node after which its actors are no longer noted: it is confirmed or common by then.
 const ACTOR_CALLS: u32 = 64;
+
+/// Different values after which those of a parameter are no longer told apart.
+const COUNTED_VALUES: u32 = 16;
 
 /// Names that a node may get before it is weighed without waiting for the end of the epoch.
 const FRESH_NAMES: u16 = 64;
@@ -83,8 +87,9 @@ impl Catalogue {
 
     /// The child that a text leads to, made if need be; `None` when there is no room.
     fn step(&mut self, node: NodeId, text: &str, actor: &mut ActorKey<'_>) -> Option<NodeId> {
-        let key = segment_key(text);
-        if let Some(child) = self.state.trie.named(node, key, text) {
+        let has_names = !self.state.trie[node].names.is_empty();
+        let key = if has_names { segment_key(text) } else { 0 };
+        if has_names && let Some(child) = self.state.trie.named(node, key, text) {
             return Some(child);
         }
         if let Some(shape) = value_shape(text, self.settings.segment_bytes_max) {
@@ -92,45 +97,57 @@ impl Catalogue {
                 self.state.counters.segment_bytes_max += 1;
             }
             let parameter = self.parameter_or_add(node)?;
-            self.note_value(parameter, shape, key, text);
+            self.note_value(parameter, shape, text);
             return Some(parameter);
         }
+        let key = if has_names { key } else { segment_key(text) };
         if is_version(text) {
             return self.add_name(node, key, text);
         }
-        let parameter = self.state.trie[node].parameter;
-        if parameter == NONE || !self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open) {
+        let Some(OpenParameter { id: parameter, .. }) = open_parameter(&self.state.trie, node) else {
             return self.add_name(node, key, text);
-        }
+        };
         let Some(watched) = self.watched_name(parameter, key, text, actor) else { return Some(parameter) };
-        let name = self.add_name(node, key, text)?;
+        let Some(name) = self.add_name(node, key, text) else { return Some(parameter) };
         let child = &mut self.state.trie[name];
-        child.calls = child.calls.saturating_add(watched.calls);
-        child.actors |= watched.actors;
+        if child.name().is_some() {
+            child.calls = child.calls.saturating_add(watched.calls);
+            child.actors |= watched.actors;
+        }
         Some(name)
     }
 
-    pub(crate) fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
+    fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
         let known = self.state.trie[node].parameter;
         if known != NONE {
             return Some(known);
         }
-        let parameter = self.add_node(node, Kind::Parameter(Box::default()))?;
-        self.state.trie[node].parameter = parameter;
-        Some(parameter)
-    }
-
-    fn add_node(&mut self, parent: NodeId, kind: Kind) -> Option<NodeId> {
-        if self.state.trie.len() >= self.settings.nodes_max {
-            self.state.counters.nodes_max += 1;
+        if !self.has_room() {
             return None;
         }
+        Some(self.add_parameter(node))
+    }
+
+    /// Gives a node without a parameter one, room or not.
+    pub(crate) fn add_parameter(&mut self, node: NodeId) -> NodeId {
+        let parameter = self.add_node(node, Kind::Parameter(Box::default()));
+        self.state.trie[node].parameter = parameter;
+        parameter
+    }
+
+    fn has_room(&mut self) -> bool {
+        let has_room = self.state.trie.len() < self.settings.nodes_max;
+        self.state.counters.nodes_max += u64::from(!has_room);
+        has_room
+    }
+
+    fn add_node(&mut self, parent: NodeId, kind: Kind) -> NodeId {
         let (place, depth) = (self.state.trie[parent].place, self.state.trie[parent].depth);
         let mut node = Node::new(kind, parent, place, depth + 1);
         node.born_calls = self.state.places[place as usize].calls;
         let id = self.state.trie.add(node);
         self.mark_likeness_dirty(parent);
-        Some(id)
+        id
     }
 
     /// Notes that likeness has to be weighed anew at a node and above, as far up as what was added there is compared.
@@ -148,12 +165,14 @@ impl Catalogue {
     fn add_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
         if self.state.trie[node].names.len() >= self.settings.children_per_node_max {
             self.weigh(node);
-            let parameter = self.state.trie[node].parameter;
-            if parameter != NONE && self.state.trie[parameter].as_parameter().is_some_and(Parameter::is_open) {
-                return Some(parameter);
+            if let Some(open) = open_parameter(&self.state.trie, node) {
+                return Some(open.id);
             }
         }
-        let child = self.add_node(node, Kind::Name(text.into()))?;
+        if !self.has_room() {
+            return None;
+        }
+        let child = self.add_node(node, Kind::Name(text.into()));
         if !self.state.trie.attach(node, child, key) {
             self.state.trie.release(child);
             return None;
@@ -169,14 +188,17 @@ impl Catalogue {
     }
 
     /// Notes a value with a telling shape at a parameter.
-    fn note_value(&mut self, id: NodeId, shape: Shape, key: u64, text: &str) {
+    fn note_value(&mut self, id: NodeId, shape: Shape, text: &str) {
         let Some(parameter) = self.state.trie[id].as_parameter_mut() else { return };
         let is_first = parameter.values == 0;
+        let new_shape = parameter.shapes & shape.bit() == 0;
+        if !new_shape && parameter.only.is_none() && parameter.values.count_ones() >= COUNTED_VALUES {
+            return;
+        }
         let was_constant = parameter.is_constant;
         let same = parameter.only.as_deref() == Some(text);
-        let new_shape = parameter.shapes & shape.bit() == 0;
         parameter.shapes |= shape.bit();
-        parameter.values |= 1 << (key >> 58);
+        parameter.values |= 1 << (segment_key(text) >> 58);
         if is_first && shape == Shape::Integer && text.len() <= 2 {
             parameter.only = Some(text.into());
         } else if !same {

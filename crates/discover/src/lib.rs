@@ -13,6 +13,7 @@ mod decide;
 mod endpoints;
 mod evidence;
 mod learn;
+mod likeness;
 mod lookup;
 mod merge;
 mod name;

@@ -32,11 +32,9 @@ impl Catalogue {
                 }
             };
             let parameter = trie[id].parameter;
-            if parameter != NONE {
-                let is_open = trie[parameter].as_parameter().is_some_and(Parameter::is_open);
-                if is_open || value_shape(&segment.text, self.settings.segment_bytes_max).is_some() {
-                    open.push((parameter, at + 1));
-                }
+            if parameter != NONE && trie[parameter].as_parameter().is_some_and(|known| self.fits(known, &segment.text))
+            {
+                open.push((parameter, at + 1));
             }
             if !trie[id].names.is_empty()
                 && let Some(child) = trie.named(id, segment_key(&segment.text), &segment.text)
@@ -45,5 +43,13 @@ impl Catalogue {
             }
         }
         None
+    }
+
+    /// Whether a text may be a value of a parameter.
+    fn fits(&self, parameter: &Parameter, text: &str) -> bool {
+        if parameter.constant().is_some_and(|only| only != text) {
+            return false;
+        }
+        parameter.is_open() || value_shape(text, self.settings.segment_bytes_max).is_some()
     }
 }

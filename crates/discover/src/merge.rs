@@ -50,7 +50,11 @@ impl Catalogue {
 
     /// Makes named children values of their parent's parameter.
     fn absorb(&mut self, node: NodeId, children: &[NodeId]) {
-        let Some(id) = self.parameter_or_add(node) else { return };
+        // It may stand for a moment beside a full trie, for each of its values gives a node back.
+        let id = match self.state.trie[node].parameter {
+            NONE => self.add_parameter(node),
+            known => known,
+        };
         for &child in children {
             self.state.trie.detach(child);
             self.unlearn(child);

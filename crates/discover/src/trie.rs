@@ -76,7 +76,7 @@ pub(crate) struct Parameter {
     pub texts_calls: u32,
     /// How many of those texts are written in each style.
     pub styles: [u32; STYLES],
-    /// Bitmap of values, by the low six bits of their keys: at least as many different ones were seen.
+    /// Bitmap of values, by the high six bits of their keys: at least as many different ones were seen.
     pub values: u64,
     /// The only value seen so far, where it is a small number: it may be a version or another constant.
     pub only: Option<Box<str>>,
@@ -92,7 +92,7 @@ impl Parameter {
         self.texts > 0
     }
 
-    /// Different values seen, at least; it counts no further than 64.
+    /// Different values seen, at least; it hardly counts further than a dozen, texts aside.
     pub fn values_at_least(&self) -> u32 {
         self.values.count_ones().max(self.texts)
     }
