@@ -24,35 +24,42 @@ pub(crate) struct Path<'a> {
 impl<'a> Path<'a> {
     /// Cuts a raw path; `None` when it has more than `depth_max` segments.
     pub fn parse(raw: &'a str, depth_max: usize) -> Option<Self> {
-        let mut segments: SmallVec<[Segment<'a>; 12]> = SmallVec::new();
-        for piece in raw.split('/') {
-            if piece.is_empty() {
-                continue;
-            }
-            let text = clean(piece);
-            match text.as_ref() {
-                "" | "." => continue,
-                ".." => {
-                    segments.pop();
-                    continue;
+        let mut path = Path { segments: SmallVec::new(), trailing_slash: false };
+        let mut begin = 0;
+        let mut is_plain = true;
+        // One pass over the bytes finds the segments and those few that have something to decode.
+        for (at, byte) in raw.bytes().enumerate() {
+            match byte {
+                b'/' => {
+                    path.push(&raw[begin..at], is_plain);
+                    (begin, is_plain) = (at + 1, true);
                 }
+                b'%' | b';' => is_plain = false,
                 _ => {}
             }
-            if segments.len() == depth_max {
-                return None;
-            }
-            segments.push(Segment { text });
         }
-        let trailing_slash = raw.ends_with('/') && !segments.is_empty();
-        Some(Path { segments, trailing_slash })
+        path.push(&raw[begin..], is_plain);
+        if path.segments.len() > depth_max {
+            return None;
+        }
+        path.trailing_slash = raw.ends_with('/') && !path.segments.is_empty();
+        Some(path)
+    }
+
+    fn push(&mut self, piece: &'a str, is_plain: bool) {
+        let text = if is_plain { Cow::Borrowed(piece) } else { clean(piece) };
+        match text.as_ref() {
+            "" | "." => {}
+            ".." => {
+                self.segments.pop();
+            }
+            _ => self.segments.push(Segment { text }),
+        }
     }
 }
 
-/// Decodes percent-encoding and drops a matrix parameter. Both are rare, so a plain segment is only scanned once.
+/// Decodes percent-encoding and drops a matrix parameter.
 fn clean(piece: &str) -> Cow<'_, str> {
-    if !piece.bytes().any(|byte| byte == b'%' || byte == b';') {
-        return Cow::Borrowed(piece);
-    }
     let name = match piece.split_once(';') {
         Some((name, _)) if !name.is_empty() => name,
         _ => piece,

@@ -55,11 +55,54 @@ impl Place {
     }
 }
 
+/// A name's text. Most fit into the node, so that comparing one costs no way to the heap.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub(crate) struct Name(SmallVec<[u8; 24]>);
+
+impl Name {
+    fn matches(&self, text: &str) -> bool {
+        self.0.eq_ignore_ascii_case(text.as_bytes())
+    }
+
+    /// Bytes that it holds outside its node.
+    fn heap_bytes(&self) -> usize {
+        if self.0.spilled() { self.0.capacity() } else { 0 }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Name(SmallVec::from_slice(text.as_bytes()))
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Name::from(text.as_str())
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        (*name).to_owned()
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // It was made from a text, so it always is one.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// What a node stands for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Root,
-    Name(Box<str>),
+    Name(Name),
     Parameter(Box<Parameter>),
 }
 
@@ -252,7 +295,7 @@ impl Trie {
         let below = |node: &Node| {
             let kind = match &node.kind {
                 Kind::Root => 0,
-                Kind::Name(name) => name.len(),
+                Kind::Name(name) => name.heap_bytes(),
                 Kind::Parameter(parameter) => {
                     size_of::<Parameter>() + parameter.watch.capacity() * size_of::<Watched>()
                 }
@@ -294,7 +337,7 @@ impl Trie {
     /// The child of that name, whatever the case. Texts are compared too, so that nobody can craft a key.
     pub fn named(&self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
         let child = self[node].child(key)?;
-        self[child].name().is_some_and(|name| name.eq_ignore_ascii_case(text)).then_some(child)
+        matches!(&self[child].kind, Kind::Name(name) if name.matches(text)).then_some(child)
     }
 
     /// Adds a named child; `None` when the key is taken by another text, which then stays unknown.

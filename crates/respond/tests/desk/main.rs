@@ -6,5 +6,4 @@ mod limits;
 mod properties;
 mod scenarios;
 mod script;
-mod speed;
 mod world;
