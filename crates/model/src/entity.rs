@@ -83,6 +83,12 @@ impl EntityKey {
     pub fn key(&self) -> u64 {
         entity_key(self.kind, &self.gateway, &self.workspace, &self.value)
     }
+
+    /// The key of the entity as the target of an action; equal to [`EntityRef::target_key`] of the same entity. The
+    /// workspace takes no part: a gateway's ids are unique across its workspaces, and who acts by id need not know it.
+    pub fn target_key(&self) -> u64 {
+        entity_key(self.kind, &self.gateway, "", &self.value)
+    }
 }
 
 /// Who acted in a call, borrowed from it.
@@ -136,11 +142,18 @@ enum EntityValue<'a> {
 impl EntityRef<'_> {
     /// A 64-bit key for maps, stable across processes and versions (rapidhash v3 over kind, gateway, workspace and value).
     pub fn key(&self) -> u64 {
+        self.key_in(self.workspace)
+    }
+
+    /// The key of the entity as the target of an action: without the workspace, see [`EntityKey::target_key`].
+    pub fn target_key(&self) -> u64 {
+        self.key_in("")
+    }
+
+    fn key_in(&self, workspace: &str) -> u64 {
         match self.value {
-            EntityValue::Text(text) => entity_key(self.kind, self.gateway, self.workspace, text),
-            EntityValue::Pseudonym(pseudonym) => {
-                entity_key(self.kind, self.gateway, self.workspace, &pseudonym.to_string())
-            }
+            EntityValue::Text(text) => entity_key(self.kind, self.gateway, workspace, text),
+            EntityValue::Pseudonym(pseudonym) => entity_key(self.kind, self.gateway, workspace, &pseudonym.to_string()),
             EntityValue::Address(address) => {
                 use std::io::Write as _;
                 let mut text = [0u8; 48];
@@ -149,7 +162,7 @@ impl EntityRef<'_> {
                 let _ = write!(cursor, "{address}");
                 let left = cursor.len();
                 let length = text.len() - left;
-                entity_key_bytes(self.kind, self.gateway, self.workspace, &text[..length])
+                entity_key_bytes(self.kind, self.gateway, workspace, &text[..length])
             }
         }
     }

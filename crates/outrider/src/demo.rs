@@ -80,9 +80,6 @@ fn config(data_dir: PathBuf, practice: &Practice) -> anyhow::Result<Config> {
         warmup_active_minutes = 5
         own_minutes_min = 1
 
-        [respond.guard_rails]
-        calls_min = 100
-
         [[policies]]
         name = "block-request-spikes"
         description = "A consumer that bombards an endpoint is blocked for {BLOCK_SECONDS} s."

@@ -7,6 +7,9 @@ use serde_json::json;
 
 use crate::harness::{Outrider, Setup, assert_quiet, wait_for};
 
+/// The practice gateway follows a change within 200 ms.
+const IN_FORCE_SOON: &str = "[respond.actions]\nin_force_after = '1s'\n";
+
 #[test]
 fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -14,7 +17,8 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let practice = runtime.block_on(Practice::start(settings)).unwrap();
     let admin = practice.admin();
     let directory = tempfile::tempdir().unwrap();
-    let setup = Setup { admin_url: Some(format!("http://{}", practice.admin_address())), more: String::new() };
+    let setup =
+        Setup { admin_url: Some(format!("http://{}", practice.admin_address())), more: IN_FORCE_SOON.to_owned() };
     let outrider = Outrider::start(directory.path(), &setup);
     let consumer = runtime.block_on(async {
         admin.service("shop", "http://shop.practice/", "/shop").await.unwrap();
@@ -34,7 +38,7 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     outrider.await_calls(1);
 
     let body = json!({
-        "target": {"kind": "consumer", "gateway": "kong", "value": consumer, "label": "alice"},
+        "target": {"kind": "consumer", "gateway": "kong", "value": consumer},
         "response": {"kind": "block", "status": 451, "message": "Stop it"},
         "duration": "1h", "reason": "a test"
     });
@@ -43,7 +47,11 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let id = action["id"].as_str().unwrap().to_owned();
     let state = || outrider.get(&format!("/api/v1/actions/{id}"))["state"].as_str().unwrap().to_owned();
     wait_for("the block at the gateway", || (call() == 451).then_some(()));
-    wait_for("the action stored", || (state() == "stored").then_some(()));
+    wait_for("the action in force", || (state() == "in_force").then_some(()));
+    // The person named an id alone; the log knew the rest.
+    let target = &outrider.get(&format!("/api/v1/actions/{id}"))["target"];
+    assert_eq!(target["label"], "alice");
+    assert_ne!(target["workspace"], "");
     let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
     let plugin = &plugins["data"][0];
     assert_eq!(plugin["name"], "request-termination");
@@ -57,7 +65,7 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
     assert_eq!(plugins["data"], json!([]));
     let audit = outrider.list("/api/v1/audit");
-    for word in ["stored", "released"] {
+    for word in ["stored", "in force", "released"] {
         assert!(audit.iter().any(|line| line["what"].as_str().unwrap().contains(word)), "{word}: {audit:#?}");
     }
     assert_quiet(&outrider.stop(), &[]);

@@ -77,7 +77,7 @@ pub(super) struct ActionBook {
     pub(super) started_ms: VecDeque<i64>,
     /// Version of the desired set.
     pub(super) version: u64,
-    /// Actions whose life goes on, by the entity key of their target.
+    /// Actions whose life goes on, by the key of their target.
     unfinished: HashMap<u64, Vec<ActionId>, FixedState>,
     /// Finished actions by the time they finished.
     finished: BTreeSet<(i64, ActionId)>,
@@ -116,7 +116,7 @@ impl ActionBook {
     }
 
     fn index(&mut self, entry: &ActionEntry) {
-        let (id, target) = (entry.action.id, entry.action.target.key());
+        let (id, target) = (entry.action.id, entry.action.target.target_key());
         if let Some(ended_ms) = entry.ended_ms() {
             self.finished.insert((ended_ms, id));
             if let Some(ids) = self.unfinished.get_mut(&target) {

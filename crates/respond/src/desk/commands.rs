@@ -184,7 +184,7 @@ impl Desk {
         let mut known = None;
         if let Some(alert) = alert {
             let worst = &self.alert_named(*alert)?.alert.worst;
-            known = (worst.entity.key() == target.key()).then(|| worst.clone());
+            known = (worst.entity.target_key() == target.target_key()).then(|| worst.clone());
         }
         if let Some(rule) = self.never_block.rule_for(target, known.as_ref()) {
             return Err(never_block(target, &rule));

@@ -8,7 +8,7 @@
 //! Calls are compared by when they began, since a call that was let in before the change may end after it. Only a call
 //! that reached the API counts as let through: the gateway's other refusals may come before ours and say nothing.
 
-use outrider_model::{ActionId, ActionScope, ActionState, Actor, ApiCall, ClockCheck, Trust};
+use outrider_model::{ActionId, ActionScope, ActionState, Actor, ApiCall, ClockCheck, EntityKey, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::actions::{ActionEntry, HISTORY_MAX};
@@ -33,10 +33,10 @@ struct Refusal {
 }
 
 impl Desk {
-    /// The entity key of the consumer that a call names, if the log may speak of it.
+    /// The target key of the consumer that a call names, if the log may speak of it.
     pub(super) fn consumer_key(call: &ApiCall<'_>) -> Option<u64> {
         let consumer = call.consumer.as_ref()?;
-        (call.trust == Trust::Trusted).then(|| Actor::Consumer(&consumer.id).entity(call).key())
+        (call.trust == Trust::Trusted).then(|| Actor::Consumer(&consumer.id).entity(call).target_key())
     }
 
     /// Looks at a call of a consumer for what it says of the actions against it.
@@ -49,6 +49,9 @@ impl Desk {
         for index in 0..self.actions.of_target(target).len() {
             let id = self.actions.of_target(target)[index];
             let Some(entry) = self.actions.rows.get_mut(&id) else { continue };
+            if complete_target(&mut entry.action.target, call) {
+                self.outbox.actions.insert(id);
+            }
             if !entry.action.state.is_desired() || !in_scope(&entry.action.scope, call) {
                 continue;
             }
@@ -103,6 +106,20 @@ impl Desk {
         }
         self.move_action(id, ActionState::Stored, &Cause::Outrider, "a call was let through while it was in force");
     }
+}
+
+/// Adds what a person who acted by id left open: the log knows the workspace and the name. True if something was added.
+fn complete_target(target: &mut EntityKey, call: &ApiCall<'_>) -> bool {
+    let Some(consumer) = &call.consumer else { return false };
+    let parts = [(&mut target.workspace, call.workspace.as_str()), (&mut target.label, consumer.username.as_str())];
+    let mut is_changed = false;
+    for (part, known) in parts {
+        if part.is_empty() && !known.is_empty() {
+            known.clone_into(part);
+            is_changed = true;
+        }
+    }
+    is_changed
 }
 
 fn in_scope(scope: &ActionScope, call: &ApiCall<'_>) -> bool {

@@ -100,7 +100,7 @@ impl Desk {
         if entry.settled.iter().any(|(policy, scope)| *policy == plan.policy && same_scope(scope)) {
             return Some("for this alert it was ended or rejected by a person, or failed at the gateway".to_owned());
         }
-        for id in self.actions.of_target(finding.entity.key()) {
+        for id in self.actions.of_target(finding.entity.target_key()) {
             let Some(action) = self.actions.rows.get(id).map(|entry| &entry.action) else { continue };
             let is_own = matches!(&action.origin, Origin::Policy { policy, .. } if *policy == plan.policy);
             if is_own && same_scope(&action.scope) && action.state != ActionState::Releasing {
@@ -158,7 +158,7 @@ impl Desk {
     /// and is left out as long as what remains is enough to judge by.
     fn share_rails(&self, finding: &Finding) -> Vec<String> {
         let rails = &self.settings.guard_rails;
-        let (gateway, target) = (finding.entity.gateway.as_str(), finding.entity.key());
+        let (gateway, target) = (finding.entity.gateway.as_str(), finding.entity.target_key());
         let window_start = finding.window_start_ms.div_euclid(60_000);
         let before = self.traffic.shares(gateway, target, window_start);
         let (Some(before), Some(all)) = (before, self.traffic.shares(gateway, target, i64::MAX)) else {

@@ -16,7 +16,7 @@ pub(super) const PROTECTED_MAX: usize = 10_000;
 pub(super) struct NeverBlock {
     names: HashSet<String, FixedState>,
     tags: HashSet<String, FixedState>,
-    /// Entity key of the consumer → the rule that names it.
+    /// Target key of the consumer → the rule that names it.
     protected: BTreeMap<u64, String>,
 }
 
@@ -49,7 +49,8 @@ impl NeverBlock {
             names.extend([finding.entity.label.as_str(), finding.consumer_custom_id.as_str()]);
             tags = &finding.consumer_tags;
         }
-        self.rule_of(&names, tags.iter().map(String::as_str)).or_else(|| self.protected.get(&target.key()).cloned())
+        self.rule_of(&names, tags.iter().map(String::as_str))
+            .or_else(|| self.protected.get(&target.target_key()).cloned())
     }
 
     /// Remembers, or forgets, what the log says of a consumer. False where it had to be left out.

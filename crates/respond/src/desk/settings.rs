@@ -105,7 +105,7 @@ impl Default for GuardRails {
             active_actions_max: 50,
             actions_per_hour_max: 20,
             target_calls_share_max: 0.25,
-            calls_min: 1000,
+            calls_min: 100,
             target_addresses_share_max: 0.25,
             addresses_min: 20,
         }
