@@ -54,7 +54,7 @@ pub fn run(consumers: u32, addresses: u32) -> anyhow::Result<()> {
             began = Instant::now();
         }
     }
-    print(&format!("snapshot: {:.1} MiB", mib(analysis.snapshot()?.len())));
+    print(&format!("snapshot: {:.1} MiB", mib(analysis.freeze().encode()?.len())));
     Ok(())
 }
 

@@ -3,11 +3,15 @@
 //! One owner feeds it everything that a decision reads, in the log's order; it gives back the effects. It does no IO and
 //! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use outrider_detect::{Engine, Observed};
+use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
-use outrider_model::{ActionReport, ApiCall, CommandRecord, CommandRefused, DesiredState, EndpointId, Finding, Policy};
+use outrider_model::{
+    ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, DesiredState, EndpointId,
+    Finding, Policy,
+};
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 
@@ -64,14 +68,39 @@ pub struct Analysis {
     scratch: Vec<Finding>,
 }
 
-/// What a snapshot holds; each room's part is in the room's own format.
-#[derive(Serialize, Deserialize)]
-struct SnapshotParts {
-    settings: String,
+/// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
+pub struct Frozen {
+    settings: AnalysisSettings,
     calls: u64,
     now_ms: i64,
     catalogue: Vec<u8>,
     engine: Vec<u8>,
+    desk: Desk,
+}
+
+impl Frozen {
+    /// The whole state as bytes: a version byte, then the rooms' own snapshots.
+    pub fn encode(&self) -> Result<Vec<u8>, AnalysisError> {
+        let parts = SnapshotParts {
+            settings: serde_json::to_string(&self.settings).map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
+            calls: self.calls,
+            now_ms: self.now_ms,
+            catalogue: Cow::Borrowed(&self.catalogue),
+            engine: Cow::Borrowed(&self.engine),
+            desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
+        };
+        postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
+    }
+}
+
+/// What a snapshot holds; each room's part is in the room's own format.
+#[derive(Serialize, Deserialize)]
+struct SnapshotParts<'a> {
+    settings: String,
+    calls: u64,
+    now_ms: i64,
+    catalogue: Cow<'a, [u8]>,
+    engine: Cow<'a, [u8]>,
     desk: Vec<u8>,
 }
 
@@ -167,7 +196,22 @@ impl Analysis {
     /// Takes a person's decision in.
     pub fn command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
         self.advance(record.at_ms);
-        self.desk.on_command(record)
+        let marked = match &record.command {
+            Command::MarkFalsePositive { alert, .. } => self.desk.alert(*alert).filter(|alert| !is_marked(alert)),
+            _ => None,
+        };
+        let marked = marked.map(|alert| alert.id);
+        let result = self.desk.on_command(record);
+        if let Some(alert) = marked.and_then(|id| self.desk.alert(id)).filter(|alert| is_marked(alert)) {
+            let observed = alert.findings.iter().map(|finding| finding.observation.observed);
+            self.engine.feedback(&FalsePositive {
+                detector: &alert.detector,
+                entity: &alert.entity,
+                endpoints: &alert.endpoints,
+                observed: observed.fold(alert.worst.observation.observed, f64::max),
+            });
+        }
+        result
     }
 
     /// Takes a responder's word in.
@@ -216,27 +260,26 @@ impl Analysis {
         batch
     }
 
-    /// The whole state as bytes: a version byte, then the rooms' own snapshots.
-    pub fn snapshot(&self) -> Result<Vec<u8>, AnalysisError> {
-        let parts = SnapshotParts {
-            settings: serde_json::to_string(&self.settings).map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
+    /// Copies the state, so that the analysis can go on while the copy becomes bytes.
+    pub fn freeze(&self) -> Frozen {
+        Frozen {
+            settings: self.settings.clone(),
             calls: self.calls,
             now_ms: self.now_ms,
             catalogue: self.catalogue.snapshot(),
             engine: self.engine.snapshot(),
-            desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
-        };
-        postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
+            desk: self.desk.clone(),
+        }
     }
 
-    /// The state that [`Analysis::snapshot`] wrote.
+    /// The state that [`Frozen::encode`] wrote.
     pub fn restore(bytes: &[u8]) -> Result<Self, AnalysisError> {
         let wrong = |problem: &dyn std::fmt::Display| AnalysisError::Snapshot(problem.to_string());
         let Some((&version, rest)) = bytes.split_first() else { return Err(wrong(&"it is empty")) };
         if version != SNAPSHOT_VERSION {
             return Err(wrong(&format_args!("it has version {version}, this build reads {SNAPSHOT_VERSION}")));
         }
-        let parts: SnapshotParts = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+        let parts: SnapshotParts<'_> = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         Ok(Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
@@ -255,6 +298,10 @@ impl Analysis {
             self.desk.on_finding(finding);
         }
     }
+}
+
+fn is_marked(alert: &Alert) -> bool {
+    alert.state == AlertState::FalsePositive
 }
 
 /// Names are forgotten together beyond this; they are made again when asked for.

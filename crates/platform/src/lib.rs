@@ -13,5 +13,6 @@ pub mod log;
 mod pipeline;
 pub mod progress;
 pub mod service;
+mod snapshot_writer;
 mod snapshots;
 pub mod store;

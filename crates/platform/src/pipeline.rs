@@ -17,9 +17,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::analysis::{Analysis, AnalysisSettings};
 use crate::assignments::Assignments;
-use crate::log::{LogError, LogHandle, LogReader, Position, Record, RecordKind};
+use crate::log::{LogError, LogReader, Position, Record, RecordKind};
 use crate::progress::Progress;
-use crate::snapshots::Snapshots;
+use crate::snapshot_writer::SnapshotWriter;
 use crate::store::Store;
 
 /// Records taken in before effects are committed, so that a long backlog does not grow the commit without bound.
@@ -68,13 +68,12 @@ pub type DesiredSenders = Vec<(String, watch::Sender<Option<DesiredState>>)>;
 pub(crate) struct Pipeline {
     pub analysis: Analysis,
     pub reader: LogReader,
-    pub log: LogHandle,
     pub store: Store,
     pub runtime: Handle,
     pub assignments: Option<Arc<Assignments>>,
     pub desired: DesiredSenders,
     pub waiters: Arc<Waiters>,
-    pub snapshots: Snapshots,
+    pub snapshots: SnapshotWriter,
     pub snapshot_interval: Duration,
     pub progress: Arc<Progress>,
     /// The store covers the log up to here.
@@ -88,6 +87,12 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Runs until the log is closed and read to its end. An error is one that going on could not mend.
     pub(crate) fn run(mut self) -> Result<(), LogError> {
+        let result = self.follow_log();
+        self.snapshots.finish();
+        result
+    }
+
+    fn follow_log(&mut self) -> Result<(), LogError> {
         let mut answers = Vec::new();
         let mut published = None;
         let mut snapshot_due = Instant::now() + self.snapshot_interval;
@@ -119,7 +124,7 @@ impl Pipeline {
                 self.publish();
             }
             if records > 0 {
-                if Instant::now() >= snapshot_due && done >= self.publish_from {
+                if Instant::now() >= snapshot_due && done >= self.publish_from && !self.snapshots.is_busy() {
                     self.snapshot(done);
                     snapshot_due = Instant::now() + self.snapshot_interval;
                 }
@@ -188,35 +193,15 @@ impl Pipeline {
         }
     }
 
-    /// Saves the state and gives back what no consumer of the log needs any more.
+    /// Hands a copy of the state to be saved, and with it what of the log nobody needs any more.
     fn snapshot(&mut self, done: Position) {
         self.store_position(done);
         if self.stored < done {
             return;
         }
         let began = Instant::now();
-        let saved = match self.analysis.snapshot() {
-            Ok(bytes) => self.snapshots.save(done, &bytes).map(|()| bytes.len()).map_err(|e| e.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match saved {
-            Ok(bytes) => self.progress.snapshot(done, bytes as u64, began.elapsed()),
-            Err(error) => {
-                tracing::warn!(%error, "the analysis could not save its state; the log is kept longer instead");
-                return;
-            }
-        }
-        let oldest = match self.snapshots.oldest() {
-            Ok(oldest) => oldest.unwrap_or(done),
-            Err(error) => return tracing::warn!(%error, "snapshots cannot be listed; the log is not cut"),
-        };
-        let lake = if self.assignments.is_some() { self.progress.lake_position() } else { done };
-        let below = oldest.min(self.stored).min(lake).next();
-        if let Err(error) = self.runtime.block_on(self.log.cut_below(below))
-            && !self.reader.is_closed()
-        {
-            tracing::warn!(%error, "the log could not be cut");
-        }
+        self.snapshots.save(done, self.stored, self.analysis.freeze(), began);
+        self.progress.stood_still(began.elapsed());
     }
 }
 

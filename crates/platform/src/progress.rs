@@ -18,6 +18,7 @@ pub struct Progress {
     snapshot_position: AtomicU64,
     snapshot_bytes: AtomicU64,
     snapshot_micros: AtomicU64,
+    snapshot_stall_micros: AtomicU64,
     lake_position: AtomicU64,
     lake_rows: AtomicU64,
     lake_commits: AtomicU64,
@@ -42,6 +43,8 @@ pub struct ProgressStats {
     pub snapshot_bytes: u64,
     /// How long it took to make and write.
     pub snapshot_micros: u64,
+    /// For how much of that the analysis stood still.
+    pub snapshot_stall_micros: u64,
     /// The lake covers the log up to this record.
     pub lake_position: u64,
     /// Rows committed to the lake.
@@ -71,7 +74,11 @@ impl Progress {
     pub(crate) fn snapshot(&self, position: Position, bytes: u64, took: Duration) {
         self.snapshot_position.store(position.0, Ordering::Relaxed);
         self.snapshot_bytes.store(bytes, Ordering::Relaxed);
-        self.snapshot_micros.store(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.snapshot_micros.store(micros(took), Ordering::Relaxed);
+    }
+
+    pub(crate) fn stood_still(&self, took: Duration) {
+        self.snapshot_stall_micros.store(micros(took), Ordering::Relaxed);
     }
 
     pub(crate) fn lake_covers(&self, position: Position) {
@@ -106,6 +113,7 @@ impl Progress {
             snapshot_position: read(&self.snapshot_position),
             snapshot_bytes: read(&self.snapshot_bytes),
             snapshot_micros: read(&self.snapshot_micros),
+            snapshot_stall_micros: read(&self.snapshot_stall_micros),
             lake_position: read(&self.lake_position),
             lake_rows: read(&self.lake_rows),
             lake_commits: read(&self.lake_commits),
@@ -113,4 +121,8 @@ impl Progress {
             dropped_calls: read(&self.dropped_calls),
         }
     }
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }

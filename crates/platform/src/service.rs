@@ -28,6 +28,7 @@ use crate::log::{
 };
 use crate::pipeline::{Pipeline, Waiters};
 use crate::progress::Progress;
+use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 use crate::store::{Store, StoreError};
 
@@ -151,16 +152,23 @@ impl Platform {
         let (failing, failed) = watch::channel(false);
         let (catching_up, caught_up) = watch::channel(false);
         let mut threads = Vec::new();
+        let work = Work {
+            snapshots,
+            log: handle.clone(),
+            runtime: Handle::current(),
+            progress: Arc::clone(&progress),
+            has_lake: assignments.is_some(),
+        };
         let pipeline = Pipeline {
             analysis,
             reader: handle.reader(from.next()),
-            log: handle.clone(),
             store: store.clone(),
             runtime: Handle::current(),
             assignments: assignments.clone(),
             desired: senders,
             waiters: Arc::clone(&waiters),
-            snapshots,
+            snapshots: SnapshotWriter::start(work)
+                .map_err(|source| PlatformError::System { doing: "start the snapshot thread", source })?,
             snapshot_interval: settings.snapshot_interval,
             progress: Arc::clone(&progress),
             stored,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use outrider_model::batch::BatchWriter;
 use outrider_model::{
-    Alert, AnsweredBy, ApiCall, ClockCheck, Consumer, Duration as PolicyDuration, Finding, Latency, Mode, Named,
-    Policy, PolicyScope, Response, Text, Trust,
+    Alert, AnsweredBy, ApiCall, ClockCheck, Command, CommandRecord, Consumer, Duration as PolicyDuration, Finding,
+    Latency, Mode, Named, Policy, PolicyScope, Response, Text, Trust,
 };
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::log::LogSettings;
@@ -193,4 +193,50 @@ async fn a_live_run_gives_what_a_replay_gives() {
         assert_eq!(live_findings, findings, "seed {seed}");
         assert_eq!(live_alerts, alerts, "seed {seed}");
     }
+}
+
+/// How many findings there are about the later of two equal floods, with or without a person's word on the earlier one.
+fn findings_after_a_first_flood(is_marked: bool) -> usize {
+    let mut settings = AnalysisSettings { policies: Vec::new(), ..settings() };
+    settings.respond.alerts.false_positive_silence = PolicyDuration::Seconds(1);
+    let mut analysis = Analysis::new("test", settings).unwrap();
+    let mut calls = history(&mut Dice(1));
+    calls.retain(|call| call.consumer != "consumer-5");
+    let flood = |call: &&Call| call.consumer == "consumer-3" && (22..26).contains(&((call.at_ms - START_MS) / 60_000));
+    let again: Vec<Call> = calls
+        .iter()
+        .filter(flood)
+        .map(|call| Call {
+            at_ms: call.at_ms + 10 * 60_000,
+            consumer: call.consumer.clone(),
+            path: call.path.clone(),
+            status: 200,
+        })
+        .collect();
+    calls.extend(again);
+    calls.sort_by_key(|call| call.at_ms);
+    let between_ms = START_MS + 30 * 60_000;
+    let (before, after) = calls.split_at(calls.partition_point(|call| call.at_ms < between_ms));
+    for (number, call) in (1..).zip(before) {
+        analysis.observe(&api_call(call), number);
+    }
+    assert!(!analysis.drain_effects().findings.is_empty(), "the first flood is found");
+    let alert = analysis.desk().alerts().next().unwrap().id;
+    if is_marked {
+        let command = Command::MarkFalsePositive { alert, reason: "a load test".to_owned() };
+        let record = CommandRecord { id: "1".to_owned(), by: "alice".to_owned(), at_ms: between_ms, command };
+        analysis.command(&record).unwrap();
+    }
+    for (number, call) in (before.len() as u64 + 1..).zip(after) {
+        analysis.observe(&api_call(call), number);
+    }
+    analysis.advance(START_MS + 45 * 60_000);
+    let findings = analysis.drain_effects().findings;
+    findings.iter().filter(|(finding, _)| finding.entity.value == "consumer-3").count()
+}
+
+#[test]
+fn what_a_person_calls_normal_is_learned() {
+    assert!(findings_after_a_first_flood(false) > 0, "without a word it is found again");
+    assert_eq!(findings_after_a_first_flood(true), 0);
 }

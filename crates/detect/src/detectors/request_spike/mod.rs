@@ -38,7 +38,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 };
 
 /// The version of its snapshot.
-const SNAPSHOT_VERSION: u8 = 1;
+const SNAPSHOT_VERSION: u8 = 2;
 
 /// Its state: profiles of actors, the populations that they belong to, and what is under watch.
 pub struct RequestSpike {
@@ -110,6 +110,7 @@ impl RequestSpike {
             return;
         }
         if closed.excluded {
+            state.spike_max = state.spike_max.max(u16::try_from(closed.count).unwrap_or(u16::MAX));
             state.excluded = state.excluded.saturating_add(1);
             if state.excluded < self.settings.learn_after_minutes {
                 self.counts.minutes_excluded += 1;
@@ -195,7 +196,8 @@ impl Detector for RequestSpike {
         self.close(epoch, findings);
     }
 
-    /// From now on the observed level is normal: what is open trains, and the record is at least that high.
+    /// From now on the level is normal, as high as it was found and as it went on: what is open trains, and that is the
+    /// record.
     fn false_positive(&mut self, mark: &FalsePositive<'_>) {
         let actor = mark.entity.key();
         let keys = mark.endpoints.iter().map(|&endpoint| observe::endpoint_key(actor, endpoint));
@@ -208,7 +210,8 @@ impl Detector for RequestSpike {
                 self.unwatch(slot);
             }
             let state = self.keys.at_mut(slot);
-            state.max = state.max.max(mark.observed.clamp(0.0, f64::from(u32::MAX)) as f32);
+            let observed = mark.observed.clamp(0.0, f64::from(u32::MAX)) as f32;
+            state.max = state.max.max(observed).max(f32::from(state.spike_max));
             state.excluded = 0;
             state.set(Flag::Alerted, false);
             state.set(Flag::Covered, false);

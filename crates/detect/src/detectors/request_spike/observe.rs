@@ -367,6 +367,9 @@ impl RequestSpike {
         for slot in [Some(slot), total].into_iter().flatten() {
             let state = self.keys.at_mut(slot);
             minutes.iter().for_each(|&minute| state.set_excluded(minute, true));
+            if !state.is(Flag::Alerted) && !state.is(Flag::Covered) {
+                state.spike_max = 0;
+            }
         }
         self.keys.at_mut(slot).set(Flag::Alerted, true);
         if let Some(total) = total {

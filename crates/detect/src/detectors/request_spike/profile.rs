@@ -42,6 +42,8 @@ pub(super) struct KeyState {
     pub population: u16,
     /// Active minutes that did not train, because they were part of a spike.
     pub excluded: u16,
+    /// The most calls of a minute of the latest spike: what a person's word makes normal.
+    pub spike_max: u16,
     /// See [`Flag`]; the minutes' marks and the eviction credit are in it, too.
     flags: u16,
 }

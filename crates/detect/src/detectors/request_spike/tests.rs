@@ -149,6 +149,22 @@ fn a_false_positive_makes_the_level_normal_from_then_on() {
 }
 
 #[test]
+fn what_a_spike_grew_to_after_it_was_found_is_normal_too() {
+    let mut stage = Stage::warm(Settings::default(), 20);
+    stage.minute(|stage| stage.burst("alice", 500));
+    stage.peaceful(5);
+    stage.findings.clear();
+    let entity = stage.entity("alice");
+    let mark = FalsePositive { detector: "request_spike", entity: &entity, endpoints: &[ORDERS], observed: 60.0 };
+    stage.detector.false_positive(&mark);
+    stage.minute(|stage| stage.burst("alice", 500));
+    assert!(stage.findings.is_empty(), "{}", stage.findings[0].sentence);
+    stage.peaceful(5);
+    stage.minute(|stage| stage.burst("alice", 5000));
+    assert_eq!(stage.findings.len(), 1, "ten times as much is found");
+}
+
+#[test]
 fn untrusted_lines_are_judged_and_teach_nothing() {
     let mut stage = Stage::warm(Settings::default(), 20);
     let trained = stage.count("minutes_trained");
