@@ -21,6 +21,7 @@ fn settings() -> TrafficSettings {
     TrafficSettings {
         seed: 20_261_123,
         consumers: 2000,
+        workspaces: 1,
         addresses: 5000,
         calls_per_second: 330.0,
         start_ms: 1_767_571_200_000,

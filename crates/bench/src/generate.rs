@@ -16,6 +16,8 @@ pub struct TrafficSettings {
     pub seed: u64,
     /// How many consumers there are.
     pub consumers: u32,
+    /// How many workspaces the consumers are spread over.
+    pub workspaces: u32,
     /// How many client addresses they come from. With more addresses than consumers, consumers move about.
     pub addresses: u32,
     /// Calls per second of event time, all consumers together, without attacks.
@@ -246,12 +248,12 @@ impl Traffic {
         let total = self.random.random_range(4..180);
         let sizes = (self.random.random_range(380..900), self.random.random_range(300..9000));
         let request_id: u128 = self.random.random();
-        let consumer_id = uuid(u128::from(consumer) << 64 | 0x0c0c);
+        let consumer_id = consumer_id(consumer);
         let credential_id = uuid(u128::from(consumer) << 64 | 0x0d0d);
         let service_id = uuid(route.service as u128 + 0x51);
         let route_id = uuid(route.service as u128 + 0x71);
         let path = &self.path;
-        let (method, ids) = (route.method, "945aacf7-3f4a-4a22-aebc-208afa7bf62d");
+        let (method, ids) = (route.method, workspace_id(consumer % self.settings.workspaces.max(1)));
         let (request_size, response_size) = sizes;
         let (content_length, upstream) = (response_size - 250, total - 3);
         let querystring = querystring(query);
@@ -314,6 +316,19 @@ impl Traffic {
     }
 }
 
+fn workspace_id(number: u32) -> String {
+    match number {
+        // The frozen corpus has this one.
+        0 => "945aacf7-3f4a-4a22-aebc-208afa7bf62d".to_owned(),
+        number => uuid(u128::from(number) << 64 | 0x3030),
+    }
+}
+
+/// The gateway's id of a consumer.
+pub fn consumer_id(consumer: u32) -> String {
+    uuid(u128::from(consumer) << 64 | 0x0c0c)
+}
+
 /// The `querystring` object's content for a query that needs no decoding.
 fn querystring(query: &str) -> String {
     let pairs = query.trim_start_matches('?').split('&').filter_map(|pair| pair.split_once('='));
@@ -336,6 +351,7 @@ mod tests {
         TrafficSettings {
             seed: 1,
             consumers: 200,
+            workspaces: 1,
             addresses: 300,
             calls_per_second: 100.0,
             start_ms: 1_767_571_200_000,

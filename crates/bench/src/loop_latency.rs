@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use outrider_bench::generate::{Traffic, TrafficSettings};
+use outrider_bench::generate::{Attack, Traffic, TrafficSettings, consumer_id};
 use outrider_collect::{KongTcpLog, KongTcpLogConfig, MicroBatch, PseudonymKey, SystemClock};
 use outrider_model::{ActionId, ActionReport, Policy, ReportedState};
 use outrider_platform::analysis::AnalysisSettings;
@@ -18,6 +18,7 @@ use outrider_platform::service::{Platform, PlatformSettings};
 use outrider_platform::store::ActionFilter;
 use outrider_practice::Practice;
 use outrider_respond::gateways::kong::{AdminSettings, Responder, ResponderSettings};
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -25,10 +26,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::print;
 
-/// Calls that an offender makes, one after the other as fast as they go out.
-const OFFENCE_CALLS: usize = 600;
-/// Pause between two offenders.
-const OFFENDER_GAP: Duration = Duration::from_millis(100);
+/// Calls that an offender makes in [`OFFENCE_MS`].
+const OFFENCE_CALLS: f64 = 400.0;
+const OFFENCE_MS: i64 = 1000;
+/// From the beginning of one offender to that of the next.
+const OFFENDER_GAP_MS: i64 = 500;
+/// `GET /shop/items/{id}`, which everybody calls.
+const OFFENDED_ENDPOINT: usize = 1;
+const CONSUMERS: u32 = 2000;
+/// Three who spike together wait for the end of the minute, since everybody may be growing. So the offenders are spread over
+/// workspaces, which are judged apart.
+const WORKSPACES: u32 = 50;
+/// What is still on its way at the end has this long to arrive; what does not counts as not blocked. It is over a minute,
+/// because some are decided when the minute is over.
+const SETTLE_MAX: Duration = Duration::from_secs(65);
 /// How often calls are handed to the socket.
 const BEAT: Duration = Duration::from_millis(5);
 
@@ -37,7 +48,7 @@ type Stored = Arc<Mutex<BTreeMap<ActionId, i64>>>;
 pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let practice = Practice::start(outrider_practice::Settings::default()).await?;
-    let consumers: Vec<String> = offender_ids(&practice, offenders).await?;
+    register_offenders(&practice, offenders).await?;
     let platform = Platform::start(settings(directory.path())?, now_ms).await?;
     let stop = CancellationToken::new();
     let (batches, waiting) = mpsc::channel(4096);
@@ -49,24 +60,46 @@ pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
     let stored = Stored::default();
     let responding = respond(&platform, &practice, directory.path(), &stored, stop.clone())?;
 
-    let mut stream = TcpStream::connect(address).await?;
-    let into_minute_ms = now_ms().rem_euclid(60_000).cast_unsigned();
-    let warm_up = Duration::from_millis(122_000 - into_minute_ms);
-    print(&format!("{rate} calls a second for {} s, then {offenders} offenders", warm_up.as_secs()));
+    // Two whole minutes of the clock are learned before the first offender begins.
+    let start_ms = now_ms();
+    let warm_up_ms = 122_000 - start_ms.rem_euclid(60_000);
+    let offence_rate = OFFENCE_CALLS * 1000.0 / OFFENDER_GAP_MS as f64;
+    print(&format!(
+        "{rate} calls a second; after {} s {offenders} offenders, {:.0} calls a second of it",
+        warm_up_ms / 1000,
+        offence_rate
+    ));
+    let attack = |number: u32| Attack {
+        consumer: offender(number),
+        endpoint: OFFENDED_ENDPOINT,
+        after_ms: warm_up_ms + OFFENDER_GAP_MS * i64::from(number),
+        lasts_ms: OFFENCE_MS,
+        calls_per_second: OFFENCE_CALLS * 1000.0 / OFFENCE_MS as f64,
+    };
     let mut traffic = Traffic::new(TrafficSettings {
         seed: 5,
-        consumers: 2000,
+        consumers: CONSUMERS,
+        workspaces: WORKSPACES,
         addresses: 3000,
-        calls_per_second: f64::from(rate),
-        start_ms: now_ms(),
-        attacks: vec![],
+        calls_per_second: f64::from(rate) - offence_rate,
+        start_ms,
+        attacks: (0..offenders).map(attack).collect(),
     });
-    send(&mut stream, &mut traffic, rate, warm_up, &[]).await?;
-    let offence = OFFENDER_GAP * offenders + Duration::from_secs(65);
-    send(&mut stream, &mut traffic, rate, offence, &consumers).await?;
+    let end_ms = start_ms + warm_up_ms + OFFENDER_GAP_MS * i64::from(offenders) + OFFENCE_MS;
+    let mut stream = TcpStream::connect(address).await?;
+    send(&mut stream, &mut traffic, start_ms + warm_up_ms).await?;
+    let (began, before) = (Instant::now(), platform.status().progress().calls);
+    send(&mut stream, &mut traffic, end_ms).await?;
+    let sent_rate = (platform.status().progress().calls - before) as f64 / began.elapsed().as_secs_f64();
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let deadline = Instant::now() + SETTLE_MAX;
+    while stored.lock().unwrap_or_else(PoisonError::into_inner).len() < offenders as usize && Instant::now() < deadline
+    {
+        look.tick().await;
+    }
 
     let latencies = latencies(&platform, &stored).await?;
-    report(&latencies, rate, offenders, &platform);
+    report(&latencies, sent_rate, offenders, &platform);
     stop.cancel();
     drop(stream);
     reading.await?;
@@ -87,7 +120,9 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
     // So many offenders at once are no real day; what limits them is not what is measured here.
     analysis.respond.guard_rails.active_actions_max = 10_000;
     analysis.respond.guard_rails.actions_per_hour_max = 10_000;
+    // Two minutes of learning in the place of hours.
     analysis.detect.request_spike.warmup_minutes = 1;
+    analysis.detect.request_spike.warmup_active_minutes = 20;
     analysis.detect.request_spike.own_minutes_min = 1;
     analysis.detect.request_spike.at_once_per_minute_max = 10_000;
     Ok(PlatformSettings {
@@ -101,13 +136,18 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
     })
 }
 
-async fn offender_ids(practice: &Practice, offenders: u32) -> anyhow::Result<Vec<String>> {
+/// Offenders are the quietest consumers.
+fn offender(number: u32) -> u32 {
+    CONSUMERS - 1 - number
+}
+
+async fn register_offenders(practice: &Practice, offenders: u32) -> anyhow::Result<()> {
     let admin = practice.admin();
-    let mut ids = Vec::new();
     for number in 0..offenders {
-        ids.push(admin.consumer(&format!("offender-{number}"), &format!("key-{number}")).await?);
+        let id = consumer_id(offender(number));
+        admin.create("/consumers", json!({"id": id, "username": format!("offender-{number}")})).await?;
     }
-    Ok(ids)
+    Ok(())
 }
 
 async fn ingest(mut ingest: outrider_platform::ingest::Ingest, mut waiting: mpsc::Receiver<MicroBatch>) {
@@ -143,58 +183,24 @@ fn respond(
     Ok([working, reporting])
 }
 
-/// Sends traffic at a rate for a time; meanwhile one offender after the other makes its calls.
-async fn send(
-    stream: &mut TcpStream,
-    traffic: &mut Traffic,
-    rate: u32,
-    time: Duration,
-    offenders: &[String],
-) -> anyhow::Result<()> {
-    let began = Instant::now();
+/// Sends each call when it is due, until a time.
+async fn send(stream: &mut TcpStream, traffic: &mut Traffic, end_ms: i64) -> anyhow::Result<()> {
     let mut beat = tokio::time::interval(BEAT);
-    let (mut sent, mut offended) = (0u64, 0usize);
     let mut bytes = Vec::new();
-    while began.elapsed() < time {
+    let mut sent_ms = 0;
+    while sent_ms < end_ms {
         beat.tick().await;
         bytes.clear();
-        let due = (began.elapsed().as_secs_f64() * f64::from(rate)) as u64;
-        for _ in sent..due {
-            bytes.extend_from_slice(&stamped(traffic.next_call().line));
+        let until_ms = now_ms().min(end_ms);
+        while sent_ms < until_ms {
+            let call = traffic.next_call();
+            sent_ms = call.at_ms;
+            bytes.extend_from_slice(call.line);
             bytes.push(b'\n');
-        }
-        sent = due;
-        while offended < offenders.len() && began.elapsed() >= OFFENDER_GAP * offended as u32 {
-            for call in 0..OFFENCE_CALLS {
-                bytes.extend_from_slice(offence(&offenders[offended], call).as_bytes());
-                bytes.push(b'\n');
-            }
-            offended += 1;
         }
         stream.write_all(&bytes).await?;
     }
     Ok(())
-}
-
-/// The generated line as of now, so that no clock has to be clamped.
-fn stamped(line: &[u8]) -> Vec<u8> {
-    let text = String::from_utf8_lossy(line);
-    let Some((head, tail)) = text.split_once("\"started_at\":") else { return line.to_vec() };
-    let rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
-    format!("{head}\"started_at\":{}{rest}", now_ms()).into_bytes()
-}
-
-fn offence(consumer: &str, call: usize) -> String {
-    serde_json::json!({
-        "request": {"id": format!("{consumer}-{call}"), "method": "GET", "uri": format!("/shop/items/{}", call + 1),
-            "url": "http://shop/", "size": 200, "querystring": {}, "headers": {"host": "api.example.com", "user-agent": "loop"}},
-        "response": {"status": 200, "size": 500, "headers": {"content-type": "application/json"}},
-        "latencies": {"request": 3, "kong": 1, "proxy": 2, "receive": 0}, "client_ip": "198.51.100.7", "started_at": now_ms(),
-        "upstream_status": "200", "source": "upstream", "workspace": "945aacf7-3f4a-4a22-aebc-208afa7bf62d",
-        "tries": [{"ip": "10.0.0.1", "port": 80}], "service": {"id": "offended", "name": "shop"}, "route": {"id": "offended"},
-        "consumer": {"id": consumer, "username": consumer}, "authenticated_entity": {"id": consumer}
-    })
-    .to_string()
 }
 
 /// Milliseconds from the completing line to the stored report, of every action that was stored.
@@ -218,7 +224,7 @@ async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i
     Ok(latencies)
 }
 
-fn report(latencies: &[i64], rate: u32, offenders: u32, platform: &Platform) {
+fn report(latencies: &[i64], rate: f64, offenders: u32, platform: &Platform) {
     let at =
         |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(-1);
     let progress = platform.status().progress();
@@ -228,7 +234,7 @@ fn report(latencies: &[i64], rate: u32, offenders: u32, platform: &Platform) {
         progress.calls,
         progress.dropped_calls
     ));
-    print(&format!("line received to Admin API write returned, at {rate} calls a second, in ms:"));
+    print(&format!("line received to Admin API write returned, at {rate:.0} calls a second, in ms:"));
     print(&format!("p50 {}  p90 {}  p99 {}  max {}", at(0.5), at(0.9), at(0.99), at(1.0)));
 }
 

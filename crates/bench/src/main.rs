@@ -27,11 +27,11 @@ enum Figure {
     },
     /// From the completing log line to the returned Admin API write, with real sockets, log and store.
     Loop {
-        /// Ordinary calls per second.
+        /// Calls per second in all, offenders' included.
         #[arg(long, default_value_t = 2000)]
         rate: u32,
-        /// Offenders, one after the other.
-        #[arg(long, default_value_t = 200)]
+        /// Offenders, one after the other; at most 100.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
         offenders: u32,
     },
     /// Resident memory while consumers and addresses pass by that are never seen again.

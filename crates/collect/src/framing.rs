@@ -89,6 +89,11 @@ impl LineFramer {
         *self = LineFramer::new(self.line_bytes_max);
     }
 
+    /// Lines that have ended so far, blank ones included.
+    pub fn lines_ended(&self) -> u64 {
+        self.line - 1
+    }
+
     /// Bytes kept of an unfinished line.
     pub fn pending_bytes(&self) -> usize {
         self.kept.len()

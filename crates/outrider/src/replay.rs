@@ -153,6 +153,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
         bar.set_position(input.read_bytes());
         bar.set_message(format!("{} calls, {} findings", run.summary.calls, run.summary.findings));
     }
+    run.last_line = run.last_line.max(framer.lines_ended());
     framer.finish(|frame| {
         failure = run.take(&arguments.normaliser, &mut scratch, frame.line, frame.content).err();
     });

@@ -94,7 +94,7 @@ fn a_loop_is_found_on_its_line_and_everything_is_accounted_for() {
 fn the_same_lines_give_the_same_bytes_however_they_come() {
     let directory = tempfile::tempdir().unwrap();
     let (lines, _) = recording();
-    let text = lines.join("\n") + "\n";
+    let text = lines.join("\n") + "\n\n\n";
     let (head, tail) = text.split_at(text.len() / 2 + text[text.len() / 2..].find('\n').unwrap() + 1);
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("all"), &text).unwrap();
@@ -113,4 +113,5 @@ fn the_same_lines_give_the_same_bytes_however_they_come() {
         assert!(one == two, "{name} differs when the input is split over files");
         assert!(one == three, "{name} differs from standard input");
     }
+    assert_eq!(rows(&outs[0], "assignments.jsonl").len(), lines.len() + 2, "blank lines at the end have rows, too");
 }
