@@ -68,6 +68,8 @@ pub struct Lake {
     path: PathBuf,
     table: DeltaTable,
     position: u64,
+    /// A commit has failed half way, so the table on disk may be further than we know.
+    is_uncertain: bool,
 }
 
 impl Lake {
@@ -94,13 +96,8 @@ impl Lake {
         check_schema(&table, &path)?;
         sync_directory(&path.join("_delta_log"))?;
         sync_directory(&path)?;
-        let version = table
-            .snapshot()
-            .map_err(failed("read"))?
-            .transaction_version(table.log_store().as_ref(), POSITION_APPLICATION)
-            .await
-            .map_err(failed("read the position of"))?;
-        Ok(Lake { path, table, position: version.unwrap_or(0).max(0).cast_unsigned() })
+        let position = position_of(&table).await.map_err(failed("read the position of"))?;
+        Ok(Lake { path, table, position, is_uncertain: false })
     }
 
     /// The last log position that the table covers; 0 for a new table.
@@ -115,11 +112,36 @@ impl Lake {
 
     /// Commits rows that cover the log up to `position`, durably. Positions already covered are skipped.
     ///
-    /// On error nothing of it is visible, and the same rows can be committed again.
+    /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
     pub async fn commit(&mut self, rows: &RecordBatch, position: u64) -> Result<(), LakeError> {
+        if self.is_uncertain {
+            self.look_again().await?;
+        }
         if position <= self.position {
             return Ok(());
         }
+        self.is_uncertain = true;
+        self.write(rows, position).await?;
+        self.is_uncertain = false;
+        Ok(())
+    }
+
+    /// Reads how far the table on disk is, and makes sure that it will still be after a power loss.
+    async fn look_again(&mut self) -> Result<(), LakeError> {
+        let path = self.path.clone();
+        let failed = |doing| move |source| LakeError::Table { doing, path: path.clone(), source: Box::new(source) };
+        self.table.load().await.map_err(failed.clone()("read"))?;
+        let log = self.path.join("_delta_log");
+        if let Some(version) = self.table.version() {
+            sync_file(&log.join(format!("{version:020}.json")))?;
+        }
+        sync_directory(&log)?;
+        self.position = position_of(&self.table).await.map_err(failed("read the position of"))?;
+        self.is_uncertain = false;
+        Ok(())
+    }
+
+    async fn write(&mut self, rows: &RecordBatch, position: u64) -> Result<(), LakeError> {
         let path = self.path.clone();
         let failed = |doing| {
             let path = path.clone();
@@ -158,6 +180,12 @@ impl Lake {
         self.position = position;
         Ok(())
     }
+}
+
+/// The log position that the table says it covers; 0 for a new one.
+async fn position_of(table: &DeltaTable) -> Result<u64, DeltaTableError> {
+    let version = table.snapshot()?.transaction_version(table.log_store().as_ref(), POSITION_APPLICATION).await?;
+    Ok(version.unwrap_or(0).max(0).cast_unsigned())
 }
 
 async fn create(url: url::Url) -> Result<DeltaTable, DeltaTableError> {
@@ -200,4 +228,29 @@ fn sync_file(path: &Path) -> Result<(), LakeError> {
 
 fn sync_directory(path: &Path) -> Result<(), LakeError> {
     sync_file(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_rows() -> RecordBatch {
+        RecordBatch::new_empty(arrow_schema())
+    }
+
+    #[tokio::test]
+    async fn after_a_commit_that_failed_half_way_the_table_is_asked_how_far_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut lake = Lake::open(directory.path()).await.unwrap();
+        // What became visible without our knowing, as when the sync after it fails.
+        let mut other = Lake::open(directory.path()).await.unwrap();
+        other.commit(&no_rows(), 10).await.unwrap();
+        lake.is_uncertain = true;
+        lake.commit(&no_rows(), 10).await.unwrap();
+        assert_eq!(lake.position(), 10);
+        assert_eq!(lake.table.version(), other.table.version(), "it was not committed twice");
+        lake.commit(&no_rows(), 11).await.unwrap();
+        assert_eq!((lake.position(), lake.is_uncertain), (11, false));
+        assert_eq!(Lake::open(directory.path()).await.unwrap().position(), 11);
+    }
 }

@@ -14,6 +14,7 @@ use outrider_model::{
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::store::EffectBatch;
 
@@ -29,6 +30,8 @@ pub struct AnalysisSettings {
     pub respond: outrider_respond::desk::Settings,
     /// Policies that the configuration file defines.
     pub policies: Vec<Policy>,
+    /// The gateways that have a responder; all of them where nothing is said, as in a replay.
+    pub gateways: Option<Vec<String>>,
 }
 
 /// Why an analysis cannot be set up or restored.
@@ -125,6 +128,7 @@ impl Analysis {
             Desk::new(installation, settings.respond.clone()).map_err(|e| AnalysisError::Respond(e.to_string()))?;
         desk.apply_settings(settings.respond.clone(), settings.policies.clone())
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
+        desk.serve(settings.gateways.clone());
         Ok(Analysis {
             settings,
             catalogue,
@@ -160,6 +164,26 @@ impl Analysis {
     /// Alerts, policies and actions.
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// What its parts have counted and how its detectors are, as JSON for operators.
+    pub fn status(&self) -> serde_json::Value {
+        let detectors = self.engine.status().into_iter().map(|detector| {
+            let counters = detector.counters.iter().map(|counter| (counter.name.to_owned(), counter.value.into()));
+            json!({
+                "name": detector.descriptor.name,
+                "failure": detector.failure,
+                "memory_bytes": detector.memory_bytes,
+                "counters": counters.collect::<serde_json::Map<_, _>>(),
+            })
+        });
+        json!({
+            "detectors": detectors.collect::<Vec<_>>(),
+            "detect": self.engine.counters(),
+            "discover": self.catalogue.counters(),
+            "discover_memory_bytes": self.catalogue.memory_bytes(),
+            "respond": self.desk.counters(),
+        })
     }
 
     /// Moves log time forward; going back is ignored.
@@ -231,6 +255,7 @@ impl Analysis {
         self.desk
             .apply_settings(settings.respond.clone(), settings.policies.clone())
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
+        self.desk.serve(settings.gateways.clone());
         self.catalogue = catalogue;
         self.engine = engine;
         self.settings = settings;

@@ -11,7 +11,7 @@ use outrider_model::EndpointId;
 
 use crate::log::Position;
 
-/// How many ids may wait: 64 MiB, an hour at 2,000 calls a second.
+/// How many ids may wait: 128 MiB, an hour at 2,000 calls a second.
 pub const IDS_WAITING_MAX: usize = 8 << 20;
 
 /// The queue.

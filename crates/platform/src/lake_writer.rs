@@ -26,6 +26,8 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 pub(crate) struct LakeWriter {
     pub lake: Lake,
     pub reader: LogReader,
+    /// The reader begins behind this record.
+    pub after: Position,
     pub runtime: Handle,
     pub assignments: Arc<Assignments>,
     pub progress: Arc<Progress>,
@@ -37,7 +39,7 @@ impl LakeWriter {
     pub(crate) fn run(mut self) -> Result<(), LogError> {
         let mut rows = Rows::default();
         let mut oldest: Option<Instant> = None;
-        let mut done = Position(self.lake.position());
+        let mut done = self.after;
         loop {
             let took_one = match self.reader.next()? {
                 Some(record) => {
@@ -99,6 +101,7 @@ impl LakeWriter {
                     }
                     self.progress.lake_committed(count);
                     self.progress.lake_covers(done);
+                    self.progress.lake_is_durable_to(done);
                     return true;
                 }
                 Err(error) => {

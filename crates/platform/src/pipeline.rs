@@ -26,6 +26,8 @@ use crate::store::Store;
 const RECORDS_PER_COMMIT: usize = 512;
 /// How long the thread waits for a record before it looks at the rest of its duties.
 const WAIT: Duration = Duration::from_millis(500);
+/// How often what the analysis has counted is shown to operators.
+const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 /// Pause between tries to commit to a store that fails.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -95,6 +97,8 @@ impl Pipeline {
     fn follow_log(&mut self) -> Result<(), LogError> {
         let mut answers = Vec::new();
         let mut published = None;
+        let mut status_due = Instant::now();
+        let mut failed_detectors = 0;
         let mut snapshot_due = Instant::now() + self.snapshot_interval;
         let mut done = Position(self.reader.position().0.saturating_sub(1));
         loop {
@@ -110,6 +114,11 @@ impl Pipeline {
                 }
             }
             self.progress.analysed(done, self.analysis.calls());
+            if Instant::now() >= status_due {
+                self.progress.set_analysis_status(self.analysis.status());
+                status_due = Instant::now() + STATUS_INTERVAL;
+            }
+            self.tell_failures(&mut failed_detectors);
             if done > self.stored && !self.commit(done) {
                 return Ok(());
             }
@@ -136,6 +145,24 @@ impl Pipeline {
                 return Ok(());
             }
             self.reader.wait(WAIT);
+        }
+    }
+
+    /// Says once that a detector was put out of use. It begins anew at the next start.
+    fn tell_failures(&self, known: &mut u64) {
+        let failed = self.analysis.engine().counters().detectors_failed;
+        if failed <= *known {
+            return;
+        }
+        *known = failed;
+        for detector in self.analysis.engine().status() {
+            if let Some(failure) = detector.failure {
+                tracing::error!(
+                    detector = detector.descriptor.name,
+                    failure,
+                    "the detector is out of use until the next start"
+                );
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How far each part of the platform is, in numbers that the status page and the metrics show.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -20,10 +21,12 @@ pub struct Progress {
     snapshot_micros: AtomicU64,
     snapshot_stall_micros: AtomicU64,
     lake_position: AtomicU64,
+    lake_durable: AtomicU64,
     lake_rows: AtomicU64,
     lake_commits: AtomicU64,
     lake_failures: AtomicU64,
     dropped_calls: AtomicU64,
+    analysis: Mutex<serde_json::Value>,
 }
 
 /// [`Progress`] at one moment.
@@ -98,8 +101,22 @@ impl Progress {
         self.dropped_calls.fetch_add(calls, Ordering::Relaxed);
     }
 
-    pub(crate) fn lake_position(&self) -> Position {
-        Position(self.lake_position.load(Ordering::Relaxed))
+    /// The lake's own position, as it would read it after a restart. It stands still while there are no calls.
+    pub(crate) fn lake_is_durable_to(&self, position: Position) {
+        self.lake_durable.store(position.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_durable(&self) -> Position {
+        Position(self.lake_durable.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_analysis_status(&self, status: serde_json::Value) {
+        *self.analysis.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// What the analysis said of itself last, at most a second ago; null before the first time.
+    pub fn analysis_status(&self) -> serde_json::Value {
+        self.analysis.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// All numbers as they are now.

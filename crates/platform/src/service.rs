@@ -4,6 +4,7 @@
 //! the premises and the people need is handed out: an [`Ingest`] for calls and reports, a [`CommandBus`] for decisions,
 //! the desired state of each gateway, the status.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,8 @@ use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 use crate::store::{Store, StoreError};
 
+/// A clock that is this far behind itself makes calls too late for detection.
+const CLOCK_STEP_MS: i64 = 60_000;
 /// How often a record says that time has passed.
 const TICK: Duration = Duration::from_secs(1);
 /// Present in the data directory while nothing was lost: made at a clean stop, removed at the start.
@@ -134,11 +137,23 @@ impl Platform {
         let writer = LogWriter::start(log, QUEUE_BYTES_DEFAULT)?;
         let handle = writer.handle();
         let first = handle.stats().first;
-        let (analysis, from) = recover(&snapshots, stored.min(lake_position), first, &settings.installation)?;
+        // What the lake lacks and the log no longer holds cannot be had again; it goes on where the analysis does.
+        let has_hole = lake_position.next() < first;
+        let limit = if has_hole { stored } else { stored.min(lake_position) };
+        let (analysis, from) = recover(&snapshots, limit, first, &settings.installation)?;
+        let lake_after = if has_hole { from } else { lake_position };
+        if has_hole && lake.is_some() {
+            tracing::warn!(
+                from = lake_position.next().0,
+                to = from.0,
+                "the lake lacks these records of the log, which are gone: it was switched off, removed, or behind for too long"
+            );
+        }
         note_start(&handle, data, &settings.analysis, analysis.settings(), opened.last, now_ms()).await?;
 
         let caught_up_at = *handle.durable().borrow();
         let progress = Arc::new(Progress::default());
+        progress.lake_is_durable_to(lake_after);
         let waiters = Arc::new(Waiters::default());
         let assignments = lake.is_some().then(|| Arc::new(Assignments::new(IDS_WAITING_MAX)));
         let (senders, desired) = settings
@@ -177,15 +192,13 @@ impl Platform {
         };
         let ids = assignments.clone();
         threads.push(spawn("analysis", failing.clone(), move || {
-            let result = pipeline.run();
-            if let Some(ids) = ids {
-                ids.end();
-            }
-            result
+            let _ended = EndOfIds(ids);
+            pipeline.run()
         })?);
         if let (Some((lake, commit_interval)), Some(assignments)) = (lake, &assignments) {
             let lake = LakeWriter {
-                reader: handle.reader(Position(lake.position()).next()),
+                reader: handle.reader(lake_after.next()),
+                after: lake_after,
                 lake,
                 runtime: Handle::current(),
                 assignments: Arc::clone(assignments),
@@ -300,6 +313,7 @@ impl PlatformStatus {
             "caught_up": progress.analysed_position >= self.caught_up_at.0,
             "log": self.log.stats(),
             "progress": progress,
+            "analysis": self.progress.analysis_status(),
             "endpoints_forgotten_for_lake": self.assignments.as_ref().map_or(0, |ids| ids.forgotten()),
         })
     }
@@ -378,15 +392,32 @@ fn spawn(
     run: impl FnOnce() -> Result<(), LogError> + Send + 'static,
 ) -> Result<JoinHandle<Result<(), LogError>>, PlatformError> {
     let body = move || {
-        let result = run();
-        if let Err(error) = &result {
-            tracing::error!(%error, thread = name, "the thread cannot go on");
+        let result = catch_unwind(AssertUnwindSafe(run));
+        match &result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, thread = name, "the thread cannot go on"),
+            Err(_) => {
+                tracing::error!(thread = name, "the thread has panicked; this is a mistake of ours, please report it")
+            }
+        }
+        if !matches!(result, Ok(Ok(()))) {
             failing.send_replace(true);
         }
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     };
     let thread = std::thread::Builder::new().name(name.to_owned());
     thread.spawn(body).map_err(|source| PlatformError::System { doing: "start a thread", source })
+}
+
+/// Tells the lake that no more endpoint ids will come, however the analysis ends.
+struct EndOfIds(Option<Arc<Assignments>>);
+
+impl Drop for EndOfIds {
+    fn drop(&mut self) {
+        if let Some(ids) = &self.0 {
+            ids.end();
+        }
+    }
 }
 
 /// Says once a second that time has passed, so that windows close and actions end while nobody calls.
@@ -394,8 +425,20 @@ async fn tick(log: LogHandle, now_ms: fn() -> i64, stop: CancellationToken) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let is_failing = AtomicBool::new(false);
+    let mut latest_ms = i64::MIN;
+    let mut is_behind = false;
     while stop.run_until_cancelled(interval.tick()).await.is_some() {
-        let result = log.append(vec![NewRecord::tick(now_ms())]).await;
+        let at_ms = now_ms();
+        latest_ms = latest_ms.max(at_ms);
+        if at_ms < latest_ms - CLOCK_STEP_MS && !is_behind {
+            let seconds = (latest_ms - at_ms) / 1000;
+            tracing::error!(
+                seconds,
+                "the clock was set back: until it has caught up, calls count as late and nothing is detected"
+            );
+        }
+        is_behind = at_ms < latest_ms - CLOCK_STEP_MS;
+        let result = log.append(vec![NewRecord::tick(at_ms)]).await;
         if let Err(error) = &result
             && !is_failing.swap(true, Ordering::Relaxed)
         {

@@ -82,7 +82,10 @@ impl SnapshotWriter {
 impl Work {
     fn carry_out(&self, job: &Job) {
         let saved = match job.state.encode() {
-            Ok(bytes) => self.snapshots.save(job.done, &bytes).map(|()| bytes.len()).map_err(|e| e.to_string()),
+            Ok(bytes) => {
+                let saved = self.snapshots.save(job.done, &bytes, self.floor(job));
+                saved.map(|()| bytes.len()).map_err(|e| e.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match saved {
@@ -95,15 +98,21 @@ impl Work {
         self.cut_log(job);
     }
 
-    /// Cuts the log below what any of its consumers may still read.
+    /// How far the consumer of the log is that lags most, by what it has on stable storage.
+    fn floor(&self, job: &Job) -> Position {
+        let lake = if self.has_lake { self.progress.lake_durable() } else { job.stored };
+        job.stored.min(lake)
+    }
+
+    /// Cuts the log below what a start would read: it begins with the newest snapshot that no consumer is behind of.
     fn cut_log(&self, job: &Job) {
-        let oldest = match self.snapshots.oldest() {
-            Ok(oldest) => oldest.unwrap_or(job.done),
+        let needed = match self.snapshots.newest_at_or_before(self.floor(job)) {
+            // A start would have to begin with the log's first record.
+            Ok(None) => return,
+            Ok(Some(needed)) => needed,
             Err(error) => return tracing::warn!(%error, "snapshots cannot be listed; the log is not cut"),
         };
-        let lake = if self.has_lake { self.progress.lake_position() } else { job.done };
-        let below = oldest.min(job.stored).min(lake).next();
-        match self.runtime.block_on(self.log.cut_below(below)) {
+        match self.runtime.block_on(self.log.cut_below(needed.next())) {
             // The platform is stopping; the next start cuts it.
             Ok(_) | Err(LogError::Closed) => {}
             Err(error) => tracing::warn!(%error, "the log could not be cut"),

@@ -2,7 +2,7 @@
 //!
 //! A snapshot is good for recovery when every other consumer of the log is at its position or past it: the lake needs
 //! the endpoint ids of whatever it has not committed yet, and the control store must not be behind what the analysis
-//! believes. So a few are kept, and the newest one that is old enough is taken.
+//! believes. So the newest that no consumer is behind of is kept beside a few newer ones, and it is what a start takes.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::log::Position;
 
 const MAGIC: &[u8; 8] = b"outrsnap";
-/// How many are kept: the newest, and older ones that a consumer which lags may still need.
+/// How many of the newest are kept, whatever the other consumers do: one may turn out to be damaged.
 const KEPT: usize = 3;
 
 /// Why a snapshot could not be written or read.
@@ -44,8 +44,9 @@ impl Snapshots {
         &self.directory
     }
 
-    /// Saves a state as of a position, durably, and forgets the oldest ones.
-    pub fn save(&self, position: Position, state: &[u8]) -> Result<(), SnapshotError> {
+    /// Saves a state as of a position, durably, and forgets older ones. `floor` is how far the consumer is that lags most:
+    /// the newest snapshot at or before it stays.
+    pub fn save(&self, position: Position, state: &[u8], floor: Position) -> Result<(), SnapshotError> {
         let path = self.path(position);
         let temporary = path.with_extension("tmp");
         let mut checksum = crc32fast::Hasher::new();
@@ -67,7 +68,8 @@ impl Snapshots {
             return Err(failed("write", &path)(source));
         }
         let positions = self.positions()?;
-        for old in positions.iter().rev().skip(KEPT) {
+        let needed = positions.iter().rev().find(|position| **position <= floor);
+        for old in positions.iter().rev().skip(KEPT).filter(|old| Some(*old) != needed) {
             let path = self.path(*old);
             fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
@@ -88,9 +90,9 @@ impl Snapshots {
         Ok((None, damaged))
     }
 
-    /// The oldest snapshot kept: the log must keep everything after it.
-    pub fn oldest(&self) -> Result<Option<Position>, SnapshotError> {
-        Ok(self.positions()?.first().copied())
+    /// The newest snapshot at or before a position: the log must keep everything after it.
+    pub fn newest_at_or_before(&self, limit: Position) -> Result<Option<Position>, SnapshotError> {
+        Ok(self.positions()?.into_iter().rev().find(|position| *position <= limit))
     }
 
     /// The newest snapshot, good or not.
@@ -140,21 +142,34 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(directory.path().join("s")).unwrap();
         for position in [10, 20, 30, 40] {
-            snapshots.save(Position(position), format!("state {position}").as_bytes()).unwrap();
+            snapshots.save(Position(position), format!("state {position}").as_bytes(), Position(99)).unwrap();
         }
         let load = |limit| snapshots.load_at_or_before(Position(limit)).unwrap();
         assert_eq!(load(99).0, Some((Position(40), b"state 40".to_vec())));
         assert_eq!(load(39).0, Some((Position(30), b"state 30".to_vec())));
         assert_eq!(load(19).0, None, "only three are kept");
-        assert_eq!(snapshots.oldest().unwrap(), Some(Position(20)));
+        assert_eq!(snapshots.newest_at_or_before(Position(39)).unwrap(), Some(Position(30)));
+        assert_eq!(snapshots.newest_at_or_before(Position(19)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_consumer_that_lags_needs_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(directory.path().join("s")).unwrap();
+        for position in (10..=90).step_by(10) {
+            snapshots.save(Position(position), b"state", Position(35)).unwrap();
+        }
+        assert_eq!(snapshots.positions().unwrap(), [30, 70, 80, 90].map(Position));
+        snapshots.save(Position(100), b"state", Position(85)).unwrap();
+        assert_eq!(snapshots.positions().unwrap(), [80, 90, 100].map(Position));
     }
 
     #[test]
     fn any_damage_is_noticed_and_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(directory.path().to_owned()).unwrap();
-        snapshots.save(Position(1), b"old").unwrap();
-        snapshots.save(Position(2), b"new").unwrap();
+        snapshots.save(Position(1), b"old", Position::ZERO).unwrap();
+        snapshots.save(Position(2), b"new", Position::ZERO).unwrap();
         let path = snapshots.path(Position(2));
         let good = fs::read(&path).unwrap();
         for at in 0..good.len() {

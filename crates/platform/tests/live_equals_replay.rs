@@ -3,18 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod support;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use outrider_model::batch::BatchWriter;
 use outrider_model::{
-    Alert, AnsweredBy, ApiCall, ClockCheck, Command, CommandRecord, Consumer, Duration as PolicyDuration, Finding,
-    Latency, Mode, Named, Policy, PolicyScope, Response, Text, Trust,
+    Alert, Command, CommandRecord, Duration as PolicyDuration, Finding, Mode, Policy, PolicyScope, Response,
 };
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::log::LogSettings;
 use outrider_platform::service::{Platform, PlatformSettings};
 use outrider_platform::store::{AlertFilter, FindingFilter};
+use support::{Call, api_call};
 
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -32,13 +34,6 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
-}
-
-struct Call {
-    at_ms: i64,
-    consumer: String,
-    path: String,
-    status: u16,
 }
 
 /// Forty minutes of eight consumers, two of which go wild at different times.
@@ -63,40 +58,6 @@ fn history(dice: &mut Dice) -> Vec<Call> {
     }
     calls.sort_by_key(|call| call.at_ms);
     calls
-}
-
-fn api_call(call: &Call) -> ApiCall<'_> {
-    let id = Text::from(call.consumer.as_str());
-    ApiCall {
-        gateway: "kong".into(),
-        workspace: "w".into(),
-        trust: Trust::Trusted,
-        request_id: Text::EMPTY,
-        received_ms: call.at_ms,
-        started_ms: call.at_ms,
-        event_ms: call.at_ms,
-        clock: ClockCheck::AsReported,
-        consumer: Some(Consumer { id: id.clone(), username: id.clone(), custom_id: Text::EMPTY, tags: vec![] }),
-        anonymous_consumer: false,
-        credential_id: Some(id),
-        presented_credential: None,
-        session: None,
-        client_ip: Some([198, 51, 100, 7].into()),
-        service: Some(Named { id: "s".into(), name: "shop".into() }),
-        route: Some(Named { id: "r".into(), name: "shop-route".into() }),
-        host: "shop.example".into(),
-        method: "GET".into(),
-        path: call.path.as_str().into(),
-        query: vec![],
-        headers: vec![],
-        status: call.status,
-        answered_by: AnsweredBy::Upstream,
-        own_refusal: None,
-        request_bytes: 100,
-        response_bytes: 1000,
-        latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
-        response_type: "application/json".into(),
-    }
 }
 
 fn settings() -> AnalysisSettings {

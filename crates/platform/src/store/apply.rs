@@ -174,7 +174,8 @@ async fn write_action(transaction: &mut Transaction<'_, Sqlite>, action: &Action
     sqlx::query(
         "INSERT INTO actions (id, alert, gateway, state, target_value, target_label, created_ms, document)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document",
+         ON CONFLICT (id) DO UPDATE SET
+             state = excluded.state, target_label = excluded.target_label, document = excluded.document",
     )
     .bind(action.id.to_string())
     .bind(action.alert.map(|id| id.to_string()))

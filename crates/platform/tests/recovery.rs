@@ -1,0 +1,114 @@
+//! Starts that find the consumers of the log at different positions.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
+mod support;
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use outrider_model::batch::BatchWriter;
+use outrider_model::{AlertId, Command, CommandRecord};
+use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::log::LogSettings;
+use outrider_platform::service::{Platform, PlatformSettings};
+use support::{Call, api_call};
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+fn settings(data_dir: &Path, has_lake: bool) -> PlatformSettings {
+    PlatformSettings {
+        data_dir: data_dir.to_owned(),
+        installation: "test".to_owned(),
+        gateways: vec!["kong".to_owned()],
+        analysis: AnalysisSettings::default(),
+        log: LogSettings { segment_bytes_max: 4096, ..LogSettings::default() },
+        lake_commit_interval: has_lake.then_some(Duration::from_millis(20)),
+        snapshot_interval: Duration::from_millis(50),
+    }
+}
+
+async fn send_calls(platform: &Platform, epoch: u64) {
+    let mut writer = BatchWriter::default();
+    for number in 0..50 {
+        let path = format!("/shop/items/{number}");
+        let call = Call { at_ms: now_ms(), consumer: "alice".to_owned(), path, status: 200 };
+        writer.push(&api_call(&call)).unwrap();
+    }
+    platform.ingest(epoch).accept(writer.take(), 50, now_ms());
+}
+
+/// Decisions are records, too: with each the analysis goes on, and saves its state whenever the last one is saved.
+async fn idle_until(platform: &Platform, is_enough: impl Fn(&serde_json::Value) -> bool) {
+    let commands = platform.commands();
+    for number in 0..20_000 {
+        if is_enough(&platform.status().to_json()) {
+            return;
+        }
+        let command = Command::ResolveAlert { alert: AlertId(1), reason: String::new() };
+        let record =
+            CommandRecord { id: format!("{}-{number}", now_ms()), by: "a".to_owned(), at_ms: now_ms(), command };
+        commands.submit(record).await.unwrap_err();
+    }
+    panic!("it never came so far: {}", platform.status().to_json());
+}
+
+fn number(status: &serde_json::Value, pointer: &str) -> u64 {
+    status.pointer(pointer).unwrap().as_u64().unwrap()
+}
+
+async fn calls_after_start(settings: PlatformSettings) -> u64 {
+    let platform = Platform::start(settings, now_ms).await.unwrap();
+    platform.caught_up().await;
+    let calls = platform.status().progress().calls;
+    platform.stop().await;
+    calls
+}
+
+/// Calls twice, then nothing but decisions, until the log was cut and snapshots went by their number. It made 100 calls.
+async fn run_and_idle(settings: &PlatformSettings) {
+    let platform = Platform::start(settings.clone(), now_ms).await.unwrap();
+    let has_lake = settings.lake_commit_interval.is_some();
+    let mut position = 0;
+    for (epoch, calls) in [(7, 50), (8, 100)] {
+        send_calls(&platform, epoch).await;
+        idle_until(&platform, |status| {
+            let rows = if has_lake { "/progress/lake_rows" } else { "/progress/calls" };
+            number(status, "/progress/snapshot_position") > position && number(status, rows) == calls
+        })
+        .await;
+        position = number(&platform.status().to_json(), "/progress/analysed_position");
+        idle_until(&platform, |status| number(status, "/progress/snapshot_position") > position).await;
+    }
+    idle_until(&platform, |status| {
+        number(status, "/log/first") > 1 && number(status, "/progress/snapshot_position") > position + 1000
+    })
+    .await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_time_without_calls_keeps_no_start_from_its_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), true);
+    run_and_idle(&settings).await;
+    assert_eq!(calls_after_start(settings).await, 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lake_that_is_switched_on_later_or_was_removed_begins_where_the_analysis_is() {
+    let directory = tempfile::tempdir().unwrap();
+    run_and_idle(&settings(directory.path(), false)).await;
+    for _ in 0..2 {
+        let platform = Platform::start(settings(directory.path(), true), now_ms).await.unwrap();
+        platform.caught_up().await;
+        let (calls, rows) = (platform.status().progress().calls, platform.status().progress().lake_rows);
+        send_calls(&platform, calls).await;
+        idle_until(&platform, |status| number(status, "/progress/lake_rows") == rows + 50).await;
+        platform.stop().await;
+        std::fs::remove_dir_all(directory.path().join("lake")).unwrap();
+    }
+    assert_eq!(calls_after_start(settings(directory.path(), true)).await, 200);
+}
