@@ -15,7 +15,7 @@ use outrider_model::{ActionId, ActionReport, Policy, ReportedState};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::log::LogSettings;
 use outrider_platform::service::{Platform, PlatformSettings};
-use outrider_platform::store::ActionFilter;
+use outrider_platform::store::{ActionFilter, AlertFilter};
 use outrider_practice::Practice;
 use outrider_respond::gateways::kong::{AdminSettings, Responder, ResponderSettings};
 use serde_json::json;
@@ -136,9 +136,9 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
     })
 }
 
-/// Offenders are the quietest consumers.
+/// Offenders are consumers of middling tempo.
 fn offender(number: u32) -> u32 {
-    CONSUMERS - 1 - number
+    CONSUMERS / 2 + number
 }
 
 async fn register_offenders(practice: &Practice, offenders: u32) -> anyhow::Result<()> {
@@ -203,7 +203,8 @@ async fn send(stream: &mut TcpStream, traffic: &mut Traffic, end_ms: i64) -> any
     Ok(())
 }
 
-/// Milliseconds from the completing line to the stored report, of every action that was stored.
+/// Milliseconds from the completing line to the stored report, of every action that was stored. What became of other
+/// actions is printed.
 async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i64>> {
     let stored = stored.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut latencies = Vec::new();
@@ -213,6 +214,8 @@ async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i
         for action in page.items {
             if let Some(at_ms) = stored.get(&action.id) {
                 latencies.push(at_ms - action.created_ms);
+            } else {
+                print(&format!("{} is {:?}: {}", action.target.label, action.state, action.state_reason));
             }
         }
         cursor = page.next;
@@ -220,6 +223,11 @@ async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i
             break;
         }
     }
+    let alerts = platform.store().alerts(&AlertFilter::default(), 500, None).await?.items;
+    for alert in alerts.iter().filter(|alert| alert.actions.is_empty()) {
+        print(&format!("no action on {}: {:?}", alert.entity.label, alert.policy_notes));
+    }
+    print(&format!("{} alerts", alerts.len()));
     latencies.sort_unstable();
     Ok(latencies)
 }

@@ -176,9 +176,9 @@ impl Engine {
         for part in snapshot.detectors {
             let named = |slot: &&mut Slot| slot.detector.descriptor().name == part.name;
             let Some(slot) = self.detectors.iter_mut().find(named) else { continue };
-            match part.failure {
-                Some(reason) => slot.failure = Some(reason),
-                None => slot.detector.restore(&part.state)?,
+            // One that was out of use begins anew: what it failed on is past.
+            if part.failure.is_none() {
+                slot.detector.restore(&part.state)?;
             }
         }
         self.now_ms = snapshot.now_ms;
@@ -213,7 +213,8 @@ impl Engine {
     }
 
     /// Lets every working detector do something. One that panics is put out of use with the panic's message, and what it
-    /// raised meanwhile is dropped; its state may be half changed, so it is neither asked nor taught any more.
+    /// raised meanwhile is dropped; its state may be half changed, so it is neither asked nor taught until the state is
+    /// restored, and then begins with nothing.
     fn each_detector(
         &mut self,
         findings: &mut Vec<Finding>,

@@ -28,7 +28,7 @@ pub enum Command {
     /// What the responder can do by itself, without the platform.
     #[command(subcommand)]
     Responder(ResponderCommand),
-    /// Convert a credential or personal value in hand into its pseudonym, to look it up.
+    /// Convert a credential or session value in hand into its pseudonym, to look it up.
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
     Pseudonym(ConfigArgument),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use outrider_collect::SourceConfig;
-use outrider_model::Policy;
+use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
@@ -137,7 +137,7 @@ impl Default for ApiConfig {
 
 impl Default for LakeConfig {
     fn default() -> Self {
-        LakeConfig { enabled: true, commit_interval_ms: 2000 }
+        LakeConfig { enabled: true, commit_interval_ms: 10_000 }
     }
 }
 
@@ -154,10 +154,44 @@ impl Config {
             format!("cannot read the configuration {}; name another one with --config", path.display())
         })?;
         let mut config = Config::parse(&text).with_context(|| format!("{} is not valid", path.display()))?;
-        if config.data_dir.is_relative() {
-            config.data_dir = path.parent().unwrap_or(Path::new("")).join(&config.data_dir);
-        }
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
         Ok(config)
+    }
+
+    /// A relative path is meant from where the configuration file is, wherever outrider was started.
+    fn resolve_paths(&mut self, base: &Path) {
+        let gateways = self.gateways.iter_mut().flat_map(|gateway| {
+            let header = gateway.admin_header.as_mut().map(|header| &mut header.value_file);
+            [gateway.ca_file.as_mut(), gateway.guard_rails_file.as_mut(), header]
+        });
+        let sources = self.collector.sources.iter_mut().map(|source| {
+            let SourceConfig::KongTcpLog(source) = source;
+            source.secret_file.as_mut()
+        });
+        for path in [Some(&mut self.data_dir)].into_iter().chain(gateways).chain(sources).flatten() {
+            // Joining an absolute path gives that path.
+            *path = base.join(&*path);
+        }
+    }
+
+    /// What is valid and still may not be what was meant.
+    pub fn warnings(&self) -> Vec<String> {
+        let served: BTreeSet<_> = self.gateways.iter().map(|gateway| gateway.name.as_str()).collect();
+        let mut unserved = BTreeSet::new();
+        if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
+            return Vec::new();
+        }
+        for SourceConfig::KongTcpLog(source) in &self.collector.sources {
+            if !served.contains(source.gateway.as_str()) {
+                unserved.insert(source.gateway.as_str());
+            }
+        }
+        let text = |name| {
+            format!(
+                "no [[gateways]] entry has the name `{name}`, so nothing can be blocked there and policies only propose"
+            )
+        };
+        unserved.into_iter().map(text).collect()
     }
 
     /// Reads and checks a text.
@@ -174,6 +208,7 @@ impl Config {
         for gateway in &self.gateways {
             ensure!(!gateway.name.is_empty(), "gateways: a name is empty");
             ensure!(names.insert(&gateway.name), "gateways: `{}` is there twice", gateway.name);
+            gateway.admin().validate().with_context(|| format!("gateway `{}`", gateway.name))?;
             ensure!(gateway.resync_seconds >= 1, "gateways: resync_seconds of `{}` must be at least 1", gateway.name);
         }
         for source in &self.collector.sources {
@@ -201,6 +236,7 @@ impl Config {
             detect: self.detect.clone(),
             respond: self.respond.clone(),
             policies: self.policies.clone(),
+            gateways: Some(self.gateways.iter().map(|gateway| gateway.name.clone()).collect()),
         }
     }
 }
@@ -228,10 +264,27 @@ impl GatewayConfig {
 
 /// Says the line of an error, and for an unknown key or word the nearest known one.
 fn explain(text: &str, error: &toml::de::Error) -> anyhow::Error {
-    let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+    let start = error.span().map(|span| unknown_key(&text[span.start..], error.message()) + span.start);
+    let line = start.map(|start| 1 + text[..start].matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
     let hint = nearest(error.message()).map_or_else(String::new, |known| format!("; did you mean `{known}`?"));
     anyhow::anyhow!("{place}{}{hint}", error.message().trim())
+}
+
+/// Where the unknown key of an error stands in the text that it is about: for a table that is chosen by a key such as
+/// `kind`, the error speaks of the whole table.
+fn unknown_key(text: &str, message: &str) -> usize {
+    let Some(key) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) else { return 0 };
+    let is_of_key =
+        |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if is_of_key(line) {
+            return start;
+        }
+        start += line.len();
+    }
+    0
 }
 
 /// The known word that is nearest to the unknown one of a message like "unknown field `x`, expected one of `a`, `b`".
@@ -263,19 +316,53 @@ mod tests {
     }
 
     #[test]
+    fn the_readmes_configuration_is_valid() {
+        let readme = include_str!("../../../README.md");
+        let text = readme.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(text).unwrap();
+        assert_eq!((config.collector.sources.len(), config.gateways.len(), config.policies.len()), (1, 1, 1));
+    }
+
+    #[test]
+    fn paths_are_meant_from_the_file_and_names_that_do_not_meet_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("outrider.toml");
+        let text = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'edge'\nlisten = '127.0.0.1:0'\n\
+                    [[gateways]]\nname = 'kong'\nadmin_url = 'http://k'\nguard_rails_file = 'rails.toml'\nca_file = '/etc/ca.pem'\n\
+                    [[policies]]\nname = 'p'\nrespond.kind = 'block'\nduration = '1m'\nmode = 'enforce'";
+        std::fs::write(&path, text).unwrap();
+        let config = Config::load(&path).unwrap();
+        assert_eq!(config.data_dir, directory.path().join("outrider-data"));
+        assert_eq!(config.gateways[0].guard_rails_file, Some(directory.path().join("rails.toml")));
+        assert_eq!(config.gateways[0].ca_file, Some(PathBuf::from("/etc/ca.pem")));
+        let warnings = config.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("`edge`"), "{warnings:?}");
+    }
+
+    #[test]
     fn mistakes_are_refused_with_line_and_nearest_key() {
         let cases = [
             ("data_dri = 'x'", "line 1", "did you mean `data_dir`?"),
             ("[api]\nlisten = '127.0.0.1:1'\nbehind_porxy = 'nginx'", "line 3", "did you mean `behind_proxy`?"),
             ("[[gateways]]\nname = 'k'\nadmin_ulr = 'http://k'", "line 3", "did you mean `admin_url`?"),
             ("[[collector.sources]]\nkind = 'kong_tcp_lgo'\ngateway = 'k'", "", "did you mean `kong_tcp_log`?"),
+            (
+                "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'k'\nlistn = 'x'",
+                "line 4",
+                "did you mean `listen`?",
+            ),
             ("[lake]\nenabled = 'yes'", "line 2", "expected a boolean"),
             ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),
             ("[[policies]]\nname = 'p'\nduration = '15 minutes'\nrespond.kind = 'block'", "line 3", "like `15m`"),
             ("[[policies]]\nname = 'P p'\nduration = '15m'\nrespond.kind = 'block'", "", "1 to 64 characters"),
             ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
             ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
-            ("[[gateways]]\nname = 'k'\nadmin_url = 'u'\n[[gateways]]\nname = 'k'\nadmin_url = 'u'", "", "there twice"),
+            (
+                "[[gateways]]\nname = 'k'\nadmin_url = 'http://k'\n[[gateways]]\nname = 'k'\nadmin_url = 'http://k'",
+                "",
+                "there twice",
+            ),
+            ("[[gateways]]\nname = 'k'\nadmin_url = 'localhost:8001'", "gateway `k`", "must begin with http://"),
             ("x = [", "line 1", ""),
         ];
         for (text, place, words) in cases {

@@ -30,23 +30,33 @@ pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
 
 /// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.
 pub fn id(data_dir: &Path) -> anyhow::Result<String> {
-    let path = data_dir.join("installation");
+    if let Some(id) = known_id(data_dir)? {
+        return Ok(id);
+    }
+    let mut random = [0u8; 8];
+    getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+    let id = format!("{:016x}", u64::from_be_bytes(random));
+    write_durably(&id_path(data_dir), id.as_bytes())?;
+    Ok(id)
+}
+
+/// The installation's id, where there is one already.
+pub fn known_id(data_dir: &Path) -> anyhow::Result<Option<String>> {
+    let path = id_path(data_dir);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let id = text.trim();
             let is_good = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
             anyhow::ensure!(is_good, "{} does not hold an installation id; restore it from a backup", path.display());
-            Ok(id.to_owned())
+            Ok(Some(id.to_owned()))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut random = [0u8; 8];
-            getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
-            let id = format!("{:016x}", u64::from_be_bytes(random));
-            write_durably(&path, id.as_bytes())?;
-            Ok(id)
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+fn id_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("installation")
 }
 
 /// Says where everything listens.

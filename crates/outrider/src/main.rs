@@ -85,7 +85,9 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         Some(path) => {
             let config = Config::load(path)?;
             let key = PseudonymKey::load_or_create(&prepared_key_path(&config)?)?;
-            (config.analysis(), normaliser_of(&config, &arguments.gateway, key)?)
+            // Nothing is brought about, so it does not matter who could.
+            let settings = AnalysisSettings { gateways: None, ..config.analysis() };
+            (settings, normaliser_of(&config, &arguments.gateway, key)?)
         }
         None => {
             terminal::note("no --config: pseudonyms are made with a public key; do not hand the results to others");
@@ -143,13 +145,16 @@ fn normaliser_of(config: &Config, gateway: &str, key: PseudonymKey) -> anyhow::R
 fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     terminal::note(&format!(
-        "{} is valid: {} sources, {} gateways, {} policies; data in {}",
+        "{} is valid; sources: {}, gateways: {}, policies: {}, data in {}",
         path.display(),
         config.collector.sources.len(),
         config.gateways.len(),
         config.policies.len(),
         config.data_dir.display()
     ));
+    for warning in config.warnings() {
+        terminal::note(&format!("warning: {warning}"));
+    }
     Ok(())
 }
 

@@ -9,55 +9,77 @@ use indicatif::{ProgressBar, ProgressStyle};
 use outrider_collect::{Domain, PseudonymKey};
 use outrider_respond::gateways::kong::{AdminClient, StateFiles, list_own, release_all as release};
 
-use crate::config::Config;
+use crate::config::{Config, GatewayConfig};
 use crate::installation;
 use crate::terminal;
 
+/// What the hold says.
+const RELEASE_REASON: &str = "release-all on the command line";
 /// A value in hand may be this long.
 const VALUE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Takes everything of ours off every gateway of the configuration.
+/// Takes everything of ours off every gateway of the configuration. One that cannot be reached keeps no other waiting.
 pub async fn release_all(path: PathBuf, dry_run: bool) -> anyhow::Result<()> {
     let config = Config::load(&path)?;
     anyhow::ensure!(!config.gateways.is_empty(), "{} names no gateways", path.display());
-    let installation_id = installation::id(&config.data_dir)?;
-    let mut failures = 0;
+    let installation = installation::known_id(&config.data_dir)?.with_context(|| {
+        format!(
+            "{} holds no installation, so it is not known which plugins are ours; name the configuration of the one that \
+             made them with --config",
+            config.data_dir.display()
+        )
+    })?;
+    let mut failed = Vec::new();
     for gateway in &config.gateways {
-        let name = &gateway.name;
-        let admin = AdminClient::new(&gateway.admin()).with_context(|| format!("gateway `{name}`"))?;
-        if dry_run {
-            let own = list_own(&admin, &installation_id).await.with_context(|| format!("gateway `{name}`"))?;
-            for plugin in &own {
-                terminal::note(&format!("gateway `{name}`: would delete plugin {}", plugin.id));
-            }
-            terminal::note(&format!("gateway `{name}`: {} plugins of ours; nothing was changed", own.len()));
-            continue;
+        let outcome = match dry_run {
+            true => list_gateway(gateway, &installation).await,
+            false => release_gateway(&config, gateway, &installation).await,
+        };
+        if let Err(error) = outcome {
+            terminal::note(&format!("gateway `{}`: {error:#}", gateway.name));
+            failed.push(gateway.name.as_str());
         }
-        let files = StateFiles::new(&config.data_dir.join("responder"), name)?;
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} plugins released") {
-            bar.set_style(style);
-        }
-        let done = release(Arc::new(admin), &installation_id, &files, "release-all on the command line", |step| {
-            bar.set_length(step.found as u64);
-            bar.set_position(step.released as u64);
-        })
-        .await
-        .with_context(|| format!("gateway `{name}`"))?;
-        bar.finish_and_clear();
-        terminal::note(&format!("gateway `{name}`: {} plugins released", done.released.len()));
-        for id in &done.left_alone {
-            terminal::note(&format!("gateway `{name}`: plugin {id} lost our tags and was left alone"));
-        }
-        for (id, error) in &done.failed {
-            terminal::note(&format!("gateway `{name}`: plugin {id} is still there: {error}"));
-        }
-        failures += done.failed.len();
     }
     if !dry_run {
         terminal::note("responders hold back until `outrider responder resume`");
     }
-    anyhow::ensure!(failures == 0, "{failures} plugins are still there; run it again");
+    anyhow::ensure!(failed.is_empty(), "not everything was done at {}; run it again", failed.join(", "));
+    Ok(())
+}
+
+async fn list_gateway(gateway: &GatewayConfig, installation: &str) -> anyhow::Result<()> {
+    let own = list_own(&AdminClient::new(&gateway.admin())?, installation).await?;
+    for plugin in &own {
+        terminal::note(&format!("gateway `{}`: would delete plugin {}", gateway.name, plugin.id));
+    }
+    terminal::note(&format!("gateway `{}`: {} plugins of ours; nothing was changed", gateway.name, own.len()));
+    Ok(())
+}
+
+async fn release_gateway(config: &Config, gateway: &GatewayConfig, installation: &str) -> anyhow::Result<()> {
+    let name = &gateway.name;
+    let files = StateFiles::new(&config.data_dir.join("responder"), name)?;
+    // First of all, and whether or not the gateway can be reached: nothing new is brought to it.
+    files.hold(RELEASE_REASON)?;
+    let admin = Arc::new(AdminClient::new(&gateway.admin())?);
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} plugins released") {
+        bar.set_style(style);
+    }
+    let done = release(admin, installation, &files, RELEASE_REASON, |step| {
+        bar.set_length(step.found as u64);
+        bar.set_position(step.released as u64);
+    })
+    .await?;
+    bar.finish_and_clear();
+    terminal::note(&format!("gateway `{name}`: {} plugins released", done.released.len()));
+    for id in &done.left_alone {
+        terminal::note(&format!("gateway `{name}`: plugin {id} lost our tags and was left alone"));
+    }
+    for (id, error) in &done.failed {
+        terminal::note(&format!("gateway `{name}`: plugin {id} is still there: {error}"));
+    }
+    anyhow::ensure!(done.failed.is_empty(), "{} plugins are still there", done.failed.len());
     Ok(())
 }
 

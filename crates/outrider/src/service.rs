@@ -21,6 +21,8 @@ use crate::installation::{self, RunFile};
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
 const BATCHES_WAITING: usize = 4096;
+/// Pause between tries to store a report.
+const REPORT_RETRY: Duration = Duration::from_millis(500);
 /// Reports of one responder that wait for the log.
 const REPORTS_WAITING: usize = 1024;
 
@@ -51,7 +53,7 @@ struct Gateway {
 }
 
 impl Outrider {
-    /// Opens and starts everything. Where it fails, nothing goes on running.
+    /// Opens and starts everything. What is likely to fail comes first, before anything runs.
     pub async fn start(config: Config) -> anyhow::Result<Outrider> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
@@ -67,6 +69,15 @@ impl Outrider {
             bound.push(KongTcpLog::bind(settings, key.clone(), Arc::clone(&clock), batches.clone())?);
         }
         drop(batches);
+        let mut prepared = Vec::new();
+        for gateway in &config.gateways {
+            let settings = gateway.responder(&installation_id, data_dir);
+            let clock = Arc::new(outrider_respond::gateways::SystemClock);
+            prepared.push(Responder::new(settings, clock).with_context(|| format!("gateway `{}`", gateway.name))?);
+        }
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         let listen = config.api.listen;
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("the API cannot listen on {listen}; is another outrider running? Set api.listen to a free port")
@@ -88,9 +99,8 @@ impl Outrider {
             sources.push(Source { name: format!("kong_tcp_log {address}"), address, counters, task });
         }
         let mut responders = Vec::new();
-        for gateway in &config.gateways {
-            let settings = gateway.responder(&installation_id, data_dir);
-            responders.push(start_responder(&platform, settings, &stop_edges)?);
+        for (gateway, responder) in config.gateways.iter().zip(prepared) {
+            responders.push(start_responder(&platform, &gateway.name, responder, &stop_edges)?);
         }
         let status = Status {
             platform: platform.status(),
@@ -168,18 +178,16 @@ fn platform_settings(config: &Config, installation: &str) -> PlatformSettings {
 
 fn start_responder(
     platform: &Platform,
-    settings: outrider_respond::gateways::kong::ResponderSettings,
+    name: &str,
+    responder: Responder,
     stop: &CancellationToken,
 ) -> anyhow::Result<Gateway> {
-    let name = settings.gateway.clone();
-    let desired = platform.desired(&name).with_context(|| format!("gateway `{name}` is not known to the platform"))?;
-    let clock = Arc::new(outrider_respond::gateways::SystemClock);
-    let responder = Responder::new(settings, clock).with_context(|| format!("gateway `{name}`"))?;
+    let desired = platform.desired(name).with_context(|| format!("gateway `{name}` is not known to the platform"))?;
     let status = responder.status();
     let (sender, reports) = mpsc::channel(REPORTS_WAITING);
     let working = tokio::spawn(responder.run(desired, sender, stop.clone()));
-    let reporting = tokio::spawn(take_reports(platform.reports(), reports));
-    Ok(Gateway { name, status, tasks: [working, reporting] })
+    let reporting = tokio::spawn(take_reports(platform.reports(), reports, stop.clone()));
+    Ok(Gateway { name: name.to_owned(), status, tasks: [working, reporting] })
 }
 
 /// Hands micro-batches to the log until all sources have ended.
@@ -189,12 +197,23 @@ async fn take_batches(mut ingest: Ingest, mut waiting: mpsc::Receiver<MicroBatch
     }
 }
 
-/// Hands a responder's reports to the log until it has ended. One that cannot be stored is said again by the responder
-/// at its next look at the gateway.
-async fn take_reports(log: outrider_platform::ingest::Reports, mut reports: mpsc::Receiver<ActionReport>) {
+/// Hands a responder's reports to the log until it has ended. One that the log does not take is tried again: the responder
+/// says it once, and waits with the next ones meanwhile. After a restart it says all of them again.
+async fn take_reports(
+    log: outrider_platform::ingest::Reports,
+    mut reports: mpsc::Receiver<ActionReport>,
+    stop: CancellationToken,
+) {
     while let Some(report) = reports.recv().await {
-        if let Err(error) = log.store(now_ms(), &report).await {
-            tracing::warn!(%error, action = %report.action, "a responder's report was not stored");
+        let mut is_failing = false;
+        while let Err(error) = log.store(now_ms(), &report).await {
+            if !is_failing {
+                tracing::warn!(%error, action = %report.action, "a responder's report was not stored; it is tried again");
+                is_failing = true;
+            }
+            if stop.run_until_cancelled(tokio::time::sleep(REPORT_RETRY)).await.is_none() {
+                break;
+            }
         }
     }
 }

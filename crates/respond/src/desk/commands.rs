@@ -60,18 +60,26 @@ pub enum CommandDone {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct CommandMemory {
     order: VecDeque<String>,
-    results: BTreeMap<String, Result<CommandDone, CommandRefused>>,
+    results: BTreeMap<String, Remembered>,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Remembered {
+    /// A hash of who decided what.
+    decision: u64,
+    result: Result<CommandDone, CommandRefused>,
 }
 
 impl CommandMemory {
-    fn remember(&mut self, id: &str, result: Result<CommandDone, CommandRefused>) {
+    fn remember(&mut self, id: &str, remembered: Remembered) {
         if self.order.len() >= COMMANDS_REMEMBERED_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.results.remove(&oldest);
         }
         self.order.push_back(id.to_owned());
-        self.results.insert(id.to_owned(), result);
+        self.results.insert(id.to_owned(), remembered);
     }
 }
 
@@ -79,9 +87,14 @@ impl Desk {
     /// Carries out a decision. The same record a second time changes nothing and gives the first answer again.
     pub fn on_command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
         check_name("the id of a decision", &record.id)?;
-        if let Some(result) = self.commands.results.get(&record.id) {
+        let decision = decision_hash(record);
+        if let Some(known) = self.commands.results.get(&record.id) {
+            if known.decision != decision {
+                let why = format!("the id {} was used for another decision: use a new one", record.id);
+                return Err(CommandRefused::Conflict { why });
+            }
             self.counters.commands_repeated += 1;
-            return result.clone();
+            return known.result.clone();
         }
         let by = Cause::Person(&record.by);
         let result = check_name("the name of the person", &record.by)
@@ -100,7 +113,7 @@ impl Desk {
                 self.audit(&by, "was refused", &subject_of(&record.command), &why);
             }
         }
-        self.commands.remember(&record.id, result.clone());
+        self.commands.remember(&record.id, Remembered { decision, result: result.clone() });
         result
     }
 
@@ -189,6 +202,9 @@ impl Desk {
         if let Some(rule) = self.never_block.rule_for(target, known.as_ref()) {
             return Err(never_block(target, &rule));
         }
+        if !self.is_served(&target.gateway) {
+            return Err(CommandRefused::Invalid { why: not_served(&target.gateway) });
+        }
         if !self.has_room_for_action() {
             let most = self.settings.actions.held_max;
             return Err(CommandRefused::GuardRail { why: format!("{most} actions are unfinished, at most {most}") });
@@ -257,12 +273,22 @@ impl Desk {
     }
 }
 
+fn decision_hash(record: &CommandRecord) -> u64 {
+    // A decision came as JSON, so it can be written as JSON.
+    let command = serde_json::to_string(&record.command).unwrap_or_default();
+    Fingerprint::of("decision").text(&record.by).text(&command).finish()
+}
+
 fn action_conflict(id: ActionId, wanted: &str, state: ActionState) -> CommandRefused {
     CommandRefused::Conflict { why: format!("action {id} cannot be {wanted}: it is {}", words::state(state)) }
 }
 
 fn defined_in_configuration(name: &str) -> CommandRefused {
     CommandRefused::Conflict { why: format!("policy {name} is defined in the configuration: change it there") }
+}
+
+pub(super) fn not_served(gateway: &str) -> String {
+    format!("no responder serves a gateway of the name `{}`", words::shortened(gateway, NAME_BYTES_MAX))
 }
 
 fn never_block(target: &EntityKey, rule: &str) -> CommandRefused {

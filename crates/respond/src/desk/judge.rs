@@ -10,6 +10,7 @@ use outrider_model::{
 };
 
 use super::actions::NewAction;
+use super::commands::not_served;
 use super::policies::{scope_covers, scope_for, scope_key};
 use super::settings::ms;
 use super::{Cause, Desk, words};
@@ -131,6 +132,9 @@ impl Desk {
         }
         if self.kill_switch.on {
             reasons.push(format!("the kill switch is on, set by {}", self.kill_switch.by));
+        }
+        if !self.is_served(&finding.entity.gateway) {
+            reasons.push(not_served(&finding.entity.gateway));
         }
         if let Some(rule) = self.never_block.rule_for(&finding.entity, Some(finding)) {
             reasons.push(format!("never-block rule `{rule}`"));

@@ -110,6 +110,8 @@ impl std::fmt::Display for Cause<'_> {
 pub struct Desk {
     installation: String,
     settings: Settings,
+    /// The gateways that have a responder; all of them where nobody said.
+    served: Option<BTreeSet<String>>,
     now_ms: i64,
     alerts: AlertBook,
     silences: Silences,
@@ -133,6 +135,7 @@ impl Desk {
             never_block: NeverBlock::new(&settings.guard_rails.never_block, Vec::new()),
             outbox: Outbox { guard_rails: true, ..Outbox::default() },
             settings,
+            served: None,
             now_ms: 0,
             alerts: AlertBook::default(),
             silences: Silences::default(),
@@ -177,6 +180,15 @@ impl Desk {
         }
         self.reschedule_all();
         Ok(())
+    }
+
+    /// Says which gateways have a responder. At another one nothing can be brought about, so nothing is tried.
+    pub fn serve(&mut self, gateways: Option<Vec<String>>) {
+        self.served = gateways.map(|names| names.into_iter().collect());
+    }
+
+    fn is_served(&self, gateway: &str) -> bool {
+        self.served.as_ref().is_none_or(|served| served.contains(gateway))
     }
 
     /// Follows log time, which never goes back. What was due in between happens at its own time and in its order, so a

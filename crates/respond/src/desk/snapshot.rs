@@ -3,6 +3,8 @@
 //! JSON because rows carry internally tagged enums, which compact formats cannot read; what derives from rows (indexes,
 //! the schedule) is built anew.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::actions::{ActionBook, ActionEntry};
@@ -17,12 +19,13 @@ use super::traffic::Traffic;
 use super::{Desk, Error, Settings};
 
 /// Raised whenever the form below changes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Rows {
     installation: String,
     settings: Settings,
+    served: Option<BTreeSet<String>>,
     now_ms: i64,
     alerts: Vec<AlertEntry>,
     silences: Vec<(SilenceKey, i64)>,
@@ -43,6 +46,7 @@ impl Desk {
         let rows = Rows {
             installation: self.installation.clone(),
             settings: self.settings.clone(),
+            served: self.served.clone(),
             now_ms: self.now_ms,
             alerts: self.alerts.rows.values().cloned().collect(),
             silences: self.silences.rows(),
@@ -81,6 +85,7 @@ impl Desk {
             installation: rows.installation,
             never_block: NeverBlock::new(&rows.settings.guard_rails.never_block, rows.protected),
             settings: rows.settings,
+            served: rows.served,
             now_ms: rows.now_ms,
             alerts: AlertBook::from_rows(rows.alerts),
             silences: Silences::from_rows(rows.silences),

@@ -1,7 +1,8 @@
 //! What happens at each limit, and that it is counted.
 
 use outrider_model::{
-    ActionScope, ActionState, AlertState, Command, CommandRefused, Duration, Policy, PolicyScope, Response, Severity,
+    ActionScope, ActionState, AlertState, Command, CommandRecord, CommandRefused, Duration, EntityKey, Policy,
+    PolicyScope, Response, Severity,
 };
 use outrider_respond::desk::{
     ActionSettings, AlertSettings, COMMANDS_REMEMBERED_MAX, Counters, Desk, Effect, Error, GuardRails, HISTORY_MAX,
@@ -158,6 +159,50 @@ fn decisions_are_remembered_for_a_while() {
 }
 
 #[test]
+fn one_id_for_two_decisions_is_refused() {
+    let mut desk = desk(Settings::default());
+    let switch = |on| command(1, "bob", 0, Command::SetKillSwitch { on, reason: String::new() });
+    desk.on_command(&switch(true)).unwrap();
+    let refused = desk.on_command(&switch(false)).unwrap_err();
+    assert!(matches!(refused, CommandRefused::Conflict { .. }), "{refused}");
+    assert!(desk.kill_switch().on, "the second one was not carried out");
+    let by_another = CommandRecord { by: "eve".to_owned(), ..switch(true) };
+    assert!(desk.on_command(&by_another).is_err());
+    desk.on_command(&switch(true)).unwrap();
+}
+
+#[test]
+fn where_no_responder_is_nothing_is_tried() {
+    let mut desk = desk(Settings::default());
+    desk.apply_settings(Settings::default(), vec![block("b")]).unwrap();
+    desk.serve(Some(vec!["edge".to_owned()]));
+    desk.on_finding(finding("alice", "spike", START_MS, 1));
+    let action = desk.actions().next().unwrap().clone();
+    assert_eq!(action.state, ActionState::Proposed);
+    assert!(
+        action.state_reason.contains("no responder serves a gateway of the name `kong`"),
+        "{}",
+        action.state_reason
+    );
+    let bytes = desk.snapshot().unwrap();
+    assert_eq!(Desk::restore(&bytes).unwrap(), desk);
+    let act = |gateway: &str| {
+        let target = EntityKey { gateway: gateway.to_owned(), ..action.target.clone() };
+        Command::Act {
+            alert: None,
+            target,
+            scope: ActionScope::Consumer,
+            response: Response::default(),
+            duration: Duration::Permanent,
+            reason: "a test".to_owned(),
+        }
+    };
+    let (there, nowhere) = (command(1, "bob", 0, act("edge")), command(2, "bob", 0, act("kong")));
+    desk.on_command(&there).unwrap();
+    assert!(matches!(desk.on_command(&nowhere), Err(CommandRefused::Invalid { .. })));
+}
+
+#[test]
 fn policies_have_a_limit() {
     let mut desk = desk(Settings::default());
     let many: Vec<_> = (0..POLICIES_MAX).map(|number| block(&format!("p-{number}"))).collect();
@@ -217,7 +262,7 @@ fn snapshots_of_other_versions_are_refused() {
     let mut newer = bytes.clone();
     newer[0] += 1;
     for (wrong, words) in
-        [(&newer[..], "version 2"), (&[][..], "empty"), (&bytes[..bytes.len() / 2], "reading a snapshot")]
+        [(&newer[..], "this build reads"), (&[][..], "empty"), (&bytes[..bytes.len() / 2], "reading a snapshot")]
     {
         let error = Desk::restore(wrong).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");

@@ -117,12 +117,20 @@ impl fmt::Debug for AdminClient {
     }
 }
 
+impl AdminSettings {
+    /// Refuses what cannot be meant, without reading a file or connecting.
+    pub fn validate(&self) -> Result<(), GatewayError> {
+        if !(1..=1000).contains(&self.page_size) {
+            return Err(setting("admin.page_size", format!("{} is not in 1 to 1000", self.page_size)));
+        }
+        base_url(&self.url).map(drop)
+    }
+}
+
 impl AdminClient {
     /// A client; reads the header and certificate files, connects to nothing yet.
     pub fn new(settings: &AdminSettings) -> Result<Self, GatewayError> {
-        if !(1..=1000).contains(&settings.page_size) {
-            return Err(setting("admin.page_size", format!("{} is not in 1 to 1000", settings.page_size)));
-        }
+        settings.validate()?;
         let header = match &settings.header {
             None => None,
             Some(AdminHeader { name, value_file }) => {

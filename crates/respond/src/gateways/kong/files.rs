@@ -126,7 +126,8 @@ impl StateFiles {
         }
     }
 
-    /// Ends a hold. What the platform then wants is brought to the gateway again.
+    /// Ends a hold. What the platform wants from then on is brought to the gateway; what it wanted meanwhile was reported
+    /// as failed and is not tried again.
     pub fn lift_hold(&self) -> Result<(), GatewayError> {
         self.remove(&self.hold_path())
     }
