@@ -25,6 +25,9 @@ pub enum Command {
     /// Make, list and revoke API tokens of an installation.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Set up a Kong gateway.
+    #[command(subcommand)]
+    Kong(KongCommand),
     /// What the responder can do by itself, without the platform.
     #[command(subcommand)]
     Responder(ResponderCommand),
@@ -100,6 +103,38 @@ pub enum TokenCommand {
         /// The token's name.
         name: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KongCommand {
+    /// Bring Kong's access log to outrider: install the TCP Log plugin, or take it away again.
+    ///
+    /// Shows what it will change and asks. It changes only plugins that it made itself. Running it again changes nothing
+    /// that is right.
+    ///
+    /// Exit status: 0 if everything is as it should be, 1 after an error, 3 if something would change and nobody said yes.
+    Setup(KongSetupArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct KongSetupArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The gateway, by its name in the configuration; needed where there are several.
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Option<String>,
+    /// The host under which Kong reaches the collector, where that is not the address that the source listens on.
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Log only this service, by name or id; several times for several. Without it, everything is logged.
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Vec<String>,
+    /// Take away what setup installed.
+    #[arg(long, conflicts_with_all = ["host", "service"])]
+    pub remove: bool,
+    /// Do it without asking.
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use outrider_collect::SourceSecret;
 use serde::{Deserialize, Serialize};
 
 /// What a running outrider says of itself in `run.json`, for its own commands and for scripts.
@@ -55,6 +56,18 @@ pub fn known_id(data_dir: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
+/// The secret that a gateway's lines carry, from its file; a file that is not there is made, for this user alone.
+pub fn source_secret(path: &Path) -> anyhow::Result<String> {
+    if !path.exists() {
+        let mut random = [0u8; 16];
+        getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+        write_durably(path, format!("{:032x}\n", u128::from_be_bytes(random)).as_bytes())?;
+    }
+    SourceSecret::load(path)?;
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(text.trim().to_owned())
+}
+
 fn id_path(data_dir: &Path) -> PathBuf {
     data_dir.join("installation")
 }
@@ -82,7 +95,8 @@ fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         file.write_all(content)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("cannot write {}", path.display()))
 }

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod input;
 mod installation;
+mod kong;
 mod measure;
 mod premises;
 mod replay;
@@ -21,7 +22,7 @@ use clap::Parser as _;
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
 use outrider_platform::analysis::AnalysisSettings;
 
-use crate::cli::{Cli, Command, ReplayArguments, ResponderCommand, RunArguments};
+use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderCommand, RunArguments};
 use crate::config::Config;
 use crate::service::Outrider;
 
@@ -36,19 +37,21 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
         Command::Token(command) => on_runtime(tokens::run(command)),
+        Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Responder(ResponderCommand::ReleaseAll { config, dry_run }) => {
             on_runtime(premises::release_all(config.config, dry_run))
         }
         Command::Responder(ResponderCommand::Resume { config }) => premises::resume(&config.config),
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            terminal::error(&error);
-            ExitCode::FAILURE
-        }
-    }
+    exit(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        terminal::error(&error);
+        ExitCode::FAILURE
+    })
 }
 
 fn run(arguments: &RunArguments) -> anyhow::Result<()> {
@@ -158,7 +161,7 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn on_runtime(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(work)

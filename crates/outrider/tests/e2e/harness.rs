@@ -29,12 +29,17 @@ pub struct Outrider {
 pub struct Setup {
     pub admin_url: Option<String>,
     pub more: String,
+    /// A port of its own for the source, for a gateway that has to know it before outrider runs.
+    pub source_port: u16,
+    /// Further keys of the source.
+    pub source_more: String,
 }
 
 impl Setup {
-    fn toml(&self, data_dir: &Path) -> String {
+    pub fn toml(&self, data_dir: &Path) -> String {
         let mut text = format!("data_dir = '{}'\n{}\n", data_dir.display(), self.more);
-        text.push_str("[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\nlisten = '127.0.0.1:0'\n");
+        text.push_str("[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\n");
+        let _ = writeln!(text, "listen = '127.0.0.1:{}'\n{}", self.source_port, self.source_more);
         text.push_str("[api]\nlisten = '127.0.0.1:0'\n");
         if let Some(url) = &self.admin_url {
             let _ = write!(text, "[[gateways]]\nname = 'kong'\nadmin_url = '{url}'\nresync_seconds = 1\n");

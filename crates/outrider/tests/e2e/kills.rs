@@ -54,6 +54,7 @@ fn hundreds_of_kills_lose_and_double_nothing() {
                [[policies]]\nname = 'block'\nwhen = { detectors = ['request_spike'] }\nrespond = { kind = 'block' }\n\
                duration = 'permanent'\nmode = 'enforce'\n"
             .to_owned(),
+        ..Setup::default()
     };
 
     let began = Instant::now();

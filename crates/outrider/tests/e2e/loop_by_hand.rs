@@ -17,8 +17,11 @@ fn a_block_reaches_the_gateway_bites_and_is_taken_away() {
     let practice = runtime.block_on(Practice::start(settings)).unwrap();
     let admin = practice.admin();
     let directory = tempfile::tempdir().unwrap();
-    let setup =
-        Setup { admin_url: Some(format!("http://{}", practice.admin_address())), more: IN_FORCE_SOON.to_owned() };
+    let setup = Setup {
+        admin_url: Some(format!("http://{}", practice.admin_address())),
+        more: IN_FORCE_SOON.to_owned(),
+        ..Setup::default()
+    };
     let outrider = Outrider::start(directory.path(), &setup);
     let consumer = runtime.block_on(async {
         admin.service("shop", "http://shop.practice/", "/shop").await.unwrap();

@@ -7,5 +7,6 @@ mod demo;
 mod faults;
 mod harness;
 mod kills;
+mod kong_setup;
 mod loop_by_hand;
 mod replay;

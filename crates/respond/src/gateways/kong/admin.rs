@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::log_plugin::LogDocument;
 use super::probe::NodeSummary;
 use super::wire::{Consumer, Page, Plugin, PluginWrite, Route, Service};
 use crate::gateways::GatewayError;
@@ -179,6 +180,18 @@ impl AdminClient {
     pub async fn patch_plugin(&self, id: &str, changes: &Value) -> Result<Option<Plugin>, GatewayError> {
         let answer = self.call(Method::PATCH, &["plugins", id], &[], Some(encode(changes)?)).await?;
         answer.entity_if_found().map_err(|error| self.clean(error))
+    }
+
+    /// Creates a log plugin; fails where its scope is taken.
+    pub(super) async fn create_log_plugin(&self, document: &LogDocument) -> Result<(), GatewayError> {
+        let answer = self.call(Method::POST, &["plugins"], &[], Some(encode(document)?)).await?;
+        answer.entity::<Plugin>().map(drop).map_err(|error| self.clean(error))
+    }
+
+    /// Replaces everything that a log plugin of ours is.
+    pub(super) async fn replace_log_plugin(&self, id: &str, document: &LogDocument) -> Result<(), GatewayError> {
+        let answer = self.call(Method::PUT, &["plugins", id], &[], Some(encode(document)?)).await?;
+        answer.entity::<Plugin>().map(drop).map_err(|error| self.clean(error))
     }
 
     async fn list_if_found<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Option<Vec<T>>, GatewayError> {

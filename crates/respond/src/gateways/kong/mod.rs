@@ -2,7 +2,7 @@
 //!
 //! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change
 //! and [`coverage`] where a block does not bite. [`Responder`] carries it out through [`AdminClient`] and keeps at it.
-//! [`release_all`] is the emergency exit, [`NodeSummary`] what a node says about itself.
+//! [`release_all`] is the emergency exit, [`plan_log`] brings the access log to a collector, [`NodeSummary`] what a node says about itself.
 //!
 //! One responder serves one Admin API address, so with Enterprise one workspace: the address carries it. What an earlier
 //! installation id wrote is foreign to a later one; release it before renaming.
@@ -19,6 +19,7 @@ mod files;
 mod fold;
 pub mod guard;
 mod ledger;
+mod log_plugin;
 mod plan;
 mod probe;
 mod reconcile;
@@ -33,6 +34,9 @@ mod wire;
 pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};
 pub use files::{Found, StateFiles};
 pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};
+pub use log_plugin::{
+    LOG_TAG, LogDocument, LogPlan, LogScope, LogStep, LogTarget, TCP_LOG, apply_log, installation_log_tag, plan_log,
+};
 pub use plan::{OwnPlugin, Plan, is_own, plan};
 pub use probe::{NodeConfiguration, NodePlugins, NodeSummary};
 pub use release::{ReleaseProgress, ReleaseSummary, list_own, release_all};

@@ -1,0 +1,203 @@
+//! `outrider kong setup`: shows what it will change at the gateway, asks, and does it.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail, ensure};
+use outrider_collect::{KongTcpLogConfig, SourceConfig};
+use outrider_respond::gateways::GatewayError;
+use outrider_respond::gateways::kong::{
+    AdminApi as _, AdminClient, LOG_TAG, LogPlan, LogScope, LogStep, LogTarget, Plugin, Service, TCP_LOG, apply_log,
+    plan_log,
+};
+
+use crate::cli::KongSetupArguments;
+use crate::config::{Config, GatewayConfig};
+use crate::{installation, terminal};
+
+/// Something would change, and nobody said yes.
+const NOT_CONFIRMED: u8 = 3;
+/// Names of a list that are written out.
+const NAMED_MAX: usize = 10;
+
+/// Runs it. The exit status says whether everything is as it should be.
+pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&arguments.config.config)?;
+    let gateway = gateway_of(&config, arguments.gateway.as_deref())?;
+    let source = source_of(&config, &gateway.name)?;
+    installation::prepare(&config.data_dir)?;
+    let installation = installation::id(&config.data_dir)?;
+    let admin = AdminClient::new(&gateway.admin())?;
+    let node = admin.node().await.context("the Admin API does not answer as Kong does; look at admin_url")?;
+    ensure!(
+        node.is_writable(),
+        "this Kong runs without a database, so its plugins come from its declarative configuration: add the plugin there"
+    );
+    let services = admin.services().await?;
+    let scopes = scopes_of(&arguments, &services)?;
+    let target = target_of(&arguments, source)?;
+    let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
+    let plan = plan_log(&installation, &scopes, &target, &plugins);
+    show(&plan, &services, gateway)?;
+    if plan.taken().next().is_some() {
+        bail!("nothing was changed: the place of a plugin is taken (see above)");
+    }
+    if !plan.changes_something() {
+        terminal::note("nothing to do");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !arguments.yes && !is_confirmed()? {
+        terminal::note("nothing was changed; run it with --yes to do this");
+        return Ok(ExitCode::from(NOT_CONFIRMED));
+    }
+    apply_log(&admin, &installation, &plan).await.map_err(explained)?;
+    let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
+    let after = plan_log(&installation, &scopes, &target, &plugins);
+    ensure!(
+        !after.changes_something(),
+        "Kong took the change, and holds something else now; is another tool at work there?"
+    );
+    let seconds = node.in_force_in_cluster_after().as_secs_f64();
+    terminal::note(&format!("done; every worker and node of this Kong follows within {seconds} s"));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn gateway_of<'c>(config: &'c Config, name: Option<&str>) -> anyhow::Result<&'c GatewayConfig> {
+    let names = || config.gateways.iter().map(|gateway| gateway.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (name, config.gateways.as_slice()) {
+        (None, []) => bail!("the configuration has no [[gateways]] entry, so the Admin API is not known"),
+        (None, [only]) => Ok(only),
+        (None, _) => bail!("there are several gateways: say which with --gateway ({})", names()),
+        (Some(name), gateways) => gateways
+            .iter()
+            .find(|gateway| gateway.name == name)
+            .with_context(|| format!("there is no gateway `{name}` in the configuration; there are: {}", names())),
+    }
+}
+
+fn source_of<'c>(config: &'c Config, gateway: &str) -> anyhow::Result<&'c KongTcpLogConfig> {
+    let mut sources = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source);
+    sources.find(|source| source.gateway == gateway).with_context(|| {
+        format!("no [[collector.sources]] entry has `gateway = \"{gateway}\"`, so nothing would take its log")
+    })
+}
+
+fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Result<BTreeSet<LogScope>> {
+    if arguments.remove {
+        return Ok(BTreeSet::new());
+    }
+    if arguments.service.is_empty() {
+        return Ok([LogScope::Everything].into());
+    }
+    let id_of = |name: &String| {
+        let service = services.iter().find(|service| service.id == *name || service.name.as_ref() == Some(name));
+        service.map(|service| LogScope::Service(service.id.clone())).with_context(|| {
+            let names = services.iter().filter_map(|service| service.name.as_deref());
+            format!("there is no service `{name}` at this gateway; there are: {}", some_of(names))
+        })
+    };
+    arguments.service.iter().map(id_of).collect()
+}
+
+fn target_of(arguments: &KongSetupArguments, source: &KongTcpLogConfig) -> anyhow::Result<LogTarget> {
+    let address = source.listen.ip();
+    let host = match &arguments.host {
+        Some(host) => host.clone(),
+        None if arguments.remove => address.to_string(),
+        None if address.is_unspecified() => {
+            bail!("the source listens on every address; say with --host under which one Kong reaches it")
+        }
+        None => address.to_string(),
+    };
+    ensure!(source.listen.port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
+    let secret = match &source.secret_file {
+        Some(_) if arguments.remove => None,
+        Some(path) => Some((source.secret_field.clone(), installation::source_secret(path)?)),
+        None => None,
+    };
+    Ok(LogTarget { host, port: source.listen.port(), secret })
+}
+
+fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow::Result<()> {
+    let place = |plugin: &Plugin| match &plugin.service {
+        None => "everything".to_owned(),
+        Some(service) => {
+            let known = services.iter().find(|known| known.id == service.id);
+            format!("service {}", known.and_then(|known| known.name.as_deref()).unwrap_or(&service.id))
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "gateway `{}` at {}", gateway.name, gateway.admin_url)?;
+    for step in &plan.steps {
+        match step {
+            LogStep::Keep(plugin) => writeln!(out, "  is right: plugin {} for {}", plugin.id, place(plugin))?,
+            LogStep::Create(document) => {
+                writeln!(out, "  POST /plugins\n{}", indented(&document.shown())?)?;
+            }
+            LogStep::Replace(plugin, document) => {
+                writeln!(out, "  PUT /plugins/{}\n{}", plugin.id, indented(&document.shown())?)?;
+            }
+            LogStep::Delete(plugin) => writeln!(out, "  DELETE /plugins/{} (for {})", plugin.id, place(plugin))?,
+            LogStep::Taken(plugin) => {
+                let owner = match plugin.tags.iter().find(|tag| tag.starts_with(LOG_TAG) && *tag != LOG_TAG) {
+                    Some(tag) => format!("another installation of outrider ({tag})"),
+                    None => "somebody else".to_owned(),
+                };
+                writeln!(out, "  taken: plugin {} of {owner} logs {} already", plugin.id, place(plugin))?;
+                writeln!(
+                    out,
+                    "    Kong has one TCP Log plugin in a place. Take that one away, or choose services with --service; on\n    \
+                     those, ours then logs and the other one no more."
+                )?;
+            }
+        }
+    }
+    if !plan.shadowed_by.is_empty() {
+        let places = plan.shadowed_by.iter().map(|plugin| match (&plugin.route, &plugin.consumer) {
+            (Some(route), _) => format!("route {} (plugin {})", route.id, plugin.id),
+            (_, Some(consumer)) => format!("consumer {} (plugin {})", consumer.id, plugin.id),
+            _ => format!("{} (plugin {})", place(plugin), plugin.id),
+        });
+        let places: Vec<String> = places.collect();
+        writeln!(
+            out,
+            "  not seen: calls that a narrower TCP Log plugin takes: {}",
+            some_of(places.iter().map(String::as_str))
+        )?;
+    }
+    Ok(())
+}
+
+fn indented(document: &serde_json::Value) -> anyhow::Result<String> {
+    let text = serde_json::to_string_pretty(document)?;
+    Ok(text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"))
+}
+
+fn some_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = names.collect();
+    let shown = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        all if all > NAMED_MAX => format!("{shown} and {} more", all - NAMED_MAX),
+        _ => shown,
+    }
+}
+
+/// Asks the person at the terminal; without one, nobody said yes.
+fn is_confirmed() -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut out = std::io::stdout().lock();
+    write!(out, "Do this? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn explained(error: GatewayError) -> anyhow::Error {
+    anyhow::Error::new(error)
+        .context("a step failed; what was done before it stays, and running it again goes on from there")
+}

@@ -1,0 +1,306 @@
+//! Kong's TCP Log plugin that brings the access log to a collector: what has to change so that it is there.
+//!
+//! [`plan_log`] decides, from all TCP Log plugins of the gateway; [`apply_log`] carries it out. What is ours is known by its
+//! tags, and nothing else is changed. The tags are not those of actions: `release-all` must not stop the log.
+//!
+//! Kong runs one TCP Log plugin for a call, the one with the most specific scope. So somebody else's plugin on a service
+//! keeps ours from seeing its calls, and ours on a service would keep somebody else's global one from seeing them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::admin::{AdminApi as _, AdminClient};
+use super::wire::{Plugin, Reference};
+use crate::gateways::GatewayError;
+
+/// The plugin.
+pub const TCP_LOG: &str = "tcp-log";
+/// The tag of every log plugin of any installation of outrider.
+pub const LOG_TAG: &str = "outrider-log";
+
+/// The tag of one installation's log plugins.
+pub fn installation_log_tag(installation: &str) -> String {
+    format!("{LOG_TAG}:{installation}")
+}
+
+/// Where the log goes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogTarget {
+    /// The collector's host, as Kong reaches it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The field of each line that proves where it comes from, and its value.
+    pub secret: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for LogTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let field = self.secret.as_ref().map(|(field, _)| field);
+        f.debug_struct("LogTarget").field("host", &self.host).field("port", &self.port).field("field", &field).finish()
+    }
+}
+
+/// What a log plugin is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogScope {
+    /// All calls.
+    Everything,
+    /// The calls of a service, by its id.
+    Service(String),
+}
+
+/// One change, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LogStep {
+    /// It is there as it should be.
+    Keep(Plugin),
+    /// It has to be made.
+    Create(LogDocument),
+    /// It is ours and says something else.
+    Replace(Plugin, LogDocument),
+    /// It is ours and no longer wanted.
+    Delete(Plugin),
+    /// Somebody else's plugin has the scope.
+    Taken(Plugin),
+}
+
+/// A log plugin as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LogDocument {
+    name: &'static str,
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<Reference>,
+    tags: Vec<String>,
+    config: Value,
+}
+
+impl LogDocument {
+    fn new(installation: &str, scope: &LogScope, target: &LogTarget) -> Self {
+        let mut config = json!({ "host": target.host, "port": target.port });
+        if let Some((field, secret)) = &target.secret {
+            // Only a constant: an expression that fails at run time loses the whole line.
+            let quoted = secret.replace('\\', "\\\\").replace('"', "\\\"");
+            config["custom_fields_by_lua"] =
+                BTreeMap::from([(field, format!("return \"{quoted}\""))]).into_iter().collect();
+        }
+        LogDocument {
+            name: TCP_LOG,
+            enabled: true,
+            service: match scope {
+                LogScope::Everything => None,
+                LogScope::Service(id) => Some(Reference { id: id.clone() }),
+            },
+            tags: vec![LOG_TAG.to_owned(), installation_log_tag(installation)],
+            config,
+        }
+    }
+
+    /// The document for people to read before it is written, without the secret.
+    pub fn shown(&self) -> Value {
+        let mut shown = json!(self);
+        if let Some(fields) = shown.pointer_mut("/config/custom_fields_by_lua").and_then(Value::as_object_mut) {
+            fields.values_mut().for_each(|value| *value = "return \"(the secret)\"".into());
+        }
+        shown
+    }
+
+    /// Whether a plugin of the gateway says the same in everything that we set.
+    fn is(&self, plugin: &Plugin) -> bool {
+        let is_same = |field: &str| match (self.config.get(field), plugin.config.get(field)) {
+            (None, None | Some(Value::Null)) => true,
+            (None, Some(Value::Object(theirs))) => theirs.is_empty(),
+            (ours, theirs) => ours == theirs,
+        };
+        plugin.enabled
+            && ["host", "port", "custom_fields_by_lua"].iter().all(|field| is_same(field))
+            && self.tags.iter().all(|tag| plugin.tags.contains(tag))
+    }
+}
+
+/// What has to change, and what the log will not show.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LogPlan {
+    /// Changes in the order in which they are made: what is new before what goes.
+    pub steps: Vec<LogStep>,
+    /// Plugins of others whose narrower scope takes calls from ours.
+    pub shadowed_by: Vec<Plugin>,
+}
+
+impl LogPlan {
+    /// Somebody else's plugins in the places of ours.
+    pub fn taken(&self) -> impl Iterator<Item = &Plugin> {
+        self.steps.iter().filter_map(|step| match step {
+            LogStep::Taken(plugin) => Some(plugin),
+            _ => None,
+        })
+    }
+
+    /// Whether carrying it out would change anything.
+    pub fn changes_something(&self) -> bool {
+        self.steps.iter().any(|step| !matches!(step, LogStep::Keep(_) | LogStep::Taken(_)))
+    }
+}
+
+/// Compares what the gateway holds with what is wanted: a log plugin of this installation in each of these scopes, and in
+/// no other. No scopes takes the log away.
+pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTarget, plugins: &[Plugin]) -> LogPlan {
+    let tag = installation_log_tag(installation);
+    let is_ours = |plugin: &&Plugin| plugin.tags.contains(&tag);
+    let plugins: Vec<&Plugin> = plugins.iter().filter(|plugin| plugin.name == TCP_LOG).collect();
+    let mut plan = LogPlan::default();
+    for scope in scopes {
+        let document = LogDocument::new(installation, scope, target);
+        let present = plugins.iter().find(|plugin| scope_of(plugin).as_ref() == Some(scope));
+        plan.steps.push(match present {
+            None => LogStep::Create(document),
+            Some(plugin) if !is_ours(plugin) => LogStep::Taken((*plugin).clone()),
+            Some(plugin) if document.is(plugin) => LogStep::Keep((*plugin).clone()),
+            Some(plugin) => LogStep::Replace((*plugin).clone(), document),
+        });
+    }
+    for plugin in &plugins {
+        let is_wanted = scope_of(plugin).is_some_and(|scope| scopes.contains(&scope));
+        if is_ours(plugin) && !is_wanted {
+            plan.steps.push(LogStep::Delete((*plugin).clone()));
+        } else if !is_ours(plugin) && !is_wanted && plugin.enabled && takes_from(plugin, scopes) {
+            plan.shadowed_by.push((*plugin).clone());
+        }
+    }
+    plan
+}
+
+/// Carries a plan out, step by step. What was done before an error stays, and planning again goes on from there.
+pub async fn apply_log(admin: &AdminClient, installation: &str, plan: &LogPlan) -> Result<(), GatewayError> {
+    for step in &plan.steps {
+        match step {
+            LogStep::Keep(_) | LogStep::Taken(_) => {}
+            LogStep::Create(document) => admin.create_log_plugin(document).await?,
+            LogStep::Replace(plugin, document) => {
+                if is_still_ours(admin, installation, &plugin.id).await? {
+                    admin.replace_log_plugin(&plugin.id, document).await?;
+                }
+            }
+            LogStep::Delete(plugin) => {
+                if is_still_ours(admin, installation, &plugin.id).await? {
+                    admin.delete_plugin(&plugin.id).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A person may have taken the plugin over between the look and the write.
+async fn is_still_ours(admin: &AdminClient, installation: &str, id: &str) -> Result<bool, GatewayError> {
+    let tag = installation_log_tag(installation);
+    Ok(admin.plugin(id).await?.is_some_and(|plugin| plugin.tags.contains(&tag)))
+}
+
+/// The scope, if it is one that we could have.
+fn scope_of(plugin: &Plugin) -> Option<LogScope> {
+    if plugin.consumer.is_some() || plugin.consumer_group.is_some() || plugin.route.is_some() {
+        return None;
+    }
+    Some(match &plugin.service {
+        None => LogScope::Everything,
+        Some(service) => LogScope::Service(service.id.clone()),
+    })
+}
+
+/// Whether somebody else's plugin sees calls that one of ours would have seen: those of a consumer or route, or of a
+/// service where ours is for everything.
+fn takes_from(plugin: &Plugin, scopes: &BTreeSet<LogScope>) -> bool {
+    match scope_of(plugin) {
+        None => !scopes.is_empty(),
+        Some(LogScope::Service(_)) => scopes.contains(&LogScope::Everything),
+        Some(LogScope::Everything) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> LogTarget {
+        let secret = Some(("outrider_secret".to_owned(), "0123456789abcdef".to_owned()));
+        LogTarget { host: "collector".to_owned(), port: 9514, secret }
+    }
+
+    fn plugin(id: &str, more: Value) -> Plugin {
+        let mut document = json!({"id": id, "name": "tcp-log", "enabled": true, "tags": null,
+            "config": {"host": "collector", "port": 9514, "timeout": 10000, "custom_fields_by_lua": null}});
+        for (key, value) in more.as_object().unwrap() {
+            document[key] = value.clone();
+        }
+        serde_json::from_value(document).unwrap()
+    }
+
+    fn ours(id: &str, more: Value) -> Plugin {
+        let mut plugin = plugin(id, more);
+        plugin.tags = vec![LOG_TAG.to_owned(), "outrider-log:inst".to_owned()];
+        plugin.config["custom_fields_by_lua"] = json!({"outrider_secret": "return \"0123456789abcdef\""});
+        plugin
+    }
+
+    /// One word for each step, and the shadowing plugins.
+    fn words(scopes: &[LogScope], plugins: &[Plugin]) -> String {
+        let plan = plan_log("inst", &scopes.iter().cloned().collect(), &target(), plugins);
+        let steps = plan.steps.iter().map(|step| match step {
+            LogStep::Keep(plugin) => format!("keep {}", plugin.id),
+            LogStep::Create(document) => format!("create {}", document.service.as_ref().map_or("all", |s| &s.id)),
+            LogStep::Replace(plugin, _) => format!("replace {}", plugin.id),
+            LogStep::Delete(plugin) => format!("delete {}", plugin.id),
+            LogStep::Taken(plugin) => format!("taken {}", plugin.id),
+        });
+        let shadows = plan.shadowed_by.iter().map(|plugin| format!("shadow {}", plugin.id));
+        steps.chain(shadows).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_plan_touches_what_is_ours_and_names_what_is_in_the_way() {
+        let all = [LogScope::Everything];
+        let service = |id: &str| LogScope::Service(id.to_owned());
+        let on = |id: &str| json!({"service": {"id": id}});
+        let mut moved = ours("a", json!({}));
+        moved.config["port"] = json!(1);
+        let mut without_secret = ours("a", json!({}));
+        without_secret.config["custom_fields_by_lua"] = Value::Null;
+        let cases: [(&[LogScope], Vec<Plugin>, &str); 12] = [
+            (&all, vec![], "create all"),
+            (&all, vec![ours("a", json!({}))], "keep a"),
+            (&all, vec![moved], "replace a"),
+            (&all, vec![without_secret], "replace a"),
+            (&all, vec![ours("a", json!({"enabled": false}))], "replace a"),
+            (&all, vec![plugin("f", json!({}))], "taken f"),
+            (&all, vec![plugin("f", json!({"tags": ["outrider-log", "outrider-log:other"]}))], "taken f"),
+            (&all, vec![plugin("f", on("s")), ours("a", json!({}))], "keep a, shadow f"),
+            (&all, vec![plugin("f", json!({"consumer": {"id": "c"}, "enabled": false}))], "create all"),
+            (&[service("s"), service("t")], vec![plugin("f", json!({})), ours("b", on("t"))], "create s, keep b"),
+            (
+                &[service("s")],
+                vec![ours("a", json!({})), plugin("r", json!({"route": {"id": "r"}}))],
+                "create s, delete a, shadow r",
+            ),
+            (&[], vec![ours("a", json!({})), ours("b", on("t")), plugin("f", on("s"))], "delete a, delete b"),
+        ];
+        for (scopes, plugins, wanted) in cases {
+            assert_eq!(words(scopes, &plugins), wanted, "{scopes:?}");
+        }
+    }
+
+    #[test]
+    fn the_secret_is_written_as_a_constant_and_never_shown() {
+        let document = LogDocument::new("inst", &LogScope::Everything, &target());
+        assert_eq!(json!(document)["config"]["custom_fields_by_lua"]["outrider_secret"], "return \"0123456789abcdef\"");
+        let shown = document.shown().to_string();
+        assert!(!shown.contains("0123456789abcdef") && shown.contains("outrider_secret"), "{shown}");
+        assert!(!format!("{:?}", target()).contains("0123456789abcdef"));
+        let odd = LogTarget { secret: Some(("f".to_owned(), "a\"b\\c".to_owned())), ..target() };
+        let document = json!(LogDocument::new("inst", &LogScope::Everything, &odd));
+        assert_eq!(document["config"]["custom_fields_by_lua"]["f"], "return \"a\\\"b\\\\c\"");
+    }
+}
