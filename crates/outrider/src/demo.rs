@@ -1,9 +1,8 @@
 //! `outrider demo`: the whole loop against a practice gateway, told as it happens.
 //!
 //! Nothing of the story is staged: clients call the gateway over HTTP, its TCP Log plugin ships the lines, and what the
-//! terminal shows comes from outrider's own API and from the gateway's Admin API. Only the detector's warm-up, the policy's
-//! duration and the traffic that a guard rail needs for its judgement are smaller than the defaults, because the demo's
-//! day is two minutes long.
+//! terminal shows comes from outrider's own API and from the gateway's Admin API. Only the detector's warm-up and the
+//! policy's duration are shorter than the defaults, because the demo's day is two minutes long.
 
 mod clients;
 mod story;

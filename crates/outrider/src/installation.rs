@@ -34,9 +34,7 @@ pub fn id(data_dir: &Path) -> anyhow::Result<String> {
     if let Some(id) = known_id(data_dir)? {
         return Ok(id);
     }
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
-    let id = format!("{:016x}", u64::from_be_bytes(random));
+    let id = format!("{:016x}", u64::from_be_bytes(random()?));
     write_durably(&id_path(data_dir), id.as_bytes())?;
     Ok(id)
 }
@@ -59,13 +57,18 @@ pub fn known_id(data_dir: &Path) -> anyhow::Result<Option<String>> {
 /// The secret that a gateway's lines carry, from its file; a file that is not there is made, for this user alone.
 pub fn source_secret(path: &Path) -> anyhow::Result<String> {
     if !path.exists() {
-        let mut random = [0u8; 16];
-        getrandom::fill(&mut random).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
-        write_durably(path, format!("{:032x}\n", u128::from_be_bytes(random)).as_bytes())?;
+        write_durably(path, format!("{:032x}\n", u128::from_be_bytes(random()?)).as_bytes())?;
     }
     SourceSecret::load(path)?;
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text.trim().to_owned())
+}
+
+/// Random bytes from the system.
+pub fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes)
 }
 
 fn id_path(data_dir: &Path) -> PathBuf {

@@ -220,9 +220,7 @@ async fn take_reports(
 
 /// A number for this start of the collector, never used before: random, because clocks go back.
 fn epoch() -> anyhow::Result<u64> {
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
-    Ok(u64::from_le_bytes(random))
+    Ok(u64::from_le_bytes(installation::random()?))
 }
 
 pub fn now_ms() -> i64 {

@@ -181,7 +181,6 @@ impl Analysis {
             "detectors": detectors.collect::<Vec<_>>(),
             "detect": self.engine.counters(),
             "discover": self.catalogue.counters(),
-            "discover_memory_bytes": self.catalogue.memory_bytes(),
             "respond": self.desk.counters(),
         })
     }
