@@ -134,6 +134,7 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
         log: LogSettings::default(),
         lake_commit_interval: Some(Duration::from_secs(2)),
         snapshot_interval: Duration::from_secs(60),
+        notify: Vec::new(),
     })
 }
 

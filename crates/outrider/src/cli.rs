@@ -22,6 +22,9 @@ pub enum Command {
     Demo(DemoArguments),
     /// Check a configuration file and say what is wrong with it, and where.
     CheckConfig(ConfigArgument),
+    /// Try whether messages about alerts, actions and notices arrive.
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Make, list and revoke API tokens of an installation.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -77,6 +80,17 @@ pub struct DemoArguments {
     /// Keep the demo's data in this directory instead of a temporary one.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Send one signed message of type `outrider.test`.
+    Test {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The `name` of the [[notify]] entry.
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -14,6 +14,10 @@ use outrider_platform::analysis::AnalysisSettings;
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
 
+pub use notify::NotifyConfig;
+
+mod notify;
+
 /// Everything that `outrider.toml` may say.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -38,6 +42,8 @@ pub struct Config {
     pub detect: outrider_detect::Settings,
     /// Alerts, guard rails and actions.
     pub respond: outrider_respond::desk::Settings,
+    /// Who is told of alerts, actions and notices.
+    pub notify: Vec<NotifyConfig>,
     /// Policies; the same as those that the API takes, but only changed here.
     pub policies: Vec<Policy>,
 }
@@ -124,6 +130,7 @@ impl Default for Config {
             discover: outrider_discover::Settings::default(),
             detect: outrider_detect::Settings::default(),
             respond: outrider_respond::desk::Settings::default(),
+            notify: Vec::new(),
             policies: Vec::new(),
         }
     }
@@ -168,7 +175,8 @@ impl Config {
             let SourceConfig::KongTcpLog(source) = source;
             source.secret_file.as_mut()
         });
-        for path in [Some(&mut self.data_dir)].into_iter().chain(gateways).chain(sources).flatten() {
+        let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
+        for path in [Some(&mut self.data_dir)].into_iter().chain(gateways).chain(sources).chain(notify).flatten() {
             // Joining an absolute path gives that path.
             *path = base.join(&*path);
         }
@@ -215,6 +223,7 @@ impl Config {
             let SourceConfig::KongTcpLog(source) = source;
             source.validate().context("collector.sources")?;
         }
+        notify::check(&self.notify)?;
         let interval = self.lake.commit_interval_ms;
         ensure!((100..=60_000).contains(&interval), "lake.commit_interval_ms is {interval}; use 100 to 60000");
         let interval = self.snapshots.interval_seconds;

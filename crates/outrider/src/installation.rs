@@ -91,7 +91,7 @@ fn run_path(data_dir: &Path) -> PathBuf {
 }
 
 /// Writes a small file for this user alone, whole or not at all.
-fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+pub fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     let temporary = path.with_extension("tmp");
     let write = || -> std::io::Result<()> {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;

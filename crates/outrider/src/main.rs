@@ -1,12 +1,14 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
 mod cli;
+mod concerns;
 mod config;
 mod demo;
 mod input;
 mod installation;
 mod kong;
 mod measure;
+mod notify;
 mod premises;
 mod replay;
 mod service;
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay(&arguments),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
+        Command::Notify(command) => on_runtime(notify::run(command)),
         Command::Token(command) => on_runtime(tokens::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Responder(ResponderCommand::ReleaseAll { config, dry_run }) => {

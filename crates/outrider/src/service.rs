@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::concerns::EdgeConcerns;
+use crate::config::{Config, NotifyConfig};
 use crate::installation::{self, RunFile};
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
@@ -84,7 +85,7 @@ impl Outrider {
         })?;
         let api = listener.local_addr().context("the API's address cannot be read")?;
 
-        let platform = Platform::start(platform_settings(&config, &installation_id), now_ms).await?;
+        let mut platform = Platform::start(platform_settings(&config, &installation_id)?, now_ms).await?;
         let first_token = data_dir.join("admin-token");
         if platform.store().make_first_token(&first_token, now_ms()).await? {
             tracing::info!(file = %first_token.display(), "the first admin token was made");
@@ -102,10 +103,15 @@ impl Outrider {
         for (gateway, responder) in config.gateways.iter().zip(prepared) {
             responders.push(start_responder(&platform, &gateway.name, responder, &stop_edges)?);
         }
+        let source_counters: Vec<_> =
+            sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect();
+        let responder_statuses: Vec<_> =
+            responders.iter().map(|gateway| (gateway.name.clone(), gateway.status.clone())).collect();
+        platform.watch(vec![Arc::new(EdgeConcerns::new(source_counters.clone(), responder_statuses.clone()))], now_ms);
         let status = Status {
             platform: platform.status(),
-            sources: sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect(),
-            responders: responders.iter().map(|gateway| (gateway.name.clone(), gateway.status.clone())).collect(),
+            sources: source_counters,
+            responders: responder_statuses,
             installation: installation_id,
         };
         let state = outrider_platform::api::ApiState::new(
@@ -164,8 +170,8 @@ impl Outrider {
     }
 }
 
-fn platform_settings(config: &Config, installation: &str) -> PlatformSettings {
-    PlatformSettings {
+fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<PlatformSettings> {
+    Ok(PlatformSettings {
         data_dir: config.data_dir.clone(),
         installation: installation.to_owned(),
         gateways: config.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
@@ -173,7 +179,8 @@ fn platform_settings(config: &Config, installation: &str) -> PlatformSettings {
         log: config.log.clone(),
         lake_commit_interval: config.lake.enabled.then(|| Duration::from_millis(config.lake.commit_interval_ms)),
         snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
-    }
+        notify: config.notify.iter().map(NotifyConfig::destination).collect::<Result<_, _>>()?,
+    })
 }
 
 fn start_responder(

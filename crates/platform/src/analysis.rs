@@ -9,14 +9,17 @@ use std::collections::HashMap;
 use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
-    ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, DesiredState, EndpointId,
-    Finding, Policy,
+    ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
+    EndpointId, Finding, Policy,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::store::EffectBatch;
+use operations::Operations;
+
+mod operations;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -54,6 +57,16 @@ pub enum AnalysisError {
         /// What is wrong with it.
         source: outrider_model::PolicyError,
     },
+    /// A newer version wrote the snapshot.
+    #[error(
+        "the snapshot of the analysis has version {found} and this build reads up to {known}; it was written by a newer outrider"
+    )]
+    NewerSnapshot {
+        /// Its version.
+        found: u8,
+        /// The newest version that this build knows.
+        known: u8,
+    },
     /// The snapshot was written by another version, or is damaged.
     #[error("the snapshot of the analysis cannot be read: {0}")]
     Snapshot(String),
@@ -65,6 +78,7 @@ pub struct Analysis {
     catalogue: Catalogue,
     engine: Engine,
     desk: Desk,
+    operations: Operations,
     names: EndpointNames,
     calls: u64,
     now_ms: i64,
@@ -79,6 +93,7 @@ pub struct Frozen {
     catalogue: Vec<u8>,
     engine: Vec<u8>,
     desk: Desk,
+    operations: Operations,
 }
 
 impl Frozen {
@@ -92,7 +107,8 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        postcard::to_extend(&parts, vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
+        postcard::to_extend(&(parts, &self.operations), vec![SNAPSHOT_VERSION])
+            .map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
 
@@ -107,7 +123,10 @@ struct SnapshotParts<'a> {
     desk: Vec<u8>,
 }
 
-const SNAPSHOT_VERSION: u8 = 1;
+/// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
+pub const SNAPSHOT_VERSION: u8 = 2;
+/// The oldest version that this build reads: it holds no [`Operations`].
+pub const SNAPSHOT_VERSION_MIN: u8 = 1;
 
 impl AnalysisSettings {
     /// Refuses what cannot be meant, naming the section.
@@ -134,6 +153,7 @@ impl Analysis {
             catalogue,
             engine,
             desk,
+            operations: Operations::default(),
             names: EndpointNames::default(),
             calls: 0,
             now_ms: i64::MIN,
@@ -201,6 +221,7 @@ impl Analysis {
     pub fn observe(&mut self, call: &ApiCall<'_>, number: u64) -> Option<EndpointId> {
         self.advance(call.received_ms);
         self.calls += 1;
+        self.operations.on_call(&call.gateway, call.received_ms);
         let assignment = self.catalogue.assign(call);
         self.desk.on_call(call);
         let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
@@ -214,6 +235,20 @@ impl Analysis {
         self.engine.observe(&observed, &mut self.scratch);
         self.hand_over_findings();
         assignment.endpoint
+    }
+
+    /// Takes in that calls are missing at this place of the log.
+    pub fn lost(&mut self, now_ms: i64, count: u64, reason: &str) {
+        self.advance(now_ms);
+        self.operations.on_loss(self.now_ms, count, reason);
+    }
+
+    /// What is wrong with the operation as far as the log shows it.
+    pub fn concerns(&self) -> Vec<Concern> {
+        let mut concerns = self.operations.concerns(self.now_ms);
+        concerns.extend(operations::waiting_actions(self.desk.actions(), self.now_ms));
+        concerns.extend(operations::failed_detectors(&self.engine, self.now_ms));
+        concerns
     }
 
     /// Takes a person's decision in.
@@ -293,6 +328,7 @@ impl Analysis {
             catalogue: self.catalogue.snapshot(),
             engine: self.engine.snapshot(),
             desk: self.desk.clone(),
+            operations: self.operations.clone(),
         }
     }
 
@@ -300,16 +336,26 @@ impl Analysis {
     pub fn restore(bytes: &[u8]) -> Result<Self, AnalysisError> {
         let wrong = |problem: &dyn std::fmt::Display| AnalysisError::Snapshot(problem.to_string());
         let Some((&version, rest)) = bytes.split_first() else { return Err(wrong(&"it is empty")) };
-        if version != SNAPSHOT_VERSION {
-            return Err(wrong(&format_args!("it has version {version}, this build reads {SNAPSHOT_VERSION}")));
+        if version > SNAPSHOT_VERSION {
+            return Err(AnalysisError::NewerSnapshot { found: version, known: SNAPSHOT_VERSION });
         }
-        let parts: SnapshotParts<'_> = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+        if version < SNAPSHOT_VERSION_MIN {
+            return Err(wrong(&format_args!(
+                "it has version {version}, this build reads {SNAPSHOT_VERSION_MIN} and later"
+            )));
+        }
+        let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
+        let operations = match version {
+            SNAPSHOT_VERSION_MIN => Operations::default(),
+            _ => postcard::from_bytes(rest).map_err(|e| wrong(&e))?,
+        };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         Ok(Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
             engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,
+            operations,
             names: EndpointNames::default(),
             calls: parts.calls,
             now_ms: parts.now_ms,

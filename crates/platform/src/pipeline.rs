@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::analysis::{Analysis, AnalysisSettings};
 use crate::assignments::Assignments;
-use crate::log::{LogError, LogReader, Position, Record, RecordKind};
+use crate::log::{Gap, LogError, LogReader, Position, Record, RecordKind};
 use crate::progress::Progress;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::store::Store;
@@ -106,6 +106,7 @@ impl Pipeline {
             while records < RECORDS_PER_COMMIT {
                 let Some(record) = self.reader.next()? else { break };
                 done = record.position;
+                self.progress.analysed_at(record.at_ms);
                 take_in(&mut self.analysis, &record, self.assignments.as_deref(), &mut answers);
                 records += 1;
                 if done == self.stored {
@@ -116,6 +117,7 @@ impl Pipeline {
             self.progress.analysed(done, self.analysis.calls());
             if Instant::now() >= status_due {
                 self.progress.set_analysis_status(self.analysis.status());
+                self.progress.set_concerns(self.analysis.concerns());
                 status_due = Instant::now() + STATUS_INTERVAL;
             }
             self.tell_failures(&mut failed_detectors);
@@ -270,7 +272,11 @@ pub(crate) fn take_in(
             }
             Err(error) => tracing::error!(%error, "a responder's report was skipped"),
         },
-        RecordKind::Tick | RecordKind::Gap => analysis.advance(record.at_ms),
+        RecordKind::Gap => match record.json::<Gap>() {
+            Ok(gap) => analysis.lost(record.at_ms, gap.count, &gap.reason),
+            Err(error) => tracing::error!(%error, "a gap record was skipped"),
+        },
+        RecordKind::Tick => analysis.advance(record.at_ms),
     }
     if let Some(assignments) = assignments {
         assignments.analysed(record.position);

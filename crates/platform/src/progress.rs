@@ -1,9 +1,10 @@
 //! How far each part of the platform is, in numbers that the status page and the metrics show.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use outrider_model::Concern;
 use serde::Serialize;
 
 use crate::log::Position;
@@ -26,7 +27,10 @@ pub struct Progress {
     lake_commits: AtomicU64,
     lake_failures: AtomicU64,
     dropped_calls: AtomicU64,
+    analysed_at_ms: AtomicI64,
+    clock_behind_ms: AtomicI64,
     analysis: Mutex<serde_json::Value>,
+    concerns: Mutex<Vec<Concern>>,
 }
 
 /// [`Progress`] at one moment.
@@ -34,6 +38,10 @@ pub struct Progress {
 pub struct ProgressStats {
     /// The analysis has taken in every record up to this one.
     pub analysed_position: u64,
+    /// The log time of that record; 0 before the first.
+    pub analysed_at_ms: i64,
+    /// How far the clock is behind what it was; 0 while it is right.
+    pub clock_behind_ms: i64,
     /// Calls that it has taken in, since the installation began.
     pub calls: u64,
     /// Findings raised.
@@ -64,6 +72,23 @@ impl Progress {
     pub(crate) fn analysed(&self, position: Position, calls: u64) {
         self.analysed_position.store(position.0, Ordering::Relaxed);
         self.calls.store(calls, Ordering::Relaxed);
+    }
+
+    pub(crate) fn analysed_at(&self, at_ms: i64) {
+        self.analysed_at_ms.store(at_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn clock_is_behind(&self, by_ms: i64) {
+        self.clock_behind_ms.store(by_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_concerns(&self, concerns: Vec<Concern>) {
+        *self.concerns.lock().unwrap_or_else(PoisonError::into_inner) = concerns;
+    }
+
+    /// What the analysis said last that is wrong, at most a second ago.
+    pub(crate) fn concerns(&self) -> Vec<Concern> {
+        self.concerns.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn effects(&self, effects: &EffectBatch) {
@@ -124,6 +149,8 @@ impl Progress {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ProgressStats {
             analysed_position: read(&self.analysed_position),
+            analysed_at_ms: self.analysed_at_ms.load(Ordering::Relaxed),
+            clock_behind_ms: self.clock_behind_ms.load(Ordering::Relaxed),
             calls: read(&self.calls),
             findings: read(&self.findings),
             store_failures: read(&self.store_failures),

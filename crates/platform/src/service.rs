@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use outrider_lake::{Lake, LakeError};
 use outrider_model::DesiredState;
-use serde_json::json;
+use outrider_respond::notify::{Teller, WebhookError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle as TaskHandle;
@@ -27,11 +27,14 @@ use crate::lake_writer::LakeWriter;
 use crate::log::{
     Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
 };
+use crate::notify::{Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
 use crate::progress::Progress;
 use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
+pub use crate::status::PlatformStatus;
 use crate::store::{Store, StoreError};
+use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
 
 /// A clock that is this far behind itself makes calls too late for detection.
 const CLOCK_STEP_MS: i64 = 60_000;
@@ -57,6 +60,8 @@ pub struct PlatformSettings {
     pub lake_commit_interval: Option<Duration>,
     /// Time between snapshots of the analysis.
     pub snapshot_interval: Duration,
+    /// Who is told of alerts, actions and notices.
+    pub notify: Vec<Destination>,
 }
 
 /// Why a platform cannot start.
@@ -89,6 +94,9 @@ pub enum PlatformError {
         /// The oldest record of the log.
         first: Position,
     },
+    /// Somebody who is to be told cannot be set up.
+    #[error("notify: {0}")]
+    Notify(#[from] WebhookError),
     /// A thread cannot be started or a file not be made.
     #[error("cannot {doing}: {source}")]
     System {
@@ -115,6 +123,9 @@ pub struct Platform {
     caught_up_at: Position,
     store: Store,
     assignments: Option<Arc<Assignments>>,
+    notifier: tokio::sync::Mutex<Notifier>,
+    statuses: Statuses,
+    watcher: Option<TaskHandle<()>>,
 }
 
 impl Platform {
@@ -126,6 +137,9 @@ impl Platform {
             tracing::warn!(bytes = opened.cut_bytes, "a torn tail was cut off the log; nothing acknowledged was in it");
         }
         let store = Store::open(&data.join("control.sqlite")).await?;
+        // Before the analysis writes anything: what it catches up on is told too.
+        let mut notifier = Notifier::new(store.clone(), now_ms);
+        notifier.set(teller(&settings.installation, &settings.analysis), settings.notify.clone()).await?;
         let lake = match settings.lake_commit_interval {
             Some(interval) => Some((Lake::open(&data.join("lake")).await?, interval)),
             None => None,
@@ -208,7 +222,7 @@ impl Platform {
             threads.push(spawn("lake", failing, move || lake.run())?);
         }
         let stop_ticks = CancellationToken::new();
-        let ticker = tokio::spawn(tick(handle.clone(), now_ms, stop_ticks.clone()));
+        let ticker = tokio::spawn(tick(handle.clone(), Arc::clone(&progress), now_ms, stop_ticks.clone()));
         Ok(Platform {
             data_dir: settings.data_dir,
             log: handle,
@@ -224,6 +238,9 @@ impl Platform {
             caught_up_at,
             store,
             assignments,
+            statuses: notifier.statuses(),
+            notifier: tokio::sync::Mutex::new(notifier),
+            watcher: None,
         })
     }
 
@@ -252,6 +269,13 @@ impl Platform {
         self.desired.iter().find(|(name, _)| name == gateway).map(|(_, receiver)| receiver.clone())
     }
 
+    /// Begins to look after the operation: opens and closes notices from what these sources and the platform itself say.
+    pub fn watch(&mut self, mut sources: Vec<Arc<dyn ConcernSource>>, now_ms: fn() -> i64) {
+        sources.push(Arc::new(PlatformConcerns::new(self.status(), self.data_dir.clone(), self.assignments.is_some())));
+        let watcher = Watcher { store: self.store.clone(), sources, caught_up: self.caught_up.clone(), now_ms };
+        self.watcher = Some(tokio::spawn(watcher.run(self.stop_ticks.clone())));
+    }
+
     /// Turns true when a thread has ended with an error that it could not mend.
     pub fn failed(&self) -> watch::Receiver<bool> {
         self.failed.clone()
@@ -270,6 +294,7 @@ impl Platform {
             progress: Arc::clone(&self.progress),
             assignments: self.assignments.clone(),
             caught_up_at: self.caught_up_at,
+            statuses: self.statuses.clone(),
         }
     }
 
@@ -278,6 +303,11 @@ impl Platform {
         self.stop_ticks.cancel();
         if let Err(error) = (&mut self.ticker).await {
             tracing::error!(%error, "the ticker ended badly");
+        }
+        if let Some(watcher) = self.watcher.take()
+            && let Err(error) = watcher.await
+        {
+            tracing::error!(%error, "the watcher ended badly");
         }
         let writer = self.writer.take();
         let threads = std::mem::take(&mut self.threads);
@@ -289,6 +319,8 @@ impl Platform {
         })
         .await
         .unwrap_or(false);
+        // Last, so that what the end of the log brought about may still be told.
+        self.notifier.get_mut().stop().await;
         self.store.close().await;
         if all_well && let Err(error) = write_marker(&self.data_dir) {
             tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
@@ -296,37 +328,10 @@ impl Platform {
     }
 }
 
-/// How far everything is.
-#[derive(Clone)]
-pub struct PlatformStatus {
-    log: LogHandle,
-    progress: Arc<Progress>,
-    assignments: Option<Arc<Assignments>>,
-    caught_up_at: Position,
-}
-
-impl PlatformStatus {
-    /// The numbers as JSON.
-    pub fn to_json(&self) -> serde_json::Value {
-        let progress = self.progress.stats();
-        json!({
-            "caught_up": progress.analysed_position >= self.caught_up_at.0,
-            "log": self.log.stats(),
-            "progress": progress,
-            "analysis": self.progress.analysis_status(),
-            "endpoints_forgotten_for_lake": self.assignments.as_ref().map_or(0, |ids| ids.forgotten()),
-        })
-    }
-
-    /// The counters of the analysis, the lake and the store.
-    pub fn progress(&self) -> crate::progress::ProgressStats {
-        self.progress.stats()
-    }
-
-    /// The analysis has taken in every record that is on stable storage now.
-    pub fn is_idle(&self) -> bool {
-        self.progress.stats().analysed_position >= self.log.stats().last.0
-    }
+/// Says what is worth telling under these settings.
+fn teller(installation: &str, settings: &AnalysisSettings) -> Teller {
+    let evidence_age_max_ms = settings.respond.actions.evidence_age_max.end_ms(0).unwrap_or(i64::MAX);
+    Teller { installation: installation.to_owned(), evidence_age_max_ms }
 }
 
 /// Finds the state to begin from: the newest snapshot that no consumer of the log is behind of.
@@ -421,7 +426,7 @@ impl Drop for EndOfIds {
 }
 
 /// Says once a second that time has passed, so that windows close and actions end while nobody calls.
-async fn tick(log: LogHandle, now_ms: fn() -> i64, stop: CancellationToken) {
+async fn tick(log: LogHandle, progress: Arc<Progress>, now_ms: fn() -> i64, stop: CancellationToken) {
     let mut interval = tokio::time::interval(TICK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let is_failing = AtomicBool::new(false);
@@ -438,6 +443,7 @@ async fn tick(log: LogHandle, now_ms: fn() -> i64, stop: CancellationToken) {
             );
         }
         is_behind = at_ms < latest_ms - CLOCK_STEP_MS;
+        progress.clock_is_behind(if is_behind { latest_ms - at_ms } else { 0 });
         let result = log.append(vec![NewRecord::tick(at_ms)]).await;
         if let Err(error) = &result
             && !is_failing.swap(true, Ordering::Relaxed)

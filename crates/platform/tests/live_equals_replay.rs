@@ -99,6 +99,7 @@ async fn live(calls: &[Call], end_ms: i64, dice: &mut Dice) -> (Vec<Finding>, Ve
         log: LogSettings::default(),
         lake_commit_interval: None,
         snapshot_interval: Duration::from_millis(50),
+        notify: Vec::new(),
     };
     let mut rest = calls;
     for epoch in 1.. {

@@ -27,6 +27,7 @@ fn settings(data_dir: &Path, has_lake: bool) -> PlatformSettings {
         log: LogSettings { segment_bytes_max: 4096, ..LogSettings::default() },
         lake_commit_interval: has_lake.then_some(Duration::from_millis(20)),
         snapshot_interval: Duration::from_millis(50),
+        notify: Vec::new(),
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Setup {
     pub more: String,
     /// A port of its own for the source, for a gateway that has to know it before outrider runs.
     pub source_port: u16,
+    /// Tables that follow all others.
+    pub more_at_end: String,
     /// Further keys of the source.
     pub source_more: String,
 }
@@ -44,6 +46,7 @@ impl Setup {
         if let Some(url) = &self.admin_url {
             let _ = write!(text, "[[gateways]]\nname = 'kong'\nadmin_url = '{url}'\nresync_seconds = 1\n");
         }
+        text.push_str(&self.more_at_end);
         text
     }
 }

@@ -10,3 +10,4 @@ mod kills;
 mod kong_setup;
 mod loop_by_hand;
 mod replay;
+mod telling;

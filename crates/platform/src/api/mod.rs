@@ -6,9 +6,9 @@
 //!
 //! | role | may |
 //! | --- | --- |
-//! | viewer | read alerts, findings, endpoints, policies, actions, the audit log and the status |
+//! | viewer | read alerts, findings, endpoints, policies, actions, notices, messages, the audit log and the status |
 //! | analyst | acknowledge, resolve and mark alerts |
-//! | responder | act, approve, reject and release; change policies; the kill switch |
+//! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
 //! | admin | list, make and revoke tokens |
 //!
 //! Each role may do what the ones before it may. Refusals are `application/problem+json` (RFC 9457) and say what is
@@ -18,6 +18,7 @@ mod auth;
 mod body;
 mod bus;
 mod decisions;
+mod notify;
 mod problem;
 mod query;
 mod reading;
@@ -99,6 +100,9 @@ fn viewer_routes() -> Router<ApiState> {
         .route("/api/v1/kill-switch", get(reading::kill_switch))
         .route("/api/v1/guard-rails", get(reading::guard_rails))
         .route("/api/v1/audit", get(reading::audit))
+        .route("/api/v1/notices", get(notify::notices))
+        .route("/api/v1/notices/{id}", get(notify::notice))
+        .route("/api/v1/notify", get(notify::messages))
         .route("/api/v1/status", get(reading::status))
 }
 
@@ -117,6 +121,7 @@ fn responder_routes() -> Router<ApiState> {
         .route("/api/v1/actions/{id}/reject", post(decisions::reject))
         .route("/api/v1/actions/{id}/release", post(decisions::release))
         .route("/api/v1/kill-switch", put(decisions::set_kill_switch))
+        .route("/api/v1/notify/{number}/resend", post(notify::resend))
 }
 
 fn admin_routes() -> Router<ApiState> {

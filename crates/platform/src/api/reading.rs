@@ -115,6 +115,8 @@ pub(super) async fn status(State(state): State<ApiState>, uri: Uri) -> Answer<Va
     if let Value::Object(fields) = &mut status {
         fields.insert("api".to_owned(), serde_json::json!(state.stats()));
         fields.insert("store".to_owned(), serde_json::json!(state.store.stats()));
+        fields.insert("outbox".to_owned(), serde_json::json!(state.store.outbox_stats()));
+        fields.insert("notices".to_owned(), serde_json::json!(state.store.open_notices().await?));
     }
     Ok(Json(status))
 }

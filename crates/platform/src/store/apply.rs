@@ -6,6 +6,7 @@ use outrider_model::{Action, ActionState, Alert, AlertId, AlertState, Endpoint, 
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
+use super::outbox::{self, OutboxRules, Put};
 use super::{EffectBatch, Store, StoreError, StoreLimits};
 use crate::log::Position;
 
@@ -30,11 +31,12 @@ impl Store {
             self.counters.repeated.fetch_add(1, Ordering::Relaxed);
             return transaction.rollback().await.map_err(StoreError::query(doing));
         }
-        write(&mut transaction, effects).await?;
+        let put = write(&mut transaction, effects, &self.outbox.rules()).await?;
         let written = self.counters.since_prune.load(Ordering::Relaxed) + effects.rows() as u64;
         let is_prune_due = written >= ROWS_BETWEEN_PRUNES.min(self.limits.smallest());
         let forgotten = if is_prune_due { prune(&mut transaction, &self.limits).await? } else { Forgotten::default() };
         transaction.commit().await.map_err(StoreError::query(doing))?;
+        self.outbox.committed(put);
         self.counters.since_prune.store(if is_prune_due { 0 } else { written }, Ordering::Relaxed);
         self.counters.applied.fetch_add(1, Ordering::Relaxed);
         self.counters.findings_forgotten.fetch_add(forgotten.findings, Ordering::Relaxed);
@@ -45,7 +47,13 @@ impl Store {
     }
 }
 
-async fn write(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch) -> Result<(), StoreError> {
+async fn write(
+    transaction: &mut Transaction<'_, Sqlite>,
+    effects: &EffectBatch,
+    rules: &OutboxRules,
+) -> Result<Put, StoreError> {
+    let is_told = !rules.destinations.is_empty();
+    let mut messages = Vec::new();
     for endpoint in &effects.endpoints {
         write_endpoint(transaction, endpoint).await?;
     }
@@ -53,11 +61,29 @@ async fn write(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch)
         write_finding(transaction, finding, *alert).await?;
     }
     for alert in &effects.alerts {
+        if is_told {
+            messages.extend(outbox::tell_alert(transaction, rules, alert).await?);
+        }
         write_alert(transaction, alert).await?;
     }
     for action in &effects.actions {
+        if is_told {
+            messages.extend(outbox::tell_action(transaction, rules, action).await?);
+        }
         write_action(transaction, action).await?;
     }
+    write_policies(transaction, effects).await?;
+    write_audit(transaction, effects).await?;
+    if let Some(guard_rails) = &effects.guard_rails {
+        write_meta(transaction, "guard_rails", json("meta", guard_rails)?).await?;
+    }
+    if let Some(kill_switch) = &effects.kill_switch {
+        write_meta(transaction, "kill_switch", json("meta", kill_switch)?).await?;
+    }
+    outbox::put(transaction, rules, &messages).await
+}
+
+async fn write_policies(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch) -> Result<(), StoreError> {
     let doing = "write a policy";
     for row in &effects.policies {
         sqlx::query(
@@ -74,6 +100,10 @@ async fn write(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch)
         let delete = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name);
         delete.execute(&mut **transaction).await.map_err(StoreError::query("delete a policy"))?;
     }
+    Ok(())
+}
+
+async fn write_audit(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch) -> Result<(), StoreError> {
     for (number, entry) in &effects.audit {
         sqlx::query(
             "INSERT INTO audit (number, at_ms, by_whom, what, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)
@@ -88,12 +118,6 @@ async fn write(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch)
         .execute(&mut **transaction)
         .await
         .map_err(StoreError::query("write the audit log"))?;
-    }
-    if let Some(guard_rails) = &effects.guard_rails {
-        write_meta(transaction, "guard_rails", json("meta", guard_rails)?).await?;
-    }
-    if let Some(kill_switch) = &effects.kill_switch {
-        write_meta(transaction, "kill_switch", json("meta", kill_switch)?).await?;
     }
     Ok(())
 }
@@ -226,7 +250,7 @@ async fn prune(transaction: &mut Transaction<'_, Sqlite>, limits: &StoreLimits) 
 }
 
 /// Deletes the oldest of a table's rows that meet a condition, beyond a number of them.
-async fn keep_newest(
+pub(super) async fn keep_newest(
     transaction: &mut Transaction<'_, Sqlite>,
     table: &'static str,
     order: &'static str,

@@ -6,6 +6,8 @@
 
 mod apply;
 mod effects;
+mod notices;
+mod outbox;
 mod query;
 mod tokens;
 
@@ -20,6 +22,11 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 pub use effects::EffectBatch;
+pub use notices::{NOTICES_MAX, NoticeChanges};
+pub use outbox::{
+    DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,
+    Settled, WAITING_MAX,
+};
 pub use query::{ActionFilter, AlertFilter, AuditLine, EndpointFilter, FindingFilter, PAGE_MAX, Page};
 pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow};
 
@@ -228,6 +235,7 @@ pub struct Store {
     writer: SqlitePool,
     limits: StoreLimits,
     counters: Arc<Counters>,
+    outbox: Arc<outbox::Outbox>,
 }
 
 impl Store {
@@ -253,7 +261,7 @@ impl Store {
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
         migrate(&writer, path).await?;
         let readers = pool(READERS_MAX).connect_with(options.read_only(true)).await.map_err(failed)?;
-        Ok(Store { readers, writer, limits, counters: Arc::default() })
+        Ok(Store { readers, writer, limits, counters: Arc::default(), outbox: Arc::default() })
     }
 
     /// The log position that the store covers; zero for a new one.

@@ -264,7 +264,7 @@ fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
     }
 }
 
-async fn note_access(
+pub(super) async fn note_access(
     transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
     at_ms: i64,
     by: &str,
