@@ -30,6 +30,8 @@ pub struct Config {
     pub gateways: Vec<GatewayConfig>,
     /// The people's API.
     pub api: ApiConfig,
+    /// A second socket for the metrics.
+    pub metrics: MetricsConfig,
     /// The log between the stages.
     pub log: outrider_platform::log::LogSettings,
     /// The table of all events.
@@ -99,6 +101,14 @@ pub struct ApiConfig {
     pub behind_proxy: Option<String>,
 }
 
+/// A second socket for the metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    /// Address and port, on loopback: it asks for no token. Without it the metrics are at the API alone.
+    pub listen: Option<SocketAddr>,
+}
+
 /// The table of all events.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -124,6 +134,7 @@ impl Default for Config {
             collector: CollectorConfig::default(),
             gateways: Vec::new(),
             api: ApiConfig::default(),
+            metrics: MetricsConfig::default(),
             log: outrider_platform::log::LogSettings::default(),
             lake: LakeConfig::default(),
             snapshots: SnapshotConfig::default(),
@@ -228,6 +239,12 @@ impl Config {
         ensure!((100..=60_000).contains(&interval), "lake.commit_interval_ms is {interval}; use 100 to 60000");
         let interval = self.snapshots.interval_seconds;
         ensure!((1..=3600).contains(&interval), "snapshots.interval_seconds is {interval}; use 1 to 3600");
+        if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {
+            bail!(
+                "metrics.listen is {listen}, which is not loopback, and it asks for no token; listen on 127.0.0.1, or scrape \
+                 `/metrics` of the API with a viewer's token"
+            );
+        }
         if !self.api.listen.ip().is_loopback() && self.api.behind_proxy.is_none() {
             bail!(
                 "api.listen is {}, which is not loopback, and the API speaks no TLS by itself; listen on 127.0.0.1, or set \

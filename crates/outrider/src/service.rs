@@ -34,7 +34,7 @@ pub struct Outrider {
     sources: Vec<Source>,
     responders: Vec<Gateway>,
     api: SocketAddr,
-    api_task: JoinHandle<std::io::Result<()>>,
+    api_tasks: Vec<JoinHandle<std::io::Result<()>>>,
     ingest: JoinHandle<()>,
     stop_sources: CancellationToken,
     stop_edges: CancellationToken,
@@ -83,6 +83,12 @@ impl Outrider {
         let listener = TcpListener::bind(listen).await.with_context(|| {
             format!("the API cannot listen on {listen}; is another outrider running? Set api.listen to a free port")
         })?;
+        let metrics = match config.metrics.listen {
+            Some(listen) => Some(TcpListener::bind(listen).await.with_context(|| {
+                format!("the metrics cannot listen on {listen}; set metrics.listen to a free port")
+            })?),
+            None => None,
+        };
         let api = listener.local_addr().context("the API's address cannot be read")?;
 
         let mut platform = Platform::start(platform_settings(&config, &installation_id)?, now_ms).await?;
@@ -119,7 +125,11 @@ impl Outrider {
             Arc::new(platform.commands()),
             Arc::new(status),
         );
-        let api_task = tokio::spawn(outrider_platform::api::serve(listener, state, stop_edges.clone()));
+        let mut api_tasks =
+            vec![tokio::spawn(outrider_platform::api::serve(listener, state.clone(), stop_edges.clone()))];
+        if let Some(listener) = metrics {
+            api_tasks.push(tokio::spawn(outrider_platform::api::serve_metrics(listener, state, stop_edges.clone())));
+        }
         let run = RunFile {
             pid: std::process::id(),
             api: api.to_string(),
@@ -127,7 +137,7 @@ impl Outrider {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
-        Ok(Outrider { config, platform, sources, responders, api, api_task, ingest, stop_sources, stop_edges })
+        Ok(Outrider { config, platform, sources, responders, api, api_tasks, ingest, stop_sources, stop_edges })
     }
 
     /// Where the API listens.
@@ -160,9 +170,11 @@ impl Outrider {
                 report_panic(&gateway.name, task.await);
             }
         }
-        match self.api_task.await {
-            Ok(Err(error)) => tracing::error!(%error, "the API ended badly"),
-            ended => report_panic("api", ended.map(drop)),
+        for task in self.api_tasks {
+            match task.await {
+                Ok(Err(error)) => tracing::error!(%error, "the API ended badly"),
+                ended => report_panic("api", ended.map(drop)),
+            }
         }
         self.platform.stop().await;
         installation::remove_run_file(&self.config.data_dir);

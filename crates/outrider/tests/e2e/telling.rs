@@ -30,6 +30,17 @@ fn receiver() -> (String, mpsc::Receiver<(String, Value)>) {
     (url, messages)
 }
 
+/// Every family of the page is there, and has numbers unless nothing of its kind happens in this test.
+fn assert_every_metric_has_a_source(metrics: &str) {
+    let page = include_str!("../../../../docs/metrics.md");
+    let quiet = ["outrider_collector_rejected", "outrider_collector_dropped", "outrider_responder_"];
+    let names = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    for name in names.filter(|name| !quiet.iter().any(|quiet| name.starts_with(quiet))) {
+        let has_number = |line: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+        assert!(metrics.lines().any(has_number), "`{name}` has no number in {metrics}");
+    }
+}
+
 #[test]
 fn a_crash_is_told_by_a_signed_message_and_closes_nothing_by_another() {
     let (url, messages) = receiver();
@@ -48,6 +59,11 @@ fn a_crash_is_told_by_a_signed_message_and_closes_nothing_by_another() {
     assert_eq!((open.len(), &open[0]["kind"]), (1, &body["data"]["kind"]), "{open:?}");
     let status = outrider.get("/api/v1/status");
     assert_eq!(status["notices"][0]["kind"], "calls_lost");
+
+    let (_, metrics) = outrider.request("GET", "/metrics", None);
+    let metrics = metrics.as_str().unwrap();
+    assert!(metrics.contains("outrider_notice_open{kind=\"calls_lost\",subject=\"log\"} 1.0"), "{metrics}");
+    assert_every_metric_has_a_source(metrics);
 
     let test = |name: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));

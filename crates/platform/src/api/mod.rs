@@ -18,6 +18,7 @@ mod auth;
 mod body;
 mod bus;
 mod decisions;
+mod metrics;
 mod notify;
 mod problem;
 mod query;
@@ -37,7 +38,7 @@ use axum::routing::{get, post, put};
 
 pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
-pub use server::{ApiStats, CONNECTIONS_MAX, serve};
+pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics};
 
 use crate::store::{Role, Store};
 use problem::Problem;
@@ -86,6 +87,16 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
+/// The metrics alone, for a socket that asks for no token.
+fn metrics_router(state: ApiState) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics::metrics))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
+        .layer(from_fn_with_state(state.clone(), finish))
+        .with_state(state)
+}
+
 fn viewer_routes() -> Router<ApiState> {
     Router::new()
         .route("/api/v1/alerts", get(reading::alerts))
@@ -104,6 +115,7 @@ fn viewer_routes() -> Router<ApiState> {
         .route("/api/v1/notices/{id}", get(notify::notice))
         .route("/api/v1/notify", get(notify::messages))
         .route("/api/v1/status", get(reading::status))
+        .route("/metrics", get(metrics::metrics))
 }
 
 fn analyst_routes() -> Router<ApiState> {

@@ -111,6 +111,11 @@ pub(super) async fn audit(State(state): State<ApiState>, uri: Uri) -> Answer<Pag
 /// What the platform says of itself, with the API's and the store's own numbers.
 pub(super) async fn status(State(state): State<ApiState>, uri: Uri) -> Answer<Value> {
     Query::read(&uri, &[])?;
+    Ok(Json(whole_status(&state).await?))
+}
+
+/// The status as people and metrics see it.
+pub(super) async fn whole_status(state: &ApiState) -> Result<Value, Problem> {
     let mut status = state.status.status();
     if let Value::Object(fields) = &mut status {
         fields.insert("api".to_owned(), serde_json::json!(state.stats()));
@@ -118,7 +123,7 @@ pub(super) async fn status(State(state): State<ApiState>, uri: Uri) -> Answer<Va
         fields.insert("outbox".to_owned(), serde_json::json!(state.store.outbox_stats()));
         fields.insert("notices".to_owned(), serde_json::json!(state.store.open_notices().await?));
     }
-    Ok(Json(status))
+    Ok(status)
 }
 
 /// An id in a path. One of another form names nothing.

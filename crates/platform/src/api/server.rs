@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::problem::Problem;
-use super::{ApiState, router};
+use super::{ApiState, metrics_router, router};
 
 /// Connections at once. Beyond them new ones wait in the listener's backlog.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -45,6 +45,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
     serve_router(listener, router(state), &counters, TIMES, cancel).await
+}
+
+/// As [`serve`], for the metrics alone and without a token.
+pub async fn serve_metrics(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
+    let counters = Arc::clone(&state.counters);
+    serve_router(listener, metrics_router(state), &counters, TIMES, cancel).await
 }
 
 async fn serve_router(

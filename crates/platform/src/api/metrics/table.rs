@@ -1,0 +1,125 @@
+//! The list of metrics. Names follow Prometheus: a prefix, a base unit at the end; the encoder adds `_total` to counters.
+
+use super::Kind::{self, Counter, Gauge};
+
+/// A metric.
+#[derive(Debug)]
+pub(super) struct Metric {
+    pub name: &'static str,
+    pub help: &'static str,
+    pub kind: Kind,
+    /// Its unit, or nothing; the encoder adds it to the name.
+    pub unit: &'static str,
+    /// What the status' number is multiplied by.
+    pub scale: f64,
+    pub rows: Rows,
+}
+
+/// Where in the status the numbers are, as JSON pointers.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows {
+    /// One number.
+    One(&'static str),
+    /// A number of each item of a list.
+    Each { list: &'static str, label: &'static str, name: &'static str, value: &'static str },
+    /// Each number of a map of each item of a list.
+    Map { list: &'static str, label: &'static str, name: &'static str, by: &'static str, map: &'static str },
+    /// Each number of a map.
+    Reasons { map: &'static str, by: &'static str },
+    /// 1 for each item of a list.
+    Present { list: &'static str, labels: &'static [(&'static str, &'static str)] },
+    /// Whether each item of a list has a problem.
+    Failing { list: &'static str, label: &'static str, name: &'static str, problem: &'static str },
+}
+
+const fn metric(name: &'static str, kind: Kind, unit: &'static str, rows: Rows, help: &'static str) -> Metric {
+    Metric { name, help, kind, unit, scale: 1.0, rows }
+}
+
+const fn scaled(metric: Metric, scale: f64) -> Metric {
+    Metric { scale, ..metric }
+}
+
+const fn source(value: &'static str) -> Rows {
+    Rows::Each { list: "/sources", label: "source", name: "/name", value }
+}
+
+const fn source_map(map: &'static str) -> Rows {
+    Rows::Map { list: "/sources", label: "source", name: "/name", by: "reason", map }
+}
+
+const fn responder(value: &'static str) -> Rows {
+    Rows::Each { list: "/responders", label: "gateway", name: "/gateway", value }
+}
+
+const fn destination(value: &'static str) -> Rows {
+    Rows::Each { list: "/platform/notify", label: "destination", name: "/name", value }
+}
+
+use Rows::One;
+
+/// All of them, by part.
+#[rustfmt::skip]
+pub(super) const METRICS: &[Metric] = &[
+    metric("outrider_collector_read", Counter, "bytes", source("/counters/bytes"), "Bytes read from gateways"),
+    metric("outrider_collector_records", Counter, "", source("/counters/received"), "Log lines read"),
+    metric("outrider_collector_calls", Counter, "", source("/counters/accepted"), "Calls handed on"),
+    metric("outrider_collector_rejected", Counter, "", source_map("/counters/rejected"), "Log lines that are no call, by reason"),
+    metric("outrider_collector_dropped", Counter, "", source_map("/counters/dropped"), "Good calls given up, by reason"),
+    metric("outrider_collector_truncated", Counter, "", source("/counters/truncated"), "Calls that lost query fields or headers to a limit"),
+    metric("outrider_collector_untrusted", Counter, "", source("/counters/untrusted"), "Calls without the source's secret"),
+    metric("outrider_collector_connections", Gauge, "", source("/counters/connections_open"), "Connections open now"),
+    metric("outrider_collector_connections_accepted", Counter, "", source("/counters/connections_total"), "Connections ever accepted"),
+    metric("outrider_collector_connections_over_limit", Counter, "", source("/counters/connections_over_limit"), "Connections closed because too many were open"),
+    metric("outrider_collector_connections_not_allowed", Counter, "", source("/counters/connections_not_allowed"), "Connections from addresses that are not on the allow-list"),
+    metric("outrider_log_last_record", Gauge, "", One("/platform/log/last"), "Number of the newest record on stable storage"),
+    metric("outrider_log_size", Gauge, "bytes", One("/platform/log/bytes"), "Size of the log"),
+    metric("outrider_log_records", Counter, "", One("/platform/log/records"), "Records stored"),
+    metric("outrider_log_commits", Counter, "", One("/platform/log/commits"), "Commits, each with one sync"),
+    metric("outrider_log_failed_commits", Counter, "", One("/platform/log/failed_commits"), "Commits that failed"),
+    metric("outrider_log_missing_calls", Counter, "", One("/platform/log/missing_calls"), "Calls missing between batches"),
+    metric("outrider_log_refused_full", Counter, "", One("/platform/log/refused_full"), "Requests refused because the log was at its size limit"),
+    metric("outrider_log_refused_busy", Counter, "", One("/platform/log/refused_busy"), "Requests refused because too much waited to be written"),
+    metric("outrider_log_damaged_records", Counter, "", One("/platform/log/damaged_records"), "Records that could not be read and were skipped"),
+    metric("outrider_calls_dropped", Counter, "", One("/platform/progress/dropped_calls"), "Calls that the log refused"),
+    metric("outrider_analysis_record", Gauge, "", One("/platform/progress/analysed_position"), "Number of the record that the analysis has come to"),
+    scaled(metric("outrider_analysis_log_time", Gauge, "seconds", One("/platform/progress/analysed_at_ms"), "Log time that the analysis has come to, since 1970"), 0.001),
+    metric("outrider_analysis_calls", Counter, "", One("/platform/progress/calls"), "Calls analysed since the installation began"),
+    metric("outrider_analysis_findings", Counter, "", One("/platform/progress/findings"), "Findings raised"),
+    metric("outrider_analysis_discover_over_limit", Counter, "", Rows::Reasons { map: "/platform/analysis/discover", by: "limit" }, "What discovery could not learn, by limit"),
+    metric("outrider_analysis_detect", Counter, "", Rows::Reasons { map: "/platform/analysis/detect", by: "counter" }, "What the detection engine counted"),
+    metric("outrider_desk", Counter, "", Rows::Reasons { map: "/platform/analysis/respond", by: "counter" }, "What the desk of alerts and actions counted since its log began"),
+    metric("outrider_detector_memory", Gauge, "bytes", Rows::Each { list: "/platform/analysis/detectors", label: "detector", name: "/name", value: "/memory_bytes" }, "Memory of a detector's profiles"),
+    metric("outrider_detector_failed", Gauge, "", Rows::Failing { list: "/platform/analysis/detectors", label: "detector", name: "/name", problem: "/failure" }, "Whether a detector is out of use"),
+    metric("outrider_detector", Counter, "", Rows::Map { list: "/platform/analysis/detectors", label: "detector", name: "/name", by: "counter", map: "/counters" }, "What a detector counted"),
+    metric("outrider_snapshot_record", Gauge, "", One("/platform/progress/snapshot_position"), "Number of the record that the newest snapshot is as of"),
+    metric("outrider_snapshot_size", Gauge, "bytes", One("/platform/progress/snapshot_bytes"), "Size of the newest snapshot"),
+    scaled(metric("outrider_snapshot_duration", Gauge, "seconds", One("/platform/progress/snapshot_micros"), "How long the newest snapshot took"), 1e-6),
+    scaled(metric("outrider_snapshot_stall", Gauge, "seconds", One("/platform/progress/snapshot_stall_micros"), "For how long of that the analysis stood still"), 1e-6),
+    metric("outrider_lake_record", Gauge, "", One("/platform/progress/lake_position"), "Number of the record that the lake covers"),
+    metric("outrider_lake_rows", Counter, "", One("/platform/progress/lake_rows"), "Calls committed to the lake"),
+    metric("outrider_lake_commits", Counter, "", One("/platform/progress/lake_commits"), "Commits to the lake"),
+    metric("outrider_lake_failures", Counter, "", One("/platform/progress/lake_failures"), "Commits to the lake that failed"),
+    metric("outrider_store_applied", Counter, "", One("/store/applied"), "Stretches of log written to the control store"),
+    metric("outrider_store_failures", Counter, "", One("/platform/progress/store_failures"), "Writes to the control store that failed"),
+    metric("outrider_store_findings_forgotten", Counter, "", One("/store/findings_forgotten"), "Findings forgotten because there were too many"),
+    metric("outrider_store_alerts_forgotten", Counter, "", One("/store/alerts_forgotten"), "Closed alerts forgotten because there were too many"),
+    metric("outrider_store_actions_forgotten", Counter, "", One("/store/actions_forgotten"), "Ended actions forgotten because there were too many"),
+    metric("outrider_responder_failing", Gauge, "", Rows::Failing { list: "/responders", label: "gateway", name: "/gateway", problem: "/failure" }, "Whether a responder cannot do its work at its gateway"),
+    metric("outrider_responder_own_plugins", Gauge, "", responder("/own_plugins"), "Plugins of ours at the gateway"),
+    metric("outrider_responder_written", Counter, "", responder("/written"), "Plugins created or replaced"),
+    metric("outrider_responder_deleted", Counter, "", responder("/deleted"), "Plugins deleted"),
+    metric("outrider_responder_repaired", Counter, "", responder("/repaired"), "Plugins written again because somebody else changed them"),
+    metric("outrider_responder_gateway_failures", Counter, "", responder("/gateway_failures"), "Changes and lists that the gateway failed"),
+    metric("outrider_notify_delivered", Counter, "", destination("/delivered"), "Messages that arrived"),
+    metric("outrider_notify_failures", Counter, "", destination("/failures"), "Tries to deliver a message that failed"),
+    metric("outrider_notify_dead", Counter, "", destination("/dead"), "Messages given up"),
+    metric("outrider_notify_over_limit", Counter, "", One("/outbox/over_limit"), "Messages given up because too many waited"),
+    metric("outrider_notice_open", Gauge, "", Rows::Present { list: "/notices", labels: &[("kind", "/kind"), ("subject", "/subject")] }, "1 for each open notice"),
+    metric("outrider_api_connections", Counter, "", One("/api/connections"), "Connections to the API"),
+    metric("outrider_api_requests", Counter, "", One("/api/requests"), "Requests answered"),
+    metric("outrider_api_refused", Counter, "", One("/api/refused"), "Requests refused for what they were"),
+    metric("outrider_api_unauthorized", Counter, "", One("/api/unauthorized"), "Requests without a valid token"),
+    metric("outrider_api_forbidden", Counter, "", One("/api/forbidden"), "Requests whose token has too small a role"),
+    metric("outrider_api_failed", Counter, "", One("/api/failed"), "Requests that failed through no fault of theirs"),
+];
