@@ -14,4 +14,4 @@ mod table;
 
 pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS_TABLE, arrow_schema};
-pub use table::{Lake, LakeError};
+pub use table::{Lake, LakeError, LakeFiles, files};

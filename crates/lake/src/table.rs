@@ -182,6 +182,47 @@ impl Lake {
     }
 }
 
+/// The files that make up the table at one version, relative to the directory of the lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeFiles {
+    /// The log position that this version covers.
+    pub position: u64,
+    /// All files: those of the transaction log up to the version, and the rows.
+    pub files: Vec<PathBuf>,
+}
+
+/// Names the files of the table's newest version, without changing anything; `None` where there is no table. Nothing
+/// that one version needs is ever changed, so they can be copied while calls are committed.
+pub async fn files(directory: &Path) -> Result<Option<LakeFiles>, LakeError> {
+    let path = directory.join(EVENTS_TABLE);
+    let log = path.join("_delta_log");
+    if !log.is_dir() {
+        return Ok(None);
+    }
+    let path = path.canonicalize().map_err(|source| LakeError::Directory { path: path.clone(), source })?;
+    let url = url::Url::from_directory_path(&path)
+        .map_err(|()| LakeError::Directory { path: path.clone(), source: io::ErrorKind::InvalidInput.into() })?;
+    let failed = |source| LakeError::Table { doing: "read", path: path.clone(), source: Box::new(source) };
+    let table = deltalake::open_table(url).await.map_err(failed)?;
+    let version = table.version().unwrap_or(0);
+    let position = position_of(&table).await.map_err(failed)?;
+    let table_name = Path::new(EVENTS_TABLE);
+    let relative = |uri: String| {
+        let uri = uri.strip_prefix("file://").unwrap_or(&uri).to_owned();
+        Path::new(&uri).strip_prefix(&path).map(|rest| table_name.join(rest)).unwrap_or_else(|_| PathBuf::from(uri))
+    };
+    let mut files: Vec<_> = table.get_file_uris().map_err(failed)?.map(relative).collect();
+    for entry in std::fs::read_dir(&log).map_err(|source| LakeError::Directory { path: log.clone(), source })? {
+        let name = entry.map_err(|source| LakeError::Directory { path: log.clone(), source })?.file_name();
+        // `<version>.json`, or `<version>.checkpoint…`.
+        let of_version = name.to_str().and_then(|name| name.get(..20)).and_then(|digits| digits.parse().ok());
+        if of_version.is_some_and(|of: i64| of <= version as i64) {
+            files.push(table_name.join("_delta_log").join(name));
+        }
+    }
+    Ok(Some(LakeFiles { position, files }))
+}
+
 /// The log position that the table says it covers; 0 for a new one.
 async fn position_of(table: &DeltaTable) -> Result<u64, DeltaTableError> {
     let version = table.snapshot()?.transaction_version(table.log_store().as_ref(), POSITION_APPLICATION).await?;

@@ -22,6 +22,10 @@ pub enum Command {
     Demo(DemoArguments),
     /// Check a configuration file and say what is wrong with it, and where.
     CheckConfig(ConfigArgument),
+    /// Copy the data directory of an outrider, running or not, to where it can be restored from.
+    Backup(BackupArguments),
+    /// Make a data directory out of a backup, or check one.
+    Restore(RestoreArguments),
     /// Try whether messages about alerts, actions and notices arrive.
     #[command(subcommand)]
     Notify(NotifyCommand),
@@ -54,6 +58,36 @@ pub struct ConfigArgument {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The directory for the backup; it must not be there yet, or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// Put the key of the pseudonyms into it, too. Who has the key can find out whose a pseudonym is.
+    #[arg(long)]
+    pub with_key: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The directory of the backup.
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+    /// Only say whether the backup is whole and could be restored.
+    #[arg(long)]
+    pub check: bool,
+    /// The key of the pseudonyms, where the backup holds none.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Begin with a new key: pseudonyms of calls from now on differ from those before.
+    #[arg(long, conflicts_with = "key")]
+    pub new_key: bool,
 }
 
 #[derive(Debug, Args)]

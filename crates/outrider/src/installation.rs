@@ -20,13 +20,51 @@ pub struct RunFile {
     pub sources: Vec<String>,
 }
 
-/// Makes the data directory for this user alone.
+/// The file that says which build's layout the data directory has.
+pub const VERSION: &str = "version";
+/// The layout that this build writes. It reads every older one: each part of the directory has a version of its own
+/// besides, and is brought to the present one when it is opened.
+const LAYOUT: u32 = 1;
+/// Present in a data directory that a restore has not finished.
+pub const RESTORING: &str = "restore-unfinished";
+
+/// Makes the data directory for this user alone, or refuses one that this build must not touch.
 pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(data_dir).with_context(|| {
         format!("cannot make the data directory {}; set data_dir to one this user may write", data_dir.display())
-    })
+    })?;
+    anyhow::ensure!(
+        !data_dir.join(RESTORING).exists(),
+        "{} was not restored to the end; remove it and run `outrider restore` again",
+        data_dir.display()
+    );
+    check_layout(data_dir)
+}
+
+/// Refuses the directory of a newer build before anything of it is opened, and marks one without a mark.
+fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
+    let path = data_dir.join(VERSION);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let found: u32 = text
+                .trim()
+                .parse()
+                .with_context(|| format!("{} does not hold a version; restore it from a backup", path.display()))?;
+            anyhow::ensure!(
+                found <= LAYOUT,
+                "the data directory {} has layout {found} and this build knows up to {LAYOUT}; it was written by a newer \
+                 outrider. Start that version, or restore a backup that this one wrote",
+                data_dir.display()
+            );
+            Ok(())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_durably(&path, format!("{LAYOUT}\n").as_bytes())
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.
@@ -107,6 +145,29 @@ pub fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_of_a_newer_build_or_half_a_restore_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        prepare(directory.path()).unwrap();
+        prepare(directory.path()).unwrap();
+        for (file, text, expected) in [
+            (VERSION, "2\n", "by a newer outrider"),
+            (VERSION, "x", "does not hold a version"),
+            (RESTORING, "", "not restored"),
+        ] {
+            let path = directory.path().join(file);
+            let before = fs::read(&path).ok();
+            fs::write(&path, text).unwrap();
+            let error = format!("{:#}", prepare(directory.path()).unwrap_err());
+            assert!(error.contains(expected), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text, "nothing is changed");
+            match before {
+                Some(before) => fs::write(&path, before).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            }
+        }
+    }
 
     #[test]
     fn the_id_is_made_once_and_a_damaged_one_is_not_replaced() {

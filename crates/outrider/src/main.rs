@@ -1,5 +1,6 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
+mod backup;
 mod cli;
 mod concerns;
 mod config;
@@ -38,6 +39,8 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay(&arguments),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
+        Command::Backup(arguments) => on_runtime(backup::backup(arguments)),
+        Command::Restore(arguments) => on_runtime(backup::restore(arguments)),
         Command::Notify(command) => on_runtime(notify::run(command)),
         Command::Token(command) => on_runtime(tokens::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),

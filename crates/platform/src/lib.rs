@@ -15,7 +15,7 @@ mod pipeline;
 pub mod progress;
 pub mod service;
 mod snapshot_writer;
-mod snapshots;
+pub mod snapshots;
 mod status;
 pub mod store;
 pub mod watcher;

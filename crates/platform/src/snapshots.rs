@@ -44,6 +44,11 @@ impl Snapshots {
         &self.directory
     }
 
+    /// The good snapshot that a start would begin with, where the other consumers of the log are at `limit`.
+    pub fn usable(&self, limit: Position) -> Result<Option<Position>, SnapshotError> {
+        Ok(self.load_at_or_before(limit)?.0.map(|(position, _)| position))
+    }
+
     /// Saves a state as of a position, durably, and forgets older ones. `floor` is how far the consumer is that lags most:
     /// the newest snapshot at or before it stays.
     pub fn save(&self, position: Position, state: &[u8], floor: Position) -> Result<(), SnapshotError> {

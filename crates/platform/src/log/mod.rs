@@ -30,7 +30,7 @@ pub use reader::LogReader;
 pub use record::{
     BATCH_BYTES_MAX, CallBatch, Calls, Gap, Missing, NewRecord, Position, RECORD_BYTES_MAX, Record, RecordKind,
 };
-pub use segment::FORMAT_VERSION;
+pub use segment::{FORMAT_VERSION, extent};
 pub use settings::{LogSettings, OnDamage};
 pub use shared::LogStats;
 pub use writing::{Log, Opened, Stored};

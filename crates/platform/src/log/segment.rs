@@ -168,6 +168,14 @@ pub(super) fn list(dir: &Path, on_damage: OnDamage) -> Result<Vec<Segment>, LogE
     Ok(segments)
 }
 
+/// The first and the last record of the log in a directory, without opening or changing it; `None` for an empty one.
+pub fn extent(dir: &Path) -> Result<Option<(Position, Position)>, LogError> {
+    let segments = list(dir, OnDamage::Refuse)?;
+    let Some(first) = segments.first() else { return Ok(None) };
+    let scan = scan_end(&segments, OnDamage::Refuse)?;
+    Ok(Some((Position(first.first), Position(scan.last))))
+}
+
 /// What a scan of the log's end says.
 #[derive(Debug)]
 pub(super) struct Scan {

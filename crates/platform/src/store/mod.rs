@@ -264,20 +264,30 @@ impl Store {
         Ok(Store { readers, writer, limits, counters: Arc::default(), outbox: Arc::default() })
     }
 
+    /// Copies a store, which may be in use, to a file that is not there yet. Says the log position that the copy covers.
+    pub async fn copy(from: &Path, to: &Path) -> Result<Position, StoreError> {
+        let failed = |source| StoreError::open(from, source);
+        let options = SqliteConnectOptions::new().filename(from).busy_timeout(BUSY_TIMEOUT);
+        let source = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(failed)?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(to.to_string_lossy().into_owned()).execute(&source).await;
+        source.close().await;
+        copied.map_err(StoreError::query("copy the control store"))?;
+        Store::position_in(to).await
+    }
+
+    /// The log position that the store in a file covers, whatever its version. Changes nothing.
+    pub async fn position_in(path: &Path) -> Result<Position, StoreError> {
+        let failed = |source| StoreError::open(path, source);
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        let readers = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(failed)?;
+        let position = position(&readers).await;
+        readers.close().await;
+        position
+    }
+
     /// The log position that the store covers; zero for a new one.
     pub async fn position(&self) -> Result<Position, StoreError> {
-        let doing = "read the control store's position";
-        let row: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = 'position'")
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(StoreError::query(doing))?;
-        match row {
-            None => Ok(Position::ZERO),
-            Some((text,)) => {
-                let wrong = |_| StoreError::Document { table: "meta", why: format!("position is `{text}`") };
-                text.parse().map(Position).map_err(wrong)
-            }
-        }
+        position(&self.readers).await
     }
 
     /// The store in numbers.
@@ -297,6 +307,20 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+async fn position(pool: &SqlitePool) -> Result<Position, StoreError> {
+    let row: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = 'position'")
+        .fetch_optional(pool)
+        .await
+        .map_err(StoreError::query("read the control store's position"))?;
+    match row {
+        None => Ok(Position::ZERO),
+        Some((text,)) => {
+            let wrong = |_| StoreError::Document { table: "meta", why: format!("position is `{text}`") };
+            text.parse().map(Position).map_err(wrong)
+        }
     }
 }
 
