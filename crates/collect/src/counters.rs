@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::Rejection;
+use crate::health::{Health, HealthSnapshot, HealthTally};
 
 /// Why a good call was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +49,7 @@ pub struct Counters {
     connections_over_limit: AtomicU64,
     connections_not_allowed: AtomicU64,
     accept_errors: AtomicU64,
+    health: Health,
 }
 
 /// The counters at one moment.
@@ -77,6 +79,9 @@ pub struct CountersSnapshot {
     pub connections_not_allowed: u64,
     /// Failed attempts to accept a connection, for want of file descriptors most likely.
     pub accept_errors: u64,
+    /// What a look at the source's health needs besides.
+    #[serde(default)]
+    pub health: HealthSnapshot,
 }
 
 impl CountersSnapshot {
@@ -98,6 +103,7 @@ pub(crate) struct Tally {
     pub(crate) received: u64,
     pub(crate) truncated: u64,
     pub(crate) untrusted: u64,
+    pub(crate) health: HealthTally,
 }
 
 impl Counters {
@@ -117,10 +123,14 @@ impl Counters {
             connections_over_limit: read(&self.connections_over_limit),
             connections_not_allowed: read(&self.connections_not_allowed),
             accept_errors: read(&self.accept_errors),
+            health: self.health.snapshot(),
         }
     }
 
-    pub(crate) fn add(&self, tally: &Tally) {
+    pub(crate) fn add(&self, tally: &Tally, received_ms: i64) {
+        if tally.received > 0 {
+            self.health.add(&tally.health, received_ms);
+        }
         for (counter, more) in [
             (&self.bytes, tally.bytes),
             (&self.received, tally.received),
@@ -139,6 +149,11 @@ impl Counters {
 
     pub(crate) fn rejected(&self, reason: Rejection) {
         self.rejected[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
+    /// The health of the source, for what a single line shows.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     pub(crate) fn dropped(&self, reason: DropReason, calls: u32) {

@@ -35,10 +35,10 @@ pub enum Content<'a> {
     Record(&'a [u8]),
     /// A line over the limit; its bytes are gone.
     TooLong,
-    /// The stream ended in the middle of a line; its bytes are gone.
+    /// The stream ended in the middle of a line.
     Torn {
-        /// How many bytes there were.
-        bytes: usize,
+        /// What there was of it.
+        begun: &'a [u8],
     },
 }
 
@@ -84,7 +84,7 @@ impl LineFramer {
         let whole = leading_objects(&kept, |object| take(Frame { line, content: Content::Record(object) }));
         let rest = kept[whole..].trim_ascii();
         if !rest.is_empty() && !self.discarding {
-            take(Frame { line, content: Content::Torn { bytes: rest.len() } });
+            take(Frame { line, content: Content::Torn { begun: rest } });
         }
         *self = LineFramer::new(self.line_bytes_max);
     }

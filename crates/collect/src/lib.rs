@@ -11,6 +11,7 @@
 mod counters;
 mod error;
 mod framing;
+mod health;
 mod kong;
 pub mod lossless;
 mod normalise;
@@ -22,6 +23,7 @@ mod sources;
 pub use counters::{Counters, CountersSnapshot, DropReason};
 pub use error::CollectError;
 pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer};
+pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use normalise::{
     KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT,
     SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX, Scratch, SessionCarrier, SourceSecret, default_key_names,

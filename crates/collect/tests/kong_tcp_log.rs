@@ -178,6 +178,13 @@ async fn bad_input_is_counted_by_reason_and_the_rest_is_read() {
     let expected = [("no_request", 1), ("not_an_object", 1), ("not_json", 1), ("too_long", 1), ("torn", 1)];
     assert_eq!(seen.rejected, expected.map(|(reason, count)| (reason.to_owned(), count)).into());
     assert_eq!((seen.received, seen.accepted), (8, 3));
+    // What the lines looked like is told by words of our own, and the one that was too long is not kept at all.
+    let outlines: Vec<_> =
+        seen.health.outlines.iter().map(|seen| (&*seen.reason, &*seen.outline, seen.lines)).collect();
+    let expected =
+        [("not_json", "text", 1), ("not_an_object", "array", 1), ("no_request", "object", 1), ("torn", "object", 1)];
+    assert_eq!(outlines, expected);
+    assert_eq!(seen.health.last_received_ms, NOW_MS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,12 +309,13 @@ async fn the_secret_makes_a_line_trusted() {
     let mut source = start(&KongTcpLogConfig { secret_file: Some(secret_file), ..config() }, 16);
     let mut kong = source.connect().await;
     let proven = line("/a").replacen('{', r#"{"outrider_key":"an-agreed-secret-of-some-length","#, 1);
-    kong.write_all((proven + &line("/b")).as_bytes()).await.unwrap();
+    let wrong = line("/c").replacen('{', r#"{"outrider_key":"another-secret-of-some-length","#, 1);
+    kong.write_all((proven + &line("/b") + &wrong).as_bytes()).await.unwrap();
     let batch = source.batch().await;
     let trust: Vec<Trust> = BatchReader::new(&batch.calls).unwrap().map(|call| call.unwrap().trust).collect();
-    assert_eq!(trust, [Trust::Trusted, Trust::Untrusted]);
+    assert_eq!(trust, [Trust::Trusted, Trust::Untrusted, Trust::Untrusted]);
     let (seen, _) = source.stop().await;
-    assert_eq!(seen.untrusted, 1);
+    assert_eq!((seen.untrusted, seen.health.without_secret), (2, 1));
 }
 
 #[tokio::test]

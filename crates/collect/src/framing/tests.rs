@@ -13,7 +13,7 @@ fn note(seen: &mut Vec<Seen>, frame: Frame<'_>) {
     seen.push(match frame.content {
         Content::Record(bytes) => Seen::Record(frame.line, bytes.to_vec()),
         Content::TooLong => Seen::TooLong(frame.line),
-        Content::Torn { bytes } => Seen::Torn(frame.line, bytes),
+        Content::Torn { begun } => Seen::Torn(frame.line, begun.len()),
     });
 }
 

@@ -144,12 +144,18 @@ pub struct Scratch {
     text: String,
     uri: String,
     truncated: u64,
+    without_secret: u64,
 }
 
 impl Scratch {
     /// How many calls lost query fields or headers to a limit since the last time this was asked.
     pub fn take_truncated(&mut self) -> u64 {
         std::mem::take(&mut self.truncated)
+    }
+
+    /// How many lines carried no secret at all where the source has one, since the last time this was asked.
+    pub fn take_without_secret(&mut self) -> u64 {
+        std::mem::take(&mut self.without_secret)
     }
 }
 
@@ -184,8 +190,9 @@ impl Normaliser {
         received_ms: Option<i64>,
         scratch: &'a mut Scratch,
     ) -> Result<ApiCall<'a>, Rejection> {
-        let Scratch { text, uri, truncated } = scratch;
+        let Scratch { text, uri, truncated, without_secret } = scratch;
         let line = kong::decode(lossless::to_text_in(line, text), &self.secret_field)?;
+        *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
         self.call(line, received_ms, uri, truncated)
     }
 

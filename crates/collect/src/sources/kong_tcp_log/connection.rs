@@ -89,8 +89,7 @@ fn take(framer: &mut LineFramer, shared: &Shared, scratch: &mut Scratch, bytes: 
     let received_ms = shared.clock.now_ms();
     let mut tally = Tally { bytes: bytes.len() as u64, ..Tally::default() };
     framer.feed(bytes, |frame| record(frame, received_ms, shared, scratch, &mut tally));
-    tally.truncated = scratch.take_truncated();
-    shared.counters.add(&tally);
+    count(tally, received_ms, shared, scratch);
 }
 
 fn end(mut framer: LineFramer, shared: &Shared) {
@@ -98,8 +97,13 @@ fn end(mut framer: LineFramer, shared: &Shared) {
     let mut tally = Tally::default();
     let mut scratch = Scratch::default();
     framer.finish(|frame| record(frame, received_ms, shared, &mut scratch, &mut tally));
+    count(tally, received_ms, shared, &mut scratch);
+}
+
+fn count(mut tally: Tally, received_ms: i64, shared: &Shared, scratch: &mut Scratch) {
     tally.truncated = scratch.take_truncated();
-    shared.counters.add(&tally);
+    tally.health.without_secret = scratch.take_without_secret();
+    shared.counters.add(&tally, received_ms);
 }
 
 fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scratch, tally: &mut Tally) {
@@ -107,13 +111,21 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
     let line = match frame.content {
         Content::Record(line) => line,
         Content::TooLong => return shared.counters.rejected(Rejection::TooLong),
-        Content::Torn { .. } => return shared.counters.rejected(Rejection::Torn),
+        Content::Torn { begun } => {
+            shared.counters.health().rejected(Rejection::Torn, begun);
+            return shared.counters.rejected(Rejection::Torn);
+        }
     };
     match shared.normaliser.normalise(line, Some(received_ms), scratch) {
         Ok(call) => {
             tally.untrusted += u64::from(call.trust == Trust::Untrusted);
+            tally.health.see(&call);
+            shared.counters.health().look_for_probe(&call);
             shared.batcher.push(&call);
         }
-        Err(reason) => shared.counters.rejected(reason),
+        Err(reason) => {
+            shared.counters.health().rejected(reason, line);
+            shared.counters.rejected(reason);
+        }
     }
 }
