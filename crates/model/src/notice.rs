@@ -80,7 +80,7 @@ pub struct Concern {
 pub struct Notice {
     /// Its number, which grows.
     pub id: i64,
-    /// What is wrong, as it was said last.
+    /// What is wrong, as it was said when the notice was opened.
     #[serde(flatten)]
     pub concern: Concern,
     /// When it was opened.
