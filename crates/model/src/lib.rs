@@ -14,6 +14,7 @@ mod command;
 mod endpoint;
 mod entity;
 mod finding;
+mod gateway;
 mod ids;
 mod notice;
 mod policy;
@@ -30,6 +31,11 @@ pub use command::{AuditEntry, Command, CommandRecord, CommandRefused};
 pub use endpoint::{Endpoint, EndpointKey};
 pub use entity::{Actor, EntityKey, EntityKind, EntityRef};
 pub use finding::{Confidence, Finding, Observation, Outcome, SampleCall, Severity, TargetFacts};
+pub use gateway::{
+    AclSettings, BasicAuthSettings, CorsSettings, GatewayConfiguration, GatewayConsumer, GatewayCredential,
+    GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, HmacAuthSettings, IpRestrictionSettings, JwtSettings,
+    KeyAuthSettings, LeftOut, PluginSettings, RateLimitingSettings, RequestSizeSettings,
+};
 pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, PolicyId};
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};

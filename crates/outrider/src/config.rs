@@ -75,6 +75,13 @@ pub struct GatewayConfig {
     /// Seconds between two looks at what of ours the gateway holds.
     #[serde(default = "ten")]
     pub resync_seconds: u64,
+    /// Seconds between two looks at what the gateway is configured to do, 10 to 86400, or 0 for none.
+    #[serde(default = "sixty")]
+    pub configuration_seconds: u64,
+}
+
+fn sixty() -> u64 {
+    60
 }
 
 fn ten() -> u64 {
@@ -229,6 +236,11 @@ impl Config {
             ensure!(names.insert(&gateway.name), "gateways: `{}` is there twice", gateway.name);
             gateway.admin().validate().with_context(|| format!("gateway `{}`", gateway.name))?;
             ensure!(gateway.resync_seconds >= 1, "gateways: resync_seconds of `{}` must be at least 1", gateway.name);
+            ensure!(
+                matches!(gateway.configuration_seconds, 0 | 10..=86_400),
+                "gateways: configuration_seconds of `{}` must be 10 to 86400, or 0 to read no configuration",
+                gateway.name
+            );
         }
         for source in &self.collector.sources {
             let SourceConfig::KongTcpLog(source) = source;

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use outrider_collect::{Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
-use outrider_model::ActionReport;
-use outrider_platform::ingest::Ingest;
+use outrider_model::{ActionReport, GatewaySnapshot};
+use outrider_platform::ingest::{Ingest, Reports};
+use outrider_platform::log::LogError;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
-use outrider_respond::gateways::kong::{Responder, ResponderStatus};
+use outrider_respond::gateways::SystemClock;
+use outrider_respond::gateways::kong::{
+    AdminClient, ConfigurationStatus, ConfigurationWatch, Responder, ResponderStatus,
+};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::concerns::EdgeConcerns;
-use crate::config::{Config, NotifyConfig};
+use crate::config::{Config, GatewayConfig, NotifyConfig};
 use crate::installation::{self, RunFile};
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
@@ -50,7 +54,15 @@ struct Source {
 struct Gateway {
     name: String,
     status: watch::Receiver<ResponderStatus>,
-    tasks: [JoinHandle<()>; 2],
+    /// Where its configuration is read at all.
+    configuration: Option<watch::Receiver<ConfigurationStatus>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What is made of a gateway's settings before anything runs.
+struct PreparedGateway {
+    responder: Responder,
+    configuration: Option<ConfigurationWatch>,
 }
 
 impl Outrider {
@@ -73,8 +85,11 @@ impl Outrider {
         let mut prepared = Vec::new();
         for gateway in &config.gateways {
             let settings = gateway.responder(&installation_id, data_dir);
-            let clock = Arc::new(outrider_respond::gateways::SystemClock);
-            prepared.push(Responder::new(settings, clock).with_context(|| format!("gateway `{}`", gateway.name))?);
+            let name = || format!("gateway `{}`", gateway.name);
+            prepared.push(PreparedGateway {
+                responder: Responder::new(settings, Arc::new(SystemClock)).with_context(name)?,
+                configuration: configuration_watch(gateway).with_context(name)?,
+            });
         }
         for warning in config.warnings() {
             tracing::warn!("{warning}");
@@ -106,18 +121,23 @@ impl Outrider {
             sources.push(Source { name: format!("kong_tcp_log {address}"), address, counters, task });
         }
         let mut responders = Vec::new();
-        for (gateway, responder) in config.gateways.iter().zip(prepared) {
-            responders.push(start_responder(&platform, &gateway.name, responder, &stop_edges)?);
+        for (gateway, prepared) in config.gateways.iter().zip(prepared) {
+            responders.push(start_gateway(&platform, &gateway.name, prepared, &stop_edges)?);
         }
         let source_counters: Vec<_> =
             sources.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect();
         let responder_statuses: Vec<_> =
             responders.iter().map(|gateway| (gateway.name.clone(), gateway.status.clone())).collect();
+        let configurations = responders
+            .iter()
+            .filter_map(|gateway| Some((gateway.name.clone(), gateway.configuration.clone()?)))
+            .collect();
         platform.watch(vec![Arc::new(EdgeConcerns::new(source_counters.clone(), responder_statuses.clone()))], now_ms);
         let status = Status {
             platform: platform.status(),
             sources: source_counters,
             responders: responder_statuses,
+            configurations,
             installation: installation_id,
         };
         let state = outrider_platform::api::ApiState::new(
@@ -195,18 +215,36 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
     })
 }
 
-fn start_responder(
+fn configuration_watch(gateway: &GatewayConfig) -> anyhow::Result<Option<ConfigurationWatch>> {
+    if gateway.configuration_seconds == 0 {
+        return Ok(None);
+    }
+    let interval = Duration::from_secs(gateway.configuration_seconds);
+    let admin = AdminClient::new(&gateway.admin())?;
+    Ok(Some(ConfigurationWatch::new(admin, gateway.name.clone(), interval, Arc::new(SystemClock))))
+}
+
+fn start_gateway(
     platform: &Platform,
     name: &str,
-    responder: Responder,
+    PreparedGateway { responder, configuration }: PreparedGateway,
     stop: &CancellationToken,
 ) -> anyhow::Result<Gateway> {
     let desired = platform.desired(name).with_context(|| format!("gateway `{name}` is not known to the platform"))?;
     let status = responder.status();
     let (sender, reports) = mpsc::channel(REPORTS_WAITING);
-    let working = tokio::spawn(responder.run(desired, sender, stop.clone()));
-    let reporting = tokio::spawn(take_reports(platform.reports(), reports, stop.clone()));
-    Ok(Gateway { name: name.to_owned(), status, tasks: [working, reporting] })
+    let mut tasks = vec![
+        tokio::spawn(responder.run(desired, sender, stop.clone())),
+        tokio::spawn(take_reports(platform.reports(), reports, stop.clone())),
+    ];
+    let configuration = configuration.map(|watching| {
+        let status = watching.status();
+        let (sender, snapshots) = mpsc::channel(1);
+        tasks.push(tokio::spawn(watching.run(sender, stop.clone())));
+        tasks.push(tokio::spawn(take_configurations(platform.reports(), snapshots, stop.clone())));
+        status
+    });
+    Ok(Gateway { name: name.to_owned(), status, configuration, tasks })
 }
 
 /// Hands micro-batches to the log until all sources have ended.
@@ -216,23 +254,34 @@ async fn take_batches(mut ingest: Ingest, mut waiting: mpsc::Receiver<MicroBatch
     }
 }
 
-/// Hands a responder's reports to the log until it has ended. One that the log does not take is tried again: the responder
-/// says it once, and waits with the next ones meanwhile. After a restart it says all of them again.
-async fn take_reports(
-    log: outrider_platform::ingest::Reports,
-    mut reports: mpsc::Receiver<ActionReport>,
-    stop: CancellationToken,
-) {
+/// Hands a responder's reports to the log until it has ended. One that the log does not take is tried again, and the next
+/// ones wait meanwhile. After a restart the responder says all of them again.
+async fn take_reports(log: Reports, mut reports: mpsc::Receiver<ActionReport>, stop: CancellationToken) {
     while let Some(report) = reports.recv().await {
-        let mut is_failing = false;
-        while let Err(error) = log.store(now_ms(), &report).await {
-            if !is_failing {
-                tracing::warn!(%error, action = %report.action, "a responder's report was not stored; it is tried again");
-                is_failing = true;
-            }
-            if stop.run_until_cancelled(tokio::time::sleep(REPORT_RETRY)).await.is_none() {
-                break;
-            }
+        until_stored("a responder's report", &stop, || log.store(now_ms(), &report)).await;
+    }
+}
+
+/// Hands what a gateway is configured to do to the log. After a restart it is read again.
+async fn take_configurations(log: Reports, mut snapshots: mpsc::Receiver<GatewaySnapshot>, stop: CancellationToken) {
+    while let Some(snapshot) = snapshots.recv().await {
+        until_stored("a gateway's configuration", &stop, || log.store_configuration(now_ms(), &snapshot)).await;
+    }
+}
+
+/// Tries again until something is stored, and says the first failure; gives up when it is to stop.
+async fn until_stored<F>(what: &str, stop: &CancellationToken, mut store: impl FnMut() -> F)
+where
+    F: Future<Output = Result<(), LogError>>,
+{
+    let mut is_failing = false;
+    while let Err(error) = store().await {
+        if !is_failing {
+            tracing::warn!(%error, "{what} was not stored; it is tried again");
+            is_failing = true;
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(REPORT_RETRY)).await.is_none() {
+            return;
         }
     }
 }
@@ -257,6 +306,7 @@ struct Status {
     platform: PlatformStatus,
     sources: Vec<(String, Arc<Counters>)>,
     responders: Vec<(String, watch::Receiver<ResponderStatus>)>,
+    configurations: Vec<(String, watch::Receiver<ConfigurationStatus>)>,
     installation: String,
 }
 
@@ -282,12 +332,17 @@ impl outrider_platform::api::StatusSource for Status {
                 "gateway_failures": status.counters.gateway_failures,
             })
         });
+        let configurations = self.configurations.iter().map(|(name, status)| {
+            let status = status.borrow();
+            json!({"gateway": name, "read_ms": status.read_ms, "failure": status.failure})
+        });
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "installation": self.installation,
             "sources": sources.collect::<Vec<_>>(),
             "platform": self.platform.to_json(),
             "responders": responders.collect::<Vec<_>>(),
+            "configurations": configurations.collect::<Vec<_>>(),
         })
     }
 }

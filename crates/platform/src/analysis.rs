@@ -10,7 +10,7 @@ use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, Policy,
+    EndpointId, Finding, GatewaySnapshot, Policy,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,7 @@ pub struct Analysis {
     calls: u64,
     now_ms: i64,
     scratch: Vec<Finding>,
+    configurations: Vec<GatewaySnapshot>,
 }
 
 /// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
@@ -158,6 +159,7 @@ impl Analysis {
             calls: 0,
             now_ms: i64::MIN,
             scratch: Vec::new(),
+            configurations: Vec::new(),
         })
     }
 
@@ -277,6 +279,11 @@ impl Analysis {
         self.desk.on_report(report);
     }
 
+    /// Takes in what a gateway is configured to do. No decision reads it yet; it goes through here so that one can.
+    pub fn configured(&mut self, snapshot: GatewaySnapshot) {
+        self.configurations.push(snapshot);
+    }
+
     /// Puts other settings in force. What was learned stays.
     pub fn apply_settings(&mut self, settings: AnalysisSettings) -> Result<(), AnalysisError> {
         if settings == self.settings {
@@ -303,7 +310,11 @@ impl Analysis {
 
     /// Takes everything that changed since the last call, as rows to upsert.
     pub fn drain_effects(&mut self) -> EffectBatch {
-        let mut batch = EffectBatch { endpoints: self.catalogue.drain_changes(), ..EffectBatch::default() };
+        let mut batch = EffectBatch {
+            endpoints: self.catalogue.drain_changes(),
+            configurations: std::mem::take(&mut self.configurations),
+            ..EffectBatch::default()
+        };
         for effect in self.desk.drain_effects() {
             match effect {
                 Effect::Finding { finding, alert } => batch.findings.push((*finding, alert)),
@@ -360,6 +371,7 @@ impl Analysis {
             calls: parts.calls,
             now_ms: parts.now_ms,
             scratch: Vec::new(),
+            configurations: Vec::new(),
         })
     }
 

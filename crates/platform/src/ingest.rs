@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use outrider_model::ActionReport;
+use outrider_model::{ActionReport, GatewaySnapshot};
 
 use crate::log::{CallBatch, LogError, LogHandle, NewRecord};
 use crate::progress::Progress;
@@ -42,7 +42,7 @@ impl Ingest {
     }
 }
 
-/// Hands responders' reports to the log.
+/// Hands responders' reports, and what their gateways are configured to do, to the log.
 #[derive(Clone)]
 pub struct Reports(pub(crate) LogHandle);
 
@@ -50,6 +50,11 @@ impl Reports {
     /// Stores a report and waits until it is on stable storage.
     pub async fn store(&self, at_ms: i64, report: &ActionReport) -> Result<(), LogError> {
         self.0.append(vec![NewRecord::action_report(at_ms, report)?]).await.map(drop)
+    }
+
+    /// Stores a gateway's configuration and waits until it is on stable storage.
+    pub async fn store_configuration(&self, at_ms: i64, snapshot: &GatewaySnapshot) -> Result<(), LogError> {
+        self.0.append(vec![NewRecord::configuration(at_ms, snapshot)?]).await.map(drop)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outrider_model::batch::BatchReader;
-use outrider_model::{ActionReport, CommandRecord, CommandRefused, DesiredState, EndpointId};
+use outrider_model::{ActionReport, CommandRecord, CommandRefused, DesiredState, EndpointId, GatewaySnapshot};
 use outrider_respond::desk::CommandDone;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -275,6 +275,13 @@ pub(crate) fn take_in(
         RecordKind::Gap => match record.json::<Gap>() {
             Ok(gap) => analysis.lost(record.at_ms, gap.count, &gap.reason),
             Err(error) => tracing::error!(%error, "a gap record was skipped"),
+        },
+        RecordKind::Configuration => match record.json::<GatewaySnapshot>() {
+            Ok(snapshot) => {
+                analysis.advance(record.at_ms);
+                analysis.configured(snapshot);
+            }
+            Err(error) => tracing::error!(%error, "a gateway's configuration was skipped"),
         },
         RecordKind::Tick => analysis.advance(record.at_ms),
     }

@@ -10,11 +10,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use fixtures::{action, alert, audit, endpoint, finding, policy};
-use outrider_model::{ActionState, AlertId, AlertState, Severity};
+use outrider_model::{ActionState, AlertId, AlertState, GatewayConfiguration, GatewaySnapshot, Severity};
 use outrider_platform::log::Position;
 use outrider_platform::store::{
-    ActionFilter, AlertFilter, EffectBatch, EndpointFilter, FindingFilter, Role, Store, StoreError, StoreLimits,
-    TOKENS_MAX,
+    ActionFilter, AlertFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, FindingFilter, GatewayVersion, Role,
+    Store, StoreError, StoreLimits, TOKENS_MAX,
 };
 use sqlx::Connection as _;
 
@@ -147,6 +147,42 @@ async fn filters_find_what_they_name() {
     }
     let filter = FindingFilter { alert: Some(AlertId(1).to_string()), ..FindingFilter::default() };
     assert_eq!(store.findings(&filter, 10, None).await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn a_gateways_configuration_is_a_new_version_only_when_it_differs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let mut position = 0;
+    let mut apply = async |gateway: &str, taken_ms: i64, version: &str| {
+        let configuration = GatewayConfiguration { version: version.to_owned(), ..GatewayConfiguration::default() };
+        let snapshot = GatewaySnapshot { gateway: gateway.to_owned(), taken_ms, configuration };
+        position += 1;
+        let effects = EffectBatch { configurations: vec![snapshot], ..EffectBatch::default() };
+        store.apply(Position(position), &effects).await.unwrap();
+    };
+    for (gateway, taken_ms, version) in
+        [("b", 1, "3.8"), ("b", 2, "3.8"), ("a", 3, "3.8"), ("b", 4, "3.9"), ("b", 5, "3.8"), ("b", 6, "3.8")]
+    {
+        apply(gateway, taken_ms, version).await;
+    }
+    let taken = |versions: &[GatewayVersion]| versions.iter().map(|version| version.taken_ms).collect::<Vec<_>>();
+    assert_eq!(taken(&store.gateway("b").await.unwrap().unwrap().versions), [5, 4, 1]);
+    let gateways = store.gateways().await.unwrap();
+    let newest = gateways.iter().map(|row| (row.gateway.as_str(), row.newest.taken_ms)).collect::<Vec<_>>();
+    assert_eq!(newest, [("a", 3), ("b", 5)]);
+    let second = store.gateway("b").await.unwrap().unwrap().versions[1].number;
+    for (number, taken_ms) in [(None, Some(5)), (Some(second), Some(4)), (Some(second + 100), None)] {
+        let found = store.gateway_configuration("b", number).await.unwrap();
+        assert_eq!(found.map(|snapshot| snapshot.taken_ms), taken_ms, "{number:?}");
+    }
+    for taken_ms in 10..200 {
+        apply("b", taken_ms, &taken_ms.to_string()).await;
+    }
+    let kept = taken(&store.gateway("b").await.unwrap().unwrap().versions);
+    assert_eq!((kept.len(), kept[0]), (CONFIGURATIONS_MAX as usize, 199));
+    assert_eq!(taken(&store.gateway("a").await.unwrap().unwrap().versions), [3], "others keep theirs");
+    assert!(store.gateway("c").await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod backup;
 mod command_line;
 mod demo;
 mod faults;
+mod gateways;
 mod harness;
 mod kills;
 mod kong_setup;

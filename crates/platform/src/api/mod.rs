@@ -6,7 +6,7 @@
 //!
 //! | role | may |
 //! | --- | --- |
-//! | viewer | read alerts, findings, endpoints, policies, actions, notices, messages, the audit log and the status |
+//! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status |
 //! | analyst | acknowledge, resolve and mark alerts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
 //! | admin | list, make and revoke tokens |
@@ -18,6 +18,7 @@ mod auth;
 mod body;
 mod bus;
 mod decisions;
+mod gateways;
 mod metrics;
 mod notify;
 mod problem;
@@ -108,6 +109,9 @@ fn viewer_routes() -> Router<ApiState> {
         .route("/api/v1/policies/{name}", get(reading::policy))
         .route("/api/v1/actions", get(reading::actions))
         .route("/api/v1/actions/{id}", get(reading::action))
+        .route("/api/v1/gateways", get(gateways::list))
+        .route("/api/v1/gateways/{name}", get(gateways::gateway))
+        .route("/api/v1/gateways/{name}/configuration", get(gateways::configuration))
         .route("/api/v1/kill-switch", get(reading::kill_switch))
         .route("/api/v1/guard-rails", get(reading::guard_rails))
         .route("/api/v1/audit", get(reading::audit))

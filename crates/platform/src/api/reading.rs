@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::query::Query;
 use crate::store::{ActionFilter, AlertFilter, AuditLine, EndpointFilter, FindingFilter, Page};
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 pub(super) async fn alerts(State(state): State<ApiState>, uri: Uri) -> Answer<Page<Alert>> {
     let known = ["state", "severity_min", "detector", "entity", "service", "limit", "cursor"];
@@ -134,6 +134,6 @@ where
     text.parse().map_err(|error: T::Err| Problem::not_found(error.to_string()).at("path"))
 }
 
-fn found<T>(thing: Option<T>, what: &str, id: impl std::fmt::Display) -> Answer<T> {
+pub(super) fn found<T>(thing: Option<T>, what: &str, id: impl std::fmt::Display) -> Answer<T> {
     thing.map(Json).ok_or_else(|| Problem::not_found(format!("there is no {what} `{id}`")).at("path"))
 }

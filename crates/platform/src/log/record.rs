@@ -1,6 +1,6 @@
 //! What a record is, and what its payload holds. How it lies in a file is the business of `frame`.
 
-use outrider_model::{ActionReport, CommandRecord};
+use outrider_model::{ActionReport, CommandRecord, GatewaySnapshot};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -50,13 +50,17 @@ pub enum RecordKind {
     Tick = 5,
     /// Calls, or records, are missing here: a [`Gap`].
     Gap = 6,
+    /// What a gateway is configured to do: a `GatewaySnapshot`.
+    Configuration = 7,
 }
 
 impl RecordKind {
     /// The kind of a stored number, if this build knows it.
     pub(super) fn from_number(number: u8) -> Option<RecordKind> {
-        use RecordKind::{ActionReport, Calls, Command, Gap, Settings, Tick};
-        [Calls, Settings, Command, ActionReport, Tick, Gap].into_iter().find(|kind| *kind as u8 == number)
+        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, Settings, Tick};
+        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration]
+            .into_iter()
+            .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -262,6 +266,11 @@ impl NewRecord {
     /// What the responder saw.
     pub fn action_report(at_ms: i64, report: &ActionReport) -> Result<Self, LogError> {
         Self::json(at_ms, RecordKind::ActionReport, "action report", report)
+    }
+
+    /// What a gateway is configured to do.
+    pub fn configuration(at_ms: i64, snapshot: &GatewaySnapshot) -> Result<Self, LogError> {
+        Self::json(at_ms, RecordKind::Configuration, "gateway configuration", snapshot)
     }
 
     /// Time has passed.

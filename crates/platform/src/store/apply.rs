@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits};
+use super::{EffectBatch, Store, StoreError, StoreLimits, gateways};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -74,6 +74,9 @@ async fn write(
     }
     write_policies(transaction, effects).await?;
     write_audit(transaction, effects).await?;
+    for snapshot in &effects.configurations {
+        gateways::write(transaction, snapshot).await?;
+    }
     if let Some(guard_rails) = &effects.guard_rails {
         write_meta(transaction, "guard_rails", json("meta", guard_rails)?).await?;
     }
@@ -267,7 +270,7 @@ pub(super) async fn keep_newest(
     Ok(deleted.rows_affected())
 }
 
-fn json(table: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+pub(super) fn json(table: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(StoreError::document(table))
 }
 

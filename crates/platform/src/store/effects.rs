@@ -1,6 +1,6 @@
 //! What a stretch of log changed, as the store writes it.
 
-use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding};
+use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot};
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
 
@@ -25,6 +25,8 @@ pub struct EffectBatch {
     pub guard_rails: Option<GuardRails>,
     /// The kill switch, where it changed.
     pub kill_switch: Option<KillSwitch>,
+    /// What gateways are configured to do, in the order in which it was read.
+    pub configurations: Vec<GatewaySnapshot>,
 }
 
 impl EffectBatch {
@@ -36,6 +38,7 @@ impl EffectBatch {
             + self.actions.len()
             + self.policies.len()
             + self.audit.len()
+            + self.configurations.len()
     }
 
     /// Whether nothing changed.

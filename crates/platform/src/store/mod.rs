@@ -6,6 +6,7 @@
 
 mod apply;
 mod effects;
+mod gateways;
 mod notices;
 mod outbox;
 mod query;
@@ -22,6 +23,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 pub use effects::EffectBatch;
+pub use gateways::{CONFIGURATIONS_MAX, GatewayRow, GatewayVersion, GatewayVersions};
 pub use notices::{NOTICES_MAX, NoticeChanges};
 pub use outbox::{
     DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use outrider_model::{ActionId, ActionState, AlertId, AlertState, CommandRecord};
+use outrider_model::{
+    ActionId, ActionState, AlertId, AlertState, CommandRecord, GatewayConfiguration, GatewaySnapshot,
+};
 use outrider_platform::api::{ApiState, CommandBus, CommandError, StatusSource, serve};
 use outrider_platform::log::Position;
 use outrider_platform::store::{EffectBatch, Role, Store};
@@ -85,6 +87,11 @@ impl Api {
             actions: vec![action(9, "alice", ActionState::Pending)],
             policies: vec![policy("spikes")],
             audit: vec![audit(1)],
+            configurations: vec![GatewaySnapshot {
+                gateway: "edge one".to_owned(),
+                taken_ms: 1,
+                configuration: GatewayConfiguration::default(),
+            }],
             ..EffectBatch::default()
         };
         store.apply(Position(1), &effects).await.unwrap();

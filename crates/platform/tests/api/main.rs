@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const READS: [&str; 13] = [
+const READS: [&str; 16] = [
     "/api/v1/alerts",
     "/api/v1/alerts/al_0000000000000001",
     "/api/v1/findings",
@@ -27,6 +27,9 @@ const READS: [&str; 13] = [
     "/api/v1/policies/spikes",
     "/api/v1/actions",
     "/api/v1/actions/ac_0000000000000009",
+    "/api/v1/gateways",
+    "/api/v1/gateways/edge%20one",
+    "/api/v1/gateways/edge%20one/configuration?number=1",
     "/api/v1/kill-switch",
     "/api/v1/guard-rails",
     "/api/v1/audit",

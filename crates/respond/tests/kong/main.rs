@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are not in test functions")]
 
 mod answers;
+mod configuration;
 mod gateway;
 mod recorded;
 mod server;

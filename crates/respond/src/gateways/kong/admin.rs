@@ -202,12 +202,35 @@ impl AdminClient {
         }
     }
 
+    /// The first entities of a list, and whether these are all; at most a page more than `enough` is read.
+    pub(super) async fn list_first<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        enough: usize,
+    ) -> Result<(Vec<T>, bool), GatewayError> {
+        let mut entities = self.list_until(&[list], &[], |_| true, enough + 1).await?;
+        let is_whole = entities.len() <= enough;
+        entities.truncate(enough);
+        Ok((entities, is_whole))
+    }
+
     /// All pages of a list.
     async fn list<T: DeserializeOwned>(
         &self,
         path: &[&str],
         filter: &[(&str, &str)],
         keep: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, GatewayError> {
+        self.list_until(path, filter, keep, usize::MAX).await
+    }
+
+    /// Pages of a list until it ends or there are `enough`.
+    async fn list_until<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        filter: &[(&str, &str)],
+        keep: impl Fn(&T) -> bool,
+        enough: usize,
     ) -> Result<Vec<T>, GatewayError> {
         let mut entities = Vec::new();
         let mut offset: Option<String> = None;
@@ -219,6 +242,9 @@ impl AdminClient {
             }
             let page: Page<T> = self.get(path, &query).await?;
             entities.extend(page.data.into_iter().filter(&keep));
+            if entities.len() >= enough {
+                return Ok(entities);
+            }
             match (page.offset, page.next) {
                 (Some(next), _) if Some(&next) == offset.as_ref() => break,
                 (Some(next), _) => offset = Some(next),

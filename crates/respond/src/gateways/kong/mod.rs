@@ -13,6 +13,7 @@
 mod admin;
 mod answer;
 mod backoff;
+mod configuration;
 pub mod coverage;
 mod execute;
 mod files;
@@ -32,6 +33,7 @@ mod tests;
 mod wire;
 
 pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};
+pub use configuration::{ConfigurationStatus, ConfigurationWatch, ENTITIES_MAX, LIST_BYTES_MAX, read_configuration};
 pub use files::{Found, StateFiles};
 pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};
 pub use log_plugin::{
