@@ -24,7 +24,7 @@ pub struct RunFile {
 pub const VERSION: &str = "version";
 /// The layout that this build writes. It reads every older one: each part of the directory has a version of its own
 /// besides, and is brought to the present one when it is opened.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Present in a data directory that a restore has not finished.
 pub const RESTORING: &str = "restore-unfinished";
 
@@ -43,7 +43,8 @@ pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
     check_layout(data_dir)
 }
 
-/// Refuses the directory of a newer build before anything of it is opened, and marks one without a mark.
+/// Refuses the directory of a newer build before anything of it is opened. Marks any other with this build's layout, also
+/// before: what an older build wrote is about to be changed, so from here on that build must not touch it.
 fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
     let path = data_dir.join(VERSION);
     match fs::read_to_string(&path) {
@@ -58,6 +59,10 @@ fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
                  outrider. Start that version, or restore a backup that this one wrote",
                 data_dir.display()
             );
+            if found < LAYOUT {
+                tracing::info!(from = found, to = LAYOUT, "the data directory is brought to this version's layout");
+                write_durably(&path, format!("{LAYOUT}\n").as_bytes())?;
+            }
             Ok(())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -152,7 +157,7 @@ mod tests {
         prepare(directory.path()).unwrap();
         prepare(directory.path()).unwrap();
         for (file, text, expected) in [
-            (VERSION, "2\n", "by a newer outrider"),
+            (VERSION, "3\n", "by a newer outrider"),
             (VERSION, "x", "does not hold a version"),
             (RESTORING, "", "not restored"),
         ] {

@@ -58,9 +58,7 @@ pub enum AnalysisError {
         source: outrider_model::PolicyError,
     },
     /// A newer version wrote the snapshot.
-    #[error(
-        "the snapshot of the analysis has version {found} and this build reads up to {known}; it was written by a newer outrider"
-    )]
+    #[error("it has version {found} and this build reads up to {known}; it was written by a newer outrider")]
     NewerSnapshot {
         /// Its version.
         found: u8,
@@ -68,7 +66,7 @@ pub enum AnalysisError {
         known: u8,
     },
     /// The snapshot was written by another version, or is damaged.
-    #[error("the snapshot of the analysis cannot be read: {0}")]
+    #[error("{0}")]
     Snapshot(String),
 }
 

@@ -76,9 +76,21 @@ pub enum PlatformError {
     /// The lake cannot be opened.
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// Settings or a snapshot cannot be used.
+    /// Settings cannot be used.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
+    /// A snapshot cannot be used although it is whole.
+    #[error(
+        "a snapshot in {} cannot be used: {source}. Start the version that wrote it, or restore the data directory from a \
+         backup that this version wrote",
+        snapshots.display()
+    )]
+    Restore {
+        /// Where snapshots are.
+        snapshots: PathBuf,
+        /// What is wrong with it.
+        source: AnalysisError,
+    },
     /// Snapshots cannot be read or written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -110,6 +122,8 @@ pub enum PlatformError {
 /// A running platform.
 pub struct Platform {
     data_dir: PathBuf,
+    installation: String,
+    gateways: Option<Vec<String>>,
     log: LogHandle,
     writer: Option<LogWriter>,
     threads: Vec<JoinHandle<Result<(), LogError>>>,
@@ -225,6 +239,8 @@ impl Platform {
         let ticker = tokio::spawn(tick(handle.clone(), Arc::clone(&progress), now_ms, stop_ticks.clone()));
         Ok(Platform {
             data_dir: settings.data_dir,
+            installation: settings.installation,
+            gateways: settings.analysis.gateways,
             log: handle,
             writer: Some(writer),
             threads,
@@ -274,6 +290,20 @@ impl Platform {
         sources.push(Arc::new(PlatformConcerns::new(self.status(), self.data_dir.clone(), self.assignments.is_some())));
         let watcher = Watcher { store: self.store.clone(), sources, caught_up: self.caught_up.clone(), now_ms };
         self.watcher = Some(tokio::spawn(watcher.run(self.stop_ticks.clone())));
+    }
+
+    /// Puts other settings of the analysis in force, from the next record of the log on, and tells others from now on. Which
+    /// gateways there are stays as it was at the start.
+    pub async fn reconfigure(
+        &self,
+        analysis: AnalysisSettings,
+        notify: Vec<Destination>,
+        now_ms: i64,
+    ) -> Result<(), PlatformError> {
+        let analysis = AnalysisSettings { gateways: self.gateways.clone(), ..analysis };
+        self.notifier.lock().await.set(teller(&self.installation, &analysis), notify).await?;
+        self.log.append(vec![NewRecord::settings(now_ms, &analysis)?]).await?;
+        Ok(())
     }
 
     /// Turns true when a thread has ended with an error that it could not mend.
@@ -346,7 +376,13 @@ fn recover(
         tracing::warn!(path = %path.display(), "a damaged snapshot was passed over");
     }
     match found {
-        Some((position, state)) if position.next() >= first => Ok((Analysis::restore(&state)?, position)),
+        Some((position, state)) if position.next() >= first => {
+            let directory = || snapshots.directory().to_owned();
+            let restored = Analysis::restore(&state);
+            restored
+                .map(|analysis| (analysis, position))
+                .map_err(|source| PlatformError::Restore { snapshots: directory(), source })
+        }
         None if first <= Position(1) => Ok((Analysis::new(installation, AnalysisSettings::default())?, Position::ZERO)),
         _ => Err(PlatformError::StateLost { snapshots: snapshots.directory().to_owned(), first }),
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outrider_model::batch::BatchWriter;
 use outrider_model::{AlertId, Command, CommandRecord};
-use outrider_platform::analysis::AnalysisSettings;
-use outrider_platform::log::LogSettings;
+use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
+use outrider_platform::log::{LogSettings, Position};
 use outrider_platform::service::{Platform, PlatformSettings};
+use outrider_platform::snapshots::Snapshots;
 use support::{Call, api_call};
 
 fn now_ms() -> i64 {
@@ -115,4 +116,20 @@ async fn a_lake_that_is_switched_on_later_or_was_removed_begins_where_the_analys
         std::fs::remove_dir_all(directory.path().join("lake")).unwrap();
     }
     assert_eq!(calls_after_start(settings(directory.path(), true)).await, before + 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_builds_snapshot_is_refused_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), false);
+    calls_after_start(settings.clone()).await;
+    let snapshots = Snapshots::open(directory.path().join("snapshots")).unwrap();
+    let (found, _) = snapshots.load_at_or_before(Position(u64::MAX)).unwrap();
+    let (position, mut state) = found.unwrap();
+    state[0] = SNAPSHOT_VERSION + 1;
+    snapshots.save(position, &state, position).unwrap();
+    let error = Platform::start(settings, now_ms).await.err().unwrap().to_string();
+    for words in ["snapshots", "by a newer outrider", "Start the version that wrote it, or restore"] {
+        assert!(error.contains(words), "{error}");
+    }
 }

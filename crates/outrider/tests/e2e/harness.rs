@@ -28,6 +28,8 @@ pub struct Outrider {
 #[derive(Clone, Default)]
 pub struct Setup {
     pub admin_url: Option<String>,
+    /// The gateway's name where it is not `kong`.
+    pub gateway: Option<&'static str>,
     pub more: String,
     /// A port of its own for the source, for a gateway that has to know it before outrider runs.
     pub source_port: u16,
@@ -40,11 +42,12 @@ pub struct Setup {
 impl Setup {
     pub fn toml(&self, data_dir: &Path) -> String {
         let mut text = format!("data_dir = '{}'\n{}\n", data_dir.display(), self.more);
-        text.push_str("[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\n");
+        let gateway = self.gateway.unwrap_or("kong");
+        let _ = writeln!(text, "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = '{gateway}'");
         let _ = writeln!(text, "listen = '127.0.0.1:{}'\n{}", self.source_port, self.source_more);
         text.push_str("[api]\nlisten = '127.0.0.1:0'\n");
         if let Some(url) = &self.admin_url {
-            let _ = write!(text, "[[gateways]]\nname = 'kong'\nadmin_url = '{url}'\nresync_seconds = 1\n");
+            let _ = write!(text, "[[gateways]]\nname = '{gateway}'\nadmin_url = '{url}'\nresync_seconds = 1\n");
         }
         text.push_str(&self.more_at_end);
         text
@@ -147,10 +150,20 @@ impl Outrider {
         self.data_dir.clone()
     }
 
+    /// Sends it a signal, such as `-HUP`.
+    pub fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    /// How many lines with these words its own log has so far.
+    pub fn said(&self, words: &str) -> usize {
+        self.stderr.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+
     /// Asks it to stop as a service manager does; it must end well.
     pub fn stop(mut self) -> Vec<String> {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        self.signal("-TERM");
         let status = wait_for("the end of outrider", || self.child.try_wait().unwrap());
         let lines = self.stderr.lock().unwrap().clone();
         assert!(status.success(), "outrider ended with {status}: {lines:#?}");

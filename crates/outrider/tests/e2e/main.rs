@@ -11,5 +11,7 @@ mod harness;
 mod kills;
 mod kong_setup;
 mod loop_by_hand;
+mod reload;
 mod replay;
 mod telling;
+mod upgrade;
