@@ -51,7 +51,7 @@ pub struct Config {
 }
 
 /// Where log lines come from.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
     /// The sources to listen on.
@@ -59,7 +59,7 @@ pub struct CollectorConfig {
 }
 
 /// A gateway that actions go to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayConfig {
     /// Its name: the `gateway` of the sources whose lines come from it.
@@ -89,7 +89,7 @@ fn ten() -> u64 {
 }
 
 /// A header whose value is in a file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderConfig {
     /// Its name.
@@ -99,7 +99,7 @@ pub struct HeaderConfig {
 }
 
 /// The people's API.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
     /// Address and port.
@@ -117,7 +117,7 @@ pub struct MetricsConfig {
 }
 
 /// The table of all events.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LakeConfig {
     /// Whether events are kept as a table at all.
@@ -127,7 +127,7 @@ pub struct LakeConfig {
 }
 
 /// How the analysis saves its state.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotConfig {
     /// Seconds between snapshots, 1 to 3600. After a kill, at most this much of the log is analysed again.
@@ -198,6 +198,43 @@ impl Config {
             // Joining an absolute path gives that path.
             *path = base.join(&*path);
         }
+    }
+
+    /// The sections in which another configuration differs and that only a start puts in force.
+    pub fn restart_needed(&self, other: &Config) -> Vec<&'static str> {
+        // All are named, so that a new section finds its place; what `_` stands for changes while outrider runs.
+        let Config {
+            data_dir,
+            collector,
+            gateways,
+            api,
+            metrics,
+            log,
+            lake,
+            snapshots,
+            discover: _,
+            detect: _,
+            respond: _,
+            notify: _,
+            policies: _,
+        } = other;
+        let differs = [
+            ("data_dir", self.data_dir != *data_dir),
+            ("collector", self.collector != *collector),
+            ("gateways", self.gateways != *gateways),
+            ("api", self.api != *api),
+            ("metrics", self.metrics != *metrics),
+            ("log", self.log != *log),
+            ("lake", self.lake != *lake),
+            ("snapshots", self.snapshots != *snapshots),
+        ];
+        differs.into_iter().filter_map(|(section, differs)| differs.then_some(section)).collect()
+    }
+
+    /// Takes over the sections that can change while outrider runs.
+    pub fn take_over(&mut self, other: Config) {
+        let Config { discover, detect, respond, notify, policies, .. } = other;
+        *self = Config { discover, detect, respond, notify, policies, ..std::mem::take(self) };
     }
 
     /// What is valid and still may not be what was meant.

@@ -24,6 +24,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
 use outrider_platform::analysis::AnalysisSettings;
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderCommand, RunArguments};
 use crate::config::Config;
@@ -62,14 +63,22 @@ fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
 
 fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     terminal::start_logging(arguments.log_json);
-    let config = Config::load(&arguments.config.config)?;
+    let path = &arguments.config.config;
+    let config = Config::load(path)?;
     on_runtime(async {
-        let outrider = Outrider::start(config).await?;
-        let failed = tokio::select! {
-            () = outrider.failed() => true,
-            signal = stop_signal() => {
-                tracing::info!(signal = signal?, "stopping");
-                false
+        let mut signals = Signals::listen()?;
+        let mut outrider = Outrider::start(config).await?;
+        let failed = loop {
+            let signal = tokio::select! {
+                () = outrider.failed() => break true,
+                signal = signals.next() => signal,
+            };
+            match signal {
+                Signal::Stop(name) => {
+                    tracing::info!(signal = name, "stopping");
+                    break false;
+                }
+                Signal::Reload => reload(&mut outrider, path).await,
             }
         };
         outrider.stop().await;
@@ -78,15 +87,54 @@ fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     })
 }
 
-/// Waits for the operator or the service manager to ask for the end.
-async fn stop_signal() -> anyhow::Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// Reads the configuration again. One that cannot be used changes nothing.
+async fn reload(outrider: &mut Outrider, path: &Path) {
+    let reloaded = match Config::load(path) {
+        Ok(config) => outrider.reload(config).await,
+        Err(error) => Err(error),
+    };
+    match reloaded {
+        Ok(waiting) if waiting.is_empty() => tracing::info!("the configuration was reloaded"),
+        Ok(waiting) => tracing::warn!(
+            sections = waiting.join(", "),
+            "the configuration was reloaded; what changed in these sections is in force after a restart"
+        ),
+        Err(error) => {
+            let error = format!("{error:#}");
+            tracing::error!(error, "the configuration was not reloaded; what was in force stays");
+        }
+    }
+}
+
+/// What the operator or the service manager asks for.
+enum Signal {
+    Stop(&'static str),
+    Reload,
+}
+
+/// Signals that are listened to from the first moment, so that none ends the process in the middle of a start.
+struct Signals {
+    terminate: UnixSignal,
+    interrupt: UnixSignal,
+    hang_up: UnixSignal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Signals> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?,
+            hang_up: signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Signal::Reload,
+        }
+    }
 }
 
 fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {

@@ -9,6 +9,7 @@ use outrider_collect::{Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceCon
 use outrider_model::{ActionReport, GatewaySnapshot};
 use outrider_platform::ingest::{Ingest, Reports};
 use outrider_platform::log::LogError;
+use outrider_platform::notify::Destination;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
 use outrider_respond::gateways::SystemClock;
 use outrider_respond::gateways::kong::{
@@ -170,6 +171,16 @@ impl Outrider {
         self.sources.iter().map(|source| source.address).collect()
     }
 
+    /// Puts another configuration in force as far as that goes without a start, and says which sections wait for one. After
+    /// an error what was in force stays.
+    pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        let notify = destinations(&config)?;
+        self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
+        let waiting = self.config.restart_needed(&config);
+        self.config.take_over(config);
+        Ok(waiting)
+    }
+
     /// Ends when a part has failed in a way that going on could not mend.
     pub async fn failed(&self) {
         let mut failed = self.platform.failed();
@@ -211,8 +222,12 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
         log: config.log.clone(),
         lake_commit_interval: config.lake.enabled.then(|| Duration::from_millis(config.lake.commit_interval_ms)),
         snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
-        notify: config.notify.iter().map(NotifyConfig::destination).collect::<Result<_, _>>()?,
+        notify: destinations(config)?,
     })
+}
+
+fn destinations(config: &Config) -> anyhow::Result<Vec<Destination>> {
+    config.notify.iter().map(NotifyConfig::destination).collect()
 }
 
 fn configuration_watch(gateway: &GatewayConfig) -> anyhow::Result<Option<ConfigurationWatch>> {
