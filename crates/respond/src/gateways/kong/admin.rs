@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::sync::RwLock;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::{Answer, http_date_ms};
 use super::log_plugin::LogDocument;
 use super::probe::NodeSummary;
 use super::wire::{Consumer, Page, Plugin, PluginWrite, Route, Service};
@@ -264,6 +264,13 @@ impl AdminClient {
         self.call(Method::GET, path, query, None).await?.entity().map_err(|error| self.clean(error))
     }
 
+    /// An entity, and what the node's clock said with it, to the second.
+    pub(super) async fn get_dated<T: DeserializeOwned>(&self, path: &[&str]) -> Result<(T, Option<i64>), GatewayError> {
+        let answer = self.call(Method::GET, path, &[], None).await?;
+        let entity = answer.entity().map_err(|error| self.clean(error))?;
+        Ok((entity, answer.date_ms))
+    }
+
     async fn get_if_found<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Option<T>, GatewayError> {
         self.call(Method::GET, path, &[], None).await?.entity_if_found().map_err(|error| self.clean(error))
     }
@@ -328,6 +335,7 @@ impl AdminClient {
             content_type: text(headers, &CONTENT_TYPE),
             location: text(headers, &LOCATION),
             retry_after_s: text(headers, &RETRY_AFTER).trim().parse().ok(),
+            date_ms: http_date_ms(&text(headers, &DATE)),
             body,
         })
     }

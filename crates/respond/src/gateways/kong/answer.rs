@@ -15,6 +15,8 @@ pub(super) struct Answer {
     pub content_type: String,
     pub location: String,
     pub retry_after_s: Option<u64>,
+    /// What the answering machine's clock said, to the second.
+    pub date_ms: Option<i64>,
     pub body: Vec<u8>,
 }
 
@@ -99,6 +101,12 @@ impl Answer {
     }
 }
 
+/// A date of RFC 9110, section 5.6.7, in the one form that is written today.
+pub(super) fn http_date_ms(text: &str) -> Option<i64> {
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(date.as_millisecond())
+}
+
 /// The beginning of a foreign text on one line, without control characters.
 pub(super) fn quote(text: &str) -> String {
     let mut line = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).fold(
@@ -129,6 +137,7 @@ mod tests {
             content_type: content_type.to_owned(),
             location: "https://login.example/".to_owned(),
             retry_after_s: None,
+            date_ms: None,
             body: body.as_bytes().to_vec(),
         }
     }
@@ -179,6 +188,14 @@ mod tests {
         for wrong in [answer(200, "text/html", "<html>"), answer(200, "", ""), answer(301, "", ""), answer(503, "", "")]
         {
             assert!(wrong.no_content().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_read_or_left() {
+        assert_eq!(http_date_ms("Mon, 23 Nov 2026 15:39:34 GMT"), Some(1_795_448_374_000));
+        for wrong in ["", "now", "2026-11-23T15:39:34Z", "Mon, 99 Nov 2026 15:39:34 GMT"] {
+            assert_eq!(http_date_ms(wrong), None, "{wrong}");
         }
     }
 

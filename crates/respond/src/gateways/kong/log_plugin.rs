@@ -83,9 +83,8 @@ impl LogDocument {
         let mut config = json!({ "host": target.host, "port": target.port });
         if let Some((field, secret)) = &target.secret {
             // Only a constant: an expression that fails at run time loses the whole line.
-            let quoted = secret.replace('\\', "\\\\").replace('"', "\\\"");
-            config["custom_fields_by_lua"] =
-                BTreeMap::from([(field, format!("return \"{quoted}\""))]).into_iter().collect();
+            let expression = format!("return \"{}\"", lua_quoted(secret));
+            config["custom_fields_by_lua"] = BTreeMap::from([(field, expression)]).into_iter().collect();
         }
         LogDocument {
             name: TCP_LOG,
@@ -198,6 +197,11 @@ pub async fn apply_log(admin: &AdminClient, installation: &str, plan: &LogPlan) 
 async fn is_still_ours(admin: &AdminClient, installation: &str, id: &str) -> Result<bool, GatewayError> {
     let tag = installation_log_tag(installation);
     Ok(admin.plugin(id).await?.is_some_and(|plugin| plugin.tags.contains(&tag)))
+}
+
+/// A text as it stands between double quotes in Lua.
+pub(super) fn lua_quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 /// The scope, if it is one that we could have.

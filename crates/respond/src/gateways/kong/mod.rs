@@ -2,7 +2,8 @@
 //!
 //! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change
 //! and [`coverage`] where a block does not bite. [`Responder`] carries it out through [`AdminClient`] and keeps at it.
-//! [`release_all`] is the emergency exit, [`plan_log`] brings the access log to a collector, [`NodeSummary`] what a node says about itself.
+//! [`release_all`] is the emergency exit, [`plan_log`] brings the access log to a collector and
+//! [`view_log`] says whose calls come there, [`NodeSummary`] is what a node says about itself, [`look_at`] what `doctor` asks.
 //!
 //! One responder serves one Admin API address, so with Enterprise one workspace: the address carries it. What an earlier
 //! installation id wrote is foreign to a later one; release it before renaming.
@@ -15,12 +16,14 @@ mod answer;
 mod backoff;
 mod configuration;
 pub mod coverage;
+mod diagnosis;
 mod execute;
 mod files;
 mod fold;
 pub mod guard;
 mod ledger;
 mod log_plugin;
+mod log_view;
 mod plan;
 mod probe;
 mod reconcile;
@@ -34,11 +37,13 @@ mod wire;
 
 pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};
 pub use configuration::{ConfigurationStatus, ConfigurationWatch, ENTITIES_MAX, LIST_BYTES_MAX, read_configuration};
+pub use diagnosis::{GatewayFacts, look_at};
 pub use files::{Found, StateFiles};
 pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};
 pub use log_plugin::{
     LOG_TAG, LogDocument, LogPlan, LogScope, LogStep, LogTarget, TCP_LOG, apply_log, installation_log_tag, plan_log,
 };
+pub use log_view::{LogOwner, LogPlugin, LogSource, LogView, SecretSeen, UnseenCalls, view_log};
 pub use plan::{OwnPlugin, Plan, is_own, plan};
 pub use probe::{NodeConfiguration, NodePlugins, NodeSummary};
 pub use release::{ReleaseProgress, ReleaseSummary, list_own, release_all};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::wire::REQUEST_TERMINATION;
 
@@ -38,6 +38,27 @@ pub struct NodeConfiguration {
     /// `eventual`, or the deprecated `strict`.
     #[serde(default)]
     pub worker_consistency: String,
+    /// Addresses and networks of the proxies in front whose word on the client's address it takes.
+    #[serde(default, deserialize_with = "texts_if_list")]
+    pub trusted_ips: Vec<String>,
+    /// The header in which they say it.
+    #[serde(default)]
+    pub real_ip_header: String,
+}
+
+/// The part of `GET /status` that matters to us.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct NodeStatus {
+    /// Its database; absent without one.
+    #[serde(default)]
+    pub database: Option<DatabaseStatus>,
+}
+
+/// How a node is with its database.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct DatabaseStatus {
+    /// It answers the node.
+    pub reachable: bool,
 }
 
 /// The plugins of a node.
@@ -49,6 +70,16 @@ pub struct NodePlugins {
 
 fn five() -> f64 {
     5.0
+}
+
+/// Kong shows an empty list as `{}`.
+fn texts_if_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Array(items) => {
+            items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    })
 }
 
 impl NodeSummary {
