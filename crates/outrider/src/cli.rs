@@ -22,6 +22,13 @@ pub enum Command {
     Demo(DemoArguments),
     /// Check a configuration file and say what is wrong with it, and where.
     CheckConfig(ConfigArgument),
+    /// Look at each hop between Kong and outrider, and say what is wrong and what to do.
+    ///
+    /// Changes nothing. Asks the Admin API of each gateway, and the running outrider through its local socket.
+    ///
+    /// Exit status: 0 if all is well, 1 if something failed, 2 if the command or the configuration is not valid, 4 if
+    /// there are warnings and nothing worse.
+    Doctor(DoctorArguments),
     /// Copy the data directory of an outrider, running or not, to where it can be restored from.
     Backup(BackupArguments),
     /// Make a data directory out of a backup, or check one.
@@ -58,6 +65,18 @@ pub struct ConfigArgument {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// Say it as one JSON document.
+    #[arg(long)]
+    pub json: bool,
+    /// Make one call through Kong's proxy, below this address, and wait for its log line.
+    #[arg(long, value_name = "URL", value_parser = crate::doctor::parse_url)]
+    pub probe: Option<reqwest::Url>,
 }
 
 #[derive(Debug, Args)]

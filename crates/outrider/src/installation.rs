@@ -46,6 +46,18 @@ pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
 /// Refuses the directory of a newer build before anything of it is opened. Marks any other with this build's layout, also
 /// before: what an older build wrote is about to be changed, so from here on that build must not touch it.
 fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
+    let found = known_layout(data_dir)?;
+    if found == Some(LAYOUT) {
+        return Ok(());
+    }
+    if let Some(found) = found {
+        tracing::info!(from = found, to = LAYOUT, "the data directory is brought to this version's layout");
+    }
+    write_durably(&data_dir.join(VERSION), format!("{LAYOUT}\n").as_bytes())
+}
+
+/// The layout that the directory is marked with, if it is one that this build knows.
+pub fn known_layout(data_dir: &Path) -> anyhow::Result<Option<u32>> {
     let path = data_dir.join(VERSION);
     match fs::read_to_string(&path) {
         Ok(text) => {
@@ -59,15 +71,9 @@ fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
                  outrider. Start that version, or restore a backup that this one wrote",
                 data_dir.display()
             );
-            if found < LAYOUT {
-                tracing::info!(from = found, to = LAYOUT, "the data directory is brought to this version's layout");
-                write_durably(&path, format!("{LAYOUT}\n").as_bytes())?;
-            }
-            Ok(())
+            Ok(Some(found))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            write_durably(&path, format!("{LAYOUT}\n").as_bytes())
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }
@@ -102,6 +108,11 @@ pub fn source_secret(path: &Path) -> anyhow::Result<String> {
     if !path.exists() {
         write_durably(path, format!("{:032x}\n", u128::from_be_bytes(random()?)).as_bytes())?;
     }
+    known_source_secret(path)
+}
+
+/// The same, without making one.
+pub fn known_source_secret(path: &Path) -> anyhow::Result<String> {
     SourceSecret::load(path)?;
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(text.trim().to_owned())

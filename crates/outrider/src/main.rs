@@ -5,9 +5,11 @@ mod cli;
 mod concerns;
 mod config;
 mod demo;
+mod doctor;
 mod input;
 mod installation;
 mod kong;
+mod local;
 mod measure;
 mod notify;
 mod premises;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Replay(arguments) => replay(&arguments),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
+        Command::Doctor(arguments) => return exit(on_runtime(doctor::doctor(arguments))),
         Command::Backup(arguments) => on_runtime(backup::backup(arguments)),
         Command::Restore(arguments) => on_runtime(backup::restore(arguments)),
         Command::Notify(command) => on_runtime(notify::run(command)),

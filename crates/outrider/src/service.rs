@@ -1,6 +1,7 @@
 //! All of outrider in one process: sources, platform, responders and API, wired and drained in order.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::concerns::EdgeConcerns;
 use crate::config::{Config, GatewayConfig, NotifyConfig};
 use crate::installation::{self, RunFile};
+use crate::local;
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
 const BATCHES_WAITING: usize = 4096;
@@ -40,6 +42,7 @@ pub struct Outrider {
     responders: Vec<Gateway>,
     api: SocketAddr,
     api_tasks: Vec<JoinHandle<std::io::Result<()>>>,
+    local_task: Option<JoinHandle<()>>,
     ingest: JoinHandle<()>,
     stop_sources: CancellationToken,
     stop_edges: CancellationToken,
@@ -134,23 +137,24 @@ impl Outrider {
             .filter_map(|gateway| Some((gateway.name.clone(), gateway.configuration.clone()?)))
             .collect();
         platform.watch(vec![Arc::new(EdgeConcerns::new(source_counters.clone(), responder_statuses.clone()))], now_ms);
-        let status = Status {
+        let status = Arc::new(Status {
             platform: platform.status(),
             sources: source_counters,
             responders: responder_statuses,
             configurations,
             installation: installation_id,
-        };
+        });
         let state = outrider_platform::api::ApiState::new(
             platform.store().clone(),
             Arc::new(platform.commands()),
-            Arc::new(status),
+            Arc::clone(&status) as _,
         );
         let mut api_tasks =
             vec![tokio::spawn(outrider_platform::api::serve(listener, state.clone(), stop_edges.clone()))];
         if let Some(listener) = metrics {
             api_tasks.push(tokio::spawn(outrider_platform::api::serve_metrics(listener, state, stop_edges.clone())));
         }
+        let local_task = serve_locally(data_dir, status, &stop_edges);
         let run = RunFile {
             pid: std::process::id(),
             api: api.to_string(),
@@ -158,7 +162,18 @@ impl Outrider {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
-        Ok(Outrider { config, platform, sources, responders, api, api_tasks, ingest, stop_sources, stop_edges })
+        Ok(Outrider {
+            config,
+            platform,
+            sources,
+            responders,
+            api,
+            api_tasks,
+            local_task,
+            ingest,
+            stop_sources,
+            stop_edges,
+        })
     }
 
     /// Where the API listens.
@@ -207,9 +222,23 @@ impl Outrider {
                 ended => report_panic("api", ended.map(drop)),
             }
         }
+        if let Some(task) = self.local_task {
+            report_panic("local socket", task.await);
+        }
         self.platform.stop().await;
         installation::remove_run_file(&self.config.data_dir);
         tracing::info!("outrider has stopped");
+    }
+}
+
+/// Opens the local socket. Nothing but `outrider doctor` needs it, so a file system without sockets stops nobody.
+fn serve_locally(data_dir: &Path, status: Arc<Status>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    match local::bind(data_dir) {
+        Ok(listener) => Some(tokio::spawn(local::serve(listener, data_dir.to_owned(), status, stop.clone()))),
+        Err(error) => {
+            tracing::warn!(%error, data_dir = %data_dir.display(), "there is no local socket, so doctor cannot ask");
+            None
+        }
     }
 }
 

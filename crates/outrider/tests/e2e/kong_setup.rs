@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use outrider_practice::{Practice, Settings};
 use serde_json::Value;
 
-use crate::harness::{Outrider, Setup, assert_quiet, wait_for};
+use crate::harness::{Outrider, Setup, assert_quiet, free_port, wait_for};
 
 /// The exit status and everything that was said.
 fn kong_setup(directory: &Path, more: &[&str]) -> (i32, String) {
@@ -17,10 +17,6 @@ fn kong_setup(directory: &Path, more: &[&str]) -> (i32, String) {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(said).unwrap())
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod backup;
 mod command_line;
 mod demo;
+mod doctor;
 mod faults;
 mod gateways;
 mod harness;

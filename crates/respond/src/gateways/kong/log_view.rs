@@ -59,10 +59,17 @@ pub struct LogPlugin {
     pub port: u16,
     /// It speaks TLS there.
     pub is_tls: bool,
-    /// It sends its lines to one of the sources, as far as can be told from the gateway.
-    pub comes_here: bool,
+    /// Its host and port are those of one of the sources, as far as can be told from the gateway.
+    pub is_for_here: bool,
     /// How it is with the source's secret.
     pub secret: SecretSeen,
+}
+
+impl LogPlugin {
+    /// Its lines can be read by one of the sources, which speak no TLS.
+    pub fn comes_here(&self) -> bool {
+        self.is_enabled && self.is_for_here && !self.is_tls
+    }
 }
 
 /// Who made a log plugin.
@@ -115,7 +122,7 @@ pub fn view_log(
     for (plugin, described) in plugins.iter().zip(&seen).filter(|(plugin, _)| plugin.enabled) {
         if plugin.consumer.is_none() && plugin.consumer_group.is_none() {
             winners.0.insert((id(&plugin.route), id(&plugin.service)), described);
-        } else if !described.comes_here {
+        } else if !described.comes_here() {
             unseen.push(UnseenCalls { place: described.place.clone(), taken_by: Some(described.id.clone()) });
         }
     }
@@ -125,7 +132,8 @@ pub fn view_log(
     }
     let mut seen_services = Vec::new();
     for (service, routes) in by_service {
-        let mut blind = routes.iter().filter(|(_, plugin)| !plugin.is_some_and(|plugin| plugin.comes_here)).peekable();
+        let mut blind =
+            routes.iter().filter(|(_, plugin)| !plugin.is_some_and(|plugin| plugin.comes_here())).peekable();
         let takers: BTreeSet<_> = routes.iter().map(|(_, plugin)| plugin.map(|plugin| &plugin.id)).collect();
         match (service, blind.peek()) {
             (None, None) => {}
@@ -141,7 +149,7 @@ pub fn view_log(
             })),
         }
     }
-    let sees_unrouted = winners.0.get(&(None, None)).is_some_and(|plugin| plugin.comes_here);
+    let sees_unrouted = winners.0.get(&(None, None)).is_some_and(|plugin| plugin.comes_here());
     LogView { plugins: seen, unseen, seen_services, sees_unrouted }
 }
 
@@ -182,7 +190,7 @@ fn describe(plugin: &Plugin, tag: &str, sources: &[LogSource], names: &Names<'_>
         },
         owner,
         is_enabled: plugin.enabled,
-        comes_here: plugin.enabled && !is_tls && target.is_some(),
+        is_for_here: target.is_some(),
         secret: secret.map_or(SecretSeen::NotWanted, |(field, value)| see_secret(plugin, field, value)),
         host,
         port,
@@ -377,7 +385,7 @@ mod tests {
         ];
         for (document, owner, comes_here) in cases {
             let seen = &view(std::slice::from_ref(&document)).plugins[0];
-            assert_eq!((&seen.owner, seen.comes_here), (&owner, comes_here), "{document}");
+            assert_eq!((&seen.owner, seen.comes_here()), (&owner, comes_here), "{document}");
         }
     }
 

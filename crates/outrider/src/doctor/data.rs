@@ -1,0 +1,81 @@
+//! Judges what is on disk: the data directory, its disk, the guard rails' files, the sources' secrets.
+
+use super::facts::{DataFacts, SecretFile, SourceAsked};
+use super::report::{Check, Id};
+
+/// Below this part of the disk it is nearly full; the running outrider opens a notice at the same.
+const FREE_PERCENT_MIN: u64 = 5;
+
+pub fn judge(data: &DataFacts, sources: &[SourceAsked]) -> Vec<Check> {
+    let mut checks = vec![directory(data), space(data)];
+    checks.extend(data.guard_rails.iter().map(|(gateway, path, problem)| match problem {
+        None => Check::ok(Id::DataGuardRails, gateway, format!("{} can be read", path.display())),
+        Some(problem) => Check::failed(
+            Id::DataGuardRails,
+            gateway,
+            problem,
+            "mend the file; until then the responder brings nothing new to the gateway",
+        ),
+    }));
+    checks.extend(sources.iter().filter_map(|source| Some(secret(&source.name, source.secret.as_ref()?))));
+    checks
+}
+
+fn secret(source: &str, file: &SecretFile) -> Check {
+    let Some(problem) = &file.problem else {
+        return Check::ok(Id::DataSecret, source, format!("{} can be read", file.path.display()));
+    };
+    let todo = if file.is_there {
+        "the file holds 16 to 512 visible characters and is readable by outrider's user alone (chmod 600); `outrider kong setup` \
+         makes a new one if you remove it"
+    } else {
+        "run `outrider kong setup`: it makes the secret and gives it to Kong"
+    };
+    Check::failed(Id::DataSecret, source, problem, todo)
+}
+
+fn directory(data: &DataFacts) -> Check {
+    let path = data.path.display().to_string();
+    let Some(seen) = &data.directory else {
+        return Check::warning(
+            Id::DataDirectory,
+            &path,
+            "it is not there yet",
+            "`outrider run` makes it at its first start; if it did, data_dir in the configuration names another one",
+        );
+    };
+    match &seen.content {
+        Err(problem) => Check::failed(
+            Id::DataDirectory,
+            &path,
+            problem,
+            "data_dir names the wrong directory, or it is damaged: restore it from a backup",
+        ),
+        Ok(()) if !seen.is_writable => Check::failed(
+            Id::DataDirectory,
+            &path,
+            "this user may not write there",
+            "run doctor as the user that outrider runs as; if this is that user, give the directory to it",
+        ),
+        Ok(()) if seen.mode & 0o077 != 0 => Check::warning(
+            Id::DataDirectory,
+            &path,
+            format!("others on this machine may use it (mode {:o})", seen.mode),
+            format!("chmod 700 {path}"),
+        ),
+        Ok(()) => Check::ok(Id::DataDirectory, &path, "it is this user's alone and its layout is known"),
+    }
+}
+
+fn space(data: &DataFacts) -> Check {
+    let path = data.path.display().to_string();
+    let Some((free, all)) = data.disk_bytes else {
+        return Check::skipped(Id::DataSpace, &path, "the disk cannot be looked at before the directory is there");
+    };
+    let seen = format!("{} of {} MiB are free", free >> 20, all >> 20);
+    if u128::from(free) * 100 < u128::from(all) * u128::from(FREE_PERCENT_MIN) {
+        let todo = "free space, or move data_dir to a larger disk; when it is full, calls are dropped and counted";
+        return Check::warning(Id::DataSpace, &path, seen, todo);
+    }
+    Check::ok(Id::DataSpace, &path, seen)
+}

@@ -1,0 +1,268 @@
+//! Gathers what doctor judges. This is the part that reads files, asks the gateways and asks a running outrider; it
+//! changes nothing anywhere.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use outrider_collect::{CountersSnapshot, KongTcpLogConfig, SourceConfig};
+use outrider_model::Mode;
+use outrider_respond::gateways::kong::guard::GuardFile;
+use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogSource, look_at};
+use outrider_respond::gateways::{GatewayError, SystemClock};
+use serde::Deserialize;
+
+use crate::config::{Config, GatewayConfig};
+use crate::{installation, local};
+
+/// Everything that is judged.
+#[derive(Debug)]
+pub struct Facts {
+    pub now_ms: i64,
+    pub data: DataFacts,
+    pub gateways: Vec<GatewaySeen>,
+    pub sources: Vec<SourceAsked>,
+    /// The running outrider's own words; `None` if none runs, and why it cannot be asked.
+    pub process: Result<Option<Status>, String>,
+}
+
+/// The disk.
+#[derive(Debug)]
+pub struct DataFacts {
+    pub path: PathBuf,
+    /// `None` where the directory is not there.
+    pub directory: Option<DirectorySeen>,
+    /// Free and all bytes of its disk.
+    pub disk_bytes: Option<(u64, u64)>,
+    /// Guard rails by gateway, with what is wrong with the file.
+    pub guard_rails: Vec<(String, PathBuf, Option<String>)>,
+}
+
+/// The data directory.
+#[derive(Debug)]
+pub struct DirectorySeen {
+    /// Its permissions.
+    pub mode: u32,
+    /// Its layout and the installation's id can be read; or why not.
+    pub content: Result<(), String>,
+    /// This user may write there.
+    pub is_writable: bool,
+}
+
+/// A configured gateway, and what it showed.
+#[derive(Debug)]
+pub struct GatewaySeen {
+    pub name: String,
+    pub admin_url: String,
+    pub has_header: bool,
+    pub look: Result<GatewayFacts, GatewayError>,
+    /// The sources that take its log.
+    pub listens: Vec<SocketAddr>,
+    /// A configured secret could not be read, so what lines should carry is not known.
+    pub is_secret_unknown: bool,
+    /// The shortest time for which a policy acts by itself.
+    pub shortest_action_ms: Option<i64>,
+}
+
+/// A configured source.
+#[derive(Debug)]
+pub struct SourceAsked {
+    /// As the running outrider calls it.
+    pub name: String,
+    pub gateway: String,
+    pub listen: SocketAddr,
+    pub secret: Option<SecretFile>,
+}
+
+/// The file with a source's secret.
+#[derive(Debug)]
+pub struct SecretFile {
+    pub path: PathBuf,
+    pub is_there: bool,
+    /// Why it cannot be read.
+    pub problem: Option<String>,
+}
+
+/// What a running outrider says of itself, as far as doctor reads it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    pub version: String,
+    pub sources: Vec<SourceStatus>,
+    pub platform: Option<PlatformStatus>,
+    pub responders: Vec<ResponderStatus>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct SourceStatus {
+    pub name: String,
+    pub counters: CountersSnapshot,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PlatformStatus {
+    pub caught_up: bool,
+    pub log: LogStatus,
+    pub progress: ProgressStatus,
+    /// Absent in the first second.
+    pub analysis: Option<AnalysisStatus>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct LogStatus {
+    pub last: u64,
+    pub missing_calls: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ProgressStatus {
+    pub analysed_position: u64,
+    pub analysed_at_ms: i64,
+    pub clock_behind_ms: i64,
+    pub store_failures: u64,
+    pub lake_rows: u64,
+    pub lake_commits: u64,
+    pub lake_failures: u64,
+    pub dropped_calls: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct AnalysisStatus {
+    pub detectors: Vec<DetectorStatus>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct DetectorStatus {
+    pub name: String,
+    pub failure: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ResponderStatus {
+    pub gateway: String,
+    pub failure: Option<String>,
+    pub attempt: u32,
+    pub listed_ms: Option<i64>,
+    pub own_plugins: u64,
+    pub adopted: u64,
+    pub guard_problem: Option<String>,
+    pub held: Option<String>,
+    pub repaired: u64,
+}
+
+/// The status of a configured source: by its name, or by its place where the system chose the port.
+pub fn status_of<'s>(status: &'s Status, sources: &[SourceAsked], at: usize) -> Option<&'s SourceStatus> {
+    let source = sources.get(at)?;
+    if source.listen.port() == 0 {
+        return status.sources.get(at);
+    }
+    status.sources.iter().find(|running| running.name == source.name)
+}
+
+/// Looks at everything. What cannot be looked at is a fact, too.
+pub async fn gather(config: &Config, now_ms: i64) -> Facts {
+    let sources = config.collector.sources.iter();
+    let sources: Vec<SourceAsked> = sources.map(|SourceConfig::KongTcpLog(source)| ask_source(source)).collect();
+    // An id that cannot be read makes every plugin somebody else's; `data.directory` says so.
+    let installation = installation::known_id(&config.data_dir).ok().flatten().unwrap_or_default();
+    let mut gateways = Vec::new();
+    for gateway in &config.gateways {
+        gateways.push(see_gateway(config, gateway, &installation).await);
+    }
+    Facts { now_ms, data: see_data(config), gateways, sources, process: ask_process(&config.data_dir).await }
+}
+
+/// Asks the running outrider.
+pub async fn ask_process(data_dir: &Path) -> Result<Option<Status>, String> {
+    match local::ask(data_dir).await {
+        Ok(None) => Ok(None),
+        Ok(Some(document)) => match serde_json::from_value(document) {
+            Ok(status) => Ok(Some(status)),
+            Err(error) => Err(format!("it says what this version does not understand: {error}")),
+        },
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+fn ask_source(source: &KongTcpLogConfig) -> SourceAsked {
+    let secret = source.secret_file.as_ref().map(|path| SecretFile {
+        path: path.clone(),
+        is_there: path.exists(),
+        problem: installation::known_source_secret(path).err().map(|error| format!("{error:#}")),
+    });
+    SourceAsked {
+        name: format!("kong_tcp_log {}", source.listen),
+        gateway: source.gateway.clone(),
+        listen: source.listen,
+        secret,
+    }
+}
+
+async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &str) -> GatewaySeen {
+    let sources = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source);
+    let sources: Vec<_> = sources.filter(|source| source.gateway == gateway.name).collect();
+    let mut is_secret_unknown = false;
+    let log_sources: Vec<LogSource> = sources
+        .iter()
+        .map(|source| {
+            let secret = source.secret_file.as_ref().map(|path| installation::known_source_secret(path));
+            is_secret_unknown |= matches!(secret, Some(Err(_)));
+            let secret = secret.and_then(Result::ok).map(|value| (source.secret_field.clone(), value));
+            LogSource { listen: source.listen, secret }
+        })
+        .collect();
+    let look = match AdminClient::new(&gateway.admin()) {
+        Ok(admin) => look_at(&admin, &SystemClock, installation, &log_sources).await,
+        Err(error) => Err(error),
+    };
+    let acting = config.policies.iter().filter(|policy| policy.mode == Mode::Enforce);
+    GatewaySeen {
+        name: gateway.name.clone(),
+        admin_url: gateway.admin_url.clone(),
+        has_header: gateway.admin_header.is_some(),
+        look,
+        listens: sources.iter().map(|source| source.listen).collect(),
+        is_secret_unknown,
+        shortest_action_ms: acting.filter_map(|policy| policy.duration.end_ms(0)).min(),
+    }
+}
+
+fn see_data(config: &Config) -> DataFacts {
+    let path = &config.data_dir;
+    let directory = match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(DirectorySeen { mode: 0o700, content: Err(error.to_string()), is_writable: false }),
+        Ok(metadata) => Some(DirectorySeen {
+            mode: metadata.permissions().mode() & 0o777,
+            content: see_content(path, metadata.is_dir()).map_err(|error| format!("{error:#}")),
+            is_writable: rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok(),
+        }),
+    };
+    let disk = rustix::fs::statvfs(path).ok();
+    let rails = config.gateways.iter().filter_map(|gateway| Some((gateway, gateway.guard_rails_file.clone()?)));
+    let rails = rails.map(|(gateway, path)| {
+        let mut file = GuardFile::new(Some(path.clone()));
+        file.refresh();
+        (gateway.name.clone(), path, file.problem().map(str::to_owned))
+    });
+    DataFacts {
+        path: path.clone(),
+        directory,
+        disk_bytes: disk.map(|disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)),
+        guard_rails: rails.collect(),
+    }
+}
+
+fn see_content(path: &Path, is_directory: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(is_directory, "it is no directory");
+    anyhow::ensure!(!path.join(installation::RESTORING).exists(), "a restore into it did not come to its end");
+    installation::known_layout(path)?;
+    installation::known_id(path)?;
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Judges what arrives at a source: whether lines come, can be read, carry the secret, the right time and the right address.
+//!
+//! Everything here counts from the start of the running outrider. Of a line that could not be read, only its reason, its
+//! outline and its length are known.
+
+use outrider_collect::{CountersSnapshot, OutlineSeen};
+
+use super::admin::judge_clock;
+use super::facts::{Facts, status_of};
+use super::report::{Check, Id, some_of};
+
+/// Silence after which it is worth saying.
+const SILENCE_MS: i64 = 15 * 60_000;
+/// Up to this part, unreadable lines are what a restart of Kong leaves.
+const UNREADABLE_PERCENT_MAX: u64 = 1;
+
+const ALL: [Id; 5] = [Id::LinesArriving, Id::LinesReadable, Id::LinesTrusted, Id::LinesClock, Id::LinesAddresses];
+
+pub fn judge(facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (at, source) in facts.sources.iter().enumerate() {
+        let name = &source.name;
+        let skip = |why: &str| ALL.map(|id| Check::skipped(id, name, why));
+        let Ok(Some(status)) = &facts.process else {
+            checks.extend(skip("the running outrider could not be asked"));
+            continue;
+        };
+        let Some(running) = status_of(status, &facts.sources, at) else {
+            let seen = "the running outrider does not listen there";
+            let todo = "restart outrider: the source is in the configuration since after its start";
+            checks.push(Check::failed(Id::LinesArriving, name, seen, todo));
+            checks.extend(ALL[1..].iter().map(|id| Check::skipped(*id, name, seen)));
+            continue;
+        };
+        let counters = &running.counters;
+        checks.push(arriving(name, counters, facts.now_ms));
+        if counters.received == 0 {
+            checks.extend(ALL[1..].iter().map(|id| Check::skipped(*id, name, "nothing has arrived")));
+            continue;
+        }
+        let gateway = facts.gateways.iter().find(|gateway| gateway.name == source.gateway);
+        let trusts_proxies = gateway
+            .and_then(|gateway| gateway.look.as_ref().ok())
+            .map(|look| !look.node.configuration.trusted_ips.is_empty());
+        checks.push(readable(name, counters));
+        checks.push(trusted(name, counters, source.secret.is_some()));
+        checks.push(clock(name, counters));
+        checks.push(addresses(name, counters, trusts_proxies));
+    }
+    checks
+}
+
+fn arriving(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
+    let refused = counters.connections_not_allowed;
+    if counters.received == 0 && refused > 0 {
+        let seen = format!("nothing, and {refused} connections came from addresses that `allow` does not name");
+        let todo =
+            "add the addresses of Kong's nodes to `allow` of the source; outrider's log has those that were refused";
+        return Check::failed(Id::LinesArriving, name, seen, todo);
+    }
+    if counters.received == 0 {
+        let seen = match counters.connections_total {
+            0 => "nothing has connected since outrider was started".to_owned(),
+            all => format!("{all} connections, and not one line"),
+        };
+        let todo = "make a call through Kong, or let doctor do it with --probe; if nothing comes then, the checks of Kong's \
+                    log plugins say why, or a firewall is between Kong and this port";
+        return Check::warning(Id::LinesArriving, name, seen, todo);
+    }
+    let silent_ms = (now_ms - counters.health.last_received_ms).max(0);
+    let seen = format!("{} lines, the last one {} ago", counters.received, ago(silent_ms));
+    if silent_ms > SILENCE_MS {
+        let todo = "nothing, if nobody has called; --probe makes a call and waits for its line";
+        return Check::warning(Id::LinesArriving, name, seen, todo);
+    }
+    if refused > 0 {
+        let seen = format!("{seen}; {refused} connections came from addresses that `allow` does not name");
+        return Check::warning(
+            Id::LinesArriving,
+            name,
+            seen,
+            "if they are nodes of Kong, add them to `allow` of the source",
+        );
+    }
+    Check::ok(Id::LinesArriving, name, seen)
+}
+
+fn ago(ms: i64) -> String {
+    match ms / 1000 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+fn readable(name: &str, counters: &CountersSnapshot) -> Check {
+    let rejected = counters.rejected_total();
+    let received = counters.received;
+    if rejected == 0 {
+        return Check::ok(Id::LinesReadable, name, "every line is one of Kong's");
+    }
+    let mut outlines: Vec<&OutlineSeen> = counters.health.outlines.iter().collect();
+    outlines.sort_by_key(|seen| std::cmp::Reverse(seen.lines));
+    let shown = outlines.iter().map(|seen| {
+        format!(
+            "{} {} (looks like {}, up to {} bytes)",
+            seen.lines,
+            seen.reason,
+            words(&seen.outline),
+            seen.longest_bytes
+        )
+    });
+    let seen = format!("{rejected} of {received} lines are no calls: {}", some_of(shown));
+    if rejected * 100 <= received * UNREADABLE_PERCENT_MAX {
+        return Check::ok(Id::LinesReadable, name, seen);
+    }
+    let todo = outlines.first().map_or("look at what sends to this port", |seen| remedy(&seen.reason, &seen.outline));
+    if rejected >= received {
+        return Check::failed(Id::LinesReadable, name, seen, todo);
+    }
+    Check::warning(Id::LinesReadable, name, seen, todo)
+}
+
+fn words(outline: &str) -> &str {
+    match outline {
+        "tls" => "a TLS handshake",
+        "http" => "HTTP",
+        "syslog" => "syslog",
+        "object" => "a JSON object",
+        "array" => "a JSON array",
+        "text" => "text",
+        _ => "no text",
+    }
+}
+
+fn remedy(reason: &str, outline: &str) -> &'static str {
+    match (reason, outline) {
+        (_, "tls") => "the sender speaks TLS and this port does not: switch `tls` off in Kong's TCP Log plugin",
+        (_, "http") => {
+            "an HTTP client sends here: Kong's HTTP Log plugin, a health check or a scrape. Kong's TCP Log plugin is what this \
+             port takes; let health checks only open a connection"
+        }
+        (_, "syslog") => {
+            "a syslog sender has this port: point it elsewhere; Kong's TCP Log plugin is what this port takes"
+        }
+        ("too_long", _) => "raise `line_bytes_max` of the source: Kong writes a long path several times into a line",
+        ("torn", _) => {
+            "connections end in the middle of lines: look at the network, and at whether Kong is being killed"
+        }
+        ("no_request", "object") => {
+            "it is JSON, and not a line of Kong's: does `custom_fields_by_lua` of the log plugin take `request` or `response` \
+             away, or does another program send here?"
+        }
+        (_, "array") => {
+            "somebody sends arrays, as HTTP Log does in batches: Kong's TCP Log plugin is what this port takes"
+        }
+        _ => {
+            "another program than Kong's TCP Log plugin sends to this port: find it by its connection (ss -tnp) and stop it"
+        }
+    }
+}
+
+fn trusted(name: &str, counters: &CountersSnapshot, has_secret: bool) -> Check {
+    let (untrusted, without) = (counters.untrusted, counters.health.without_secret);
+    if !has_secret {
+        return Check::ok(Id::LinesTrusted, name, "the source asks for no secret, so every line is trusted");
+    }
+    if untrusted == 0 {
+        return Check::ok(Id::LinesTrusted, name, "every line carries the secret");
+    }
+    let wrong = untrusted.saturating_sub(without);
+    let seen = format!("{untrusted} calls are untrusted: {without} carried no secret, {wrong} a wrong one");
+    let todo = "see `log.secret`; lines from before it was put right still count here. Untrusted calls train no profile and \
+                lead to proposals only";
+    if untrusted >= counters.received.saturating_sub(counters.rejected_total()) {
+        return Check::failed(Id::LinesTrusted, name, seen, todo);
+    }
+    Check::warning(Id::LinesTrusted, name, seen, todo)
+}
+
+fn clock(name: &str, counters: &CountersSnapshot) -> Check {
+    let mut check = judge_clock(Id::LinesClock, name, "the gateway's clock", counters.health.clock_offset_ms);
+    if counters.health.clock_clamped > 0 {
+        check.seen =
+            format!("{}; the time of {} calls was too far off to be used", check.seen, counters.health.clock_clamped);
+    }
+    check
+}
+
+fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<bool>) -> Check {
+    let forwarded = counters.health.forwarded;
+    if forwarded == 0 {
+        return Check::ok(Id::LinesAddresses, name, "no call names another client than the one that Kong logs");
+    }
+    let seen = format!(
+        "{forwarded} calls came through a proxy whose own address Kong logs as the client's (or carried an X-Forwarded-For of \
+         the client's own)"
+    );
+    if trusts_proxies == Some(true) {
+        let todo = "Kong trusts some proxies: see that `trusted_ips` has all of yours and that `real_ip_header` is \
+                    X-Forwarded-For; nothing, if clients send that header themselves";
+        return Check::warning(Id::LinesAddresses, name, seen, todo);
+    }
+    let todo = "set `trusted_ips` to your load balancers and `real_ip_header = X-Forwarded-For` in kong.conf: until then all \
+                clients behind one look like one address";
+    Check::warning(Id::LinesAddresses, name, seen, todo)
+}

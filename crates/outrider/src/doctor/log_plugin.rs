@@ -1,0 +1,185 @@
+//! Judges Kong's log plugins: whether one sends the calls here, with the secret, and whose calls another one takes.
+
+use std::net::{IpAddr, SocketAddr};
+
+use outrider_respond::gateways::kong::{GatewayFacts, LogOwner, LogPlugin, LogView, SecretSeen};
+
+use super::facts::GatewaySeen;
+use super::report::{Check, Id, some_of};
+
+const ALL: [Id; 5] = [Id::LogPlugin, Id::LogTarget, Id::LogEnabled, Id::LogShadowed, Id::LogSecret];
+
+/// `lines_came` tells that the gateway's lines arrived since outrider was started.
+pub fn judge(gateway: &GatewaySeen, lines_came: bool) -> Vec<Check> {
+    let name = &gateway.name;
+    let skip = |ids: &[Id], why: &str| ids.iter().map(|id| Check::skipped(*id, name, why)).collect::<Vec<_>>();
+    let Ok(facts) = &gateway.look else { return skip(&ALL, "the Admin API did not answer") };
+    let view = match &facts.log {
+        Ok(view) => view,
+        Err(error) => {
+            let todo = "let the token of `admin_header` read plugins, services and routes";
+            let mut checks = vec![Check::failed(Id::LogPlugin, name, error.to_string(), todo)];
+            checks.extend(skip(&ALL[1..], "the plugins could not be read"));
+            return checks;
+        }
+    };
+    let Some(listen) = gateway.listens.first() else {
+        let seen = format!("no [[collector.sources]] entry has `gateway = \"{name}\"`, so nothing takes its log");
+        let todo = "add such a source: without it nothing is learnt of this gateway, and only people can block there";
+        let mut checks = vec![Check::warning(Id::LogPlugin, name, seen, todo)];
+        checks.extend(skip(&ALL[1..], "no source takes its log"));
+        return checks;
+    };
+    let meant: Vec<&LogPlugin> =
+        view.plugins.iter().filter(|plugin| plugin.owner == LogOwner::Ours || plugin.is_for_here).collect();
+    if meant.is_empty() {
+        let mut checks = vec![missing(name, *listen, view, facts, lines_came)];
+        checks.extend(skip(&ALL[1..], "no log plugin is for this collector"));
+        return checks;
+    }
+    let places = some_of(meant.iter().map(|plugin| format!("{} (plugin {})", plugin.place, plugin.id)));
+    vec![
+        Check::ok(Id::LogPlugin, name, format!("TCP Log for {places}")),
+        target(gateway, *listen, &meant),
+        enabled(name, &meant),
+        shadowed(name, view, &meant),
+        secret(gateway, *listen, &meant),
+    ]
+}
+
+fn missing(name: &str, listen: SocketAddr, view: &LogView, facts: &GatewayFacts, lines_came: bool) -> Check {
+    let others = view.plugins.iter().map(|plugin| format!("{} to {}:{}", plugin.place, plugin.host, plugin.port));
+    let mut seen = match view.plugins.len() {
+        0 => "Kong has no TCP Log plugin".to_owned(),
+        _ => format!("no TCP Log plugin sends to {listen}; there are: {}", some_of(others)),
+    };
+    let mut todo = match facts.node.is_writable() {
+        true => "run `outrider kong setup`, which shows what it will do and asks".to_owned(),
+        false => "add the plugin to Kong's declarative file (docs/kong.md)".to_owned(),
+    };
+    if lines_came {
+        seen.push_str("; lines came before, so somebody has taken it away");
+        todo.push_str(
+            "; `deck gateway sync` deletes what its file does not have: give your own objects a tag and let it work on those \
+             alone with `--select-tag`",
+        );
+    }
+    Check::failed(Id::LogPlugin, name, seen, todo)
+}
+
+fn target(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Check {
+    let name = &gateway.name;
+    if let Some(plugin) = meant.iter().find(|plugin| !plugin.is_for_here) {
+        let seen = format!(
+            "plugin {} sends to {}:{}, and the source listens on {listen}",
+            plugin.id, plugin.host, plugin.port
+        );
+        let todo = "run `outrider kong setup`, which corrects it; name the host as Kong reaches it with --host";
+        return Check::failed(Id::LogTarget, name, seen, todo);
+    }
+    if let Some(plugin) = meant.iter().find(|plugin| plugin.is_tls) {
+        let seen =
+            format!("plugin {} speaks TLS (`tls: true`), and the source does not, so no line can be read", plugin.id);
+        let todo = "switch `tls` off in the plugin; Kong keeps open connections as they are for a minute";
+        return Check::failed(Id::LogTarget, name, seen, todo);
+    }
+    let admin_host = gateway.admin_url.split("://").nth(1).unwrap_or_default();
+    let admin_host = admin_host.split('/').next().unwrap_or_default();
+    let admin_host = admin_host.rsplit_once(':').map_or(admin_host, |(host, _)| host);
+    for plugin in meant {
+        let sends_to_itself = is_loopback(&plugin.host);
+        if sends_to_itself && !is_loopback(admin_host) {
+            let seen = format!(
+                "plugin {} sends to {}, which is Kong's own machine, and the Admin API is at {admin_host}",
+                plugin.id, plugin.host
+            );
+            let todo = "if outrider is on another machine than Kong, run `outrider kong setup --host` with its address";
+            return Check::warning(Id::LogTarget, name, seen, todo);
+        }
+        if !sends_to_itself && listen.ip().to_canonical().is_loopback() {
+            let seen =
+                format!("plugin {} sends to {}, and the source listens on {listen} alone", plugin.id, plugin.host);
+            let todo = "unless something forwards it, listen on an address that Kong can reach, with `allow`";
+            return Check::warning(Id::LogTarget, name, seen, todo);
+        }
+    }
+    let targets = meant.iter().map(|plugin| format!("{}:{}", plugin.host, plugin.port));
+    Check::ok(Id::LogTarget, name, format!("it sends to {}", some_of(targets)))
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn enabled(name: &str, meant: &[&LogPlugin]) -> Check {
+    let off =
+        || meant.iter().filter(|plugin| !plugin.is_enabled).map(|plugin| format!("{} ({})", plugin.place, plugin.id));
+    let todo = "run `outrider kong setup`, or switch the plugin on";
+    match off().count() {
+        0 => Check::ok(Id::LogEnabled, name, "it is on"),
+        all if all == meant.len() => {
+            Check::failed(Id::LogEnabled, name, format!("switched off for {}", some_of(off())), todo)
+        }
+        _ => Check::warning(Id::LogEnabled, name, format!("switched off for {}", some_of(off())), todo),
+    }
+}
+
+fn shadowed(name: &str, view: &LogView, meant: &[&LogPlugin]) -> Check {
+    if !meant.iter().any(|plugin| plugin.comes_here()) {
+        return Check::skipped(Id::LogShadowed, name, "no log plugin sends calls here");
+    }
+    let unrouted = if view.sees_unrouted { "" } else { "; calls that match no route are not seen" };
+    if view.unseen.is_empty() {
+        let seen = format!("the calls of all {} services with routes come here{unrouted}", view.seen_services.len());
+        return Check::ok(Id::LogShadowed, name, seen);
+    }
+    let places = view.unseen.iter().map(|calls| match &calls.taken_by {
+        Some(plugin) => format!("{} (plugin {plugin} takes them)", calls.place),
+        None => format!("{} (no log plugin)", calls.place),
+    });
+    Check::warning(
+        Id::LogShadowed,
+        name,
+        format!("calls that do not come here: {}{unrouted}", some_of(places)),
+        "Kong runs the most specific TCP Log plugin alone: take the other one away there, or give these services one of ours \
+         with `outrider kong setup --service`; nothing, if they need not be watched",
+    )
+}
+
+fn secret(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Check {
+    let name = &gateway.name;
+    if gateway.is_secret_unknown {
+        return Check::skipped(Id::LogSecret, name, "the file with the secret cannot be read");
+    }
+    let with = |secret| meant.iter().filter(move |plugin| plugin.secret == secret).map(|plugin| plugin.id.as_str());
+    let consequence = "its lines are kept as untrusted: they train no profile and lead to proposals only";
+    let todo = "run `outrider kong setup`, which puts it there";
+    if with(SecretSeen::Missing).next().is_some() {
+        let seen =
+            format!("plugin {} does not add the source's secret, so {consequence}", some_of(with(SecretSeen::Missing)));
+        return Check::failed(Id::LogSecret, name, seen, todo);
+    }
+    if with(SecretSeen::Wrong).next().is_some() {
+        let seen = format!(
+            "plugin {} adds another secret than the source has, so {consequence}",
+            some_of(with(SecretSeen::Wrong))
+        );
+        return Check::failed(Id::LogSecret, name, seen, todo);
+    }
+    if with(SecretSeen::Right).next().is_some() {
+        return Check::ok(Id::LogSecret, name, "it adds the source's secret");
+    }
+    if listen.ip().to_canonical().is_loopback() {
+        return Check::ok(
+            Id::LogSecret,
+            name,
+            "the source asks for none; whoever is on this machine could send it lines",
+        );
+    }
+    Check::warning(
+        Id::LogSecret,
+        name,
+        format!("the source asks for none, and listens on {listen}: who may connect could send it false lines"),
+        "set `secret_file` of the source and run `outrider kong setup`",
+    )
+}

@@ -1,0 +1,511 @@
+//! What doctor makes of what it saw: each situation and the checks that tell of it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use outrider_collect::{CountersSnapshot, HealthSnapshot, OutlineSeen};
+use outrider_respond::gateways::GatewayError;
+use outrider_respond::gateways::kong::{
+    GatewayFacts, LogOwner, LogPlugin, LogView, NodeSummary, SecretSeen, UnseenCalls,
+};
+use serde_json::json;
+
+use super::facts::*;
+use super::report::{Check, Outcome};
+
+const NOW_MS: i64 = 1_795_448_400_000;
+
+/// A gateway and a running outrider that are well.
+fn well() -> Facts {
+    let node: NodeSummary = serde_json::from_value(json!({
+        "version": "3.9.1", "edition": "community", "configuration": {"database": "postgres", "trusted_ips": {}},
+        "plugins": {"available_on_server": {"request-termination": {}, "tcp-log": {}}},
+    }))
+    .unwrap();
+    let view = LogView {
+        plugins: vec![log_plugin()],
+        unseen: vec![],
+        seen_services: vec!["shop".to_owned()],
+        sees_unrouted: true,
+    };
+    let look = GatewayFacts { node, clock_offset_ms: Some(300), is_database_reachable: Some(true), log: Ok(view) };
+    let counters = CountersSnapshot {
+        received: 1000,
+        accepted: 1000,
+        connections_total: 2,
+        health: HealthSnapshot { last_received_ms: NOW_MS - 1000, clock_offset_ms: 3, ..HealthSnapshot::default() },
+        ..CountersSnapshot::default()
+    };
+    let status = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "platform": {"caught_up": true, "analysis": {"detectors": [{"name": "request_spike", "failure": null}]}},
+        "responders": [{"gateway": "kong", "failure": null, "listed_ms": NOW_MS, "own_plugins": 2}],
+    });
+    let mut status: Status = serde_json::from_value(status).unwrap();
+    status.sources.push(SourceStatus { name: "kong_tcp_log 127.0.0.1:9514".to_owned(), counters });
+    let listen = SocketAddr::from(([127, 0, 0, 1], 9514));
+    Facts {
+        now_ms: NOW_MS,
+        data: DataFacts {
+            path: PathBuf::from("/var/lib/outrider"),
+            directory: Some(DirectorySeen { mode: 0o700, content: Ok(()), is_writable: true }),
+            disk_bytes: Some((50 << 30, 100 << 30)),
+            guard_rails: vec![("kong".to_owned(), PathBuf::from("/etc/rails.toml"), None)],
+        },
+        gateways: vec![GatewaySeen {
+            name: "kong".to_owned(),
+            admin_url: "http://127.0.0.1:8001".to_owned(),
+            has_header: false,
+            look: Ok(look),
+            listens: vec![listen],
+            is_secret_unknown: false,
+            shortest_action_ms: Some(900_000),
+        }],
+        sources: vec![SourceAsked {
+            name: "kong_tcp_log 127.0.0.1:9514".to_owned(),
+            gateway: "kong".to_owned(),
+            listen,
+            secret: Some(SecretFile { path: PathBuf::from("/etc/kong.secret"), is_there: true, problem: None }),
+        }],
+        process: Ok(Some(status)),
+    }
+}
+
+fn log_plugin() -> LogPlugin {
+    LogPlugin {
+        id: "p1".to_owned(),
+        place: "everything".to_owned(),
+        owner: LogOwner::Ours,
+        is_enabled: true,
+        host: "127.0.0.1".to_owned(),
+        port: 9514,
+        is_tls: false,
+        is_for_here: true,
+        secret: SecretSeen::Right,
+    }
+}
+
+impl Facts {
+    fn gateway(&mut self) -> &mut GatewaySeen {
+        &mut self.gateways[0]
+    }
+
+    fn look(&mut self) -> &mut GatewayFacts {
+        self.gateways[0].look.as_mut().unwrap()
+    }
+
+    fn view(&mut self) -> &mut LogView {
+        self.look().log.as_mut().unwrap()
+    }
+
+    fn plugin(&mut self) -> &mut LogPlugin {
+        &mut self.view().plugins[0]
+    }
+
+    fn status(&mut self) -> &mut Status {
+        self.process.as_mut().unwrap().as_mut().unwrap()
+    }
+
+    fn counters(&mut self) -> &mut CountersSnapshot {
+        &mut self.status().sources[0].counters
+    }
+
+    fn platform(&mut self) -> &mut PlatformStatus {
+        self.status().platform.as_mut().unwrap()
+    }
+
+    fn responder(&mut self) -> &mut ResponderStatus {
+        &mut self.status().responders[0]
+    }
+}
+
+/// What is not well, as `id result`.
+fn troubles(checks: &[Check]) -> Vec<String> {
+    let bad = checks.iter().filter(|check| check.result > Outcome::Ok);
+    bad.map(|check| {
+        let result = if check.result == Outcome::Failed { "failed" } else { "warning" };
+        assert!(check.todo.as_ref().is_some_and(|todo| !todo.is_empty()), "{check:?} says nothing of what to do");
+        format!("{} {result}", check.id.as_str())
+    })
+    .collect()
+}
+
+/// One situation: what is changed in what is well, the troubles that follow, and words of the report.
+type Case = (&'static str, fn(&mut Facts), &'static [&'static str], &'static str);
+
+fn check(cases: &[Case]) {
+    for (name, change, expected, words) in cases {
+        let mut facts = well();
+        change(&mut facts);
+        let checks = super::judge(&facts);
+        assert_eq!(troubles(&checks), *expected, "{name}: {checks:#?}");
+        let text = super::report::to_text(&checks);
+        assert!(text.contains(words), "{name}: `{words}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn what_is_well_is_called_well() {
+    check(&[("well", |_| {}, &[], "Kong 3.9.1 answers")]);
+    let checks = super::judge(&well());
+    assert!(checks.iter().all(|check| check.result == Outcome::Ok), "{checks:#?}");
+}
+
+#[test]
+fn an_admin_api_that_is_none_is_named() {
+    fn kong(facts: &mut Facts, status: u16, message: &str) {
+        let (message, fields) = (message.to_owned(), Box::default());
+        facts.gateway().look = Err(GatewayError::Kong { status, code: None, message, fields, retry_after_s: None });
+    }
+    fn unexpected(facts: &mut Facts, status: u16, detail: &str) {
+        facts.gateway().look =
+            Err(GatewayError::UnexpectedAnswer { status, detail: detail.to_owned(), retry_after_s: None });
+    }
+    fn unreachable(facts: &mut Facts, url: &str, detail: &str) {
+        facts.gateway().admin_url = url.to_owned();
+        facts.gateway().look = Err(GatewayError::Unreachable { detail: detail.to_owned() });
+    }
+    const FAILED: &[&str] = &["admin.reachable failed"];
+    check(&[
+        ("proxy port", |f| kong(f, 404, "no Route matched with those values"), FAILED, "proxy port"),
+        ("status port", |f| kong(f, 404, "Not found"), FAILED, "Status API"),
+        ("no token", |f| kong(f, 401, "Invalid credentials"), FAILED, "set `admin_header"),
+        (
+            "wrong token",
+            |f| {
+                f.gateway().has_header = true;
+                unexpected(f, 403, "text/html: <h1>Forbidden");
+            },
+            FAILED,
+            "is not accepted",
+        ),
+        ("HTML", |f| unexpected(f, 200, "expected JSON, got text/html: <html>"), FAILED, "Kong Manager"),
+        (
+            "plain to TLS",
+            |f| unexpected(f, 400, "text/html: The plain HTTP request was sent to HTTPS port"),
+            FAILED,
+            "begin `admin_url` with https",
+        ),
+        ("redirect", |f| unexpected(f, 302, "a redirect to `https://sso`"), FAILED, "sign-in"),
+        ("another program", |f| unexpected(f, 0, "invalid HTTP version parsed"), FAILED, "another program"),
+        ("Kong in trouble", |f| kong(f, 500, "An unexpected error occurred"), FAILED, "its database"),
+        ("nobody", |f| unreachable(f, "http://k:8001", "Connection refused"), FAILED, "admin_listen"),
+        (
+            "TLS to plain",
+            |f| unreachable(f, "https://k:8001", "received corrupt message of type InvalidContentType"),
+            FAILED,
+            "begin `admin_url` with http:",
+        ),
+        (
+            "another authority",
+            |f| unreachable(f, "https://k", "invalid peer certificate: UnknownIssuer"),
+            FAILED,
+            "ca_file",
+        ),
+        ("no name", |f| unreachable(f, "http://knog", "dns error: failed to lookup address"), FAILED, "host name"),
+        ("silence", |f| unreachable(f, "http://k", "operation timed out"), FAILED, "firewall"),
+    ]);
+}
+
+#[test]
+fn a_kong_that_cannot_do_its_part_is_named() {
+    check(&[
+        ("old", |f| f.look().node.version = "2.8.4".to_owned(), &["admin.version failed"], "3.2 or newer"),
+        ("enterprise", |f| f.look().node.version = "3.10.0.0-enterprise-edition".to_owned(), &[], "enterprise"),
+        (
+            "no termination",
+            |f| drop(f.look().node.plugins.available_on_server.remove("request-termination")),
+            &["admin.version failed"],
+            "plugins = bundled",
+        ),
+        (
+            "no tcp-log",
+            |f| drop(f.look().node.plugins.available_on_server.remove("tcp-log")),
+            &["admin.version failed"],
+            "tcp-log",
+        ),
+        (
+            "DB-less",
+            |f| f.look().node.configuration.database = "off".to_owned(),
+            &["admin.database failed"],
+            "declarative",
+        ),
+        (
+            "database away",
+            |f| f.look().is_database_reachable = Some(false),
+            &["admin.database failed"],
+            "does not reach",
+        ),
+        ("clock ahead", |f| f.look().clock_offset_ms = Some(61_000), &["admin.clock failed"], "61 s ahead"),
+        ("clock behind", |f| f.look().clock_offset_ms = Some(-61_000), &["admin.clock warning"], "61 s behind"),
+        ("clock far behind", |f| f.look().clock_offset_ms = Some(-3_600_000), &["admin.clock failed"], "NTP"),
+        ("no date", |f| f.look().clock_offset_ms = None, &[], "carry no date"),
+        (
+            "slow",
+            |f| f.look().node.configuration.worker_state_update_frequency = 60.0,
+            &["admin.propagation warning"],
+            "65 s in its cluster",
+        ),
+        (
+            "short blocks",
+            |f| f.gateway().shortest_action_ms = Some(60_000),
+            &["admin.propagation warning"],
+            "acts for 60 s",
+        ),
+    ]);
+}
+
+#[test]
+fn a_log_that_goes_elsewhere_is_named() {
+    check(&[
+        (
+            "no plugin",
+            |f| {
+                f.view().plugins.clear();
+                f.counters().accepted = 0;
+            },
+            &["log.plugin failed"],
+            "kong setup",
+        ),
+        ("taken away", |f| f.view().plugins.clear(), &["log.plugin failed"], "--select-tag"),
+        (
+            "DB-less",
+            |f| {
+                f.look().node.configuration.database = "off".to_owned();
+                f.view().plugins.clear();
+            },
+            &["admin.database failed", "log.plugin failed"],
+            "declarative file (docs/kong.md)",
+        ),
+        (
+            "somebody else's",
+            |f| {
+                let plugin = f.plugin();
+                (plugin.owner, plugin.is_for_here, plugin.port) = (LogOwner::Foreign, false, 5000);
+            },
+            &["log.plugin failed"],
+            "there are: everything to 127.0.0.1:5000",
+        ),
+        ("made by hand", |f| f.plugin().owner = LogOwner::Foreign, &[], "TCP Log for everything"),
+        (
+            "wrong port",
+            |f| (f.plugin().port, f.plugin().is_for_here) = (9515, false),
+            &["log.target failed"],
+            "sends to 127.0.0.1:9515, and the source listens on 127.0.0.1:9514",
+        ),
+        ("TLS", |f| f.plugin().is_tls = true, &["log.target failed"], "switch `tls` off"),
+        (
+            "to itself",
+            |f| f.gateway().admin_url = "http://kong.example:8001".to_owned(),
+            &["log.target warning"],
+            "Kong's own machine",
+        ),
+        (
+            "to loopback from elsewhere",
+            |f| f.plugin().host = "collector".to_owned(),
+            &["log.target warning"],
+            "forwards",
+        ),
+        ("off", |f| f.plugin().is_enabled = false, &["log.enabled failed"], "switched off"),
+        (
+            "one of two off",
+            |f| {
+                let off = LogPlugin { is_enabled: false, id: "p2".to_owned(), ..log_plugin() };
+                f.view().plugins.push(off);
+            },
+            &["log.enabled warning"],
+            "p2",
+        ),
+        (
+            "shadowed",
+            |f| {
+                f.view().unseen.push(UnseenCalls { place: "service `bank`".to_owned(), taken_by: Some("f".to_owned()) })
+            },
+            &["log.shadowed warning"],
+            "service `bank` (plugin f takes them)",
+        ),
+        ("per service", |f| f.view().sees_unrouted = false, &[], "match no route are not seen"),
+        ("no secret", |f| f.plugin().secret = SecretSeen::Missing, &["log.secret failed"], "proposals only"),
+        ("another secret", |f| f.plugin().secret = SecretSeen::Wrong, &["log.secret failed"], "another secret"),
+        ("no secret asked", |f| f.plugin().secret = SecretSeen::NotWanted, &[], "asks for none"),
+        (
+            "no secret asked, open",
+            |f| {
+                f.plugin().secret = SecretSeen::NotWanted;
+                f.gateway().listens = vec![SocketAddr::from(([0, 0, 0, 0], 9514))];
+            },
+            &["log.secret warning"],
+            "secret_file",
+        ),
+        ("no source", |f| f.gateway().listens.clear(), &["log.plugin warning"], "nothing takes its log"),
+        (
+            "not allowed to read",
+            |f| f.look().log = Err(GatewayError::Unreachable { detail: "x".to_owned() }),
+            &["log.plugin failed"],
+            "read plugins",
+        ),
+    ]);
+}
+
+#[test]
+fn what_arrives_is_judged() {
+    fn rejected(facts: &mut Facts, lines: u64, reason: &str, outline: &str) {
+        let counters = facts.counters();
+        counters.rejected.insert(reason.to_owned(), lines);
+        let seen = OutlineSeen { reason: reason.to_owned(), outline: outline.to_owned(), lines, longest_bytes: 517 };
+        counters.health.outlines.push(seen);
+    }
+    const UNREADABLE: &[&str] = &["lines.readable warning"];
+    check(&[
+        (
+            "nothing",
+            |f| (f.counters().received, f.counters().connections_total) = (0, 0),
+            &["lines.arriving warning"],
+            "nothing has connected",
+        ),
+        ("no line", |f| f.counters().received = 0, &["lines.arriving warning"], "not one line"),
+        (
+            "not allowed",
+            |f| (f.counters().received, f.counters().connections_not_allowed) = (0, 3),
+            &["lines.arriving failed"],
+            "`allow`",
+        ),
+        (
+            "silence",
+            |f| f.counters().health.last_received_ms = NOW_MS - 3_600_000,
+            &["lines.arriving warning"],
+            "60 min ago",
+        ),
+        ("a reload", |f| rejected(f, 2, "torn", "object"), &[], "2 of 1000 lines"),
+        ("nothing readable", |f| rejected(f, 1000, "not_json", "tls"), &["lines.readable failed"], "a TLS handshake"),
+        ("HTTP", |f| rejected(f, 500, "not_json", "http"), UNREADABLE, "up to 517 bytes"),
+        ("syslog", |f| rejected(f, 500, "not_json", "syslog"), UNREADABLE, "point it elsewhere"),
+        ("arrays", |f| rejected(f, 500, "not_an_object", "array"), UNREADABLE, "in batches"),
+        ("another JSON", |f| rejected(f, 500, "no_request", "object"), UNREADABLE, "custom_fields_by_lua"),
+        ("long", |f| rejected(f, 500, "too_long", "object"), UNREADABLE, "line_bytes_max"),
+        ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "middle of lines"),
+        ("noise", |f| rejected(f, 500, "not_json", "binary"), UNREADABLE, "ss -tnp"),
+        (
+            "untrusted",
+            |f| (f.counters().untrusted, f.counters().health.without_secret) = (10, 7),
+            &["lines.trusted warning"],
+            "7 carried no secret, 3 a wrong one",
+        ),
+        ("all untrusted", |f| f.counters().untrusted = 1000, &["lines.trusted failed"], "proposals only"),
+        ("clock", |f| f.counters().health.clock_offset_ms = 30_000, &["lines.clock failed"], "30 s ahead"),
+        ("proxies", |f| f.counters().health.forwarded = 9, &["lines.addresses warning"], "set `trusted_ips`"),
+        (
+            "more proxies",
+            |f| {
+                f.counters().health.forwarded = 9;
+                f.look().node.configuration.trusted_ips = vec!["10.0.0.0/8".to_owned()];
+            },
+            &["lines.addresses warning"],
+            "has all of yours",
+        ),
+        ("another configuration", |f| f.status().sources.clear(), &["lines.arriving failed"], "restart outrider"),
+    ]);
+}
+
+#[test]
+fn a_process_that_is_away_or_ill_is_named() {
+    check(&[
+        ("away", |f| f.process = Ok(None), &["process.running failed"], "no outrider runs"),
+        ("mute", |f| f.process = Err("permission denied".to_owned()), &["process.running failed"], "permission denied"),
+        ("old", |f| f.status().version = "0.0.9".to_owned(), &["process.running warning"], "0.0.9"),
+        ("a collector alone", |f| f.status().platform = None, &[], "is no platform"),
+        ("starting", |f| f.platform().caught_up = false, &["process.platform warning"], "through the log again"),
+        (
+            "behind",
+            |f| (f.platform().log.last, f.platform().progress.analysed_at_ms) = (9, NOW_MS - 90_000),
+            &["process.platform failed"],
+            "90 s behind",
+        ),
+        ("clock set back", |f| f.platform().progress.clock_behind_ms = 5000, &["process.platform failed"], "NTP"),
+        ("store", |f| f.platform().progress.store_failures = 2, &["process.platform warning"], "control store"),
+        (
+            "a detector",
+            |f| {
+                let failure = Some("it panicked: x".to_owned());
+                f.platform().analysis.as_mut().unwrap().detectors[0].failure = failure;
+            },
+            &["process.detectors failed"],
+            "request_spike: it panicked",
+        ),
+        ("the lake", |f| f.platform().progress.lake_failures = 1, &["process.lake warning"], "1 commits failed"),
+        ("full log", |f| f.platform().progress.dropped_calls = 5, &["process.drops warning"], "5 calls were refused"),
+        (
+            "full queue",
+            |f| f.counters().dropped.extend([("queue_full".to_owned(), 4)]),
+            &["process.drops warning"],
+            "4 calls",
+        ),
+        ("responder", |f| f.responder().failure = Some("away".to_owned()), &["responder.state failed"], "away"),
+        ("held", |f| f.responder().held = Some("release-all".to_owned()), &["responder.state warning"], "resume"),
+        ("just begun", |f| f.responder().listed_ms = None, &["responder.state warning"], "ask again"),
+        ("repairs", |f| f.responder().repaired = 3, &["responder.repairs warning"], "--select-tag"),
+        ("guard", |f| f.responder().guard_problem = Some("line 3".to_owned()), &["responder.guard failed"], "line 3"),
+        ("no responder", |f| f.status().responders.clear(), &[], "another configuration"),
+    ]);
+}
+
+#[test]
+fn what_is_on_disk_is_judged() {
+    check(&[
+        (
+            "not there",
+            |f| (f.data.directory, f.data.disk_bytes) = (None, None),
+            &["data.directory warning"],
+            "is not there yet",
+        ),
+        (
+            "newer",
+            |f| f.data.directory.as_mut().unwrap().content = Err("layout 2".to_owned()),
+            &["data.directory failed"],
+            "layout 2",
+        ),
+        (
+            "another's",
+            |f| f.data.directory.as_mut().unwrap().is_writable = false,
+            &["data.directory failed"],
+            "may not write",
+        ),
+        ("open", |f| f.data.directory.as_mut().unwrap().mode = 0o755, &["data.directory warning"], "chmod 700"),
+        ("full", |f| f.data.disk_bytes = Some((1 << 20, 100 << 20)), &["data.space warning"], "1 of 100 MiB"),
+        (
+            "rails",
+            |f| f.data.guard_rails[0].2 = Some("line 1".to_owned()),
+            &["data.guard_rails failed"],
+            "mend the file",
+        ),
+        (
+            "secret",
+            |f| f.sources[0].secret.as_mut().unwrap().problem = Some("too short".to_owned()),
+            &["data.secret failed"],
+            "chmod 600",
+        ),
+    ]);
+}
+
+#[test]
+fn a_probe_tells_what_came_of_it() {
+    use super::probe::{Answer, Line, Probe, judge, parse_url};
+    let answer = |status, is_kongs, has_no_route| Ok(Answer { status, is_kongs, has_no_route });
+    let line = |is_trusted| Ok(Some(Line { source: "s".to_owned(), after_ms: 7, is_trusted }));
+    let cases: [(_, _, &[&str]); 6] = [
+        (answer(200, true, false), line(true), &[]),
+        (answer(404, true, true), line(true), &["probe.answer warning"]),
+        (answer(200, false, false), Ok(None), &["probe.answer warning", "probe.line failed"]),
+        (answer(200, true, false), line(false), &["probe.line failed"]),
+        (Err("refused".to_owned()), Err("not answered".to_owned()), &["probe.answer failed"]),
+        (answer(200, true, false), Err("not running".to_owned()), &[]),
+    ];
+    for (answer, line, expected) in cases {
+        let probe = Probe { url: "http://k".to_owned(), answer, line };
+        assert_eq!(troubles(&judge(&probe)), expected, "{probe:?}");
+    }
+    assert!(parse_url("http://127.0.0.1:8000/shop").is_ok());
+    for wrong in ["127.0.0.1:8000", "ftp://k", "data:x", ""] {
+        assert!(parse_url(wrong).is_err(), "{wrong}");
+    }
+}
