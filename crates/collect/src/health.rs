@@ -84,6 +84,9 @@ fn line_end(line: &[u8]) -> &[u8] {
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     last_received_ms: AtomicI64,
+    last_rejected_ms: AtomicI64,
+    last_untrusted_ms: AtomicI64,
+    last_forwarded_ms: AtomicI64,
     clock_offset_ms: AtomicI64,
     clock_clamped: AtomicU64,
     without_secret: AtomicU64,
@@ -104,6 +107,12 @@ struct OutlineCounter {
 pub struct HealthSnapshot {
     /// When the last record came, by the collector's clock; 0 if none did.
     pub last_received_ms: i64,
+    /// When the last record came that is no call; 0 if none did.
+    pub last_rejected_ms: i64,
+    /// When the last untrusted call came; 0 if none did.
+    pub last_untrusted_ms: i64,
+    /// When the last call came that counts in `forwarded`; 0 if none did.
+    pub last_forwarded_ms: i64,
     /// How far the last call's end, by the gateway's clock, lies after its receive time. Below zero: before it.
     pub clock_offset_ms: i64,
     /// Calls whose time was so far off that it was clamped.
@@ -146,6 +155,8 @@ pub struct ProbeSeen {
 #[derive(Debug, Default)]
 pub(crate) struct HealthTally {
     pub(crate) without_secret: u64,
+    pub(crate) rejected: u64,
+    untrusted: u64,
     clock_offset_ms: Option<i64>,
     clock_clamped: u64,
     forwarded: u64,
@@ -160,6 +171,7 @@ impl HealthTally {
             let ended_ms = call.started_ms.saturating_add(i64::from(call.latency.total_ms.max(0)));
             self.clock_offset_ms = Some(ended_ms.saturating_sub(call.received_ms));
         }
+        self.untrusted += u64::from(call.trust == Trust::Untrusted);
         self.forwarded += u64::from(is_forwarded_past(call));
     }
 }
@@ -167,6 +179,15 @@ impl HealthTally {
 impl Health {
     pub(crate) fn add(&self, tally: &HealthTally, received_ms: i64) {
         self.last_received_ms.store(received_ms, Ordering::Relaxed);
+        for (last_ms, seen) in [
+            (&self.last_rejected_ms, tally.rejected),
+            (&self.last_untrusted_ms, tally.untrusted),
+            (&self.last_forwarded_ms, tally.forwarded),
+        ] {
+            if seen > 0 {
+                last_ms.store(received_ms, Ordering::Relaxed);
+            }
+        }
         if let Some(offset_ms) = tally.clock_offset_ms {
             self.clock_offset_ms.store(offset_ms, Ordering::Relaxed);
         }
@@ -210,6 +231,9 @@ impl Health {
         });
         HealthSnapshot {
             last_received_ms: self.last_received_ms.load(Ordering::Relaxed),
+            last_rejected_ms: self.last_rejected_ms.load(Ordering::Relaxed),
+            last_untrusted_ms: self.last_untrusted_ms.load(Ordering::Relaxed),
+            last_forwarded_ms: self.last_forwarded_ms.load(Ordering::Relaxed),
             clock_offset_ms: self.clock_offset_ms.load(Ordering::Relaxed),
             clock_clamped: read(&self.clock_clamped),
             without_secret: read(&self.without_secret),
@@ -300,6 +324,7 @@ mod tests {
             let seen = health.snapshot();
             assert_eq!((seen.forwarded, seen.clock_offset_ms, !seen.probes.is_empty()), expected, "{path} {client}");
             assert_eq!(seen.last_received_ms, now_ms);
+            assert_eq!(seen.last_forwarded_ms, if expected.0 > 0 { now_ms } else { 0 });
         }
     }
 

@@ -1,9 +1,9 @@
 //! Judges what arrives at a source: whether lines come, can be read, carry the secret, the right time and the right address.
 //!
-//! Everything here counts from the start of the running outrider. Of a line that could not be read, only its reason, its
-//! outline and its length are known.
+//! Counts are from the start of the running outrider; what has not happened for a while is told and no trouble any more.
+//! Of a line that could not be read, only its reason, its outline and its length are known.
 
-use outrider_collect::{CountersSnapshot, OutlineSeen};
+use outrider_collect::{CountersSnapshot, OutlineSeen, Rejection};
 
 use super::admin::judge_clock;
 use super::facts::{Facts, status_of};
@@ -11,6 +11,8 @@ use super::report::{Check, Id, some_of};
 
 /// Silence after which it is worth saying.
 const SILENCE_MS: i64 = 15 * 60_000;
+/// What has not happened for so long has been put right.
+const HELD_MS: i64 = 10 * 60_000;
 /// Up to this part, unreadable lines are what a restart of Kong leaves.
 const UNREADABLE_PERCENT_MAX: u64 = 1;
 
@@ -42,10 +44,10 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
         let trusts_proxies = gateway
             .and_then(|gateway| gateway.look.as_ref().ok())
             .map(|look| !look.node.configuration.trusted_ips.is_empty());
-        checks.push(readable(name, counters));
-        checks.push(trusted(name, counters, source.secret.is_some()));
+        checks.push(readable(name, counters, facts.now_ms));
+        checks.push(trusted(name, counters, source.secret.is_some(), facts.now_ms));
         checks.push(clock(name, counters));
-        checks.push(addresses(name, counters, trusts_proxies));
+        checks.push(addresses(name, counters, trusts_proxies, facts.now_ms));
     }
     checks
 }
@@ -93,28 +95,40 @@ fn ago(ms: i64) -> String {
     }
 }
 
-fn readable(name: &str, counters: &CountersSnapshot) -> Check {
+/// When the last of something was, for people, if that is so long ago that it is no trouble any more.
+fn past(last_ms: i64, now_ms: i64) -> Option<String> {
+    let since_ms = now_ms - last_ms;
+    (since_ms > HELD_MS).then(|| format!("the last one {} ago", ago(since_ms)))
+}
+
+fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
     let rejected = counters.rejected_total();
     let received = counters.received;
     if rejected == 0 {
         return Check::ok(Id::LinesReadable, name, "every line is one of Kong's");
     }
-    let mut outlines: Vec<&OutlineSeen> = counters.health.outlines.iter().collect();
-    outlines.sort_by_key(|seen| std::cmp::Reverse(seen.lines));
-    let shown = outlines.iter().map(|seen| {
-        format!(
-            "{} {} (looks like {}, up to {} bytes)",
-            seen.lines,
-            seen.reason,
-            words(&seen.outline),
-            seen.longest_bytes
-        )
+    let mut kinds: Vec<(u64, &str, Option<&OutlineSeen>)> =
+        counters.health.outlines.iter().map(|seen| (seen.lines, seen.reason.as_str(), Some(seen))).collect();
+    // A line that is too long is given up before there is an outline.
+    let too_long = counters.rejected.get(Rejection::TooLong.as_str());
+    kinds.extend(too_long.map(|lines| (*lines, Rejection::TooLong.as_str(), None)));
+    kinds.sort_by_key(|(lines, _, _)| std::cmp::Reverse(*lines));
+    let shown = kinds.iter().map(|(lines, reason, seen)| match seen {
+        Some(seen) => {
+            format!("{lines} {reason} (looks like {}, up to {} bytes)", words(&seen.outline), seen.longest_bytes)
+        }
+        None => format!("{lines} {reason}"),
     });
     let seen = format!("{rejected} of {received} lines are no calls: {}", some_of(shown));
     if rejected * 100 <= received * UNREADABLE_PERCENT_MAX {
         return Check::ok(Id::LinesReadable, name, seen);
     }
-    let todo = outlines.first().map_or("look at what sends to this port", |seen| remedy(&seen.reason, &seen.outline));
+    if let Some(past) = past(counters.health.last_rejected_ms, now_ms) {
+        return Check::ok(Id::LinesReadable, name, format!("{seen}; {past}"));
+    }
+    let todo = kinds.first().map_or("look at what sends to this port", |(_, reason, seen)| {
+        remedy(reason, seen.map_or("", |seen| &seen.outline))
+    });
     if rejected >= received {
         return Check::failed(Id::LinesReadable, name, seen, todo);
     }
@@ -160,7 +174,7 @@ fn remedy(reason: &str, outline: &str) -> &'static str {
     }
 }
 
-fn trusted(name: &str, counters: &CountersSnapshot, has_secret: bool) -> Check {
+fn trusted(name: &str, counters: &CountersSnapshot, has_secret: bool, now_ms: i64) -> Check {
     let (untrusted, without) = (counters.untrusted, counters.health.without_secret);
     if !has_secret {
         return Check::ok(Id::LinesTrusted, name, "the source asks for no secret, so every line is trusted");
@@ -170,7 +184,10 @@ fn trusted(name: &str, counters: &CountersSnapshot, has_secret: bool) -> Check {
     }
     let wrong = untrusted.saturating_sub(without);
     let seen = format!("{untrusted} calls are untrusted: {without} carried no secret, {wrong} a wrong one");
-    let todo = "see `log.secret`; lines from before it was put right still count here. Untrusted calls train no profile and \
+    if let Some(past) = past(counters.health.last_untrusted_ms, now_ms) {
+        return Check::ok(Id::LinesTrusted, name, format!("{seen}; {past}"));
+    }
+    let todo = "see `log.secret`; lines from before it was put right count for ten minutes. Untrusted calls train no profile and \
                 lead to proposals only";
     if untrusted >= counters.received.saturating_sub(counters.rejected_total()) {
         return Check::failed(Id::LinesTrusted, name, seen, todo);
@@ -187,7 +204,7 @@ fn clock(name: &str, counters: &CountersSnapshot) -> Check {
     check
 }
 
-fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<bool>) -> Check {
+fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<bool>, now_ms: i64) -> Check {
     let forwarded = counters.health.forwarded;
     if forwarded == 0 {
         return Check::ok(Id::LinesAddresses, name, "no call names another client than the one that Kong logs");
@@ -196,6 +213,9 @@ fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<boo
         "{forwarded} calls came through a proxy whose own address Kong logs as the client's (or carried an X-Forwarded-For of \
          the client's own)"
     );
+    if let Some(past) = past(counters.health.last_forwarded_ms, now_ms) {
+        return Check::ok(Id::LinesAddresses, name, format!("{seen}; {past}"));
+    }
     if trusts_proxies == Some(true) {
         let todo = "Kong trusts some proxies: see that `trusted_ips` has all of yours and that `real_ip_header` is \
                     X-Forwarded-For; nothing, if clients send that header themselves";

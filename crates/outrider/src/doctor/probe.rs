@@ -129,7 +129,7 @@ pub fn judge(probe: &Probe) -> Vec<Check> {
             Id::ProbeAnswer,
             url,
             format!("{status} from Kong: the path belongs to no route"),
-            "name a path that a route has: a log plugin on a service or route does not see this call",
+            "name a path that a route has; a new route takes as long as a new plugin (`admin.propagation`)",
         ),
         Ok(Answer { status, .. }) => Check::ok(Id::ProbeAnswer, url, format!("{status} through Kong")),
     };

@@ -33,7 +33,14 @@ fn well() -> Facts {
         received: 1000,
         accepted: 1000,
         connections_total: 2,
-        health: HealthSnapshot { last_received_ms: NOW_MS - 1000, clock_offset_ms: 3, ..HealthSnapshot::default() },
+        health: HealthSnapshot {
+            last_received_ms: NOW_MS - 1000,
+            last_rejected_ms: NOW_MS - 1000,
+            last_untrusted_ms: NOW_MS - 1000,
+            last_forwarded_ms: NOW_MS - 1000,
+            clock_offset_ms: 3,
+            ..HealthSnapshot::default()
+        },
         ..CountersSnapshot::default()
     };
     let status = json!({
@@ -382,7 +389,19 @@ fn what_arrives_is_judged() {
         ("syslog", |f| rejected(f, 500, "not_json", "syslog"), UNREADABLE, "point it elsewhere"),
         ("arrays", |f| rejected(f, 500, "not_an_object", "array"), UNREADABLE, "in batches"),
         ("another JSON", |f| rejected(f, 500, "no_request", "object"), UNREADABLE, "custom_fields_by_lua"),
-        ("long", |f| rejected(f, 500, "too_long", "object"), UNREADABLE, "line_bytes_max"),
+        ("long", |f| f.counters().rejected.extend([("too_long".to_owned(), 500)]), UNREADABLE, "line_bytes_max"),
+        (
+            "long ago",
+            |f| {
+                rejected(f, 500, "not_json", "http");
+                (f.counters().untrusted, f.counters().health.forwarded) = (400, 300);
+                let health = &mut f.counters().health;
+                (health.last_rejected_ms, health.last_untrusted_ms) = (NOW_MS - 3_600_000, NOW_MS - 3_600_000);
+                health.last_forwarded_ms = NOW_MS - 3_600_000;
+            },
+            &[],
+            "400 calls are untrusted: 0 carried no secret, 400 a wrong one; the last one 60 min ago",
+        ),
         ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "middle of lines"),
         ("noise", |f| rejected(f, 500, "not_json", "binary"), UNREADABLE, "ss -tnp"),
         (

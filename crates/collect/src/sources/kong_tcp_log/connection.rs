@@ -110,11 +110,8 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
     tally.received += 1;
     let line = match frame.content {
         Content::Record(line) => line,
-        Content::TooLong => return shared.counters.rejected(Rejection::TooLong),
-        Content::Torn { begun } => {
-            shared.counters.health().rejected(Rejection::Torn, begun);
-            return shared.counters.rejected(Rejection::Torn);
-        }
+        Content::TooLong => return reject(Rejection::TooLong, None, shared, tally),
+        Content::Torn { begun } => return reject(Rejection::Torn, Some(begun), shared, tally),
     };
     match shared.normaliser.normalise(line, Some(received_ms), scratch) {
         Ok(call) => {
@@ -123,9 +120,14 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
             shared.counters.health().look_for_probe(&call);
             shared.batcher.push(&call);
         }
-        Err(reason) => {
-            shared.counters.health().rejected(reason, line);
-            shared.counters.rejected(reason);
-        }
+        Err(reason) => reject(reason, Some(line), shared, tally),
     }
+}
+
+fn reject(reason: Rejection, line: Option<&[u8]>, shared: &Shared, tally: &mut Tally) {
+    tally.health.rejected += 1;
+    if let Some(line) = line {
+        shared.counters.health().rejected(reason, line);
+    }
+    shared.counters.rejected(reason);
 }
