@@ -196,8 +196,12 @@ pub struct KongSetupArguments {
     /// Log only this service, by name or id; several times for several. Without it, everything is logged.
     #[arg(long, value_name = "SERVICE")]
     pub service: Vec<String>,
+    /// Give each service a plugin of its own, where the place for everything is somebody else's; where a service has one
+    /// already, it is left alone and named. Services made later need another run; calls that match no route are not logged.
+    #[arg(long, conflicts_with = "service")]
+    pub per_service: bool,
     /// Take away what setup installed.
-    #[arg(long, conflicts_with_all = ["host", "service"])]
+    #[arg(long, conflicts_with_all = ["host", "service", "per_service"])]
     pub remove: bool,
     /// Do it without asking.
     #[arg(long, short)]

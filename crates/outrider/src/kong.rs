@@ -8,18 +8,17 @@ use anyhow::{Context as _, bail, ensure};
 use outrider_collect::{KongTcpLogConfig, SourceConfig};
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{
-    AdminApi as _, AdminClient, LOG_TAG, LogPlan, LogScope, LogStep, LogTarget, Plugin, Service, TCP_LOG, apply_log,
-    plan_log,
+    AdminApi as _, AdminClient, LOG_TAG, LogPlan, LogScope, LogSource, LogStep, LogTarget, Plugin, Service, TCP_LOG,
+    apply_log, plan_log, view_log,
 };
 
 use crate::cli::KongSetupArguments;
 use crate::config::{Config, GatewayConfig};
+use crate::terminal::some_of;
 use crate::{installation, terminal};
 
 /// Something would change, and nobody said yes.
 const NOT_CONFIRMED: u8 = 3;
-/// Names of a list that are written out.
-const NAMED_MAX: usize = 10;
 
 /// Runs it. The exit status says whether everything is as it should be.
 pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
@@ -40,10 +39,16 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
     let plan = plan_log(&installation, &scopes, &target, &plugins);
     show(&plan, &services, gateway)?;
-    if plan.taken().next().is_some() {
+    let taken = plan.taken().count();
+    if taken > 0 && (!arguments.per_service || taken == scopes.len()) {
+        offer(&arguments, services.len());
         bail!("nothing was changed: the place of a plugin is taken (see above)");
     }
+    let view = LogTargets { admin: &admin, installation: &installation, source, target: &target, services: &services };
     if !plan.changes_something() {
+        if !arguments.remove {
+            view.report(&plugins).await?;
+        }
         terminal::note("nothing to do");
         return Ok(ExitCode::SUCCESS);
     }
@@ -58,6 +63,9 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
         !after.changes_something(),
         "Kong took the change, and holds something else now; is another tool at work there?"
     );
+    if !arguments.remove {
+        view.report(&plugins).await?;
+    }
     let seconds = node.in_force_in_cluster_after().as_secs_f64();
     terminal::note(&format!("done; every worker and node of this Kong follows within {seconds} s"));
     Ok(ExitCode::SUCCESS)
@@ -86,6 +94,10 @@ fn source_of<'c>(config: &'c Config, gateway: &str) -> anyhow::Result<&'c KongTc
 fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Result<BTreeSet<LogScope>> {
     if arguments.remove {
         return Ok(BTreeSet::new());
+    }
+    if arguments.per_service {
+        ensure!(!services.is_empty(), "this gateway has no services yet");
+        return Ok(services.iter().map(|service| LogScope::Service(service.id.clone())).collect());
     }
     if arguments.service.is_empty() {
         return Ok([LogScope::Everything].into());
@@ -119,21 +131,36 @@ fn target_of(arguments: &KongSetupArguments, source: &KongTcpLogConfig) -> anyho
     Ok(LogTarget { host, port: source.listen.port(), secret })
 }
 
+/// What to do where the place for everything is taken.
+fn offer(arguments: &KongSetupArguments, services: usize) {
+    if arguments.service.is_empty() && !arguments.per_service && services > 0 {
+        terminal::note(&format!(
+            "with --per-service, each of the {services} services gets a plugin of ours instead, which then logs its calls and the \
+             other one no more; --service does it for some"
+        ));
+    }
+}
+
 fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow::Result<()> {
-    let place = |plugin: &Plugin| match &plugin.service {
-        None => "everything".to_owned(),
-        Some(service) => {
-            let known = services.iter().find(|known| known.id == service.id);
-            format!("service {}", known.and_then(|known| known.name.as_deref()).unwrap_or(&service.id))
-        }
+    let name = |id: &str| {
+        let known = services.iter().find(|known| known.id == id);
+        format!("service {}", known.and_then(|known| known.name.as_deref()).unwrap_or(id))
     };
+    let place = |plugin: &Plugin| plugin.service.as_ref().map_or("everything".to_owned(), |service| name(&service.id));
     let mut out = std::io::stdout().lock();
     writeln!(out, "gateway `{}` at {}", gateway.name, gateway.admin_url)?;
+    let mut is_shown = false;
     for step in &plan.steps {
         match step {
             LogStep::Keep(plugin) => writeln!(out, "  is right: plugin {} for {}", plugin.id, place(plugin))?,
+            // They differ in the service alone.
+            LogStep::Create(document) if is_shown => {
+                writeln!(out, "  POST /plugins, the same for {}", document.service_id().map_or(String::new(), name))?;
+            }
             LogStep::Create(document) => {
-                writeln!(out, "  POST /plugins\n{}", indented(&document.shown())?)?;
+                let of = document.service_id().map_or(String::new(), |id| format!(" for {}", name(id)));
+                writeln!(out, "  POST /plugins{of}\n{}", indented(&document.shown())?)?;
+                is_shown = true;
             }
             LogStep::Replace(plugin, document) => {
                 writeln!(out, "  PUT /plugins/{}\n{}", plugin.id, indented(&document.shown())?)?;
@@ -145,13 +172,16 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
                     None => "somebody else".to_owned(),
                 };
                 writeln!(out, "  taken: plugin {} of {owner} logs {} already", plugin.id, place(plugin))?;
-                writeln!(
-                    out,
-                    "    Kong has one TCP Log plugin in a place. Take that one away, or choose services with --service; on\n    \
-                     those, ours then logs and the other one no more."
-                )?;
             }
         }
+    }
+    if let Some(plugin) = &plan.taken_from {
+        let (host, port) = (plugin.config["host"].as_str().unwrap_or("?"), &plugin.config["port"]);
+        writeln!(
+            out,
+            "  takes from: plugin {}, which logs everything to {host}:{port}, gets no calls of these services any more",
+            plugin.id
+        )?;
     }
     if !plan.shadowed_by.is_empty() {
         let places = plan.shadowed_by.iter().map(|plugin| match (&plugin.route, &plugin.consumer) {
@@ -159,29 +189,45 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
             (_, Some(consumer)) => format!("consumer {} (plugin {})", consumer.id, plugin.id),
             _ => format!("{} (plugin {})", place(plugin), plugin.id),
         });
-        let places: Vec<String> = places.collect();
-        writeln!(
-            out,
-            "  not seen: calls that a narrower TCP Log plugin takes: {}",
-            some_of(places.iter().map(String::as_str))
-        )?;
+        writeln!(out, "  not seen: calls that a narrower TCP Log plugin takes: {}", some_of(places))?;
     }
     Ok(())
+}
+
+/// What tells whose calls come to the source.
+struct LogTargets<'a> {
+    admin: &'a AdminClient,
+    installation: &'a str,
+    source: &'a KongTcpLogConfig,
+    target: &'a LogTarget,
+    services: &'a [Service],
+}
+
+impl LogTargets<'_> {
+    /// Says which services are logged now, and which are not.
+    async fn report(&self, plugins: &[Plugin]) -> anyhow::Result<()> {
+        let routes = self.admin.routes().await?;
+        let source = LogSource { listen: self.source.listen, secret: self.target.secret.clone() };
+        let view = view_log(self.installation, &[source], plugins, self.services, &routes);
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "  logged: {} services ({})", view.seen_services.len(), some_of(&view.seen_services))?;
+        let unseen = view.unseen.iter().map(|calls| match &calls.taken_by {
+            Some(plugin) => format!("{} (plugin {plugin})", calls.place),
+            None => format!("{} (no log plugin)", calls.place),
+        });
+        let unrouted = (!view.sees_unrouted).then(|| "calls that match no route".to_owned());
+        let unseen: Vec<String> = unseen.chain(unrouted).collect();
+        if !unseen.is_empty() {
+            // Whoever asks which are covered needs every one of them.
+            writeln!(out, "  not logged: {}", unseen.join(", "))?;
+        }
+        Ok(())
+    }
 }
 
 fn indented(document: &serde_json::Value) -> anyhow::Result<String> {
     let text = serde_json::to_string_pretty(document)?;
     Ok(text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n"))
-}
-
-fn some_of<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let names: Vec<&str> = names.collect();
-    let shown = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => "none".to_owned(),
-        all if all > NAMED_MAX => format!("{shown} and {} more", all - NAMED_MAX),
-        _ => shown,
-    }
 }
 
 /// Asks the person at the terminal; without one, nobody said yes.

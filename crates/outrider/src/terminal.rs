@@ -4,6 +4,9 @@ use std::io::{IsTerminal as _, Write as _};
 
 use tracing_subscriber::EnvFilter;
 
+/// Names of a list that are written out.
+const NAMED_MAX: usize = 10;
+
 /// One line to the person at the terminal.
 pub fn note(text: &str) {
     line(&format!("outrider: {text}"));
@@ -28,4 +31,15 @@ pub fn start_logging(json: bool) {
         if json { builder.json().try_init() } else { builder.with_ansi(std::io::stderr().is_terminal()).try_init() };
     // A second start in one process keeps the first one's logger, which is as good.
     drop(started);
+}
+
+/// The first few names of a list, and how many more there are.
+pub fn some_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
+    let names: Vec<N> = names.into_iter().collect();
+    let shown = names.iter().take(NAMED_MAX).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        all if all > NAMED_MAX => format!("{shown} and {} more", all - NAMED_MAX),
+        _ => shown,
+    }
 }

@@ -7,7 +7,8 @@ use outrider_collect::{CountersSnapshot, OutlineSeen, Rejection};
 
 use super::admin::judge_clock;
 use super::facts::{Facts, status_of};
-use super::report::{Check, Id, some_of};
+use super::report::{Check, Id};
+use crate::terminal::some_of;
 
 /// Silence after which it is worth saying.
 const SILENCE_MS: i64 = 15 * 60_000;

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use outrider_respond::gateways::kong::{GatewayFacts, LogOwner, LogPlugin, LogView, SecretSeen};
 
 use super::facts::GatewaySeen;
-use super::report::{Check, Id, some_of};
+use super::report::{Check, Id};
+use crate::terminal::some_of;
 
 const ALL: [Id; 5] = [Id::LogPlugin, Id::LogTarget, Id::LogEnabled, Id::LogShadowed, Id::LogSecret];
 
@@ -142,7 +143,7 @@ fn shadowed(name: &str, view: &LogView, meant: &[&LogPlugin]) -> Check {
         name,
         format!("calls that do not come here: {}{unrouted}", some_of(places)),
         "Kong runs the most specific TCP Log plugin alone: take the other one away there, or give these services one of ours \
-         with `outrider kong setup --service`; nothing, if they need not be watched",
+         with `outrider kong setup --per-service`; nothing, if they need not be watched",
     )
 }
 

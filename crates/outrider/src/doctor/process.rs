@@ -1,7 +1,8 @@
 //! Judges the running outrider: the process, the platform, and the responders that keep blocks in force.
 
 use super::facts::{Facts, PlatformStatus, ResponderStatus, SourceStatus, Status};
-use super::report::{Check, Id, some_of};
+use super::report::{Check, Id};
+use crate::terminal::some_of;
 
 /// How far behind the analysis may be.
 const ANALYSIS_BEHIND_MS: i64 = 60_000;

@@ -10,8 +10,6 @@ use serde_json::json;
 const SOMETHING_FAILED: u8 = 1;
 /// There are warnings and nothing worse.
 const WARNINGS_ONLY: u8 = 4;
-/// Names of a list that are written out.
-const NAMED_MAX: usize = 10;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -213,17 +211,6 @@ pub fn to_text(checks: &[Check]) -> String {
 fn line(text: &mut String, one: &str) {
     text.extend(one.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }));
     text.push('\n');
-}
-
-/// The first few names of a list, and how many more there are.
-pub fn some_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
-    let names: Vec<N> = names.into_iter().collect();
-    let shown = names.iter().take(NAMED_MAX).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => "none".to_owned(),
-        all if all > NAMED_MAX => format!("{shown} and {} more", all - NAMED_MAX),
-        _ => shown,
-    }
 }
 
 #[cfg(test)]

@@ -121,3 +121,52 @@ fn what_others_have_installed_is_named_and_left_alone() {
     assert!(status == 1 && said.contains("there are: kong"), "{said}");
     runtime.block_on(practice.stop());
 }
+
+#[test]
+fn where_everything_is_taken_each_service_gets_its_own() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let practice = runtime.block_on(Practice::start(Settings::default())).unwrap();
+    let admin = practice.admin();
+    let all = || runtime.block_on(admin.request("GET", "/plugins", None)).unwrap().1["data"].clone();
+    let directory = tempfile::tempdir().unwrap();
+    let setup = Setup {
+        admin_url: Some(format!("http://{}", practice.admin_address())),
+        source_port: free_port(),
+        ..Setup::default()
+    };
+    std::fs::write(directory.path().join("outrider.toml"), setup.toml(&directory.path().join("data"))).unwrap();
+    let run = |more: &[&str], expected: i32, words: &[&str]| {
+        let (status, said) = kong_setup(directory.path(), more);
+        assert_eq!(status, expected, "{said}");
+        for word in words {
+            assert!(said.contains(word), "`{word}` is not in\n{said}");
+        }
+    };
+    let service = |name: &str| {
+        runtime.block_on(admin.service(name, "http://shop.practice/", &format!("/{name}"))).unwrap();
+    };
+    let elsewhere = serde_json::json!({"name": "tcp-log", "config": {"host": "logstash", "port": 5000}});
+    let theirs = runtime.block_on(admin.plugin("", elsewhere.clone())).unwrap();
+    run(&["--per-service", "--yes"], 1, &["no services yet"]);
+    service("legacy");
+    let legacy = runtime.block_on(admin.plugin("/services/legacy", elsewhere)).unwrap();
+    let before = all();
+    run(&["--per-service", "--yes"], 1, &["nothing was changed"]);
+    service("shop");
+    service("bank");
+    run(&["--yes"], 1, &["each of the 3 services", "--per-service", &theirs]);
+    let takes = format!("takes from: plugin {theirs}, which logs everything to logstash:5000");
+    run(&["--per-service"], 3, &[&takes, "POST /plugins, the same for service", "--yes"]);
+    assert_eq!(all(), before);
+
+    let legacy = format!("not logged: service `legacy` (plugin {legacy}), calls that match no route");
+    run(&["--per-service", "--yes"], 0, &["logged: 2 services (", &legacy]);
+    assert_eq!(all().as_array().unwrap().len(), 4);
+    run(&["--per-service", "--yes"], 0, &["nothing to do", &legacy]);
+    service("news");
+    run(&["--per-service", "--yes"], 0, &["for service news", "logged: 3 services ("]);
+    run(&["--remove", "--yes"], 0, &["DELETE /plugins/"]);
+    assert_eq!(all(), before);
+    run(&["--per-service", "--service", "shop"], 2, &["cannot be used with"]);
+    runtime.block_on(practice.stop());
+}

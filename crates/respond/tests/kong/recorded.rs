@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction, FailureReason};
-use outrider_respond::gateways::GatewayError;
-use outrider_respond::gateways::kong::{AdminApi as _, AdminClient, AdminSettings, DesiredPlugin, fold};
+use outrider_respond::gateways::kong::{
+    AdminApi as _, AdminClient, AdminSettings, DesiredPlugin, LogSource, fold, look_at,
+};
+use outrider_respond::gateways::{Clock, GatewayError};
 use serde_json::{Value, json};
 
 use crate::server::{Asked, Reply, Server};
@@ -261,4 +263,35 @@ async fn a_node_says_what_it_is() {
         assert_eq!(node.in_force_after().as_secs(), 5);
         assert_eq!(node.in_force_in_cluster_after().as_secs(), 10);
     }
+}
+
+/// `Mon, 23 Nov 2026 15:39:34 GMT`, when the recording began.
+struct RecordedTime;
+
+impl Clock for RecordedTime {
+    fn now_ms(&self) -> i64 {
+        1_795_448_374_000
+    }
+}
+
+#[tokio::test]
+async fn a_look_at_a_gateway_shows_its_clock_its_database_and_its_log() {
+    let Some(exchanges) = exchanges() else { return };
+    let answer = |name: &str| {
+        let exchange = exchanges.iter().find(|exchange| exchange.name == name).unwrap();
+        Reply::Bytes(exchange.raw_answer.clone())
+    };
+    let names = ["root", "status", "plugins-list", "services-list", "routes-list"];
+    let server = Server::start(names.map(answer).into()).await;
+    let admin = AdminClient::new(&AdminSettings::new(&server.url)).unwrap();
+    let source = LogSource { listen: ([127, 0, 0, 1], 18_514).into(), secret: None };
+    let facts = look_at(&admin, &RecordedTime, "home", &[source]).await.unwrap();
+    let offset_ms = facts.clock_offset_ms.unwrap();
+    assert!((-1000..=1000).contains(&offset_ms), "{offset_ms}");
+    assert_eq!(facts.is_database_reachable, Some(true));
+    assert!(facts.node.configuration.trusted_ips.is_empty());
+    assert_eq!(facts.node.configuration.real_ip_header, "X-Real-IP");
+    let log = facts.log.unwrap();
+    assert_eq!(log.plugins.len(), 1, "{log:?}");
+    assert_eq!((log.unseen.len(), log.seen_services.len(), log.sees_unrouted), (0, 3, true), "{log:?}");
 }

@@ -98,6 +98,11 @@ impl LogDocument {
         }
     }
 
+    /// The service that it is for; `None` for everything.
+    pub fn service_id(&self) -> Option<&str> {
+        self.service.as_ref().map(|service| service.id.as_str())
+    }
+
     /// The document for people to read before it is written, without the secret.
     pub fn shown(&self) -> Value {
         let mut shown = json!(self);
@@ -127,6 +132,8 @@ pub struct LogPlan {
     pub steps: Vec<LogStep>,
     /// Plugins of others whose narrower scope takes calls from ours.
     pub shadowed_by: Vec<Plugin>,
+    /// A plugin of somebody else for everything, which no longer gets the calls of the services that have one of ours.
+    pub taken_from: Option<Plugin>,
 }
 
 impl LogPlan {
@@ -169,6 +176,9 @@ pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTar
             plan.shadowed_by.push((*plugin).clone());
         }
     }
+    let has_services = scopes.iter().any(|scope| matches!(scope, LogScope::Service(_)));
+    let others = || plugins.iter().find(|plugin| plugin.enabled && scope_of(plugin) == Some(LogScope::Everything));
+    plan.taken_from = others().filter(|plugin| has_services && !is_ours(plugin)).map(|plugin| (*plugin).clone());
     plan
 }
 
@@ -261,7 +271,8 @@ mod tests {
             LogStep::Taken(plugin) => format!("taken {}", plugin.id),
         });
         let shadows = plan.shadowed_by.iter().map(|plugin| format!("shadow {}", plugin.id));
-        steps.chain(shadows).collect::<Vec<_>>().join(", ")
+        let from = plan.taken_from.iter().map(|plugin| format!("from {}", plugin.id));
+        steps.chain(shadows).chain(from).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
@@ -283,7 +294,11 @@ mod tests {
             (&all, vec![plugin("f", json!({"tags": ["outrider-log", "outrider-log:other"]}))], "taken f"),
             (&all, vec![plugin("f", on("s")), ours("a", json!({}))], "keep a, shadow f"),
             (&all, vec![plugin("f", json!({"consumer": {"id": "c"}, "enabled": false}))], "create all"),
-            (&[service("s"), service("t")], vec![plugin("f", json!({})), ours("b", on("t"))], "create s, keep b"),
+            (
+                &[service("s"), service("t")],
+                vec![plugin("f", json!({})), ours("b", on("t"))],
+                "create s, keep b, from f",
+            ),
             (
                 &[service("s")],
                 vec![ours("a", json!({})), plugin("r", json!({"route": {"id": "r"}}))],
