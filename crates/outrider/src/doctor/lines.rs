@@ -113,7 +113,9 @@ fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
     // A line that is too long is given up before there is an outline.
     let too_long = counters.rejected.get(Rejection::TooLong.as_str());
     kinds.extend(too_long.map(|lines| (*lines, Rejection::TooLong.as_str(), None)));
-    kinds.sort_by_key(|(lines, _, _)| std::cmp::Reverse(*lines));
+    // What is no log at all has line ends in it, so its first line tells what it is and the rest is text or bytes.
+    let is_rest = |seen: &Option<&OutlineSeen>| seen.is_some_and(|seen| matches!(&*seen.outline, "text" | "binary"));
+    kinds.sort_by_key(|(lines, _, seen)| (is_rest(seen), std::cmp::Reverse(*lines)));
     let shown = kinds.iter().map(|(lines, reason, seen)| match seen {
         Some(seen) => {
             format!("{lines} {reason} (looks like {}, up to {} bytes)", words(&seen.outline), seen.longest_bytes)

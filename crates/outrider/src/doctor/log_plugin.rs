@@ -1,5 +1,6 @@
 //! Judges Kong's log plugins: whether one sends the calls here, with the secret, and whose calls another one takes.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use outrider_respond::gateways::kong::{GatewayFacts, LogOwner, LogPlugin, LogView, SecretSeen};
@@ -104,7 +105,7 @@ fn target(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Ch
             return Check::warning(Id::LogTarget, name, seen, todo);
         }
     }
-    let targets = meant.iter().map(|plugin| format!("{}:{}", plugin.host, plugin.port));
+    let targets: BTreeSet<_> = meant.iter().map(|plugin| format!("{}:{}", plugin.host, plugin.port)).collect();
     Check::ok(Id::LogTarget, name, format!("it sends to {}", some_of(targets)))
 }
 

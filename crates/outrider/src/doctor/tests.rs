@@ -386,6 +386,15 @@ fn what_arrives_is_judged() {
         ("a reload", |f| rejected(f, 2, "torn", "object"), &[], "2 of 1000 lines"),
         ("nothing readable", |f| rejected(f, 1000, "not_json", "tls"), &["lines.readable failed"], "a TLS handshake"),
         ("HTTP", |f| rejected(f, 500, "not_json", "http"), UNREADABLE, "up to 517 bytes"),
+        (
+            "HTTP with its headers",
+            |f| {
+                rejected(f, 300, "not_json", "text");
+                rejected(f, 100, "not_json", "http");
+            },
+            UNREADABLE,
+            "an HTTP client sends here",
+        ),
         ("syslog", |f| rejected(f, 500, "not_json", "syslog"), UNREADABLE, "point it elsewhere"),
         ("arrays", |f| rejected(f, 500, "not_an_object", "array"), UNREADABLE, "in batches"),
         ("another JSON", |f| rejected(f, 500, "no_request", "object"), UNREADABLE, "custom_fields_by_lua"),
