@@ -13,13 +13,14 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 pub use probe::parse_url;
 
 use self::facts::{Facts, status_of};
-use self::report::Check;
+use self::report::{Check, Id};
 use crate::cli::DoctorArguments;
 use crate::config::Config;
 use crate::{service, terminal};
@@ -60,6 +61,12 @@ fn judge(facts: &Facts) -> Vec<Check> {
         checks.extend(admin::judge(gateway));
         checks.extend(log_plugin::judge(gateway, lines_came(facts, &gateway.name)));
     }
+    let known: BTreeSet<&str> = facts.gateways.iter().map(|gateway| gateway.name.as_str()).collect();
+    let named: BTreeSet<&str> = facts.sources.iter().map(|source| source.gateway.as_str()).collect();
+    checks.extend(named.difference(&known).map(|name| {
+        let why = "no [[gateways]] entry has this name: outrider watches it by its log alone, and nobody can be blocked there";
+        Check::skipped(Id::AdminReachable, name, why)
+    }));
     checks.extend(lines::judge(facts));
     checks.extend(process::judge(facts));
     checks

@@ -215,6 +215,11 @@ fn an_admin_api_that_is_none_is_named() {
 }
 
 #[test]
+fn a_gateway_that_is_only_watched_is_named() {
+    check(&[("watched", |f| f.gateways.clear(), &[], "by its log alone")]);
+}
+
+#[test]
 fn a_kong_that_cannot_do_its_part_is_named() {
     check(&[
         ("old", |f| f.look().node.version = "2.8.4".to_owned(), &["admin.version failed"], "3.2 or newer"),
