@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ActionId, AlertId, EntityKey, PolicyId};
@@ -7,7 +8,7 @@ use crate::{ActionId, AlertId, EntityKey, PolicyId};
 pub const OWN_REFUSAL_PARAMETER: &str = "outrider";
 
 /// One desired restriction of a target at a gateway, with a life from proposed to released (decision 17).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Action {
     /// Derived from its alert and policy, or from the command that asked for it.
     pub id: ActionId,
@@ -38,7 +39,7 @@ pub struct Action {
 }
 
 /// One step of an action's life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActionStep {
     /// When.
     pub at_ms: i64,
@@ -49,7 +50,7 @@ pub struct ActionStep {
 }
 
 /// What asked for an action.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Origin {
     /// A policy in enforce mode.
@@ -67,7 +68,7 @@ pub enum Origin {
 }
 
 /// How much of what a consumer does is concerned: Kong's plugin scopes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum ActionScope {
     /// Everything.
@@ -89,7 +90,7 @@ pub enum ActionScope {
 }
 
 /// What is done to the target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum ActionKind {
     /// Its calls are refused.
@@ -102,7 +103,7 @@ pub enum ActionKind {
 }
 
 /// Where an action is in its life (decision 17).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ActionState {
     /// Waits for a person, because a guard rail or the evidence's age or trust does not let it act by itself.

@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ActionId, AlertId, Confidence, EndpointId, EntityKey, Finding, FindingId, Observation, Outcome, Severity};
 
 /// Where an alert is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertState {
     /// Nobody has taken it yet.
@@ -24,7 +25,7 @@ impl AlertState {
 }
 
 /// What an alert keeps of each of its findings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingSummary {
     /// The finding.
     pub id: FindingId,
@@ -39,7 +40,7 @@ pub struct FindingSummary {
 }
 
 /// Findings of one entity and one detector, merged, with a life cycle.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
     /// Derived from the finding that opened it.
     pub id: AlertId,

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response};
@@ -123,7 +124,7 @@ pub enum CommandRefused {
 }
 
 /// One line of the audit log: who did what, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditEntry {
     /// Log time.
     pub at_ms: i64,

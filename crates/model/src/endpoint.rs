@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{EndpointId, Fingerprint};
 
 /// Where an endpoint lives and what it is (decision 3): gateway, workspace, service or host, method, path template.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointKey {
     /// The gateway it was seen at.
     pub gateway: String,
@@ -33,7 +34,7 @@ impl EndpointKey {
 }
 
 /// An endpoint of the inventory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     /// Its stable id.
     pub id: EndpointId,

@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{EndpointId, EntityKey, FindingId};
 
 /// How bad an outcome is. Severity follows outcome: an attempt that was answered 2xx outranks one that was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
@@ -19,7 +20,7 @@ pub enum Severity {
 }
 
 /// How sure a detector is, as a probability of 0 to 1 that a person who sees all of it would call it abuse.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
 pub struct Confidence(f32);
 
 impl Confidence {
@@ -35,7 +36,7 @@ impl Confidence {
 }
 
 /// How the calls behind a finding were answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// Answered 2xx or 3xx.
     pub succeeded: u64,
@@ -44,7 +45,7 @@ pub struct Outcome {
 }
 
 /// One number that a detector compared with what is normal.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Observation {
     /// What was measured, in the field's terms: `calls`.
     pub measure: String,
@@ -59,7 +60,7 @@ pub struct Observation {
 }
 
 /// A call shown as evidence: enough to find it again, nothing that had to be hidden.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleCall {
     /// Kong's request id; empty for gateways that log none.
     pub request_id: String,
@@ -74,7 +75,7 @@ pub struct SampleCall {
 }
 
 /// What a detector found about one entity, with everything a person needs to check it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Derived from detector, entity, endpoint and window, so that a replay gives the same id.
     pub id: FindingId,
@@ -131,7 +132,7 @@ pub struct Finding {
 }
 
 /// Facts about a finding's entity that decide whether an automatic action may target it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TargetFacts {
     /// The consumer is Kong's anonymous fallback.
     pub anonymous_consumer: bool,

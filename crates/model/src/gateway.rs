@@ -3,10 +3,11 @@
 //! There is no field for a secret: no key, password, token, header value or upstream path, and of a plugin's settings only
 //! those listed here. What a gateway answers besides is dropped where it is read.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a gateway was configured to do, and when that was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewaySnapshot {
     /// The gateway's name, as the collector's source calls it.
     pub gateway: String,
@@ -17,7 +18,7 @@ pub struct GatewaySnapshot {
 }
 
 /// Services, routes, plugins, consumers and credentials of a gateway.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GatewayConfiguration {
     /// The gateway's version, such as `3.9.1`.
@@ -37,7 +38,7 @@ pub struct GatewayConfiguration {
 }
 
 /// A list that is not whole.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LeftOut {
     /// Which one, by its path in the Admin API, such as `consumers`.
     pub list: String,
@@ -46,7 +47,7 @@ pub struct LeftOut {
 }
 
 /// An upstream service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayService {
     /// Its id.
     pub id: String,
@@ -67,7 +68,7 @@ pub struct GatewayService {
 }
 
 /// A route to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayRoute {
     /// Its id.
     pub id: String,
@@ -92,7 +93,7 @@ pub struct GatewayRoute {
 }
 
 /// A plugin, wherever it acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayPlugin {
     /// Its id.
     pub id: String,
@@ -121,7 +122,7 @@ pub struct GatewayPlugin {
 }
 
 /// A consumer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayConsumer {
     /// Its id.
     pub id: String,
@@ -136,7 +137,7 @@ pub struct GatewayConsumer {
 }
 
 /// That there is a credential; never what it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GatewayCredential {
     /// Its id, as calls carry it.
     pub id: String,
@@ -151,7 +152,7 @@ pub struct GatewayCredential {
 }
 
 /// Safe settings of the plugins that decide who gets in and how often, in Kong's own names. Unknown ones are dropped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "plugin", rename_all = "kebab-case")]
 pub enum PluginSettings {
     /// `key-auth`.
@@ -175,7 +176,7 @@ pub enum PluginSettings {
 }
 
 /// Settings of `key-auth`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct KeyAuthSettings {
     /// Names of the header, query parameter or field that holds the key.
@@ -193,7 +194,7 @@ pub struct KeyAuthSettings {
 }
 
 /// Settings of `basic-auth`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BasicAuthSettings {
     /// Whether the upstream is spared the password.
@@ -203,7 +204,7 @@ pub struct BasicAuthSettings {
 }
 
 /// Settings of `jwt`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct JwtSettings {
     /// Claims that are checked, of `exp` and `nbf`.
@@ -221,7 +222,7 @@ pub struct JwtSettings {
 }
 
 /// Settings of `hmac-auth`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HmacAuthSettings {
     /// How far the caller's clock may be off, in seconds.
@@ -237,7 +238,7 @@ pub struct HmacAuthSettings {
 }
 
 /// Settings of `acl`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AclSettings {
     /// Groups that may call.
@@ -247,7 +248,7 @@ pub struct AclSettings {
 }
 
 /// Settings of `rate-limiting`: calls per window.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RateLimitingSettings {
     /// Calls per second.
@@ -269,7 +270,7 @@ pub struct RateLimitingSettings {
 }
 
 /// Settings of `ip-restriction`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IpRestrictionSettings {
     /// Addresses and networks that may call.
@@ -279,7 +280,7 @@ pub struct IpRestrictionSettings {
 }
 
 /// Settings of `cors`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CorsSettings {
     /// Origins that may read answers.
@@ -289,7 +290,7 @@ pub struct CorsSettings {
 }
 
 /// Settings of `request-size-limiting`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RequestSizeSettings {
     /// The largest body, in `size_unit`.

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A stable 64-bit fingerprint for ids and map keys that are persisted.
@@ -54,8 +56,8 @@ pub struct IdError {
 /// Declares an id: 64 bits, shown as a two-letter prefix and 16 hexadecimal digits, so that a person sees what kind it
 /// is. In readable formats it is that text, in binary ones the number.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);
 
@@ -74,6 +76,20 @@ macro_rules! id {
                     .and_then(|digits| u64::from_str_radix(digits, 16).ok())
                     .map($name)
                     .ok_or_else(|| IdError { prefix: $prefix, text: text.to_owned() })
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "description": concat!($($doc),*).trim(),
+                    "type": "string",
+                    "pattern": concat!("^", $prefix, "_[0-9a-f]{16}$"),
+                })
             }
         }
 

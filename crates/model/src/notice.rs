@@ -1,8 +1,9 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What is wrong with the operation of outrider itself, or with what it depends on. It is not about abuse: that is what
 /// alerts are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// A gateway that sends calls has stopped sending any.
@@ -61,7 +62,7 @@ impl NoticeKind {
 }
 
 /// Something that is wrong at this moment. As long as it is said again, its notice stays open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Concern {
     /// What is wrong.
     pub kind: NoticeKind,
@@ -76,7 +77,7 @@ pub struct Concern {
 }
 
 /// A concern as people are told of it: opened once, and closed by itself when it is over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notice {
     /// Its number, which grows.
     pub id: i64,

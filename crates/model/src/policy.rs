@@ -1,9 +1,12 @@
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{Fingerprint, PolicyId, Severity};
 
 /// What to do about which alerts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Its unique name: 1 to 64 characters of `a-z`, `0-9`, `-` and `_`. The id derives from it.
@@ -34,7 +37,7 @@ fn yes() -> bool {
 }
 
 /// Which alerts a policy is about.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
     /// Detector names; empty for any.
@@ -58,7 +61,7 @@ pub struct Condition {
 }
 
 /// What a policy does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Response {
     /// Refuse the consumer's calls with Kong's Request Termination.
@@ -87,7 +90,7 @@ impl Default for Response {
 }
 
 /// How much of what the consumer does an action concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyScope {
     /// Everything the consumer does at the gateway.
@@ -100,7 +103,7 @@ pub enum PolicyScope {
 }
 
 /// Observe is the default mode of a new policy (invariant 7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Says on the alert what it would do.
@@ -231,6 +234,21 @@ impl std::fmt::Display for Duration {
             Duration::Seconds(s) if s % 60 == 0 => write!(f, "{}m", s / 60),
             Duration::Seconds(s) => write!(f, "{s}s"),
         }
+    }
+}
+
+impl JsonSchema for Duration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`permanent`, or a number and a unit s, m, h or d, from 1s to 366d.",
+            "type": "string",
+            "pattern": "^(permanent|[0-9]+[smhd])$",
+            "examples": ["15m"],
+        })
     }
 }
 

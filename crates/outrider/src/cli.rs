@@ -42,6 +42,8 @@ pub enum Command {
     /// Set up a Kong gateway.
     #[command(subcommand)]
     Kong(KongCommand),
+    /// Write the OpenAPI document of the people's API to standard output.
+    Openapi,
     /// What the responder can do by itself, without the platform.
     #[command(subcommand)]
     Responder(ResponderCommand),

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Notify(command) => on_runtime(notify::run(command)),
         Command::Token(command) => on_runtime(tokens::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
+        Command::Openapi => openapi(),
         Command::Responder(ResponderCommand::ReleaseAll { config, dry_run }) => {
             on_runtime(premises::release_all(config.config, dry_run))
         }
@@ -216,6 +217,11 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
         terminal::note(&format!("warning: {warning}"));
     }
     Ok(())
+}
+
+fn openapi() -> anyhow::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{}", outrider_platform::api::openapi()).context("cannot write the document")
 }
 
 fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

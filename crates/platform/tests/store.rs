@@ -13,8 +13,8 @@ use fixtures::{action, alert, audit, endpoint, finding, policy};
 use outrider_model::{ActionState, AlertId, AlertState, GatewayConfiguration, GatewaySnapshot, Severity};
 use outrider_platform::log::Position;
 use outrider_platform::store::{
-    ActionFilter, AlertFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, FindingFilter, GatewayVersion, Role,
-    Store, StoreError, StoreLimits, TOKENS_MAX,
+    ActionFilter, AlertFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, EndpointOrder, FindingFilter,
+    GatewayVersion, Role, Store, StoreError, StoreLimits, TOKENS_MAX,
 };
 use sqlx::Connection as _;
 
@@ -85,7 +85,7 @@ async fn pages_join_without_holes_or_repetitions_while_rows_come_in() {
     let store = store(dir.path()).await;
     // Many of the same moment, so that the id has to decide.
     let mut many = alerts(1..=100, AlertState::Open);
-    many.alerts.iter_mut().for_each(|alert| alert.last_finding_ms = (alert.id.0 / 30) as i64);
+    many.alerts.iter_mut().for_each(|alert| alert.opened_ms = (alert.id.0 / 30) as i64);
     store.apply(Position(1), &many).await.unwrap();
     for limit in [1, 7, 100, 500] {
         let (mut seen, mut cursor) = (Vec::new(), None);
@@ -141,7 +141,8 @@ async fn filters_find_what_they_name() {
     let filter = ActionFilter { states: vec![ActionState::Released], ..ActionFilter::default() };
     assert_eq!(store.actions(&filter, 10, None).await.unwrap().items[0].target.label, "bob");
     for (text, expected) in [("a_b", vec!["/a_b"]), ("%", vec!["/100%"]), ("b", vec!["/aXb", "/a_b"])] {
-        let filter = EndpointFilter { contains: Some(text.to_owned()), ..EndpointFilter::default() };
+        let order = EndpointOrder::Calls;
+        let filter = EndpointFilter { contains: Some(text.to_owned()), order, ..EndpointFilter::default() };
         let found = store.endpoints(&filter, 10, None).await.unwrap().items;
         assert_eq!(found.iter().map(|endpoint| endpoint.key.template.as_str()).collect::<Vec<_>>(), expected);
     }

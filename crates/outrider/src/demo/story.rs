@@ -78,7 +78,7 @@ impl Story {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         bar.finish_and_clear();
-        let endpoints = self.get("/api/v1/endpoints").await?;
+        let endpoints = self.get("/api/v1/endpoints?sort=calls").await?;
         let names = list(&endpoints).map(|e| format!("{} {}", text(&e["key"]["method"]), text(&e["key"]["template"])));
         say(&format!("endpoints discovered: {}", names.collect::<Vec<_>>().join(", ")))
     }

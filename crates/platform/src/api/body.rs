@@ -3,11 +3,14 @@
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::ApiState;
-use super::problem::Problem;
+use super::openapi::Description;
+use super::problem::{self, Problem};
+use super::routes::Ask;
 
 /// The largest body in bytes.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -44,6 +47,15 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
                 .hint("send `Content-Type: application/json`"));
         }
         parse(&bytes)
+    }
+}
+
+impl<T: JsonSchema> Ask for Body<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.body::<T>();
+        for kind in [&problem::BAD_REQUEST, &problem::TOO_LARGE, &problem::UNSUPPORTED_MEDIA_TYPE, &problem::INVALID] {
+            description.problem(kind);
+        }
     }
 }
 

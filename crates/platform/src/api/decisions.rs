@@ -1,75 +1,93 @@
 //! What can be decided. Each decision becomes a record of the log; the answer is what is stored after it was carried out.
 
 use axum::Json;
-use axum::extract::{Extension, FromRequestParts, Path, State};
+use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
 use outrider_model::{
     Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, Duration, EntityKey, EntityKind, Policy,
     PolicyError,
 };
 use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::body::Body;
-use super::problem::Problem;
-use super::reading::id_of;
+use super::openapi::Description;
+use super::problem::{self, Problem};
+use super::routes::{Ask, Created, Id, NoContent};
 use super::{ApiState, now_ms};
 use crate::store::Token;
 
 /// The largest `Idempotency-Key` in bytes.
 const KEY_BYTES_MAX: usize = 128;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
+    /// Why, for the audit log.
     reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Act {
     /// The alert that made the person do it.
     #[serde(default)]
     alert: Option<AlertId>,
+    /// Whom it restricts: a consumer.
     target: Target,
+    /// How much of what the target does.
     #[serde(default = "everything")]
     scope: Scope,
+    /// What is done.
     #[serde(default)]
     response: outrider_model::Response,
+    /// For how long.
     duration: Duration,
+    /// Why, for the audit log.
     reason: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Target {
+    /// What it is.
     kind: EntityKind,
+    /// The gateway's name in the configuration.
     gateway: String,
+    /// The gateway's workspace; it need not be known.
     #[serde(default)]
     workspace: String,
+    /// Kong's id of the consumer.
     value: String,
+    /// What people call it.
     #[serde(default)]
     label: String,
 }
 
 /// As `ActionScope`, without room for fields that nobody knows.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 enum Scope {
+    /// Everything.
     Consumer {},
+    /// Only one service.
     Service {
+        /// Kong's service id.
         id: String,
+        /// Its name, for people.
         #[serde(default)]
         name: String,
     },
+    /// Only one route.
     Route {
+        /// Kong's route id.
         id: String,
+        /// Its name, for people.
         #[serde(default)]
         name: String,
     },
@@ -79,10 +97,12 @@ fn everything() -> Scope {
     Scope::Consumer {}
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Switch {
+    /// Whether policies only propose from now on.
     on: bool,
+    /// Why, for the audit log.
     reason: String,
 }
 
@@ -115,6 +135,24 @@ impl FromRequestParts<ApiState> for Decider {
     }
 }
 
+impl Ask for Decider {
+    fn describe(description: &mut Description<'_>) {
+        let what = "A request sent again with the same key decides once, and is answered alike.";
+        description.header_parameter("Idempotency-Key", what, KEY_BYTES_MAX);
+        let kinds = [
+            &problem::BAD_REQUEST,
+            &problem::NOT_FOUND,
+            &problem::CONFLICT,
+            &problem::GUARD_RAIL,
+            &problem::INVALID,
+            &problem::PENDING,
+        ];
+        for kind in kinds {
+            description.problem(kind);
+        }
+    }
+}
+
 fn random_id() -> Result<String, Problem> {
     let mut random = [0u8; 16];
     getrandom::fill(&mut random).map_err(|error| {
@@ -132,30 +170,27 @@ async fn submit(state: &ApiState, decider: Decider, command: Command) -> Result<
 pub(super) async fn acknowledge(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(alert): Id<AlertId>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Json<Alert>, Problem> {
-    let alert = id_of(&id)?;
     on_alert(state, decider, alert, Command::AcknowledgeAlert { alert }).await
 }
 
 pub(super) async fn resolve(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(alert): Id<AlertId>,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Alert>, Problem> {
-    let alert = id_of(&id)?;
     on_alert(state, decider, alert, Command::ResolveAlert { alert, reason }).await
 }
 
 pub(super) async fn mark_false_positive(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(alert): Id<AlertId>,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Alert>, Problem> {
-    let alert = id_of(&id)?;
     on_alert(state, decider, alert, Command::MarkFalsePositive { alert, reason }).await
 }
 
@@ -168,7 +203,7 @@ pub(super) async fn act(
     State(state): State<ApiState>,
     decider: Decider,
     Body(body): Body<Act>,
-) -> Result<Response, Problem> {
+) -> Result<Created<Action>, Problem> {
     let Act { alert, target, scope, response, duration, reason } = body;
     let Target { kind, gateway, workspace, value, label } = target;
     let target = EntityKey { kind, gateway, workspace, value, label };
@@ -180,38 +215,34 @@ pub(super) async fn act(
     let command = Command::Act { alert, target, scope, response, duration, reason };
     let done = submit(&state, decider, command).await?;
     let CommandDone::Action { action, .. } = done else { return Err(unexpected(&done)) };
-    let Json(action_now) = stored(state.store.action(&action.to_string()).await?)?;
-    let location = [(header::LOCATION, format!("/api/v1/actions/{action}"))];
-    Ok((StatusCode::CREATED, location, Json(action_now)).into_response())
+    let Json(body) = stored(state.store.action(&action.to_string()).await?)?;
+    Ok(Created { location: Some(format!("/api/v1/actions/{action}")), body })
 }
 
 pub(super) async fn approve(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(action): Id<ActionId>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Json<Action>, Problem> {
-    let action = id_of(&id)?;
     on_action(state, decider, action, Command::ApproveAction { action }).await
 }
 
 pub(super) async fn reject(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(action): Id<ActionId>,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Action>, Problem> {
-    let action = id_of(&id)?;
     on_action(state, decider, action, Command::RejectAction { action, reason }).await
 }
 
 pub(super) async fn release(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(id): Path<String>,
+    Id(action): Id<ActionId>,
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Action>, Problem> {
-    let action = id_of(&id)?;
     on_action(state, decider, action, Command::ReleaseAction { action, reason }).await
 }
 
@@ -223,7 +254,7 @@ async fn on_action(state: ApiState, decider: Decider, id: ActionId, command: Com
 pub(super) async fn put_policy(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(name): Path<String>,
+    Id(name): Id<String>,
     Body(policy): Body<Policy>,
 ) -> Result<Json<PolicyRow>, Problem> {
     if policy.name != name {
@@ -250,10 +281,10 @@ fn place_of(error: &PolicyError) -> String {
 pub(super) async fn delete_policy(
     State(state): State<ApiState>,
     decider: Decider,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+    Id(name): Id<String>,
+) -> Result<NoContent, Problem> {
     submit(&state, decider, Command::DeletePolicy { name }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 pub(super) async fn set_kill_switch(

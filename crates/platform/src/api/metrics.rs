@@ -5,8 +5,8 @@
 use std::fmt::Error;
 
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -14,8 +14,10 @@ use prometheus_client::registry::{Registry, Unit};
 use serde_json::Value;
 
 use super::ApiState;
+use super::openapi::Description;
 use super::problem::Problem;
 use super::reading::whole_status;
+use super::routes::Answer;
 use table::{METRICS, Metric, Rows};
 
 mod table;
@@ -32,9 +34,27 @@ enum Kind {
     Gauge,
 }
 
-pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
-    let text = encode(whole_status(&state).await?).map_err(|Error| Problem::internal())?;
-    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Metrics, Problem> {
+    let status = serde_json::to_value(whole_status(&state).await?).map_err(|_| Problem::internal())?;
+    encode(status).map(Metrics).map_err(|Error| Problem::internal())
+}
+
+/// All samples as text.
+pub(super) struct Metrics(String);
+
+impl IntoResponse for Metrics {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, OPEN_METRICS)], self.0).into_response()
+    }
+}
+
+impl Answer for Metrics {
+    /// Prometheus asks for several formats and takes what comes, as its own servers answer.
+    const MEDIA: &'static str = "*/*";
+
+    fn describe(description: &mut Description<'_>) {
+        description.answer::<String>(StatusCode::OK, OPEN_METRICS, "All metrics in the OpenMetrics text format.");
+    }
 }
 
 fn encode(status: Value) -> Result<String, Error> {

@@ -14,6 +14,7 @@
 //! Each role may do what the ones before it may. Refusals are `application/problem+json` (RFC 9457) and say what is
 //! wrong, where, and what to do.
 
+mod accept;
 mod auth;
 mod body;
 mod bus;
@@ -21,9 +22,11 @@ mod decisions;
 mod gateways;
 mod metrics;
 mod notify;
+mod openapi;
 mod problem;
 mod query;
 mod reading;
+mod routes;
 mod server;
 mod tokens;
 
@@ -35,14 +38,15 @@ use axum::extract::State;
 use axum::http::{Method, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post, put};
 
 pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
+pub use openapi::openapi;
 pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics};
 
 use crate::store::{Role, Store};
 use problem::Problem;
+use routes::Routes;
 use server::Counters;
 
 /// How long a request may take in all. Decisions wait at most half of that for their answer.
@@ -71,16 +75,14 @@ impl ApiState {
 
 /// All routes of the API. [`serve`] puts it on a socket.
 pub fn router(state: ApiState) -> Router {
-    let needs = |role: Role, routes: Router<ApiState>| {
-        let state = state.clone();
-        routes.route_layer(from_fn_with_state((state, role), auth::require))
-    };
-    Router::new()
-        .merge(needs(Role::Viewer, viewer_routes()))
-        .merge(needs(Role::Analyst, analyst_routes()))
-        .merge(needs(Role::Responder, responder_routes()))
-        .merge(needs(Role::Admin, admin_routes()))
-        .route("/healthz", get(health))
+    let mut router = Router::new();
+    for Routes { role, router: group, .. } in routes() {
+        router = router.merge(match role {
+            Some(role) => group.route_layer(from_fn_with_state((state.clone(), role), auth::require)),
+            None => group,
+        });
+    }
+    router
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
@@ -88,67 +90,135 @@ pub fn router(state: ApiState) -> Router {
         .with_state(state)
 }
 
+/// All routes, by the least role that they ask for.
+fn routes() -> [Routes; 5] {
+    [open_routes(), viewer_routes(), analyst_routes(), responder_routes(), admin_routes()]
+}
+
 /// The metrics alone, for a socket that asks for no token.
 fn metrics_router(state: ApiState) -> Router {
     Router::new()
-        .route("/metrics", get(metrics::metrics))
+        .route("/metrics", axum::routing::get(metrics::metrics))
         .fallback(unknown_path)
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
         .layer(from_fn_with_state(state.clone(), finish))
         .with_state(state)
 }
 
-fn viewer_routes() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/alerts", get(reading::alerts))
-        .route("/api/v1/alerts/{id}", get(reading::alert))
-        .route("/api/v1/findings", get(reading::findings))
-        .route("/api/v1/endpoints", get(reading::endpoints))
-        .route("/api/v1/endpoints/{id}", get(reading::endpoint))
-        .route("/api/v1/policies", get(reading::policies))
-        .route("/api/v1/policies/{name}", get(reading::policy))
-        .route("/api/v1/actions", get(reading::actions))
-        .route("/api/v1/actions/{id}", get(reading::action))
-        .route("/api/v1/gateways", get(gateways::list))
-        .route("/api/v1/gateways/{name}", get(gateways::gateway))
-        .route("/api/v1/gateways/{name}/configuration", get(gateways::configuration))
-        .route("/api/v1/kill-switch", get(reading::kill_switch))
-        .route("/api/v1/guard-rails", get(reading::guard_rails))
-        .route("/api/v1/audit", get(reading::audit))
-        .route("/api/v1/notices", get(notify::notices))
-        .route("/api/v1/notices/{id}", get(notify::notice))
-        .route("/api/v1/notify", get(notify::messages))
-        .route("/api/v1/status", get(reading::status))
-        .route("/metrics", get(metrics::metrics))
+fn open_routes() -> Routes {
+    Routes::of(None).get("/healthz", health, "get_health", "Whether the process answers").get(
+        "/api/v1/openapi.json",
+        openapi::serve,
+        "get_openapi",
+        "This document",
+    )
 }
 
-fn analyst_routes() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/alerts/{id}/acknowledge", post(decisions::acknowledge))
-        .route("/api/v1/alerts/{id}/resolve", post(decisions::resolve))
-        .route("/api/v1/alerts/{id}/false-positive", post(decisions::mark_false_positive))
+fn viewer_routes() -> Routes {
+    const SORTED: &str = "Alerts, the newest first\n\
+        Sorted by `opened`, every alert that was there from the first page to the last is shown exactly once. Sorted by \
+        `last_finding`, one that has a new finding meanwhile moves to the front, where the first page shows it.";
+    const INVENTORY: &str = "Endpoints, the newest first\n\
+        Those that were merged into others are left out. Sorted by `first_seen`, every endpoint that was there from the \
+        first page to the last is shown exactly once. Sorted by `calls`, one that is called meanwhile moves to the front.";
+    Routes::of(Some(Role::Viewer))
+        .get("/api/v1/alerts", reading::alerts, "list_alerts", SORTED)
+        .get("/api/v1/alerts/{id}", reading::alert, "get_alert", "One alert")
+        .get("/api/v1/findings", reading::findings, "list_findings", "Findings, the newest first")
+        .get("/api/v1/endpoints", reading::endpoints, "list_endpoints", INVENTORY)
+        .get(
+            "/api/v1/endpoints/{id}",
+            reading::endpoint,
+            "get_endpoint",
+            "One endpoint\nOne that was merged still answers, and names the one it lives on in.",
+        )
+        .get("/api/v1/policies", reading::policies, "list_policies", "All policies, by name")
+        .get("/api/v1/policies/{name}", reading::policy, "get_policy", "One policy")
+        .get("/api/v1/actions", reading::actions, "list_actions", "Actions, the newest first")
+        .get("/api/v1/actions/{id}", reading::action, "get_action", "One action")
+        .get("/api/v1/gateways", gateways::list, "list_gateways", "What gateways are configured to do, in numbers")
+        .get("/api/v1/gateways/{name}", gateways::gateway, "get_gateway", "The versions of a gateway's configuration")
+        .get(
+            "/api/v1/gateways/{name}/configuration",
+            gateways::configuration,
+            "get_gateway_configuration",
+            "What a gateway is, or was, configured to do",
+        )
+        .get("/api/v1/kill-switch", reading::kill_switch, "get_kill_switch", "Whether automatic actions are stopped")
+        .get(
+            "/api/v1/guard-rails",
+            reading::guard_rails,
+            "get_guard_rails",
+            "What automatic actions may not do\nNull until the analysis has read them for the first time.",
+        )
+        .get("/api/v1/audit", reading::audit, "list_audit", "Who did what, the newest line first")
+        .get("/api/v1/notices", notify::notices, "list_notices", "What is wrong with the operation, the newest first")
+        .get("/api/v1/notices/{id}", notify::notice, "get_notice", "One notice")
+        .get("/api/v1/notify", notify::messages, "list_messages", "Messages to destinations, the newest first")
+        .get("/api/v1/status", reading::status, "get_status", "How everything is")
+        .get("/metrics", metrics::metrics, "get_metrics", "Metrics for Prometheus")
 }
 
-fn responder_routes() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/policies/{name}", put(decisions::put_policy).delete(decisions::delete_policy))
-        .route("/api/v1/actions", post(decisions::act))
-        .route("/api/v1/actions/{id}/approve", post(decisions::approve))
-        .route("/api/v1/actions/{id}/reject", post(decisions::reject))
-        .route("/api/v1/actions/{id}/release", post(decisions::release))
-        .route("/api/v1/kill-switch", put(decisions::set_kill_switch))
-        .route("/api/v1/notify/{number}/resend", post(notify::resend))
+fn analyst_routes() -> Routes {
+    Routes::of(Some(Role::Analyst))
+        .post(
+            "/api/v1/alerts/{id}/acknowledge",
+            decisions::acknowledge,
+            "acknowledge_alert",
+            "Say that somebody looks after an alert",
+        )
+        .post("/api/v1/alerts/{id}/resolve", decisions::resolve, "resolve_alert", "Say that an alert is over")
+        .post(
+            "/api/v1/alerts/{id}/false-positive",
+            decisions::mark_false_positive,
+            "mark_false_positive",
+            "Say that an alert was no abuse\nIts actions are released, and the same stays silent for a while.",
+        )
 }
 
-fn admin_routes() -> Router<ApiState> {
-    Router::new()
-        .route("/api/v1/tokens", get(tokens::list).post(tokens::create))
-        .route("/api/v1/tokens/{name}", axum::routing::delete(tokens::revoke))
+fn responder_routes() -> Routes {
+    Routes::of(Some(Role::Responder))
+        .put("/api/v1/policies/{name}", decisions::put_policy, "put_policy", "Make a policy, or replace it")
+        .delete(
+            "/api/v1/policies/{name}",
+            decisions::delete_policy,
+            "delete_policy",
+            "Delete a policy\nActions that it started run on.",
+        )
+        .post("/api/v1/actions", decisions::act, "act", "Restrict a consumer now")
+        .post("/api/v1/actions/{id}/approve", decisions::approve, "approve_action", "Carry a proposed action out")
+        .post("/api/v1/actions/{id}/reject", decisions::reject, "reject_action", "Drop a proposed action")
+        .post("/api/v1/actions/{id}/release", decisions::release, "release_action", "End an action now")
+        .put(
+            "/api/v1/kill-switch",
+            decisions::set_kill_switch,
+            "set_kill_switch",
+            "Stop automatic actions, or let them go on",
+        )
+        .post("/api/v1/notify/{number}/resend", notify::resend, "resend_message", "Send a dead letter again")
 }
 
-/// Says that the process answers; nothing else, because it asks for no token.
-async fn health() -> axum::Json<serde_json::Value> {
-    axum::Json(serde_json::json!({"status": "ok"}))
+fn admin_routes() -> Routes {
+    Routes::of(Some(Role::Admin))
+        .get("/api/v1/tokens", tokens::list, "list_tokens", "All tokens by name, never the tokens themselves")
+        .post(
+            "/api/v1/tokens",
+            tokens::create,
+            "create_token",
+            "Make a token\nIt is shown in this answer and never again.",
+        )
+        .delete("/api/v1/tokens/{name}", tokens::revoke, "revoke_token", "Revoke a token")
+}
+
+/// The process answers; nothing else is said, because it asks for no token.
+#[derive(serde::Serialize, schemars::JsonSchema)]
+struct Health {
+    /// Always `ok`.
+    status: &'static str,
+}
+
+async fn health() -> Result<axum::Json<Health>, Problem> {
+    Ok(axum::Json(Health { status: "ok" }))
 }
 
 async fn unknown_path(uri: Uri) -> Problem {

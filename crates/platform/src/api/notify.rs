@@ -1,67 +1,90 @@
 //! What is wrong with outrider's own operation, and whether those who are to be told of things were told.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{Extension, State};
 use outrider_model::Notice;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::body::Body;
 use super::decisions::Nothing;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
+use super::routes::{Accepted, Id};
 use super::{ApiState, now_ms};
-use crate::store::{OutboxFilter, OutboxRow, OutboxState, Page, Token};
+use crate::store::{OutboxFilter, OutboxRow, OutboxState, Token};
 
-/// Which notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Whether a notice's cause goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum NoticeState {
+    /// It goes on.
     Open,
+    /// It is over.
     Closed,
 }
 
-pub(super) async fn notices(State(state): State<ApiState>, uri: Uri) -> Result<Json<Page<Notice>>, Problem> {
-    let query = Query::read(&uri, &["state", "limit", "cursor"])?;
-    let is_open = query.word::<NoticeState>("state")?.map(|state| state == NoticeState::Open);
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.notices(is_open, limit, cursor).await?))
+/// Which notices.
+pub(super) struct NoticeFilter {
+    state: Option<NoticeState>,
+}
+
+impl Filter for NoticeFilter {
+    const PARAMETERS: &'static [Parameter] =
+        &[Parameter::one::<NoticeState>("state", "Only open ones, or only closed.")];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(NoticeFilter { state: query.word("state")? })
+    }
+}
+
+pub(super) async fn notices(
+    State(state): State<ApiState>,
+    list: List<NoticeFilter>,
+) -> Result<Listed<Notice>, Problem> {
+    let is_open = list.filter.state.map(|state| state == NoticeState::Open);
+    Ok(list.answer(state.store.notices(is_open, list.limit, list.cursor()).await?))
 }
 
 pub(super) async fn notice(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    uri: Uri,
+    Id(id): Id<i64>,
+    _: NoQuery,
 ) -> Result<Json<Notice>, Problem> {
-    Query::read(&uri, &[])?;
-    let found = state.store.notice(number(&id)?).await?;
+    let found = state.store.notice(id).await?;
     found.map(Json).ok_or_else(|| Problem::not_found(format!("there is no notice `{id}`")).at("path"))
 }
 
-/// Messages with what became of them; dead letters are `?state=dead`.
-pub(super) async fn messages(State(state): State<ApiState>, uri: Uri) -> Result<Json<Page<OutboxRow>>, Problem> {
-    let query = Query::read(&uri, &["state", "destination", "limit", "cursor"])?;
-    let filter = OutboxFilter { state: query.word::<OutboxState>("state")?, destination: query.text("destination") };
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.outbox(&filter, limit, cursor).await?))
+impl Filter for OutboxFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::one::<OutboxState>("state", "In this state; dead letters are `dead`."),
+        Parameter::one::<String>("destination", "For the destination with this name."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(OutboxFilter { state: query.word("state")?, destination: query.text("destination") })
+    }
+}
+
+/// Messages with what became of them.
+pub(super) async fn messages(
+    State(state): State<ApiState>,
+    list: List<OutboxFilter>,
+) -> Result<Listed<OutboxRow>, Problem> {
+    Ok(list.answer(state.store.outbox(&list.filter, list.limit, list.cursor()).await?))
 }
 
 pub(super) async fn resend(
     State(state): State<ApiState>,
     Extension(caller): Extension<Token>,
-    Path(id): Path<String>,
-    uri: Uri,
+    Id(number): Id<i64>,
+    _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
-) -> Result<StatusCode, Problem> {
-    Query::read(&uri, &[])?;
-    if state.store.outbox_resend(number(&id)?, &caller.name, now_ms()).await? {
-        return Ok(StatusCode::ACCEPTED);
+) -> Result<Accepted, Problem> {
+    if state.store.outbox_resend(number, &caller.name, now_ms()).await? {
+        return Ok(Accepted);
     }
-    Err(Problem::not_found(format!("message `{id}` is no dead letter"))
+    Err(Problem::not_found(format!("message `{number}` is no dead letter"))
         .at("path")
         .hint("`GET /api/v1/notify?state=dead` lists them"))
-}
-
-fn number(text: &str) -> Result<i64, Problem> {
-    text.parse().map_err(|_| Problem::not_found(format!("`{text}` is no number")).at("path"))
 }

@@ -1,17 +1,83 @@
 //! Refusals, as `application/problem+json` (RFC 9457) with two members of ours: `where` and `hint`.
+//!
+//! [`KINDS`] is the one list of them: the OpenAPI document and the table in `docs/api.md` are made of it.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use outrider_model::CommandRefused;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
 use super::CommandError;
 use crate::store::StoreError;
 
+/// What every answer that refuses has as `Content-Type`.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A kind of refusal.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// Its URI, which does not change within a version of the API.
+    pub uri: &'static str,
+    pub status: StatusCode,
+    /// What it means, for who writes a client.
+    pub what: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $uri:literal, $status:ident, $what:literal;)*) => {
+        $(pub(super) const $name: Kind = Kind {
+            uri: concat!("urn:outrider:problem:", $uri),
+            status: StatusCode::$status,
+            what: $what,
+        };)*
+        /// All of them, by status.
+        #[cfg(test)]
+        pub(super) const KINDS: &[&Kind] = &[$(&$name),*];
+    };
+}
+
+kinds! {
+    BAD_REQUEST = "bad-request", BAD_REQUEST,
+        "A query parameter, a header or the form of the body cannot be read. `where` names it.";
+    UNAUTHORIZED = "unauthorized", UNAUTHORIZED,
+        "The request carries no token that is valid.";
+    FORBIDDEN = "forbidden", FORBIDDEN,
+        "The token's role does not suffice.";
+    NOT_FOUND = "not-found", NOT_FOUND,
+        "There is nothing at this path, or no such thing.";
+    METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED,
+        "The path cannot be used with this method; `Allow` names those that it can be used with.";
+    NOT_ACCEPTABLE = "not-acceptable", NOT_ACCEPTABLE,
+        "The answer has a media type that the request's `Accept` excludes. Nothing was done.";
+    CONFLICT = "conflict", CONFLICT,
+        "What is asked for does not fit the state that things are in, such as approving an action that is over.";
+    GUARD_RAIL = "guard-rail", CONFLICT,
+        "A guard rail forbids it.";
+    TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE,
+        "The body is larger than 256 KiB.";
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE,
+        "The body is not declared as JSON.";
+    INVALID = "invalid", UNPROCESSABLE_ENTITY,
+        "The body is JSON and does not say anything that can be meant. `where` names the field.";
+    INTERNAL = "internal", INTERNAL_SERVER_ERROR,
+        "outrider failed. Its own log says why.";
+    UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE,
+        "It cannot be done now; `Retry-After` says when to try again. Nothing was done.";
+    PENDING = "pending", GATEWAY_TIMEOUT,
+        "The decision is stored and will be carried out, but the analysis has not come to it yet. Look again later.";
+}
+
 /// Why a request is refused, for the person who sent it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Problem {
+    /// What kind of problem this is.
+    #[serde(rename = "type", serialize_with = "uri")]
+    #[schemars(with = "String")]
+    kind: &'static Kind,
+    /// The status of the answer.
     #[serde(serialize_with = "number")]
+    #[schemars(with = "u16")]
     status: StatusCode,
     /// The status in words.
     title: &'static str,
@@ -28,21 +94,27 @@ pub(super) struct Problem {
 }
 
 /// The header that some statuses need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Header {
+    #[default]
     None,
     Authenticate,
     RetryAfter,
 }
 
-fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+fn uri<S: Serializer>(kind: &&'static Kind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.uri)
+}
+
+fn number<S: Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
 
 impl Problem {
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        let title = status.canonical_reason().unwrap_or("Refused");
-        Problem { status, title, detail: detail.into(), place: None, hint: None, header: Header::None }
+    fn new(kind: &'static Kind, detail: impl Into<String>) -> Self {
+        let title = kind.status.canonical_reason().unwrap_or("Refused");
+        let header = Header::None;
+        Problem { kind, status: kind.status, title, detail: detail.into(), place: None, hint: None, header }
     }
 
     pub(super) fn at(mut self, place: impl Into<String>) -> Self {
@@ -61,55 +133,62 @@ impl Problem {
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+        Problem::new(&BAD_REQUEST, detail)
     }
 
     pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::UNAUTHORIZED, detail)
+        Problem::new(&UNAUTHORIZED, detail)
             .at("header `Authorization`")
             .hint("send `Authorization: Bearer <token>`; the first admin's token is in `admin-token` in the data directory")
             .header(Header::Authenticate)
     }
 
     pub(super) fn forbidden(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::FORBIDDEN, detail)
+        Problem::new(&FORBIDDEN, detail)
     }
 
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::NOT_FOUND, detail)
+        Problem::new(&NOT_FOUND, detail)
     }
 
     pub(super) fn method_not_allowed(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+        Problem::new(&METHOD_NOT_ALLOWED, detail)
+    }
+
+    pub(super) fn not_acceptable(detail: impl Into<String>) -> Self {
+        Problem::new(&NOT_ACCEPTABLE, detail).at("header `Accept`")
     }
 
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::CONFLICT, detail)
+        Problem::new(&CONFLICT, detail)
+    }
+
+    fn guard_rail(detail: impl Into<String>) -> Self {
+        Problem::new(&GUARD_RAIL, detail)
     }
 
     pub(super) fn too_large(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+        Problem::new(&TOO_LARGE, detail)
     }
 
     pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+        Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
     pub(super) fn unprocessable(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+        Problem::new(&INVALID, detail)
     }
 
     pub(super) fn internal() -> Self {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "outrider could not answer this")
-            .hint("outrider's own log says why; try again later")
+        Problem::new(&INTERNAL, "outrider could not answer this").hint("outrider's own log says why; try again later")
     }
 
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(Header::RetryAfter)
+        Problem::new(&UNAVAILABLE, detail).header(Header::RetryAfter)
     }
 
     pub(super) fn timed_out(detail: impl Into<String>) -> Self {
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail)
+        Problem::new(&PENDING, detail)
     }
 }
 
@@ -119,7 +198,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         match self.header {
             Header::None => None,
             Header::Authenticate => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
@@ -158,7 +237,8 @@ impl From<CommandError> for Problem {
                 let words = refused.to_string();
                 match refused {
                     CommandRefused::NotFound { .. } => Problem::not_found(words),
-                    CommandRefused::Conflict { .. } | CommandRefused::GuardRail { .. } => Problem::conflict(words),
+                    CommandRefused::Conflict { .. } => Problem::conflict(words),
+                    CommandRefused::GuardRail { .. } => Problem::guard_rail(words),
                     CommandRefused::Invalid { .. } => Problem::unprocessable(words),
                 }
             }

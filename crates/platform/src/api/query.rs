@@ -1,14 +1,23 @@
-//! Query parameters: each known by name, given once, and of the form that it promises.
+//! Query parameters: each known by name, given once, and of the form that it promises; and the pages of lists.
 
 use std::str::FromStr;
 
-use axum::extract::Query as Pairs;
-use axum::http::Uri;
+use axum::Json;
+use axum::extract::{FromRequestParts, Query as Pairs};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::ApiState;
+use super::accept::JSON;
 use super::body::nearest;
-use super::problem::Problem;
-use crate::store::PAGE_MAX;
+use super::openapi::Description;
+use super::problem::{self, Problem};
+use super::routes::{Answer, Ask};
+use crate::store::{PAGE_MAX, Page};
 
 /// Rows of a page where the request does not say.
 const PAGE_DEFAULT: u32 = 50;
@@ -16,13 +25,158 @@ const PAGE_DEFAULT: u32 = 50;
 /// The largest value of a parameter in bytes.
 const VALUE_BYTES_MAX: usize = 1024;
 
+/// A parameter that a route knows.
+pub(super) struct Parameter {
+    pub name: &'static str,
+    /// What it means, for who calls.
+    pub what: &'static str,
+    /// It takes several values with commas between them.
+    pub is_list: bool,
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl Parameter {
+    /// A parameter with one value.
+    pub(super) const fn one<T: JsonSchema>(name: &'static str, what: &'static str) -> Self {
+        Parameter { name, what, is_list: false, schema: SchemaGenerator::subschema_for::<T> }
+    }
+
+    /// A parameter with several values.
+    pub(super) const fn list<T: JsonSchema>(name: &'static str, what: &'static str) -> Self {
+        Parameter { is_list: true, ..Parameter::one::<T>(name, what) }
+    }
+}
+
+/// Which rows of a list are wanted.
+pub(super) trait Filter: Sized {
+    const PARAMETERS: &'static [Parameter];
+
+    /// Reads what [`Filter::PARAMETERS`] names.
+    fn read(query: &Query) -> Result<Self, Problem>;
+}
+
+/// All rows.
+impl Filter for () {
+    const PARAMETERS: &'static [Parameter] = &[];
+
+    fn read(_: &Query) -> Result<Self, Problem> {
+        Ok(())
+    }
+}
+
+const PAGE: &[Parameter] = &[
+    Parameter { schema: limit_schema, ..Parameter::one::<u32>("limit", "How many rows the page may have.") },
+    Parameter::one::<String>(
+        "cursor",
+        "The `next` of the page before, as it is. It belongs to the same filter and order.",
+    ),
+];
+
+fn limit_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT})
+}
+
+/// A request for a page of a list.
+pub(super) struct List<F> {
+    pub filter: F,
+    pub limit: u32,
+    cursor: Option<String>,
+    uri: Uri,
+}
+
+impl<F> List<F> {
+    /// After which row.
+    pub(super) fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// The answer, which says where the next page is.
+    pub(super) fn answer<T>(&self, page: Page<T>) -> Listed<T> {
+        let link = page.next.as_ref().map(|next| {
+            let others = self.uri.query().unwrap_or_default().split('&');
+            let others = others.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+            let pairs: Vec<_> = others.map(str::to_owned).chain([format!("cursor={next}")]).collect();
+            format!("<{}?{}>; rel=\"next\"", self.uri.path(), pairs.join("&"))
+        });
+        Listed { page, link }
+    }
+}
+
+impl<F: Filter> FromRequestParts<ApiState> for List<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
+        let known: Vec<_> = F::PARAMETERS.iter().chain(PAGE).map(|parameter| parameter.name).collect();
+        let query = Query::read(&parts.uri, &known)?;
+        let (limit, cursor) = query.page()?;
+        let cursor = cursor.map(str::to_owned);
+        Ok(List { filter: F::read(&query)?, limit, cursor, uri: parts.uri.clone() })
+    }
+}
+
+impl<F: Filter> Ask for List<F> {
+    fn describe(description: &mut Description<'_>) {
+        for parameter in F::PARAMETERS.iter().chain(PAGE) {
+            description.query_parameter(parameter);
+        }
+        description.problem(&problem::BAD_REQUEST);
+    }
+}
+
+/// A page of a list.
+pub(super) struct Listed<T> {
+    page: Page<T>,
+    link: Option<String>,
+}
+
+impl<T: Serialize> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.page).into_response();
+        if let Some(link) = self.link.and_then(|link| HeaderValue::try_from(link).ok()) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+        response
+    }
+}
+
+impl<T: JsonSchema + Serialize> Answer for Listed<T> {
+    fn describe(description: &mut Description<'_>) {
+        description.answer::<Page<T>>(StatusCode::OK, JSON, "A page of the list.");
+        description.answer_header(StatusCode::OK, "Link", "The next page, `rel=\"next\"`, where there is one.");
+    }
+}
+
+/// Parameters of something that has no pages.
+pub(super) struct Only<F>(pub F);
+
+impl<F: Filter> FromRequestParts<ApiState> for Only<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
+        let known: Vec<_> = F::PARAMETERS.iter().map(|parameter| parameter.name).collect();
+        F::read(&Query::read(&parts.uri, &known)?).map(Only)
+    }
+}
+
+impl<F: Filter> Ask for Only<F> {
+    fn describe(description: &mut Description<'_>) {
+        for parameter in F::PARAMETERS {
+            description.query_parameter(parameter);
+        }
+        description.problem(&problem::BAD_REQUEST);
+    }
+}
+
+/// There are no parameters.
+pub(super) type NoQuery = Only<()>;
+
 /// The parameters of a request, checked against those that its route knows.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Reads the parameters. `limit` and `cursor` are known where `known` names them.
-    pub(super) fn read(uri: &Uri, known: &[&'static str]) -> Result<Query, Problem> {
+    /// Reads the parameters.
+    pub(super) fn read(uri: &Uri, known: &[&str]) -> Result<Query, Problem> {
         let Pairs(pairs) = Pairs::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Problem::bad_request(error.body_text()).at("query"))?;
         for (index, (name, value)) in pairs.iter().enumerate() {

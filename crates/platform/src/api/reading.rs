@@ -1,139 +1,187 @@
 //! What can be read: lists with filters and pages, and single things by id or name.
 
-use std::str::FromStr;
-
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::Uri;
-use outrider_model::{Action, ActionId, Alert, AlertId, Endpoint, EndpointId, Finding};
+use axum::extract::State;
+use outrider_model::{
+    Action, ActionId, ActionState, Alert, AlertId, AlertState, Endpoint, EndpointId, Finding, Notice, Severity,
+};
 use outrider_respond::desk::{GuardRails, KillSwitch, PolicyRow};
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::ApiState;
 use super::problem::Problem;
-use super::query::Query;
-use crate::store::{ActionFilter, AlertFilter, AuditLine, EndpointFilter, FindingFilter, Page};
+use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
+use super::routes::Id;
+use super::server::ApiStats;
+use crate::store::{
+    ActionFilter, AlertFilter, AlertOrder, AuditLine, EndpointFilter, EndpointOrder, FindingFilter, OutboxStats, Page,
+    StoreStats,
+};
 
-pub(super) type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Found<T> = Result<Json<T>, Problem>;
+type Rows<T> = Result<Listed<T>, Problem>;
 
-pub(super) async fn alerts(State(state): State<ApiState>, uri: Uri) -> Answer<Page<Alert>> {
-    let known = ["state", "severity_min", "detector", "entity", "service", "limit", "cursor"];
-    let query = Query::read(&uri, &known)?;
-    let filter = AlertFilter {
-        states: query.words("state")?,
-        severity_min: query.word("severity_min")?,
-        detector: query.text("detector"),
-        entity: query.text("entity"),
-        service: query.text("service"),
-    };
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.alerts(&filter, limit, cursor).await?))
+impl Filter for AlertFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::list::<AlertState>("state", "In one of these states."),
+        Parameter::one::<Severity>("severity_min", "At least this severe."),
+        Parameter::one::<String>("detector", "Of this detector."),
+        Parameter::one::<String>("entity", "About an entity with this id or label."),
+        Parameter::one::<String>("service", "At the service with this name."),
+        Parameter::one::<AlertOrder>("sort", "By what they are sorted; the default is `opened`."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(AlertFilter {
+            states: query.words("state")?,
+            severity_min: query.word("severity_min")?,
+            detector: query.text("detector"),
+            entity: query.text("entity"),
+            service: query.text("service"),
+            order: query.word("sort")?.unwrap_or_default(),
+        })
+    }
 }
 
-pub(super) async fn alert(State(state): State<ApiState>, Path(id): Path<String>, uri: Uri) -> Answer<Alert> {
-    Query::read(&uri, &[])?;
-    let id: AlertId = id_of(&id)?;
+pub(super) async fn alerts(State(state): State<ApiState>, list: List<AlertFilter>) -> Rows<Alert> {
+    Ok(list.answer(state.store.alerts(&list.filter, list.limit, list.cursor()).await?))
+}
+
+pub(super) async fn alert(State(state): State<ApiState>, Id(id): Id<AlertId>, _: NoQuery) -> Found<Alert> {
     found(state.store.alert(&id.to_string()).await?, "alert", id)
 }
 
-pub(super) async fn findings(State(state): State<ApiState>, uri: Uri) -> Answer<Page<Finding>> {
-    let query = Query::read(&uri, &["alert", "detector", "entity", "limit", "cursor"])?;
-    let filter = FindingFilter {
-        alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
-        detector: query.text("detector"),
-        entity: query.text("entity"),
-    };
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.findings(&filter, limit, cursor).await?))
+impl Filter for FindingFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::one::<AlertId>("alert", "Of this alert."),
+        Parameter::one::<String>("detector", "Of this detector."),
+        Parameter::one::<String>("entity", "About the entity with this id."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(FindingFilter {
+            alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
+            detector: query.text("detector"),
+            entity: query.text("entity"),
+        })
+    }
 }
 
-pub(super) async fn endpoints(State(state): State<ApiState>, uri: Uri) -> Answer<Page<Endpoint>> {
-    let query = Query::read(&uri, &["service", "method", "contains", "limit", "cursor"])?;
-    let filter = EndpointFilter {
-        service: query.text("service"),
-        method: query.text("method").map(|method| method.to_ascii_uppercase()),
-        contains: query.text("contains"),
-    };
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.endpoints(&filter, limit, cursor).await?))
+pub(super) async fn findings(State(state): State<ApiState>, list: List<FindingFilter>) -> Rows<Finding> {
+    Ok(list.answer(state.store.findings(&list.filter, list.limit, list.cursor()).await?))
 }
 
-pub(super) async fn endpoint(State(state): State<ApiState>, Path(id): Path<String>, uri: Uri) -> Answer<Endpoint> {
-    Query::read(&uri, &[])?;
-    let id: EndpointId = id_of(&id)?;
+impl Filter for EndpointFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::one::<String>("service", "Of the service with this name."),
+        Parameter::one::<String>("method", "With this request method, in either case."),
+        Parameter::one::<String>("contains", "Whose path template contains this text."),
+        Parameter::one::<EndpointOrder>("sort", "By what they are sorted; the default is `first_seen`."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(EndpointFilter {
+            service: query.text("service"),
+            method: query.text("method").map(|method| method.to_ascii_uppercase()),
+            contains: query.text("contains"),
+            order: query.word("sort")?.unwrap_or_default(),
+        })
+    }
+}
+
+pub(super) async fn endpoints(State(state): State<ApiState>, list: List<EndpointFilter>) -> Rows<Endpoint> {
+    Ok(list.answer(state.store.endpoints(&list.filter, list.limit, list.cursor()).await?))
+}
+
+pub(super) async fn endpoint(State(state): State<ApiState>, Id(id): Id<EndpointId>, _: NoQuery) -> Found<Endpoint> {
     found(state.store.endpoint(&id.to_string()).await?, "endpoint", id)
 }
 
-pub(super) async fn policies(State(state): State<ApiState>, uri: Uri) -> Answer<Page<PolicyRow>> {
-    Query::read(&uri, &[])?;
+pub(super) async fn policies(State(state): State<ApiState>, _: NoQuery) -> Found<Page<PolicyRow>> {
     Ok(Json(Page { items: state.store.policies().await?, next: None }))
 }
 
-pub(super) async fn policy(State(state): State<ApiState>, Path(name): Path<String>, uri: Uri) -> Answer<PolicyRow> {
-    Query::read(&uri, &[])?;
+pub(super) async fn policy(State(state): State<ApiState>, Id(name): Id<String>, _: NoQuery) -> Found<PolicyRow> {
     found(state.store.policy(&name).await?, "policy", &name)
 }
 
-pub(super) async fn actions(State(state): State<ApiState>, uri: Uri) -> Answer<Page<Action>> {
-    let query = Query::read(&uri, &["state", "target", "gateway", "alert", "limit", "cursor"])?;
-    let filter = ActionFilter {
-        states: query.words("state")?,
-        target: query.text("target"),
-        gateway: query.text("gateway"),
-        alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
-    };
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.actions(&filter, limit, cursor).await?))
+impl Filter for ActionFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::list::<ActionState>("state", "In one of these states."),
+        Parameter::one::<String>("target", "Against a target with this id or label."),
+        Parameter::one::<String>("gateway", "At the gateway with this name."),
+        Parameter::one::<AlertId>("alert", "That came from this alert."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(ActionFilter {
+            states: query.words("state")?,
+            target: query.text("target"),
+            gateway: query.text("gateway"),
+            alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
+        })
+    }
 }
 
-pub(super) async fn action(State(state): State<ApiState>, Path(id): Path<String>, uri: Uri) -> Answer<Action> {
-    Query::read(&uri, &[])?;
-    let id: ActionId = id_of(&id)?;
+pub(super) async fn actions(State(state): State<ApiState>, list: List<ActionFilter>) -> Rows<Action> {
+    Ok(list.answer(state.store.actions(&list.filter, list.limit, list.cursor()).await?))
+}
+
+pub(super) async fn action(State(state): State<ApiState>, Id(id): Id<ActionId>, _: NoQuery) -> Found<Action> {
     found(state.store.action(&id.to_string()).await?, "action", id)
 }
 
-pub(super) async fn kill_switch(State(state): State<ApiState>, uri: Uri) -> Answer<KillSwitch> {
-    Query::read(&uri, &[])?;
+pub(super) async fn kill_switch(State(state): State<ApiState>, _: NoQuery) -> Found<KillSwitch> {
     Ok(Json(state.store.kill_switch().await?))
 }
 
-pub(super) async fn guard_rails(State(state): State<ApiState>, uri: Uri) -> Answer<Option<GuardRails>> {
-    Query::read(&uri, &[])?;
+pub(super) async fn guard_rails(State(state): State<ApiState>, _: NoQuery) -> Found<Option<GuardRails>> {
     Ok(Json(state.store.guard_rails().await?))
 }
 
-pub(super) async fn audit(State(state): State<ApiState>, uri: Uri) -> Answer<Page<AuditLine>> {
-    let query = Query::read(&uri, &["limit", "cursor"])?;
-    let (limit, cursor) = query.page()?;
-    Ok(Json(state.store.audit(limit, cursor).await?))
+pub(super) async fn audit(State(state): State<ApiState>, list: List<()>) -> Rows<AuditLine> {
+    Ok(list.answer(state.store.audit(list.limit, list.cursor()).await?))
+}
+
+/// How everything is: what the platform says of its parts, with the API's and the store's own numbers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Status {
+    /// The API in numbers. Counters begin with the process.
+    api: ApiStats,
+    /// The control store in numbers.
+    store: StoreStats,
+    /// The outbox of messages in numbers.
+    outbox: OutboxStats,
+    /// The notices that are open, the oldest first.
+    notices: Vec<Notice>,
+    /// `version`, `installation`, and the numbers of `sources`, `platform` and `responders`. They are for people and may
+    /// change; `/metrics` has the same numbers under lasting names.
+    #[serde(flatten)]
+    parts: Map<String, Value>,
 }
 
 /// What the platform says of itself, with the API's and the store's own numbers.
-pub(super) async fn status(State(state): State<ApiState>, uri: Uri) -> Answer<Value> {
-    Query::read(&uri, &[])?;
+pub(super) async fn status(State(state): State<ApiState>, _: NoQuery) -> Found<Status> {
     Ok(Json(whole_status(&state).await?))
 }
 
 /// The status as people and metrics see it.
-pub(super) async fn whole_status(state: &ApiState) -> Result<Value, Problem> {
-    let mut status = state.status.status();
-    if let Value::Object(fields) = &mut status {
-        fields.insert("api".to_owned(), serde_json::json!(state.stats()));
-        fields.insert("store".to_owned(), serde_json::json!(state.store.stats()));
-        fields.insert("outbox".to_owned(), serde_json::json!(state.store.outbox_stats()));
-        fields.insert("notices".to_owned(), serde_json::json!(state.store.open_notices().await?));
-    }
-    Ok(status)
+pub(super) async fn whole_status(state: &ApiState) -> Result<Status, Problem> {
+    let parts = match state.status.status() {
+        Value::Object(parts) => parts,
+        _ => Map::new(),
+    };
+    Ok(Status {
+        api: state.stats(),
+        store: state.store.stats(),
+        outbox: state.store.outbox_stats(),
+        notices: state.store.open_notices().await?,
+        parts,
+    })
 }
 
-/// An id in a path. One of another form names nothing.
-pub(super) fn id_of<T: FromStr>(text: &str) -> Result<T, Problem>
-where
-    T::Err: std::fmt::Display,
-{
-    text.parse().map_err(|error: T::Err| Problem::not_found(error.to_string()).at("path"))
-}
-
-pub(super) fn found<T>(thing: Option<T>, what: &str, id: impl std::fmt::Display) -> Answer<T> {
+pub(super) fn found<T>(thing: Option<T>, what: &str, id: impl std::fmt::Display) -> Found<T> {
     thing.map(Json).ok_or_else(|| Problem::not_found(format!("there is no {what} `{id}`")).at("path"))
 }

@@ -1,55 +1,59 @@
 //! Tokens: made, listed and revoked by admins. A token is shown once, in the answer that makes it.
 
 use axum::Json;
-use axum::extract::{Extension, Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{Extension, State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::NoQuery;
+use super::routes::{Created, Id, NoContent};
 use super::{ApiState, now_ms};
 use crate::store::{Page, Role, Token, TokenRow};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// Who or what uses it: 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`.
     name: String,
+    /// What it may do.
     role: Role,
 }
 
-#[derive(Serialize)]
+/// A token that was just made.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NewToken")]
 pub(super) struct Made {
+    /// Its name.
     name: String,
+    /// What it may do.
     role: Role,
     /// Never shown again.
     token: String,
 }
 
-pub(super) async fn list(State(state): State<ApiState>, uri: Uri) -> Result<Json<Page<TokenRow>>, Problem> {
-    Query::read(&uri, &[])?;
+pub(super) async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Page<TokenRow>>, Problem> {
     Ok(Json(Page { items: state.store.tokens().await?, next: None }))
 }
 
 pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(caller): Extension<Token>,
-    uri: Uri,
+    _: NoQuery,
     Body(Wanted { name, role }): Body<Wanted>,
-) -> Result<(StatusCode, Json<Made>), Problem> {
-    Query::read(&uri, &[])?;
+) -> Result<Created<Made>, Problem> {
     let token = state.store.create_token(&name, role, &caller.name, now_ms()).await?;
     let token = token.reveal().to_owned();
-    Ok((StatusCode::CREATED, Json(Made { name, role, token })))
+    Ok(Created { location: None, body: Made { name, role, token } })
 }
 
 pub(super) async fn revoke(
     State(state): State<ApiState>,
     Extension(caller): Extension<Token>,
-    Path(name): Path<String>,
-    uri: Uri,
-) -> Result<StatusCode, Problem> {
-    Query::read(&uri, &[])?;
+    Id(name): Id<String>,
+    _: NoQuery,
+) -> Result<NoContent, Problem> {
     state.store.revoke_token(&name, &caller.name, now_ms()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -127,8 +127,9 @@ async fn write_audit(transaction: &mut Transaction<'_, Sqlite>, effects: &Effect
 
 async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &Endpoint) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO endpoints (id, gateway, service_name, method, template, merged_into, calls, last_seen_ms, document)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO endpoints (id, gateway, service_name, method, template, merged_into, calls, last_seen_ms, document,
+           first_seen_ms)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (id) DO UPDATE SET gateway = excluded.gateway, service_name = excluded.service_name,
            method = excluded.method, template = excluded.template, merged_into = excluded.merged_into,
            calls = excluded.calls, last_seen_ms = excluded.last_seen_ms, document = excluded.document",
@@ -142,6 +143,8 @@ async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &En
     .bind(endpoint.calls.cast_signed())
     .bind(endpoint.last_seen_ms)
     .bind(json("endpoints", endpoint)?)
+    // It may move back later; the row keeps its place in lists all the same.
+    .bind(endpoint.first_seen_ms)
     .execute(&mut **transaction)
     .await
     .map(drop)

@@ -1,6 +1,7 @@
 //! What gateways are and were configured to do: the newest few versions of each.
 
 use outrider_model::{GatewayConfiguration, GatewaySnapshot, LeftOut};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{Sqlite, Transaction};
 
@@ -12,7 +13,7 @@ pub const CONFIGURATIONS_MAX: u32 = 50;
 const TABLE: &str = "gateway_configurations";
 
 /// A gateway as a list shows it: its newest configuration in numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GatewayRow {
     /// The gateway.
     pub gateway: String,
@@ -21,7 +22,7 @@ pub struct GatewayRow {
 }
 
 /// One gateway with its versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GatewayVersions {
     /// The gateway.
     pub gateway: String,
@@ -30,7 +31,7 @@ pub struct GatewayVersions {
 }
 
 /// A version of a configuration in numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct GatewayVersion {
     /// Its number, which names it.
     pub number: i64,
@@ -42,7 +43,7 @@ pub struct GatewayVersion {
 }
 
 /// How much of what is in a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// The gateway's version.
     pub version: String,

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
@@ -29,7 +30,9 @@ pub use outbox::{
     DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,
     Settled, WAITING_MAX,
 };
-pub use query::{ActionFilter, AlertFilter, AuditLine, EndpointFilter, FindingFilter, PAGE_MAX, Page};
+pub use query::{
+    ActionFilter, AlertFilter, AlertOrder, AuditLine, EndpointFilter, EndpointOrder, FindingFilter, PAGE_MAX, Page,
+};
 pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow};
 
 use crate::log::Position;
@@ -112,7 +115,7 @@ pub enum StoreError {
         why: String,
     },
     /// A cursor was not made by this API.
-    #[error("`{0}` is no cursor; use the `next` of the page before")]
+    #[error("`{0}` is no cursor of this list and order; use the `next` of the page before")]
     Cursor(String),
     /// A token of that name exists.
     #[error("a token named `{0}` exists already; revoke it or choose another name")]
@@ -202,7 +205,7 @@ impl StoreLimits {
 }
 
 /// The store in numbers. Counters begin with the process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StoreStats {
     /// Stretches of log written.
     pub applied: u64,

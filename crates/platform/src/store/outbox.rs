@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use outrider_model::{Action, Alert, Severity};
 use outrider_respond::notify::{Message, MessageKind, Teller};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 use tokio::sync::watch;
@@ -65,7 +66,7 @@ impl DestinationRule {
 }
 
 /// Where a row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutboxState {
     /// It is still to be delivered.
@@ -87,7 +88,7 @@ impl OutboxState {
 }
 
 /// A row as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct OutboxRow {
     /// Its number, which says the order.
     pub number: i64,
@@ -149,7 +150,7 @@ pub struct OutboxFilter {
 }
 
 /// The outbox in numbers. Counters begin with the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct OutboxStats {
     /// Messages that were put in.
     pub added: u64,

@@ -1,8 +1,12 @@
 //! Reading: filters and pages. A page is at most [`PAGE_MAX`] rows, newest first; the cursor names the last row of the
 //! page before by its sort key and id, so that rows that come in meanwhile shift nothing.
+//!
+//! Where the sort key of a row never changes, every row that is there from the first page to the last is shown exactly
+//! once. Each list has such an order, and it is the default; others say what they do not promise.
 
 use outrider_model::{Action, ActionState, Alert, AlertState, AuditEntry, Endpoint, Finding, Severity};
 use outrider_respond::desk::{GuardRails, KillSwitch, PolicyRow};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
@@ -14,7 +18,8 @@ use super::{Store, StoreError};
 pub const PAGE_MAX: u32 = 500;
 
 /// One page of a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Page")]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -35,6 +40,19 @@ pub struct AlertFilter {
     pub entity: Option<String>,
     /// At this service.
     pub service: Option<String>,
+    /// In which order.
+    pub order: AlertOrder,
+}
+
+/// By what alerts are sorted, the highest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertOrder {
+    /// When they were opened, which never changes.
+    #[default]
+    Opened,
+    /// When the latest finding came: one that has another while pages are turned moves to the front.
+    LastFinding,
 }
 
 /// Which actions.
@@ -59,6 +77,19 @@ pub struct EndpointFilter {
     pub method: Option<String>,
     /// Whose template contains this text.
     pub contains: Option<String>,
+    /// In which order.
+    pub order: EndpointOrder,
+}
+
+/// By what endpoints are sorted, the highest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointOrder {
+    /// When they were first seen, as it was known when they became known; it never changes.
+    #[default]
+    FirstSeen,
+    /// How often they were called: one that is called while pages are turned moves to the front.
+    Calls,
 }
 
 /// Which findings.
@@ -73,7 +104,7 @@ pub struct FindingFilter {
 }
 
 /// A line of the audit log: a decision or action by its number, or who was let in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLine {
     /// Its number in the log of decisions, or of access.
     pub number: i64,
@@ -85,14 +116,20 @@ pub struct AuditLine {
 }
 
 impl Store {
-    /// Alerts, the one with the latest finding first.
+    /// Alerts, in the order of the filter.
     pub async fn alerts(
         &self,
         filter: &AlertFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<Alert>, StoreError> {
-        let mut query = Listing::new("alerts", "last_finding_ms");
+        let mut query = Listing::new(
+            "alerts",
+            match filter.order {
+                AlertOrder::Opened => "opened_ms",
+                AlertOrder::LastFinding => "last_finding_ms",
+            },
+        );
         query.any_of("state", filter.states.iter().map(|state| alert_state_word(*state)));
         if let Some(severity) = filter.severity_min {
             query.and().push("severity >= ").push_bind(severity as i64);
@@ -118,14 +155,20 @@ impl Store {
         query.page(self, limit, cursor).await
     }
 
-    /// Endpoints, the one with most calls first.
+    /// Endpoints, in the order of the filter.
     pub async fn endpoints(
         &self,
         filter: &EndpointFilter,
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<Endpoint>, StoreError> {
-        let mut query = Listing::new("endpoints", "calls");
+        let mut query = Listing::new(
+            "endpoints",
+            match filter.order {
+                EndpointOrder::FirstSeen => "first_seen_ms",
+                EndpointOrder::Calls => "calls",
+            },
+        );
         query.and().push("merged_into IS NULL");
         query.equal("service_name", filter.service.as_deref());
         query.equal("method", filter.method.as_deref());
@@ -306,7 +349,9 @@ impl Listing {
         let limit = limit.clamp(1, PAGE_MAX);
         let order = self.order;
         if let Some(cursor) = cursor {
-            let (key, id) = split_cursor(cursor)?;
+            // A cursor of another order would name a place that means nothing here.
+            let place = cursor.strip_prefix(order).and_then(|rest| rest.strip_prefix('.'));
+            let (key, id) = split_cursor(place.ok_or_else(|| StoreError::Cursor(cursor.to_owned()))?)?;
             let query = self.and();
             query.push("(").push(order).push(", id) < (").push_bind(key).push(", ").push_bind(id.to_owned()).push(")");
         }
@@ -320,7 +365,7 @@ impl Listing {
         let mut next = None;
         if rows.len() > limit as usize {
             rows.truncate(limit as usize);
-            next = rows.last().map(|(key, id, _)| format!("{key}.{id}"));
+            next = rows.last().map(|(key, id, _)| format!("{order}.{key}.{id}"));
         }
         let items = rows.iter().map(|(_, _, text)| parse(self.table, text)).collect::<Result<_, _>>()?;
         Ok(Page { items, next })

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::contract;
 use crate::fixtures::{action, alert, audit, endpoint, finding, policy};
 
 /// Notes decisions and answers as it was told.
@@ -66,6 +67,12 @@ impl Reply {
         self.body.to_string()
     }
 
+    /// A header's value in lower case.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+    }
+
     pub fn items(&self) -> &Vec<Value> {
         self.body["items"].as_array().unwrap()
     }
@@ -113,7 +120,10 @@ impl Api {
     pub async fn raw(&self, request: &str) -> Reply {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
-        read_reply(&mut stream).await
+        let reply = read_reply(&mut stream).await;
+        let mut words = request.split(' ');
+        contract::check(words.next().unwrap(), words.next().unwrap(), &reply);
+        reply
     }
 
     pub async fn send(&self, role: Role, method: &str, path: &str, body: Option<&str>) -> Reply {
@@ -148,6 +158,7 @@ pub async fn read_reply(stream: &mut TcpStream) -> Reply {
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: `{text}`"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() };
+    // Metrics are no JSON.
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap_or(Value::from(body)) };
     Reply { status, head: head.to_ascii_lowercase(), body }
 }

@@ -4,6 +4,8 @@
 
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
+
+mod contract;
 mod harness;
 
 use std::time::Duration;
@@ -18,7 +20,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const READS: [&str; 16] = [
+const READS: [&str; 21] = [
     "/api/v1/alerts",
     "/api/v1/alerts/al_0000000000000001",
     "/api/v1/findings",
@@ -33,8 +35,13 @@ const READS: [&str; 16] = [
     "/api/v1/kill-switch",
     "/api/v1/guard-rails",
     "/api/v1/audit",
+    "/api/v1/notices",
+    "/api/v1/notify",
     "/api/v1/status",
+    "/metrics",
     "/api/v1/alerts?limit=500",
+    "/api/v1/alerts?sort=last_finding",
+    "/api/v1/endpoints?sort=calls",
 ];
 
 /// Every decision with the least role that may take it.
@@ -314,6 +321,15 @@ async fn lists_come_in_pages_that_join() {
     assert_eq!(api.get("/api/v1/findings?alert=al_0000000000000001").await.items().len(), 1);
     assert_eq!(api.get("/api/v1/actions?target=alice&state=pending&gateway=kong").await.items().len(), 1);
     assert_eq!(api.get("/api/v1/status").await.body["caught_up"], true);
+
+    let reply = api.get("/api/v1/alerts?state=open&limit=7&sort=last_finding").await;
+    let next = reply.body["next"].as_str().unwrap();
+    let link = format!("</api/v1/alerts?state=open&limit=7&sort=last_finding&cursor={next}>; rel=\"next\"");
+    assert_eq!(reply.header("link"), Some(link));
+    let reply = api.get(&format!("/api/v1/alerts?state=open&limit=7&sort=last_finding&cursor={next}")).await;
+    assert_eq!((reply.items().len(), reply.header("link")), (5, None));
+    let reply = api.get(&format!("/api/v1/alerts?cursor={next}")).await;
+    assert_eq!(reply.status, 400, "a cursor of another order");
 }
 
 #[tokio::test]

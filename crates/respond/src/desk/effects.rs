@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use outrider_model::{Action, ActionId, Alert, AlertId, AuditEntry, Finding, PolicyId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::GuardRails;
@@ -46,7 +47,7 @@ pub enum Effect {
 }
 
 /// Whether automatic actions are stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct KillSwitch {
     /// Policies only propose.
     pub on: bool,

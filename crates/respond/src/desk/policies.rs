@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use outrider_model::{ActionScope, Condition, EntityKind, Finding, Fingerprint, Policy, PolicyId, PolicyScope};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Policies held at once, those of the configuration included.
 pub const POLICIES_MAX: usize = 1000;
 
 /// A policy with where it comes from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyRow {
     /// Its id, derived from its name.
     pub id: PolicyId,

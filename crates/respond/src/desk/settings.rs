@@ -1,6 +1,7 @@
 //! Everything an operator can set about alerts, actions and guard rails, with the rules that refuse nonsense.
 
 use outrider_model::Duration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -52,7 +53,7 @@ pub struct ActionSettings {
 }
 
 /// What automatic actions may not do (decision 21). The responder checks again on the premises, against its own file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardRails {
     /// Consumers that nothing blocks, not even a person: user names, ids, custom ids, or `tag:NAME`. At most 10000.
