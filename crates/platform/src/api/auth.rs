@@ -33,7 +33,7 @@ pub(super) async fn require(
     }
 }
 
-async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Token, Problem> {
+pub(super) async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Token, Problem> {
     let refused = |detail: &str| {
         state.counters.unauthorized();
         Problem::unauthorized(detail)

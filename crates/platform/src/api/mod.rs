@@ -19,6 +19,7 @@ mod auth;
 mod body;
 mod bus;
 mod decisions;
+mod events;
 mod gateways;
 mod metrics;
 mod notify;
@@ -41,10 +42,14 @@ use axum::response::Response;
 
 pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
+pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
 pub use openapi::openapi;
 pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::store::{Role, Store};
+use events::Streams;
 use problem::Problem;
 use routes::Routes;
 use server::Counters;
@@ -59,17 +64,35 @@ pub struct ApiState {
     commands: Arc<dyn CommandBus>,
     status: Arc<dyn StatusSource>,
     counters: Arc<Counters>,
+    streams: Arc<Streams>,
+    /// When the server ends, streams end.
+    stopping: CancellationToken,
+    beat: Duration,
 }
 
 impl ApiState {
     /// An API over a control store, a bus for decisions and a source of the status.
     pub fn new(store: Store, commands: Arc<dyn CommandBus>, status: Arc<dyn StatusSource>) -> Self {
-        ApiState { store, commands, status, counters: Arc::default() }
+        ApiState {
+            store,
+            commands,
+            status,
+            counters: Arc::default(),
+            streams: Arc::default(),
+            stopping: CancellationToken::new(),
+            beat: events::BEAT,
+        }
+    }
+
+    /// The same with another time between what every stream of events says although nothing changed.
+    #[must_use]
+    pub fn with_beat(self, beat: Duration) -> Self {
+        ApiState { beat, ..self }
     }
 
     /// The API in numbers, since it was made.
     pub fn stats(&self) -> ApiStats {
-        self.counters.stats()
+        self.counters.stats(self.streams.stats())
     }
 }
 
@@ -121,6 +144,10 @@ fn viewer_routes() -> Routes {
     const INVENTORY: &str = "Endpoints, the newest first\n\
         Those that were merged into others are left out. Sorted by `first_seen`, every endpoint that was there from the \
         first page to the last is shown exactly once. Sorted by `calls`, one that is called meanwhile moves to the front.";
+    const EVENTS: &str = "What changes, as it is stored\n\
+        Each event is named for what changed and holds the whole of it as it is now; `x-events` names them with their \
+        schemas. A stream begins with `reset`, which says: load what you show. With `Last-Event-ID` it goes on after that \
+        event instead, where it can. `status` comes every few seconds.";
     Routes::of(Some(Role::Viewer))
         .get("/api/v1/alerts", reading::alerts, "list_alerts", SORTED)
         .get("/api/v1/alerts/{id}", reading::alert, "get_alert", "One alert")
@@ -155,6 +182,7 @@ fn viewer_routes() -> Routes {
         .get("/api/v1/notices", notify::notices, "list_notices", "What is wrong with the operation, the newest first")
         .get("/api/v1/notices/{id}", notify::notice, "get_notice", "One notice")
         .get("/api/v1/notify", notify::messages, "list_messages", "Messages to destinations, the newest first")
+        .get("/api/v1/events", events::events, "follow_events", EVENTS)
         .get("/api/v1/status", reading::status, "get_status", "How everything is")
         .get("/metrics", metrics::metrics, "get_metrics", "Metrics for Prometheus")
 }

@@ -33,7 +33,8 @@ const ABOUT: &str = "outrider finds abuse of APIs in a gateway's access log, and
     Names that end in `_ms` are milliseconds: a point in time since 1970-01-01T00:00:00Z, in `window_ms` a length. Names \
     that end in `_bytes` are bytes. Shares, confidences and probabilities go from 0 to 1.\n\n\
     Lists come in pages: `limit` says how many rows, and `next` of one page is the `cursor` of the following one. A \
-    refusal is a problem (RFC 9457). Within `/api/v1` answers may get new fields, lists new values of a word; what is there stays.";
+    refusal is a problem (RFC 9457). Within `/api/v1` answers may get new fields, lists new values of a word, and the \
+    event stream new events; what is there stays.";
 
 /// The document as JSON.
 pub fn openapi() -> &'static str {
@@ -72,6 +73,7 @@ pub(super) struct Description<'a> {
     body: Option<Value>,
     responses: BTreeMap<u16, Value>,
     problems: BTreeMap<u16, Vec<&'static Kind>>,
+    extensions: Map<String, Value>,
 }
 
 impl Description<'_> {
@@ -122,6 +124,11 @@ impl Description<'_> {
         if let Some(response) = self.responses.get_mut(&status.as_u16()) {
             response["headers"][name] = json!({"description": what, "schema": {"type": "string"}});
         }
+    }
+
+    /// Something that OpenAPI has no word for.
+    pub(super) fn extension(&mut self, name: &str, value: Value) {
+        self.extensions.insert(name.to_owned(), value);
     }
 
     /// A refusal that the caller has to reckon with.
@@ -193,6 +200,7 @@ fn describe(
         body: None,
         responses: BTreeMap::new(),
         problems: BTreeMap::new(),
+        extensions: Map::new(),
     };
     (operation.describe)(&mut description);
     for kind in [&problem::NOT_ACCEPTABLE, &problem::INTERNAL, &problem::UNAVAILABLE] {
@@ -208,6 +216,7 @@ fn describe(
         words = format!("{words}{break_after}Needs the role `{role}`.");
         let schemes = security_schemes();
         security = schemes.as_object().into_iter().flat_map(Map::keys).map(|scheme| json!({scheme: []})).collect();
+        description.extension("x-role", json!(role));
     }
     let mut value = json!({
         "operationId": operation.id,
@@ -223,8 +232,8 @@ fn describe(
     if let Some(body) = description.body {
         value["requestBody"] = body;
     }
-    if let Some(role) = operation.role {
-        value["x-role"] = json!(role);
+    for (name, extension) in description.extensions {
+        value[name] = extension;
     }
     value
 }

@@ -60,6 +60,8 @@ kinds! {
         "The body is not declared as JSON.";
     INVALID = "invalid", UNPROCESSABLE_ENTITY,
         "The body is JSON and does not say anything that can be meant. `where` names the field.";
+    TOO_MANY = "too-many", TOO_MANY_REQUESTS,
+        "One caller asks for too much at once; `Retry-After` says when to try again.";
     INTERNAL = "internal", INTERNAL_SERVER_ERROR,
         "outrider failed. Its own log says why.";
     UNAVAILABLE = "unavailable", SERVICE_UNAVAILABLE,
@@ -132,6 +134,11 @@ impl Problem {
         self
     }
 
+    /// Whether it is of this kind.
+    pub(super) fn is(&self, kind: &Kind) -> bool {
+        *self.kind == *kind
+    }
+
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
         Problem::new(&BAD_REQUEST, detail)
     }
@@ -177,6 +184,10 @@ impl Problem {
 
     pub(super) fn unprocessable(detail: impl Into<String>) -> Self {
         Problem::new(&INVALID, detail)
+    }
+
+    pub(super) fn too_many(detail: impl Into<String>) -> Self {
+        Problem::new(&TOO_MANY, detail).header(Header::RetryAfter)
     }
 
     pub(super) fn internal() -> Self {

@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::events::StreamStats;
 use super::problem::Problem;
 use super::{ApiState, metrics_router, router};
 
@@ -45,6 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers requests until it is cancelled, then lets those under way end.
 pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
+    let state = ApiState { stopping: cancel.clone(), ..state };
     serve_router(listener, router(state), &counters, TIMES, cancel).await
 }
 
@@ -157,6 +159,8 @@ pub struct ApiStats {
     pub forbidden: u64,
     /// Requests that failed through no fault of theirs.
     pub failed: u64,
+    /// Streams of events.
+    pub streams: StreamStats,
 }
 
 #[derive(Debug, Default)]
@@ -187,7 +191,7 @@ impl Counters {
         self.forbidden.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn stats(&self) -> ApiStats {
+    pub(super) fn stats(&self, streams: StreamStats) -> ApiStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ApiStats {
             connections: read(&self.connections),
@@ -196,6 +200,7 @@ impl Counters {
             unauthorized: read(&self.unauthorized),
             forbidden: read(&self.forbidden),
             failed: read(&self.failed),
+            streams,
         }
     }
 }

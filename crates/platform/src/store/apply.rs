@@ -37,6 +37,7 @@ impl Store {
         let forgotten = if is_prune_due { prune(&mut transaction, &self.limits).await? } else { Forgotten::default() };
         transaction.commit().await.map_err(StoreError::query(doing))?;
         self.outbox.committed(put);
+        self.feed.committed(effects);
         self.counters.since_prune.store(if is_prune_due { 0 } else { written }, Ordering::Relaxed);
         self.counters.applied.fetch_add(1, Ordering::Relaxed);
         self.counters.findings_forgotten.fetch_add(forgotten.findings, Ordering::Relaxed);

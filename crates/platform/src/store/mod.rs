@@ -6,6 +6,7 @@
 
 mod apply;
 mod effects;
+mod feed;
 mod gateways;
 mod notices;
 mod outbox;
@@ -24,6 +25,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 pub use effects::EffectBatch;
+pub use feed::{Change, ChangeKind, DeletedPolicy, FEED_BYTES_MAX, FEED_CHANGES_MAX, Feed, Gone};
 pub use gateways::{CONFIGURATIONS_MAX, GatewayRow, GatewayVersion, GatewayVersions};
 pub use notices::{NOTICES_MAX, NoticeChanges};
 pub use outbox::{
@@ -241,6 +243,7 @@ pub struct Store {
     limits: StoreLimits,
     counters: Arc<Counters>,
     outbox: Arc<outbox::Outbox>,
+    feed: Feed,
 }
 
 impl Store {
@@ -266,7 +269,7 @@ impl Store {
         let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
         migrate(&writer, path).await?;
         let readers = pool(READERS_MAX).connect_with(options.read_only(true)).await.map_err(failed)?;
-        Ok(Store { readers, writer, limits, counters: Arc::default(), outbox: Arc::default() })
+        Ok(Store { readers, writer, limits, counters: Arc::default(), outbox: Arc::default(), feed: Feed::default() })
     }
 
     /// Copies a store, which may be in use, to a file that is not there yet. Says the log position that the copy covers.
@@ -293,6 +296,11 @@ impl Store {
     /// The log position that the store covers; zero for a new one.
     pub async fn position(&self) -> Result<Position, StoreError> {
         position(&self.readers).await
+    }
+
+    /// What was stored just now, for whoever wants to know at once.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     /// The store in numbers.

@@ -61,6 +61,7 @@ impl Store {
         keep_newest(&mut transaction, "notices", "number", "number", "is_open = 0", NOTICES_MAX).await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         self.outbox.committed(put);
+        self.feed.noticed(changes.closed.iter().chain(&changes.opened));
         Ok(changes)
     }
 

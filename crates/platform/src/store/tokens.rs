@@ -188,7 +188,9 @@ impl Store {
             return Err(StoreError::LastAdmin(name.to_owned()));
         }
         note_access(&mut transaction, now_ms, by, "revoked token", name).await?;
-        transaction.commit().await.map_err(StoreError::query(doing))
+        transaction.commit().await.map_err(StoreError::query(doing))?;
+        self.feed.access_changed();
+        Ok(())
     }
 
     /// All tokens by name, revoked ones too.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use boon::{Compiler, Schemas};
 use outrider_platform::store::Role;
 use roas::v3_1::spec::Spec;
-use roas::validation::Validate as _;
+use roas::validation::{Options, Validate as _};
 use serde_json::{Map, Value};
 
 use crate::harness::{Api, Reply};
@@ -82,7 +82,8 @@ fn operations() -> impl Iterator<Item = (&'static str, &'static str, &'static Ma
 #[test]
 fn the_document_is_valid() {
     let spec: Spec = serde_json::from_value(DOCUMENT.clone()).unwrap();
-    if let Err(error) = spec.validate(Default::default(), None) {
+    // Some schemas are named by `x-events` alone, which no validator knows.
+    if let Err(error) = spec.validate(Options::IgnoreUnusedSchemas.into(), None) {
         panic!("{:#?}", error.errors);
     }
     for name in DOCUMENT["components"]["schemas"].as_object().unwrap().keys() {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use outrider_model::{
     ActionId, ActionState, AlertId, AlertState, CommandRecord, GatewayConfiguration, GatewaySnapshot,
@@ -50,7 +51,7 @@ pub struct Api {
     tokens: [String; 4],
     pub cancel: CancellationToken,
     pub task: tokio::task::JoinHandle<std::io::Result<()>>,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 pub struct Reply {
@@ -108,8 +109,9 @@ impl Api {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus));
+        let state = state.with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, state, cancel.clone()));
-        Api { address, store, bus, tokens, cancel, task, _dir: dir }
+        Api { address, store, bus, tokens, cancel, task, dir }
     }
 
     pub fn token(&self, role: Role) -> &str {

@@ -6,6 +6,7 @@
 mod fixtures;
 
 mod contract;
+mod events;
 mod harness;
 
 use std::time::Duration;

@@ -122,4 +122,8 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_api_unauthorized", Counter, "", One("/api/unauthorized"), "Requests without a valid token"),
     metric("outrider_api_forbidden", Counter, "", One("/api/forbidden"), "Requests whose token has too small a role"),
     metric("outrider_api_failed", Counter, "", One("/api/failed"), "Requests that failed through no fault of theirs"),
+    metric("outrider_api_streams", Gauge, "", One("/api/streams/open"), "Streams of events that are open"),
+    metric("outrider_api_streams_refused", Counter, "", One("/api/streams/refused"), "Streams refused because too many were open"),
+    metric("outrider_api_stream_events", Counter, "", One("/api/streams/events"), "Changes told to streams"),
+    metric("outrider_api_stream_resets", Counter, "", One("/api/streams/resets"), "How often a stream said that changes may be missing, its beginning included"),
 ];
