@@ -26,7 +26,7 @@ pub struct Action {
     pub reason: String,
     /// Log time at which it came into being.
     pub created_ms: i64,
-    /// When it ends by itself; `None` for permanent.
+    /// When it ends by itself; none for permanent.
     pub expires_ms: Option<i64>,
     /// Where it is in its life.
     pub state: ActionState,

@@ -11,6 +11,7 @@ mod gateways;
 mod harness;
 mod kills;
 mod kong_setup;
+mod live;
 mod loop_by_hand;
 mod reload;
 mod replay;

@@ -6,7 +6,7 @@
 //!
 //! | role | may |
 //! | --- | --- |
-//! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status |
+//! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status; follow events |
 //! | analyst | acknowledge, resolve and mark alerts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
 //! | admin | list, make and revoke tokens |

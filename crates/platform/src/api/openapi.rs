@@ -168,22 +168,37 @@ fn document(operations: &[Operation]) -> Value {
         "paths": paths,
         "components": {"schemas": answers.take_definitions(true), "securitySchemes": security_schemes()},
     });
-    forget_unsigned(&mut document);
+    speak_outward(&mut document);
     document
 }
 
-/// OpenAPI has no formats for unsigned numbers; `minimum` and `maximum` say the same.
-fn forget_unsigned(value: &mut Value) {
+/// Takes out what only means something to who reads the code: formats of unsigned numbers, which OpenAPI has none of
+/// (`minimum` and `maximum` say the same), the numbers of decisions, and the brackets of links.
+fn speak_outward(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             if fields.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
                 fields.remove("format");
             }
-            fields.values_mut().for_each(forget_unsigned);
+            if let Some(Value::String(words)) = fields.get_mut("description") {
+                *words = without_references(words);
+            }
+            fields.values_mut().for_each(speak_outward);
         }
-        Value::Array(items) => items.iter_mut().for_each(forget_unsigned),
+        Value::Array(items) => items.iter_mut().for_each(speak_outward),
         _ => {}
     }
+}
+
+fn without_references(words: &str) -> String {
+    let mut words = words.replace("[`", "`").replace("`]", "`");
+    for reference in [" (decision ", " (invariant "] {
+        while let Some((before, rest)) = words.split_once(reference) {
+            let after = rest.split_once(')').map_or("", |(_, after)| after);
+            words = format!("{before}{after}");
+        }
+    }
+    words
 }
 
 fn describe(

@@ -39,6 +39,11 @@ pub fn check_schema(place: &str, value: Option<&Value>) {
 /// Checks an answer against what the document says of its operation, status and media type.
 pub fn check(method: &str, target: &str, reply: &Reply) {
     let path = target.split('?').next().unwrap();
+    if reply.status >= 400 {
+        assert_eq!(reply.header("content-type").as_deref(), Some("application/problem+json"), "{method} {target}");
+        let kind = reply.body["type"].as_str().unwrap_or_default();
+        assert!(kind.starts_with("urn:outrider:problem:"), "{method} {target}: {}", reply.body);
+    }
     let Some(template) = template_of(method, path) else {
         assert!([404, 405].contains(&reply.status), "{method} {path} is not in the document and has {}", reply.status);
         return check_schema("/components/schemas/Problem", Some(&reply.body));
@@ -111,6 +116,11 @@ fn everything_is_described() {
         collect_bare(name, schema, &mut bare);
     }
     assert!(bare.is_empty(), "without a description: {bare:#?}");
+    // Words that only mean something to who reads the code.
+    let text = DOCUMENT.to_string();
+    for inward in ["(decision ", "(invariant ", "[`", "`None`", "`Some", "\"uint"] {
+        assert!(!text.contains(inward), "the document says `{inward}`");
+    }
 }
 
 /// Names properties that say nothing of themselves.
