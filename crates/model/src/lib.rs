@@ -19,6 +19,7 @@ mod ids;
 mod notice;
 mod policy;
 mod pseudonym;
+mod rate;
 mod text;
 
 pub use action::{
@@ -40,4 +41,5 @@ pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, PolicyId};
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};
 pub use pseudonym::{KeyId, Pseudonym, PseudonymError};
+pub use rate::{RateLimits, RateLimitsError};
 pub use text::Text;
