@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionId, AlertId, EntityKey, PolicyId};
+use crate::{ActionId, AlertId, EntityKey, PolicyId, RateLimits};
 
 /// The parameter of our Request Termination's `content_type` that marks a refusal as ours (decision 20):
 /// `application/json; charset=utf-8; outrider="<installation>"`.
@@ -100,6 +100,28 @@ pub enum ActionKind {
         /// The message in the JSON body that it gets.
         message: String,
     },
+    /// Its calls beyond the limits are refused.
+    RateLimit {
+        /// How many calls are let through per window.
+        limits: RateLimits,
+        /// The status that a call beyond them gets.
+        status: u16,
+        /// The message in the JSON body that it gets.
+        message: String,
+    },
+}
+
+impl ActionKind {
+    /// Whatever the other refuses, this refuses too: beside this one, for as long, the other changes nothing.
+    pub fn covers(&self, other: &ActionKind) -> bool {
+        match (self, other) {
+            (ActionKind::Block { .. }, _) => true,
+            (ActionKind::RateLimit { .. }, ActionKind::Block { .. }) => false,
+            (ActionKind::RateLimit { limits, .. }, ActionKind::RateLimit { limits: other, .. }) => {
+                limits.is_at_most(other)
+            }
+        }
+    }
 }
 
 /// Where an action is in its life (decision 17).
@@ -250,6 +272,12 @@ pub enum FailureReason {
         /// What is gone.
         detail: String,
     },
+    /// The gateway would let more through than before: ours would stand in for an operator's own limit that it cannot
+    /// take over.
+    WouldWeaken {
+        /// Whose limit, and why it cannot be taken over.
+        detail: String,
+    },
     /// A guard rail on the premises forbids it.
     GuardRail {
         /// Which, and why.
@@ -272,6 +300,9 @@ impl std::fmt::Display for FailureReason {
             ),
             FailureReason::Refused { status, detail } => write!(f, "Kong refused the write with {status}: {detail}"),
             FailureReason::TargetGone { detail } => write!(f, "the target is gone: {detail}"),
+            FailureReason::WouldWeaken { detail } => {
+                write!(f, "it would weaken a limit of your own, so it was not written: {detail}")
+            }
             FailureReason::GuardRail { detail } => write!(f, "a guard rail on the premises forbids it: {detail}"),
             FailureReason::ReadOnlyGateway => {
                 f.write_str("this Kong runs without a database, so its Admin API cannot store a plugin")

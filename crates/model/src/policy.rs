@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fingerprint, PolicyId, Severity};
+use crate::{ActionKind, Fingerprint, PolicyId, RateLimits, RateLimitsError, Severity};
 
 /// What to do about which alerts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,10 +73,39 @@ pub enum Response {
         #[serde(default = "blocked_message")]
         message: String,
     },
+    /// Let only so many of the consumer's calls through, with Kong's Rate Limiting.
+    RateLimit {
+        /// How many calls are let through per window, such as `{ minute = 30 }`.
+        limits: RateLimits,
+        /// The status that a call beyond them gets, 400 to 599.
+        #[serde(default = "too_many_requests")]
+        status: u16,
+        /// The message in the JSON body that it gets.
+        #[serde(default = "limited_message")]
+        message: String,
+    },
+}
+
+impl Response {
+    /// What it does to a target.
+    pub fn action_kind(&self) -> ActionKind {
+        match self.clone() {
+            Response::Block { status, message } => ActionKind::Block { status, message },
+            Response::RateLimit { limits, status, message } => ActionKind::RateLimit { limits, status, message },
+        }
+    }
 }
 
 fn forbidden() -> u16 {
     403
+}
+
+fn too_many_requests() -> u16 {
+    429
+}
+
+fn limited_message() -> String {
+    "Limited by policy".to_owned()
 }
 
 fn blocked_message() -> String {
@@ -134,11 +163,14 @@ pub enum PolicyError {
     )]
     Duration(String),
     /// The status is not a refusal.
-    #[error("status {0} is not valid for a block: use 400 to 599")]
+    #[error("status {0} is not valid for a refusal: use 400 to 599")]
     Status(u16),
     /// The message is empty or too long.
-    #[error("the message of a block must have 1 to 500 characters")]
+    #[error("the message of a refusal must have 1 to 500 characters")]
     Message,
+    /// The limits cannot be meant.
+    #[error("limits: {0}")]
+    Limits(#[from] RateLimitsError),
     /// The confidence is not a probability.
     #[error("confidence_min {0} is not valid: use 0 to 1")]
     Confidence(String),
@@ -160,12 +192,15 @@ impl Policy {
         if !name_ok {
             return Err(PolicyError::Name(self.name.clone()));
         }
-        let Response::Block { status, message } = &self.respond;
+        let (Response::Block { status, message } | Response::RateLimit { status, message, .. }) = &self.respond;
         if !(400..=599).contains(status) {
             return Err(PolicyError::Status(*status));
         }
         if message.is_empty() || message.chars().count() > 500 {
             return Err(PolicyError::Message);
+        }
+        if let Response::RateLimit { limits, .. } = &self.respond {
+            limits.validate()?;
         }
         if let Some(confidence) = self.when.confidence_min
             && !(0.0..=1.0).contains(&confidence)
@@ -288,15 +323,32 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_limit_needs_only_its_limits() {
+        let respond: Response = serde_json::from_str(r#"{"kind":"rate_limit","limits":{"minute":30}}"#).unwrap();
+        let limits = RateLimits { minute: Some(30), ..RateLimits::default() };
+        let expected = Response::RateLimit { limits, status: 429, message: "Limited by policy".to_owned() };
+        assert_eq!(respond, expected);
+        let kind = serde_json::to_string(&respond.action_kind()).unwrap();
+        let written = r#"{"kind":"rate_limit","limits":{"minute":30},"status":429,"message":"Limited by policy"}"#;
+        assert_eq!(kind, written);
+        for wrong in [r#"{"kind":"rate_limit"}"#, r#"{"kind":"rate_limit","limits":{"minutes":30}}"#] {
+            assert!(serde_json::from_str::<Response>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         let good: Policy =
             serde_json::from_str(r#"{"name":"spikes","respond":{"kind":"block"},"duration":"15m"}"#).unwrap();
         let block = |status, message: &str| Response::Block { status, message: message.to_owned() };
+        let limit = |status, limits| Response::RateLimit { limits, status, message: "slow down".to_owned() };
         let cases = [
             Policy { name: String::new(), ..good.clone() },
             Policy { name: "Block Spikes".to_owned(), ..good.clone() },
             Policy { respond: block(200, "no"), ..good.clone() },
             Policy { respond: block(403, ""), ..good.clone() },
+            Policy { respond: limit(200, RateLimits { minute: Some(3), ..RateLimits::default() }), ..good.clone() },
+            Policy { respond: limit(429, RateLimits::default()), ..good.clone() },
             Policy { when: Condition { confidence_min: Some(1.5), ..Condition::default() }, ..good.clone() },
             Policy { when: Condition { confidence_min: Some(f32::NAN), ..Condition::default() }, ..good },
         ];

@@ -5,16 +5,22 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimits {
     /// Calls per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub second: Option<u32>,
     /// Calls per minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub minute: Option<u32>,
     /// Calls per hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hour: Option<u32>,
     /// Calls per day.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<u32>,
     /// Calls per month.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub month: Option<u32>,
     /// Calls per year.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<u32>,
 }
 
@@ -35,6 +41,23 @@ pub enum RateLimitsError {
         /// The longer window.
         longer: &'static str,
     },
+}
+
+impl std::fmt::Display for RateLimits {
+    /// `30 calls per minute and 500 per hour`, as a sentence goes on.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let windows = Self::WINDOWS.into_iter().zip(self.values());
+        for (number, (window, limit)) in windows.filter_map(|(window, limit)| Some((window, limit?))).enumerate() {
+            let between = if number == 0 { "" } else { " and " };
+            let calls = match (number, limit) {
+                (0, 1) => " call",
+                (0, _) => " calls",
+                _ => "",
+            };
+            write!(f, "{between}{limit}{calls} per {window}")?;
+        }
+        Ok(())
+    }
 }
 
 impl RateLimits {
@@ -115,6 +138,17 @@ mod tests {
             assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{json}: {error}");
         }
         assert!(serde_json::from_str::<RateLimits>(r#"{"minutes":1}"#).is_err());
+    }
+
+    #[test]
+    fn limits_are_said_as_a_sentence_goes_on() {
+        let cases = [
+            (r#"{"minute":30}"#, "30 calls per minute"),
+            (r#"{"second":1,"hour":500,"year":9000}"#, "1 call per second and 500 per hour and 9000 per year"),
+        ];
+        for (json, words) in cases {
+            assert_eq!(limits(json).to_string(), words);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, Policy,
+    EndpointId, Finding, GatewaySnapshot, Policy, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
@@ -222,8 +222,13 @@ impl Analysis {
         self.advance(call.received_ms);
         self.calls += 1;
         self.operations.on_call(&call.gateway, call.received_ms);
+        // What a rate limit of ours refused is marked before anything learns from it (decision 20).
+        let refused = self.desk.on_call(call).then(|| {
+            let by = Text::from(self.desk.installation().to_owned());
+            ApiCall { own_refusal: Some(by), ..call.clone() }
+        });
+        let call = refused.as_ref().unwrap_or(call);
         let assignment = self.catalogue.assign(call);
-        self.desk.on_call(call);
         let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
         let observed = Observed {
             call,

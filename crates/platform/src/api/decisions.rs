@@ -272,6 +272,7 @@ fn place_of(error: &PolicyError) -> String {
         PolicyError::Duration(_) => "duration",
         PolicyError::Status(_) => "respond.status",
         PolicyError::Message => "respond.message",
+        PolicyError::Limits(_) => "respond.limits",
         PolicyError::Confidence(_) => "when.confidence_min",
         PolicyError::TooMany(list) => return format!("body field `when.{list}`"),
     };

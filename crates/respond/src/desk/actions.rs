@@ -98,6 +98,12 @@ impl ActionBook {
         self.unfinished.get(&target).map_or(&[], Vec::as_slice)
     }
 
+    /// Actions that ended at or after a time, with when they did.
+    pub(super) fn ended_since(&self, since_ms: i64) -> impl Iterator<Item = (i64, &Action)> {
+        let ended = self.finished.range((since_ms, ActionId(0))..);
+        ended.filter_map(|(ended_ms, id)| Some((*ended_ms, &self.rows.get(id)?.action)))
+    }
+
     /// Unfinished actions that satisfy a predicate.
     pub(super) fn count_unfinished(&self, is_counted: impl Fn(&ActionEntry) -> bool) -> usize {
         self.unfinished.values().flatten().filter_map(|id| self.rows.get(id)).filter(|entry| is_counted(entry)).count()

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use outrider_model::{
-    ActionId, ActionKind, ActionScope, ActionState, AlertId, AlertState, Command, CommandRecord, CommandRefused,
-    Condition, Duration, EntityKey, EntityKind, Fingerprint, Mode, Origin, Policy, PolicyScope, Response,
+    ActionId, ActionScope, ActionState, AlertId, AlertState, Command, CommandRecord, CommandRefused, Condition,
+    Duration, EntityKey, EntityKind, Fingerprint, Mode, Origin, Policy, PolicyScope, Response,
 };
 use serde::{Deserialize, Serialize};
 
@@ -213,14 +213,13 @@ impl Desk {
         if self.actions.rows.contains_key(&id) {
             return Err(CommandRefused::Conflict { why: format!("action {id} exists already") });
         }
-        let Response::Block { status, message } = response;
         let new = NewAction {
             id,
             alert: *alert,
             origin: Origin::Person { name: by.person() },
             target: target.clone(),
             scope: scope.clone(),
-            kind: ActionKind::Block { status: *status, message: message.clone() },
+            kind: response.action_kind(),
             reason: reason.clone(),
             expires_ms: duration.end_ms(self.now_ms),
             custom_id: known.as_ref().map(|finding| finding.consumer_custom_id.clone()).unwrap_or_default(),
@@ -328,7 +327,7 @@ fn check_act(
     let invalid = |why: &str| Err(CommandRefused::Invalid { why: why.to_owned() });
     if target.kind != EntityKind::Consumer {
         return Err(CommandRefused::Invalid {
-            why: format!("only a consumer can be blocked at the gateway, and the target is of kind {}", target.kind),
+            why: format!("only a consumer can be restricted at the gateway, and the target is of kind {}", target.kind),
         });
     }
     check_name("the consumer's id", &target.value)?;
@@ -342,7 +341,7 @@ fn check_act(
         ActionScope::Route { id, .. } => check_name("the route's id", id)?,
     }
     if reason.trim().is_empty() {
-        return invalid("say in `reason` why the consumer is blocked: every action is explained");
+        return invalid("say in `reason` why the consumer is restricted: every action is explained");
     }
     if duration == Duration::Seconds(0) {
         return invalid("the duration must be at least 1s, or `permanent`");
@@ -369,8 +368,9 @@ fn subject_of(command: &Command) -> String {
         Command::MarkFalsePositive { alert, .. } => format!("call {alert} a false positive"),
         Command::PutPolicy { policy } => format!("put policy {}", words::shortened(&policy.name, 64)),
         Command::DeletePolicy { name } => format!("delete policy {}", words::shortened(name, 64)),
-        Command::Act { target, .. } => {
-            format!("block {} {}", target.kind, words::shortened(&target.value, NAME_BYTES_MAX))
+        Command::Act { target, response, .. } => {
+            let verb = words::verb(&response.action_kind());
+            format!("{verb} {} {}", target.kind, words::shortened(&target.value, NAME_BYTES_MAX))
         }
         Command::ApproveAction { action } => format!("approve {action}"),
         Command::RejectAction { action, .. } => format!("reject {action}"),

@@ -7,8 +7,11 @@
 //!
 //! Calls are compared by when they began, since a call that was let in before the change may end after it. Only a call
 //! that reached the API counts as let through: the gateway's other refusals may come before ours and say nothing.
+//!
+//! A rate limit lets calls through by design, so they say nothing of it: it is in force with its first refusal that
+//! began after the gateway had its time to follow. One that nobody reaches stays stored: stored, not observed.
 
-use outrider_model::{ActionId, ActionScope, ActionState, Actor, ApiCall, ClockCheck, EntityKey, Trust};
+use outrider_model::{ActionId, ActionKind, ActionScope, ActionState, Actor, ApiCall, ClockCheck, EntityKey, Trust};
 use serde::{Deserialize, Serialize};
 
 use super::actions::{ActionEntry, HISTORY_MAX};
@@ -42,10 +45,7 @@ impl Desk {
     /// Looks at a call of a consumer for what it says of the actions against it.
     pub(super) fn watch(&mut self, target: u64, call: &ApiCall<'_>) {
         let is_refusal = call.own_refusal.as_ref().is_some_and(|by| by.as_str() == self.installation);
-        if !is_refusal && !call.was_proxied() {
-            return;
-        }
-        let started_ms = if call.clock == ClockCheck::AsReported { call.started_ms } else { call.event_ms };
+        let started_ms = started_ms(call);
         for index in 0..self.actions.of_target(target).len() {
             let id = self.actions.of_target(target)[index];
             let Some(entry) = self.actions.rows.get_mut(&id) else { continue };
@@ -55,7 +55,14 @@ impl Desk {
             if !entry.action.state.is_desired() || !in_scope(&entry.action.scope, call) {
                 continue;
             }
+            if matches!(entry.action.kind, ActionKind::RateLimit { .. }) {
+                self.watch_limit(id, call);
+                continue;
+            }
             let watch = &mut entry.watch;
+            if !is_refusal && !call.was_proxied() {
+                continue;
+            }
             if is_refusal {
                 let is_after = watch.allowed_started_ms.is_none_or(|allowed_ms| started_ms > allowed_ms);
                 if watch.refusal.is_none() && is_after {
@@ -108,6 +115,11 @@ impl Desk {
     }
 }
 
+/// When a call began, as far as the gateway's clock can be believed.
+pub(super) fn started_ms(call: &ApiCall<'_>) -> i64 {
+    if call.clock == ClockCheck::AsReported { call.started_ms } else { call.event_ms }
+}
+
 /// Adds what a person who acted by id left open: the log knows the workspace and the name. True if something was added.
 fn complete_target(target: &mut EntityKey, call: &ApiCall<'_>) -> bool {
     let Some(consumer) = &call.consumer else { return false };
@@ -122,7 +134,7 @@ fn complete_target(target: &mut EntityKey, call: &ApiCall<'_>) -> bool {
     is_changed
 }
 
-fn in_scope(scope: &ActionScope, call: &ApiCall<'_>) -> bool {
+pub(super) fn in_scope(scope: &ActionScope, call: &ApiCall<'_>) -> bool {
     match scope {
         ActionScope::Consumer => true,
         ActionScope::Service { id, .. } => call.service.as_ref().is_some_and(|service| service.id.as_str() == id),

@@ -1,12 +1,13 @@
 //! What policies make of a finding: a note, a proposal, or an action.
 //!
-//! Every matching policy leaves a note on the alert. Of the enforcing ones the strongest wins in each scope, the widest
-//! scope first, and an action that an active one covers already is not made again. Guard rails (decision 21), the age of
+//! Every matching policy leaves a note on the alert. Of the enforcing ones those win in each scope that no other covers,
+//! the widest scope first: a block covers a rate limit that ends no later. An action that an active one covers already is
+//! not made again. Guard rails (decision 21), the age of
 //! the evidence (12) and its trust (4) turn an action into a proposal that names each of them with its numbers.
 
 use outrider_model::{
     ActionId, ActionKind, ActionScope, ActionState, AlertId, Duration, EntityKind, Finding, Fingerprint, Mode, Origin,
-    PolicyId, Response,
+    PolicyId,
 };
 
 use super::actions::NewAction;
@@ -33,10 +34,21 @@ struct Plan {
     policy: PolicyId,
     name: String,
     mode: Mode,
-    response: Response,
+    kind: ActionKind,
     duration: Duration,
     scope: ActionScope,
     expires_ms: Option<i64>,
+}
+
+impl Plan {
+    fn lasts_as_long_as(&self, other: &Plan) -> bool {
+        ends_no_earlier(self.expires_ms, other.expires_ms)
+    }
+}
+
+/// No end is the latest end.
+fn ends_no_earlier(one: Option<i64>, other: Option<i64>) -> bool {
+    one.unwrap_or(i64::MAX) >= other.unwrap_or(i64::MAX)
 }
 
 impl Desk {
@@ -52,7 +64,7 @@ impl Desk {
                     policy: row.id,
                     name: policy.name.clone(),
                     mode: policy.mode,
-                    response: policy.respond.clone(),
+                    kind: policy.respond.action_kind(),
                     duration: policy.duration,
                     scope,
                     expires_ms: policy.duration.end_ms(finding.event_ms),
@@ -60,22 +72,26 @@ impl Desk {
             }
         }
         plans.sort_by(|one, other| {
-            let rank = |plan: &Plan| (plan.mode == Mode::Observe, scope_key(&plan.scope).0);
+            let is_limit = |plan: &Plan| matches!(plan.kind, ActionKind::RateLimit { .. });
+            let rank = |plan: &Plan| (plan.mode == Mode::Observe, scope_key(&plan.scope).0, is_limit(plan));
             let end = |plan: &Plan| std::cmp::Reverse(plan.expires_ms.unwrap_or(i64::MAX));
             (rank(one), end(one), &one.name).cmp(&(rank(other), end(other), &other.name))
         });
-        let mut winner: Option<(ActionScope, String)> = None;
+        let mut winners: Vec<Plan> = Vec::new();
         for plan in plans {
-            let verdict = match &winner {
-                Some((scope, stronger)) if plan.mode == Mode::Enforce && *scope == plan.scope => {
-                    Verdict::Nothing(format!("no action: policy {stronger} is at least as strong here"))
+            let stronger = winners.iter().find(|winner| {
+                winner.scope == plan.scope && winner.lasts_as_long_as(&plan) && winner.kind.covers(&plan.kind)
+            });
+            let verdict = match stronger {
+                Some(stronger) if plan.mode == Mode::Enforce => {
+                    Verdict::Nothing(format!("no action: policy {} is at least as strong here", stronger.name))
                 }
                 _ => self.judge(&plan, alert, finding),
             };
             notes.push(note_text(&plan, finding, &verdict));
             if plan.mode == Mode::Enforce {
                 self.carry_out(&plan, alert, finding, &verdict);
-                winner = Some((plan.scope, plan.name));
+                winners.push(plan);
             }
         }
         for note in notes {
@@ -107,11 +123,7 @@ impl Desk {
             if is_own && same_scope(&action.scope) && action.state != ActionState::Releasing {
                 return Some(format!("its action {id} is {}", words::state(action.state)));
             }
-            let is_strong = match (action.expires_ms, plan.expires_ms) {
-                (None, _) => true,
-                (Some(_), None) => false,
-                (Some(theirs), Some(ours)) => theirs >= ours,
-            };
+            let is_strong = ends_no_earlier(action.expires_ms, plan.expires_ms) && action.kind.covers(&plan.kind);
             if action.state.is_desired() && is_strong && scope_covers(&action.scope, &plan.scope, &finding.service_id) {
                 return Some(format!("action {id} covers it already"));
             }
@@ -228,14 +240,13 @@ impl Desk {
             self.note(alert, format!("{}: no action, {most} actions are unfinished already", plan.name));
             return;
         }
-        let Response::Block { status, message } = &plan.response;
         let new = NewAction {
             id,
             alert: Some(alert),
             origin: Origin::Policy { policy: plan.policy, name: plan.name.clone() },
             target: finding.entity.clone(),
             scope: plan.scope.clone(),
-            kind: ActionKind::Block { status: *status, message: message.clone() },
+            kind: plan.kind.clone(),
             reason: format!("policy {}: {}", plan.name, finding.sentence),
             expires_ms: plan.expires_ms,
             custom_id: finding.consumer_custom_id.clone(),
@@ -260,12 +271,12 @@ fn target_scope(scope: outrider_model::PolicyScope, finding: &Finding) -> Result
     if finding.entity.kind != EntityKind::Consumer {
         let kind = finding.entity.kind;
         return Err(format!(
-            "no action: only a consumer can be blocked automatically, and this is about an entity of kind {kind}"
+            "no action: only a consumer can be restricted automatically, and this is about an entity of kind {kind}"
         ));
     }
     if finding.target.anonymous_consumer {
         return Err(
-            "no action: the anonymous consumer is everybody without a key; a person can block it by name".to_owned()
+            "no action: the anonymous consumer is everybody without a key; a person can restrict it by name".to_owned()
         );
     }
     scope_for(scope, finding).map_err(str::to_owned)
@@ -293,17 +304,23 @@ fn mode_word(mode: Mode) -> &'static str {
 
 /// What a policy says on the alert: `block-spikes (observe): would block alice for 15 min`.
 fn note_text(plan: &Plan, finding: &Finding, verdict: &Verdict) -> String {
-    let what =
-        format!("{}{} {}", finding.entity.display_name(), words::at_scope(&plan.scope), words::how_long(plan.duration));
+    let verb = words::verb(&plan.kind);
+    let what = format!(
+        "{}{}{} {}",
+        finding.entity.display_name(),
+        words::at_scope(&plan.scope),
+        words::to_limits(&plan.kind),
+        words::how_long(plan.duration)
+    );
     let said = match (plan.mode, verdict) {
         (_, Verdict::Nothing(why)) => why.clone(),
-        (Mode::Observe, Verdict::Act) => format!("would block {what}"),
-        (Mode::Observe, Verdict::Propose(why)) => format!("would propose to block {what}: {why}"),
-        (Mode::Observe, Verdict::TooLate) => format!("would be too late to block {what}"),
-        (Mode::Enforce, Verdict::Act) => format!("blocks {what}"),
-        (Mode::Enforce, Verdict::Propose(why)) => format!("proposes to block {what}: {why}"),
+        (Mode::Observe, Verdict::Act) => format!("would {verb} {what}"),
+        (Mode::Observe, Verdict::Propose(why)) => format!("would propose to {verb} {what}: {why}"),
+        (Mode::Observe, Verdict::TooLate) => format!("would be too late to {verb} {what}"),
+        (Mode::Enforce, Verdict::Act) => format!("{verb}s {what}"),
+        (Mode::Enforce, Verdict::Propose(why)) => format!("proposes to {verb} {what}: {why}"),
         (Mode::Enforce, Verdict::TooLate) => {
-            format!("too late to block {what}: it was over when its evidence was complete")
+            format!("too late to {verb} {what}: it was over when its evidence was complete")
         }
     };
     format!("{}{}: {said}", plan.name, mode_word(plan.mode))

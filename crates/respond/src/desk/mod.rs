@@ -14,6 +14,7 @@ mod effects;
 mod in_force;
 mod judge;
 mod never_block;
+mod own_limits;
 mod policies;
 mod schedule;
 mod settings;
@@ -208,21 +209,31 @@ impl Desk {
 
     /// Looks at a call: for the guard rails on shares, for who is under a never-block rule, and for what it says of the
     /// actions against its consumer. A refusal of our own serves the last alone.
-    pub fn on_call(&mut self, call: &ApiCall<'_>) {
+    ///
+    /// True if a rate limit of ours refused it. Nothing in the call says so, as a block's mark does: whoever takes it as
+    /// evidence has to know it from here.
+    pub fn on_call(&mut self, call: &ApiCall<'_>) -> bool {
         let consumer = Self::consumer_key(call);
+        let is_limited = consumer.is_some_and(|consumer| self.is_limited_by_us(consumer, call));
         if let Some(consumer) = consumer
             && !self.actions.of_target(consumer).is_empty()
         {
             self.watch(consumer, call);
         }
-        if !call.is_evidence() {
-            return;
+        if is_limited || !call.is_evidence() {
+            return is_limited;
         }
         match self.traffic.on_call(&call.gateway, consumer, call.client_ip) {
             Counted::Known => {}
             Counted::New => self.learn_protected(consumer, call),
             Counted::NotFollowed => self.counters.calls_of_gateways_over_limit += 1,
         }
+        false
+    }
+
+    /// The name that marks what this installation refused.
+    pub fn installation(&self) -> &str {
+        &self.installation
     }
 
     fn learn_protected(&mut self, key: Option<u64>, call: &ApiCall<'_>) {

@@ -1,6 +1,6 @@
 //! How lengths of time, scopes and shares are said in the sentences that people read.
 
-use outrider_model::{ActionScope, ActionState, Duration};
+use outrider_model::{ActionKind, ActionScope, ActionState, Duration};
 
 /// A length of time: `90 s`, `15 min`, `2 h`, `7 d`.
 pub(super) fn length(ms: i64) -> String {
@@ -28,6 +28,22 @@ pub(super) fn at_scope(scope: &ActionScope) -> String {
         ActionScope::Consumer => String::new(),
         ActionScope::Service { id, name } => format!(" at service {}", label(id, name)),
         ActionScope::Route { id, name } => format!(" at route {}", label(id, name)),
+    }
+}
+
+/// What is done to a target: `block`, `limit`.
+pub(super) fn verb(kind: &ActionKind) -> &'static str {
+    match kind {
+        ActionKind::Block { .. } => "block",
+        ActionKind::RateLimit { .. } => "limit",
+    }
+}
+
+/// To how much, after the name of a target: nothing, ` to 30 calls per minute`.
+pub(super) fn to_limits(kind: &ActionKind) -> String {
+    match kind {
+        ActionKind::Block { .. } => String::new(),
+        ActionKind::RateLimit { limits, .. } => format!(" to {limits}"),
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod limits;
 mod properties;
+mod rate_limits;
 mod scenarios;
 mod script;
 mod world;

@@ -247,9 +247,9 @@ fn policies_note_propose_and_act() {
             finding guest anonymous
             finding 203.0.113.9 kind=ip
             finding key kind=credential
-            = …block: no action: the anonymous consumer is everybody without a key; a person can block it by name
-            = …block: no action: only a consumer can be blocked automatically, and this is about an entity of kind ip
-            = …block: no action: only a consumer can be blocked automatically, and this is about an entity of kind credential
+            = …block: no action: the anonymous consumer is everybody without a key; a person can restrict it by name
+            = …block: no action: only a consumer can be restricted automatically, and this is about an entity of kind ip
+            = …block: no action: only a consumer can be restricted automatically, and this is about an entity of kind credential
             - a2")),
         ("a scope is never widened", format!("
             {service}
@@ -629,9 +629,9 @@ fn actions_live_as_decided() {
             "what makes no sense is refused",
             "
             bob blocks 203.0.113.9 kind=ip
-            ! only a consumer can be blocked at the gateway, and the target is of kind ip
+            ! only a consumer can be restricted at the gateway, and the target is of kind ip
             bob blocks alice unexplained
-            ! say in `reason` why the consumer is blocked
+            ! say in `reason` why the consumer is restricted
             bob blocks alice alert=x
             ! there is no alert
             bob releases x

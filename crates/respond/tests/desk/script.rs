@@ -6,7 +6,7 @@
 //! - `settings JSON`, `policy JSON` (of the configuration), `+15m` (log time passes)
 //! - `finding NAME key=value …`, `call NAME key=value …`
 //! - `stored a1`, `released a1`, `retrying a1`, `failed a1`: reports of the responder
-//! - `bob VERB …`: a decision of bob's; a following line `! TEXT` says that it is refused with these words
+//! - `bob VERB …`: a decision of bob's, `bob limits alice minute=30` for one; a following line `! TEXT` says that it is refused with these words
 //!
 //! `= LINE` must be shown, `= …TEXT` somewhere in a line, `- TEXT` nowhere. A desk restored from its own snapshot before
 //! each step must show the same.
@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use outrider_model::{
     ActionId, ActionReport, ActionScope, AlertId, Command, CommandRefused, Duration, EndpointId, EntityKind,
-    FailureReason, Policy, ReportedState, Response, Trust,
+    FailureReason, Policy, RateLimits, ReportedState, Response, Trust,
 };
 use outrider_respond::desk::{Desk, Settings};
 
@@ -30,6 +30,8 @@ struct Script {
     alerts: Vec<AlertId>,
     actions: Vec<ActionId>,
     steps: usize,
+    /// Calls that the desk recognised as refused by a limit of ours.
+    limited: usize,
     refusal: Option<CommandRefused>,
 }
 
@@ -47,6 +49,7 @@ impl Script {
             alerts: Vec::new(),
             actions: Vec::new(),
             steps: 0,
+            limited: 0,
             refusal: None,
         }
     }
@@ -142,6 +145,7 @@ impl Script {
                     "ours" => call = refused(call, Some(INSTALLATION)),
                     "theirs" => call = refused(call, Some("elsewhere")),
                     "gateway" => call = refused(call, None),
+                    "status" => call.status = value.parse().unwrap(),
                     "untrusted" => call.trust = Trust::Untrusted,
                     "ago" => call.started_ms -= Duration::from_str(value).unwrap().end_ms(0).unwrap(),
                     "service" => call.service.as_mut().unwrap().id = format!("s-{value}").into(),
@@ -153,7 +157,7 @@ impl Script {
                     _ => panic!("unknown option {key}"),
                 }
             }
-            self.desk.on_call(&call);
+            self.limited += usize::from(self.desk.on_call(&call));
         }
     }
 
@@ -187,7 +191,7 @@ impl Script {
             "puts" => Command::PutPolicy { policy: Box::new(serde_json::from_str(rest).unwrap()) },
             "deletes" => Command::DeletePolicy { name: name.to_owned() },
             "switches" => Command::SetKillSwitch { on: name == "on", reason },
-            "blocks" => {
+            "blocks" | "limits" => {
                 let mut target = consumer(name);
                 if let Some(kind) = options.get("kind") {
                     target.kind = EntityKind::from_str(kind).unwrap();
@@ -198,8 +202,18 @@ impl Script {
                 Command::Act {
                     alert: options.get("alert").map(|alert| self.alert(alert)),
                     target,
-                    scope: ActionScope::Consumer,
-                    response: Response::default(),
+                    scope: match options.get("service") {
+                        Some(name) => ActionScope::Service { id: format!("s-{name}"), name: (*name).to_owned() },
+                        None => ActionScope::Consumer,
+                    },
+                    response: match options.get("minute") {
+                        Some(minute) => Response::RateLimit {
+                            limits: RateLimits { minute: minute.parse().ok(), ..RateLimits::default() },
+                            status: 429,
+                            message: "slow down".to_owned(),
+                        },
+                        None => Response::default(),
+                    },
                     duration: Duration::from_str(options.get("for").copied().unwrap_or("15m")).unwrap(),
                     reason: if options.contains_key("unexplained") { String::new() } else { reason },
                 }
@@ -266,6 +280,7 @@ impl Script {
                 .map(|a| format!("by person:{}", numbers(vec![a.id]))),
         );
         lines.extend(self.desk.policies().map(|row| format!("policy {} config={}", row.policy.name, row.from_config)));
+        lines.push(format!("limited: {}", self.limited));
         lines.push(serde_json::to_string(self.desk.counters()).unwrap());
         lines.iter_mut().for_each(|line| *line = self.renamed(line));
         lines

@@ -1,16 +1,17 @@
-//! Where a block of ours does not bite (decision 18). Pure.
+//! Where a plugin of ours does not bite (decision 18). Pure.
 //!
 //! Kong runs one configuration per plugin, the most specific: route + service + consumer, route + consumer,
 //! service + consumer, route + service, consumer, route, service, global (`runloop/plugins_iterator.lua` of Kong 3.9).
-//! Where an operator's own Request Termination is more specific, it wins; and where an authentication plugin lets a call
-//! without a valid key in as an `anonymous` consumer, a blocked consumer comes back without its key.
+//! Where an operator's own plugin of the same name is more specific, it wins; and where an authentication plugin lets a
+//! call without a valid key in as an `anonymous` consumer, a restricted consumer comes back without its key.
 //!
-//! A block of ours never weakens what it replaces: it refuses every call. Consumer groups (Enterprise) are not judged.
+//! A block of ours never weakens what it replaces: it refuses every call. What a limit of ours replaces is judged in
+//! [`super::limits`]. Consumer groups (Enterprise) are not judged here.
 
 use std::collections::BTreeMap;
 
 use super::plan::is_own;
-use super::wire::{Plugin, PluginScope, REQUEST_TERMINATION, Route, Service};
+use super::wire::{Plugin, PluginScope, RATE_LIMITING, REQUEST_TERMINATION, Route, Service};
 
 /// Plugins of others that a survey keeps. What is beyond is not judged, and counted.
 pub const FOREIGN_PLUGINS_MAX: usize = 20_000;
@@ -18,7 +19,7 @@ pub const FOREIGN_PLUGINS_MAX: usize = 20_000;
 /// Places that one action lists; the rest is a number.
 const PLACES_MAX: usize = 20;
 
-/// What others configured at the gateway that bears on our blocks.
+/// What others configured at the gateway that bears on our blocks and limits.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     of_consumers: BTreeMap<String, Vec<Plugin>>,
@@ -29,9 +30,10 @@ pub struct Survey {
     pub left_out: usize,
 }
 
-/// It bears on blocks: it terminates requests itself or lets callers in as somebody else.
+/// It bears on our plugins: it does the same itself, or lets callers in as somebody else.
 pub fn is_relevant(plugin: &Plugin) -> bool {
-    plugin.enabled && (plugin.name == REQUEST_TERMINATION || anonymous(plugin).is_some())
+    let does_the_same = plugin.name == REQUEST_TERMINATION || plugin.name == RATE_LIMITING;
+    plugin.enabled && (does_the_same || anonymous(plugin).is_some())
 }
 
 fn anonymous(plugin: &Plugin) -> Option<&str> {
@@ -42,11 +44,11 @@ fn trigger(plugin: &Plugin) -> Option<&str> {
     plugin.config.get("trigger")?.as_str().filter(|trigger| !trigger.is_empty())
 }
 
-fn service_of(plugin: &Plugin) -> Option<&str> {
+pub(super) fn service_of(plugin: &Plugin) -> Option<&str> {
     plugin.service.as_ref().map(|service| service.id.as_str())
 }
 
-fn route_of(plugin: &Plugin) -> Option<&str> {
+pub(super) fn route_of(plugin: &Plugin) -> Option<&str> {
     plugin.route.as_ref().map(|route| route.id.as_str())
 }
 
@@ -99,12 +101,21 @@ impl Survey {
         }
     }
 
-    /// Where a block of this scope does not bite, for people.
-    pub fn not_covered(&self, scope: &PluginScope) -> Vec<String> {
-        let consumers = self.of_consumers.get(&scope.consumer_id).into_iter().flatten();
-        let mut places: Vec<String> = consumers
-            .chain(&self.of_everybody)
-            .filter_map(|plugin| self.beats(plugin, scope).or_else(|| self.evades(plugin, scope)))
+    /// The plugins of others that bear on a consumer.
+    pub(super) fn bearing_on(&self, consumer_id: &str) -> impl Iterator<Item = &Plugin> {
+        self.of_consumers.get(consumer_id).into_iter().flatten().chain(&self.of_everybody)
+    }
+
+    /// A route's service, if it has one; `None` for a route that is not known.
+    pub(super) fn service_of_route(&self, route: &str) -> Option<Option<&str>> {
+        self.routes.get(route).map(|route| route.service.as_ref().map(|service| service.id.as_str()))
+    }
+
+    /// Where a plugin of ours of this name and scope does not bite, for people.
+    pub fn not_covered(&self, name: &str, scope: &PluginScope) -> Vec<String> {
+        let mut places: Vec<String> = self
+            .bearing_on(&scope.consumer_id)
+            .filter_map(|plugin| self.beats(plugin, name, scope).or_else(|| self.evades(plugin, scope)))
             .collect();
         places.sort();
         if places.len() > PLACES_MAX {
@@ -115,9 +126,9 @@ impl Survey {
         places
     }
 
-    /// An operator's termination that is more specific.
-    fn beats(&self, plugin: &Plugin, scope: &PluginScope) -> Option<String> {
-        if plugin.name != REQUEST_TERMINATION || plugin.consumer_group.is_some() {
+    /// An operator's plugin of the same name that is more specific.
+    fn beats(&self, plugin: &Plugin, name: &str, scope: &PluginScope) -> Option<String> {
+        if plugin.name != name || plugin.consumer_group.is_some() {
             return None;
         }
         let same_consumer = match &plugin.consumer {
@@ -136,6 +147,7 @@ impl Survey {
         };
         wins.then(|| {
             let does = match trigger(plugin) {
+                _ if name == RATE_LIMITING => "sets its own limits".to_owned(),
                 None => "refuses every call itself".to_owned(),
                 Some(trigger) => format!("lets calls without `{trigger}` through"),
             };
@@ -175,7 +187,7 @@ impl Survey {
     }
 
     /// A route that is not known (created since the survey) counts as one of the service: better to list too much.
-    fn is_route_of(&self, route: &str, plugin_service: Option<&str>, service: &str) -> bool {
+    pub(super) fn is_route_of(&self, route: &str, plugin_service: Option<&str>, service: &str) -> bool {
         if let Some(plugin_service) = plugin_service {
             return plugin_service == service;
         }
@@ -186,7 +198,7 @@ impl Survey {
         }
     }
 
-    fn place(&self, plugin: &Plugin) -> String {
+    pub(super) fn place(&self, plugin: &Plugin) -> String {
         let route = route_of(plugin).map(|id| {
             let name = self.routes.get(id).and_then(|route| route.name.as_deref());
             format!("route `{}`", name.unwrap_or(id))
@@ -206,7 +218,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::gateways::kong::testing::{ALICE, BOB, INSTALLATION, SHOP, SHOP_ROUTE, foreign};
+    use crate::gateways::kong::testing::{ALICE, BOB, INSTALLATION, SHOP, SHOP_ROUTE, foreign, foreign_limit};
     use crate::gateways::kong::wire::Reference;
 
     const OTHER: &str = "5e000000-0000-4000-8000-000000000002";
@@ -236,8 +248,16 @@ mod tests {
 
     /// The kinds of our blocks that are not covered.
     fn uncovered(plugins: Vec<Plugin>) -> Vec<&'static str> {
+        uncovered_by(REQUEST_TERMINATION, plugins)
+    }
+
+    fn uncovered_by(name: &str, plugins: Vec<Plugin>) -> Vec<&'static str> {
         let survey = survey(plugins);
-        scopes().into_iter().filter(|(_, scope)| !survey.not_covered(scope).is_empty()).map(|(name, _)| name).collect()
+        scopes()
+            .into_iter()
+            .filter(|(_, scope)| !survey.not_covered(name, scope).is_empty())
+            .map(|(name, _)| name)
+            .collect()
     }
 
     #[test]
@@ -259,6 +279,9 @@ mod tests {
         ];
         for (name, consumer, service, route, expected) in cases {
             assert_eq!(&uncovered(vec![foreign("f", *consumer, *service, *route)]), expected, "{name}");
+            let limiting = foreign_limit("f", *consumer, *service, *route, json!({"minute": 5}));
+            assert_eq!(&uncovered_by(RATE_LIMITING, vec![limiting.clone()]), expected, "{name}, a limit");
+            assert_eq!(uncovered(vec![limiting]), [""; 0], "{name}, a limit is no termination");
             let mut off = foreign("f", *consumer, *service, *route);
             off.enabled = false;
             assert_eq!(uncovered(vec![off]), [""; 0], "{name}, switched off");
@@ -292,7 +315,7 @@ mod tests {
     fn long_lists_are_cut_and_counted() {
         let many =
             (0..100).map(|n| foreign(&format!("f{n:03}"), Some(ALICE), Some(&format!("s{n:03}")), None)).collect();
-        let places = survey(many).not_covered(&scopes()[0].1);
+        let places = survey(many).not_covered(REQUEST_TERMINATION, &scopes()[0].1);
         assert_eq!((places.len(), places.last().map(String::as_str)), (21, Some("and 80 more")));
         let too_many = (0..FOREIGN_PLUGINS_MAX + 5).map(|n| foreign(&format!("f{n}"), Some(BOB), None, None)).collect();
         assert_eq!(survey(too_many).left_out, 5);

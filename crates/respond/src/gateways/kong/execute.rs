@@ -9,7 +9,7 @@ use outrider_model::FailureReason;
 use super::admin::AdminApi;
 use super::fold::DesiredPlugin;
 use super::plan::{is_as, is_own};
-use super::wire::{Plugin, PluginScope, REQUEST_TERMINATION};
+use super::wire::Plugin;
 use crate::gateways::GatewayError;
 
 /// How a write ended.
@@ -71,7 +71,7 @@ pub async fn write<A: AdminApi>(
             if fields.get("instance_name").is_some() {
                 return holder_of_id(admin, installation, &wanted.instance_name, &message).await;
             }
-            holder_of_scope(admin, installation, &wanted.scope, &message).await
+            holder_of_scope(admin, installation, wanted, &message).await
         }
         Err(error @ GatewayError::Kong { code: Some(4), .. }) => Ok(Written::Trouble(error.reason())),
         Err(error @ GatewayError::Kong { status: 400, .. }) => Ok(Written::Trouble(error.reason())),
@@ -103,14 +103,14 @@ async fn holder_of_id<A: AdminApi>(
 async fn holder_of_scope<A: AdminApi>(
     admin: &A,
     installation: &str,
-    scope: &PluginScope,
+    wanted: &DesiredPlugin,
     message: &str,
 ) -> Result<Written, GatewayError> {
+    let scope = &wanted.scope;
     let Some(plugins) = admin.consumer_plugins(&scope.consumer_id).await? else {
         return Ok(Written::Trouble(FailureReason::TargetGone { detail: format!("consumer {}", scope.consumer_id) }));
     };
-    let holder =
-        plugins.iter().find(|plugin| plugin.name == REQUEST_TERMINATION && plugin.scope().as_ref() == Some(scope));
+    let holder = plugins.iter().find(|plugin| plugin.name == wanted.name() && plugin.scope().as_ref() == Some(scope));
     Ok(match holder {
         Some(plugin) if !is_own(installation, plugin) => Written::Trouble(operators(plugin)),
         _ => Written::Surprise(message.to_owned()),

@@ -1,15 +1,16 @@
 //! From actions to plugins (decision 17). Pure.
 //!
-//! Kong holds at most one Request Termination per scope, so the plugin of a scope is the fold of the scope's active
-//! actions: it lasts as long as the longest of them and says what that one says. Which actions may act at all is
-//! [`super::guard`]'s decision, what has to change at the gateway is [`super::plan`]'s.
+//! Kong holds at most one Request Termination and one Rate Limiting per scope, so each is the fold of the scope's active
+//! blocks or limits: it lasts as long as the longest of them and says what that one says, and a limit is the lowest of
+//! them. Which actions may act at all is [`super::guard`]'s decision, what limits of others a limit has to keep is
+//! [`super::limits`]', what has to change at the gateway is [`super::plan`]'s.
 
 use std::collections::BTreeMap;
 
-use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction, OWN_REFUSAL_PARAMETER};
+use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction, OWN_REFUSAL_PARAMETER, RateLimits};
 use uuid::Uuid;
 
-use super::wire::{PluginScope, PluginWrite, REQUEST_TERMINATION, Reference, TerminationConfig};
+use super::wire::{PluginConfig, PluginScope, PluginWrite, RateLimitConfig, Reference, TerminationConfig};
 
 /// The tag of everything that any outrider wrote.
 pub const TAG: &str = "outrider";
@@ -34,14 +35,14 @@ pub fn action_tag(action: ActionId) -> String {
 /// A plugin as it should be at the gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DesiredPlugin {
-    /// Its id: a UUID v5 of installation and scope, so that writing it a second time finds the first.
+    /// Its id: a UUID v5 of installation, plugin name and scope, so that writing it a second time finds the first.
     pub id: String,
     /// Its instance name, as unique as the id.
     pub instance_name: String,
     /// Where it is.
     pub scope: PluginScope,
-    /// What it says to the client.
-    pub config: TerminationConfig,
+    /// What it does and says to the client.
+    pub config: PluginConfig,
     /// Its tags, in a fixed order.
     pub tags: Vec<String>,
     /// The actions that it is the fold of, by id.
@@ -51,12 +52,17 @@ pub struct DesiredPlugin {
 }
 
 impl DesiredPlugin {
+    /// Kong's name of the plugin.
+    pub fn name(&self) -> &'static str {
+        self.config.plugin_name()
+    }
+
     /// The plugin as it is written; with the id inside for creation.
     pub fn to_write(&self, with_id: bool) -> PluginWrite {
         let reference = |id: &String| Reference { id: id.clone() };
         PluginWrite {
             id: with_id.then(|| self.id.clone()),
-            name: REQUEST_TERMINATION,
+            name: self.name(),
             instance_name: self.instance_name.clone(),
             consumer: reference(&self.scope.consumer_id),
             service: self.scope.service_id.as_ref().map(reference),
@@ -82,19 +88,20 @@ pub fn is_over(expires_ms: Option<i64>, now_ms: i64) -> bool {
     expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
 }
 
-/// The plugins that these actions are at a time, by scope. The same actions in any order give the same plugins.
+/// The plugins that these actions are at a time: blocks, then limits, each by scope. The same actions in any order give the same plugins.
 pub fn fold<'a>(
     installation: &str,
     actions: impl IntoIterator<Item = &'a DesiredAction>,
     now_ms: i64,
 ) -> Vec<DesiredPlugin> {
-    let mut scopes: BTreeMap<PluginScope, Vec<&DesiredAction>> = BTreeMap::new();
+    let mut scopes: BTreeMap<(bool, PluginScope), Vec<&DesiredAction>> = BTreeMap::new();
     for action in actions {
         if !is_over(action.expires_ms, now_ms) {
-            scopes.entry(scope_of(action)).or_default().push(action);
+            let is_limit = matches!(action.kind, ActionKind::RateLimit { .. });
+            scopes.entry((is_limit, scope_of(action))).or_default().push(action);
         }
     }
-    scopes.into_iter().filter_map(|(scope, actions)| fold_scope(installation, scope, actions)).collect()
+    scopes.into_iter().filter_map(|((_, scope), actions)| fold_scope(installation, scope, actions)).collect()
 }
 
 fn fold_scope(installation: &str, scope: PluginScope, mut actions: Vec<&DesiredAction>) -> Option<DesiredPlugin> {
@@ -102,8 +109,8 @@ fn fold_scope(installation: &str, scope: PluginScope, mut actions: Vec<&DesiredA
     actions.sort_by_key(|action| (std::cmp::Reverse(action.expires_ms.unwrap_or(i64::MAX)), action.id));
     actions.dedup_by_key(|action| action.id);
     let strongest = *actions.first()?;
-    let ActionKind::Block { status, message } = &strongest.kind;
-    let id = plugin_id(installation, &scope);
+    let config = config_of(installation, strongest, &actions);
+    let id = plugin_id(installation, config.plugin_name(), &scope);
 
     let mut tags = vec![TAG.to_owned(), installation_tag(installation)];
     tags.extend(actions.iter().take(ACTION_TAGS_MAX).map(|action| action_tag(action.id)));
@@ -117,23 +124,45 @@ fn fold_scope(installation: &str, scope: PluginScope, mut actions: Vec<&DesiredA
         instance_name: format!("{TAG}-{id}"),
         id,
         scope,
-        config: TerminationConfig {
-            status_code: *status,
-            body: serde_json::json!({ "message": message }).to_string(),
-            content_type: format!("application/json; charset=utf-8; {OWN_REFUSAL_PARAMETER}=\"{installation}\""),
-        },
+        config,
         tags,
         actions: ids,
         expires_ms: strongest.expires_ms,
     })
 }
 
-/// The id of an installation's Request Termination in a scope.
-pub fn plugin_id(installation: &str, scope: &PluginScope) -> String {
+/// What the strongest of a scope's actions says, with the lowest limits of all.
+fn config_of(installation: &str, strongest: &DesiredAction, actions: &[&DesiredAction]) -> PluginConfig {
+    match &strongest.kind {
+        ActionKind::Block { status, message } => PluginConfig::Termination(TerminationConfig {
+            status_code: *status,
+            body: serde_json::json!({ "message": message }).to_string(),
+            content_type: format!("application/json; charset=utf-8; {OWN_REFUSAL_PARAMETER}=\"{installation}\""),
+        }),
+        ActionKind::RateLimit { limits, status, message } => {
+            let lowest = |lowest: RateLimits, action: &&DesiredAction| match &action.kind {
+                ActionKind::RateLimit { limits, .. } => lowest.lowest(limits),
+                ActionKind::Block { .. } => lowest,
+            };
+            PluginConfig::RateLimit(RateLimitConfig {
+                limits: actions.iter().fold(*limits, lowest),
+                limit_by: "consumer",
+                policy: "local",
+                fault_tolerant: true,
+                hide_client_headers: false,
+                error_code: *status,
+                error_message: message.clone(),
+            })
+        }
+    }
+}
+
+/// The id of an installation's plugin of a name in a scope.
+pub fn plugin_id(installation: &str, plugin_name: &str, scope: &PluginScope) -> String {
     let mut name = Vec::new();
     let parts = [
         Some(installation),
-        Some(REQUEST_TERMINATION),
+        Some(plugin_name),
         Some(scope.consumer_id.as_str()),
         scope.service_id.as_deref(),
         scope.route_id.as_deref(),
@@ -179,13 +208,48 @@ mod tests {
             let shown: Vec<String> = plugins
                 .iter()
                 .map(|plugin| {
-                    let body: serde_json::Value = serde_json::from_str(&plugin.config.body).unwrap();
+                    let PluginConfig::Termination(config) = &plugin.config else { panic!("{plugin:?}") };
+                    let body: serde_json::Value = serde_json::from_str(&config.body).unwrap();
                     let expires = plugin.tags.iter().find(|tag| tag.starts_with("expires:"));
                     format!("{} {}", body["message"].as_str().unwrap(), expires.map_or("-", String::as_str))
                 })
                 .collect();
             assert_eq!(&shown, expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_limit_of_a_scope_is_the_lowest_of_its_actions_and_beside_its_block() {
+        let limits = |second, minute| RateLimits { second, minute, ..RateLimits::default() };
+        let limited = |id, seconds, limits, message: &str| DesiredAction {
+            kind: ActionKind::RateLimit { limits, status: 429, message: message.to_owned() },
+            ..expiring(id, seconds, "")
+        };
+        let longest = limited(1, 90, limits(None, Some(50)), "longest");
+        let lowest = limited(2, 60, limits(Some(5), Some(40)), "lowest");
+        let over = limited(3, 0, limits(Some(1), None), "over");
+        let plugins = fold("home", &[lowest, over, expiring(4, 30, "blocked"), longest], NOW_MS);
+        let names: Vec<_> = plugins.iter().map(|plugin| (plugin.name(), plugin.expires_ms)).collect();
+        let expected = [("request-termination", NOW_MS + 30_000), ("rate-limiting", NOW_MS + 90_000)];
+        assert_eq!(names, expected.map(|(name, end_ms)| (name, Some(end_ms))));
+        assert_ne!(plugins[0].id, plugins[1].id);
+        let written = serde_json::to_value(plugins[1].to_write(false)).unwrap();
+        assert_eq!(
+            written,
+            serde_json::json!({
+                "name": "rate-limiting",
+                "instance_name": format!("outrider-{}", plugins[1].id),
+                "consumer": {"id": ALICE},
+                "tags": [
+                    "outrider", "outrider:home", "action:ac_0000000000000001", "action:ac_0000000000000002",
+                    "expires:1800000090",
+                ],
+                "config": {
+                    "second": 5, "minute": 40, "limit_by": "consumer", "policy": "local", "fault_tolerant": true,
+                    "hide_client_headers": false, "error_code": 429, "error_message": "longest",
+                },
+            })
+        );
     }
 
     #[test]

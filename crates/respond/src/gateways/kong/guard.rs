@@ -171,10 +171,15 @@ fn judge_alone(rails: &Rails, action: &DesiredAction, consumer: Option<&Option<C
         Rails::Unreadable(problem) => return Verdict::Waits(format!("the guard rails cannot be read: {problem}")),
         Rails::Held(reason) => return Verdict::Refused(format!("everything is released and held so: {reason}")),
     };
-    let ActionKind::Block { status, message } = &action.kind;
+    let (ActionKind::Block { status, message } | ActionKind::RateLimit { status, message, .. }) = &action.kind;
     // A block that answers 200 would be no refusal but a lie to the client.
     if !(400..=599).contains(status) || message.is_empty() || message.len() > 4000 {
         return Verdict::Refused(format!("status {status} with a message of {} bytes is no refusal", message.len()));
+    }
+    if let ActionKind::RateLimit { limits, .. } = &action.kind
+        && let Err(error) = limits.validate()
+    {
+        return Verdict::Refused(error.to_string());
     }
     if let Some(id) = ids_of(action).find(|id| !is_uuid(id)) {
         return Verdict::Refused(format!("`{}` is no id of Kong's", super::answer::quote(id)));

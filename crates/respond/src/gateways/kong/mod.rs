@@ -1,9 +1,10 @@
 //! Kong, through its Admin API.
 //!
-//! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change
-//! and [`coverage`] where a block does not bite. [`Responder`] carries it out through [`AdminClient`] and keeps at it.
-//! [`release_all`] is the emergency exit, [`plan_log`] brings the access log to a collector and
-//! [`view_log`] says whose calls come there, [`NodeSummary`] is what a node says about itself, [`look_at`] what `doctor` asks.
+//! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change,
+//! [`limits`] what of others a limit must not weaken, and [`coverage`] where a plugin of ours does not bite. [`Responder`]
+//! carries it out through [`AdminClient`] and keeps at it. [`release_all`] is the emergency exit, [`plan_log`] brings the
+//! access log to a collector and [`view_log`] says whose calls come there, [`NodeSummary`] is what a node says about itself,
+//! [`look_at`] what `doctor` asks.
 //!
 //! One responder serves one Admin API address, so with Enterprise one workspace: the address carries it. What an earlier
 //! installation id wrote is foreign to a later one; release it before renaming.
@@ -22,6 +23,7 @@ mod files;
 mod fold;
 pub mod guard;
 mod ledger;
+pub mod limits;
 mod log_plugin;
 mod log_view;
 mod plan;
@@ -49,5 +51,6 @@ pub use probe::{NodeConfiguration, NodePlugins, NodeSummary};
 pub use release::{ReleaseProgress, ReleaseSummary, list_own, release_all};
 pub use responder::{Counters, Responder, ResponderSettings, ResponderStatus};
 pub use wire::{
-    Consumer, Plugin, PluginScope, PluginWrite, REQUEST_TERMINATION, Reference, Route, Service, TerminationConfig,
+    Consumer, Plugin, PluginConfig, PluginScope, PluginWrite, RATE_LIMITING, REQUEST_TERMINATION, RateLimitConfig,
+    Reference, Route, Service, TerminationConfig,
 };

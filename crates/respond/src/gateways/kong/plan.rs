@@ -5,10 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outrider_model::ActionId;
+use outrider_model::{ActionId, RateLimits};
+use serde_json::Value;
 
 use super::fold::{DesiredPlugin, TAG, installation_tag};
-use super::wire::{Plugin, PluginScope, REQUEST_TERMINATION};
+use super::wire::{Plugin, PluginConfig, PluginScope, RateLimitConfig, TerminationConfig};
 
 /// What has to happen, in the order of the fields. Each list's changes are independent of each other.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -101,7 +102,7 @@ pub fn plan<'a>(
         return plan;
     };
     let by_id: BTreeMap<&str, &DesiredPlugin> = desired.iter().map(|plugin| (plugin.id.as_str(), plugin)).collect();
-    let scopes: BTreeSet<&PluginScope> = desired.iter().map(|plugin| &plugin.scope).collect();
+    let places: BTreeSet<(&str, &PluginScope)> = desired.iter().map(|plugin| (plugin.name(), &plugin.scope)).collect();
     let mut there: BTreeMap<String, bool> = BTreeMap::new();
     for (plugin, own) in own {
         match by_id.get(plugin.id.as_str()) {
@@ -109,7 +110,7 @@ pub fn plan<'a>(
                 there.insert(own.id, is_as(plugin, wanted));
             }
             Some(_) => plan.clear.push(own),
-            None if plugin.name == REQUEST_TERMINATION && own.scope.as_ref().is_some_and(|at| scopes.contains(at)) => {
+            None if own.scope.as_ref().is_some_and(|at| places.contains(&(plugin.name.as_str(), at))) => {
                 plan.clear.push(own);
             }
             None => plan.delete.push(own),
@@ -128,27 +129,50 @@ pub fn plan<'a>(
 
 /// A plugin that is only written anew, not moved: moving could meet another plugin in the new scope.
 fn stands_where(plugin: &Plugin, wanted: &DesiredPlugin) -> bool {
-    plugin.name == REQUEST_TERMINATION && plugin.scope().as_ref() == Some(&wanted.scope)
+    plugin.name == wanted.name() && plugin.scope().as_ref() == Some(&wanted.scope)
 }
 
 /// True if the gateway holds exactly what we want. Fields that we never write must not have been set by somebody else
 /// either: a `trigger` would let calls through.
 pub fn is_as(plugin: &Plugin, wanted: &DesiredPlugin) -> bool {
-    let config = |name: &str| plugin.config.get(name).filter(|value| !value.is_null());
     let tags: BTreeSet<&String> = plugin.tags.iter().collect();
     let covers = |protocol: &str| plugin.protocols.is_empty() || plugin.protocols.iter().any(|one| one == protocol);
     stands_where(plugin, wanted)
         && plugin.enabled
         && plugin.instance_name.as_deref() == Some(&wanted.instance_name)
         && tags == wanted.tags.iter().collect()
-        && config("status_code").and_then(serde_json::Value::as_u64) == Some(wanted.config.status_code.into())
-        && config("body").and_then(serde_json::Value::as_str) == Some(&wanted.config.body)
-        && config("content_type").and_then(serde_json::Value::as_str) == Some(&wanted.config.content_type)
-        && config("message").is_none()
-        && config("trigger").is_none()
-        && config("echo").and_then(serde_json::Value::as_bool) != Some(true)
+        && match &wanted.config {
+            PluginConfig::Termination(wanted) => terminates_as(&plugin.config, wanted),
+            PluginConfig::RateLimit(wanted) => limits_as(&plugin.config, wanted),
+        }
         && covers("http")
         && covers("https")
+}
+
+fn terminates_as(config: &Value, wanted: &TerminationConfig) -> bool {
+    let given = |name: &str| config.get(name).filter(|value| !value.is_null());
+    given("status_code").and_then(Value::as_u64) == Some(wanted.status_code.into())
+        && given("body").and_then(Value::as_str) == Some(&wanted.body)
+        && given("content_type").and_then(Value::as_str) == Some(&wanted.content_type)
+        && given("message").is_none()
+        && given("trigger").is_none()
+        && given("echo").and_then(Value::as_bool) != Some(true)
+}
+
+fn limits_as(config: &Value, wanted: &RateLimitConfig) -> bool {
+    let number = |name: &str| config.get(name).and_then(Value::as_f64);
+    let text = |name: &str| config.get(name).and_then(Value::as_str);
+    let flag = |name: &str| config.get(name).and_then(Value::as_bool);
+    RateLimits::WINDOWS
+        .into_iter()
+        .zip(wanted.limits.values())
+        .all(|(name, limit)| number(name) == limit.map(f64::from))
+        && text("limit_by") == Some(wanted.limit_by)
+        && text("policy") == Some(wanted.policy)
+        && flag("fault_tolerant") == Some(wanted.fault_tolerant)
+        && flag("hide_client_headers") == Some(wanted.hide_client_headers)
+        && number("error_code") == Some(wanted.error_code.into())
+        && text("error_message") == Some(&wanted.error_message)
 }
 
 #[cfg(test)]
@@ -157,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::gateways::kong::fold::fold;
-    use crate::gateways::kong::testing::{ALICE, BOB, INSTALLATION, SHOP, START_MS, block, foreign, stored};
+    use crate::gateways::kong::testing::{ALICE, BOB, INSTALLATION, SHOP, START_MS, block, foreign, limit, stored};
     use crate::gateways::kong::wire::Reference;
 
     fn wanted(id: u64, consumer: &str, expires_ms: Option<i64>) -> DesiredPlugin {
@@ -234,6 +258,28 @@ mod tests {
         assert_eq!(show(&plan(INSTALLATION, None, [&two], START_MS)), ["adopt"], "the latest counts");
         let foreign = tagged(&plugin, &["outrider", "expires:1"]);
         assert_eq!(plan(INSTALLATION, None, [&foreign], START_MS), Plan::default(), "foreign");
+    }
+
+    #[test]
+    fn every_field_of_a_limit_that_matters_is_compared() {
+        let wanted = fold(INSTALLATION, &[limit(1, ALICE, None, 30)], START_MS).remove(0);
+        let changes = [
+            ("minute", json!(31)),
+            ("minute", json!(null)),
+            ("second", json!(1)),
+            ("limit_by", json!("ip")),
+            ("policy", json!("redis")),
+            ("fault_tolerant", json!(false)),
+            ("hide_client_headers", json!(true)),
+            ("error_code", json!(403)),
+            ("error_message", json!("x")),
+        ];
+        assert!(is_as(&stored(&wanted), &wanted));
+        for (field, value) in changes {
+            let mut plugin = stored(&wanted);
+            plugin.config[field] = value;
+            assert!(!is_as(&plugin, &wanted), "{field}");
+        }
     }
 
     #[test]

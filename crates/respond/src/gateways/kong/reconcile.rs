@@ -2,6 +2,9 @@
 //!
 //! What it remembers of the gateway is a mirror of our own plugins. While the mirror is fresh, a new desired state is
 //! written without listing anything first; after any failure or surprise the gateway is listed before it is written.
+//!
+//! A rate limit is written only after a fresh look at others' plugins, which it must not weaken. Blocks do not wait for
+//! it: a pass goes through its changes once without such limits, looks, and once more.
 
 mod look;
 mod tell;
@@ -23,9 +26,10 @@ use super::files::StateFiles;
 use super::fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, fold, installation_tag, is_over};
 use super::guard::{GuardFile, Rails, Verdict, judge};
 use super::ledger::Ledger;
+use super::limits;
 use super::plan::{OwnPlugin, Plan, is_as, named_actions, plan};
 use super::responder::{Counters, ResponderSettings, ResponderStatus, WRITES_IN_FLIGHT};
-use super::wire::{Consumer, Plugin, PluginScope};
+use super::wire::{Consumer, Plugin, PluginConfig};
 use crate::gateways::{Clock, GatewayError};
 
 /// Consumers that one pass looks up for the guard rails. The others wait for the next pass, which follows at once.
@@ -46,7 +50,7 @@ pub(super) enum Ended {
     Interrupted,
 }
 
-/// What could not be done for one scope.
+/// What could not be done for one plugin.
 #[derive(Debug)]
 struct Trouble {
     wanted: DesiredPlugin,
@@ -68,6 +72,16 @@ struct Decided {
     over: Vec<ActionId>,
     /// Some could not be decided in this pass.
     unfinished: bool,
+}
+
+/// What the gateway is to hold now.
+#[derive(Debug, Default)]
+struct Wanted {
+    plugins: Vec<DesiredPlugin>,
+    /// Limits that would weaken one of others, and why.
+    refused: Vec<(DesiredPlugin, String)>,
+    /// Limits that wait for a fresh look at others' plugins. The gateway's own of them stay as they are.
+    waiting: Vec<DesiredPlugin>,
 }
 
 enum Change {
@@ -100,9 +114,14 @@ pub(super) struct Reconciler<A> {
     next_list: Instant,
     survey: Survey,
     next_survey: Instant,
+    /// When others' plugins were last looked at.
+    surveyed: Option<Instant>,
+    /// Why they could not be looked at since.
+    survey_failure: Option<FailureReason>,
     consumers: BTreeMap<String, Option<Consumer>>,
     looked_up: BTreeMap<String, Instant>,
-    troubles: BTreeMap<PluginScope, Trouble>,
+    /// By the plugin's id.
+    troubles: BTreeMap<String, Trouble>,
     /// Plugins as the gateway last confirmed them: writing one again unchanged is a repair.
     confirmed: BTreeMap<String, DesiredPlugin>,
     adopted: Vec<OwnPlugin>,
@@ -140,6 +159,8 @@ impl<A: AdminApi> Reconciler<A> {
             next_list: now,
             survey: Survey::default(),
             next_survey: now,
+            surveyed: None,
+            survey_failure: None,
             consumers: BTreeMap::new(),
             looked_up: BTreeMap::new(),
             troubles: BTreeMap::new(),
@@ -241,37 +262,76 @@ impl<A: AdminApi> Reconciler<A> {
         }
         let rails = self.rails();
         let decided = self.decide(&rails).await?;
-        let now_ms = self.clock.now_ms();
-        let wanted = fold(&self.settings.installation, &decided.acting, now_ms);
-        let desired = self.desired.as_ref().map(|_| wanted.as_slice());
-        let plan = plan(&self.settings.installation, desired, self.mirror.values(), now_ms);
-        self.remember(&plan, &wanted);
         self.unfinished = decided.unfinished;
+        let mut wanted = self.wanted(&decided);
+        let mut ended = self.bring_about(&wanted, inbox).await?;
+        if ended == Ended::Done {
+            ended = self.survey_if_due(!wanted.waiting.is_empty(), inbox).await;
+        }
+        if ended == Ended::Done && !wanted.waiting.is_empty() {
+            wanted = self.wanted(&decided);
+            ended = self.bring_about(&wanted, inbox).await?;
+        }
+        self.report(&decided, &wanted);
+        Ok(ended)
+    }
 
+    /// What the gateway is to hold, as far as it can be said by what is known of others' plugins.
+    fn wanted(&self, decided: &Decided) -> Wanted {
+        let folded = fold(&self.settings.installation, &decided.acting, self.clock.now_ms());
+        let is_limit = |plugin: &DesiredPlugin| matches!(plugin.config, PluginConfig::RateLimit(_));
+        let (limits, plugins): (Vec<_>, Vec<_>) = folded.into_iter().partition(is_limit);
+        let mut wanted = Wanted { plugins, ..Wanted::default() };
+        let Some(surveyed) = self.surveyed else {
+            wanted.waiting = limits;
+            return wanted;
+        };
+        let is_fresh = surveyed.elapsed() < self.settings.resync_interval;
+        let judged = limits::judge(&self.survey, limits);
+        for limit in judged.allowed {
+            let stands = self.mirror.get(&limit.id).is_some_and(|there| is_as(there, &limit));
+            let list =
+                if is_fresh || stands || !self.is_due(&limit) { &mut wanted.plugins } else { &mut wanted.waiting };
+            list.push(limit);
+        }
+        for (limit, why) in judged.refused {
+            if is_fresh { wanted.refused.push((limit, why)) } else { wanted.waiting.push(limit) }
+        }
+        wanted
+    }
+
+    /// Changes what has to change.
+    async fn bring_about(
+        &mut self,
+        wanted: &Wanted,
+        inbox: &watch::Receiver<Option<DesiredState>>,
+    ) -> Result<Ended, GatewayError> {
+        let desired = self.desired.as_ref().map(|_| wanted.plugins.as_slice());
+        let waiting: BTreeSet<&str> = wanted.waiting.iter().map(|limit| limit.id.as_str()).collect();
+        let actual = self.mirror.values().filter(|plugin| !waiting.contains(plugin.id.as_str()));
+        let plan = plan(&self.settings.installation, desired, actual, self.clock.now_ms());
+        self.remember(&plan, wanted);
         for phase in self.phases(plan) {
             if self.carry_out(phase, inbox).await? == Ended::Interrupted {
-                self.report(&decided, &wanted);
                 return Ok(Ended::Interrupted);
             }
         }
         if self.mirror_is_fresh {
             self.surprises = 0;
         }
-        let ended = self.survey_if_due(inbox).await;
-        self.report(&decided, &wanted);
-        Ok(ended)
+        Ok(Ended::Done)
     }
 
     /// What the plan leaves behind besides its changes.
-    fn remember(&mut self, plan: &Plan, wanted: &[DesiredPlugin]) {
-        let by_id: BTreeMap<&str, &DesiredPlugin> = wanted.iter().map(|plugin| (plugin.id.as_str(), plugin)).collect();
-        self.confirmed.retain(|id, _| by_id.contains_key(id.as_str()));
+    fn remember(&mut self, plan: &Plan, wanted: &Wanted) {
+        let plugins = wanted.plugins.iter().chain(&wanted.waiting);
+        let ids: BTreeSet<&str> = plugins.map(|plugin| plugin.id.as_str()).collect();
+        self.confirmed.retain(|id, _| ids.contains(id.as_str()));
+        self.troubles.retain(|id, _| ids.contains(id.as_str()));
         for plugin in &plan.in_place {
             self.confirmed.insert(plugin.id.clone(), plugin.clone());
-            self.troubles.remove(&plugin.scope);
+            self.troubles.remove(&plugin.id);
         }
-        let scopes: BTreeSet<&PluginScope> = wanted.iter().map(|plugin| &plugin.scope).collect();
-        self.troubles.retain(|scope, _| scopes.contains(scope));
         for action in plan.create.iter().chain(&plan.replace).flat_map(|plugin| &plugin.actions) {
             self.ledger.reopen(*action);
         }
@@ -279,21 +339,23 @@ impl<A: AdminApi> Reconciler<A> {
     }
 
     /// The plan's changes in the order in which they have to happen: what is in the way, then what protects, then what
-    /// is over. A scope in trouble waits for its time unless something else is wanted of it now.
+    /// is over.
     fn phases(&self, plan: Plan) -> [Vec<Change>; 3] {
-        let now = Instant::now();
-        let due = |wanted: &DesiredPlugin| {
-            self.troubles.get(&wanted.scope).is_none_or(|trouble| trouble.next <= now || trouble.wanted != *wanted)
-        };
         let deletions = |list: Vec<OwnPlugin>| list.into_iter().map(|own| Change::Delete { id: own.id }).collect();
         let create = plan.create.into_iter().map(|wanted| (wanted, false));
         let replace = plan.replace.into_iter().map(|wanted| (wanted, true));
-        let writes = create.chain(replace).filter(|(wanted, _)| due(wanted));
+        let writes = create.chain(replace).filter(|(wanted, _)| self.is_due(wanted));
         [
             deletions(plan.clear),
             writes.map(|(wanted, known)| Change::Write { wanted: Box::new(wanted), known }).collect(),
             deletions(plan.delete),
         ]
+    }
+
+    /// A plugin in trouble waits for its time unless something else is wanted of it now.
+    fn is_due(&self, wanted: &DesiredPlugin) -> bool {
+        let trouble = self.troubles.get(&wanted.id);
+        trouble.is_none_or(|trouble| trouble.next <= Instant::now() || trouble.wanted != *wanted)
     }
 
     /// Carries out changes that do not depend on each other, several at a time.
@@ -365,7 +427,7 @@ impl<A: AdminApi> Reconciler<A> {
                 if let Some(plugins) = consumer_plugins {
                     self.survey.update_consumer(&self.settings.installation, &wanted.scope.consumer_id, plugins);
                 }
-                self.troubles.remove(&wanted.scope);
+                self.troubles.remove(&wanted.id);
                 self.mirror.insert(plugin.id.clone(), *plugin);
                 self.tell_stored(&wanted);
                 self.confirmed.insert(wanted.id.clone(), *wanted);
@@ -397,7 +459,7 @@ impl<A: AdminApi> Reconciler<A> {
     }
 
     fn note_trouble(&mut self, wanted: DesiredPlugin, reason: FailureReason) {
-        let before = self.troubles.get(&wanted.scope).filter(|trouble| trouble.wanted == wanted);
+        let before = self.troubles.get(&wanted.id).filter(|trouble| trouble.wanted == wanted);
         let attempt = before.map_or(1, |trouble| trouble.attempt.saturating_add(1));
         let wait = match reason {
             // The operator may remove theirs at any time, and then ours is needed.
@@ -405,6 +467,6 @@ impl<A: AdminApi> Reconciler<A> {
             _ => self.settings.resync_interval.saturating_mul(1 << attempt.min(6)),
         };
         let trouble = Trouble { reason, attempt, next: Instant::now() + wait, wanted };
-        self.troubles.insert(trouble.wanted.scope.clone(), trouble);
+        self.troubles.insert(trouble.wanted.id.clone(), trouble);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction, DesiredState};
+use outrider_model::{ActionId, ActionKind, ActionScope, DesiredAction, DesiredState, RateLimits};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -34,6 +34,12 @@ pub(super) fn block(id: u64, consumer_id: &str, expires_ms: Option<i64>) -> Desi
     }
 }
 
+pub(super) fn limit(id: u64, consumer_id: &str, expires_ms: Option<i64>, minute: u32) -> DesiredAction {
+    let limits = RateLimits { minute: Some(minute), ..RateLimits::default() };
+    let kind = ActionKind::RateLimit { limits, status: 429, message: "Limited by policy".to_owned() };
+    DesiredAction { kind, ..block(id, consumer_id, expires_ms) }
+}
+
 pub(super) fn service_scope(id: &str) -> ActionScope {
     ActionScope::Service { id: id.to_owned(), name: "shop".to_owned() }
 }
@@ -59,9 +65,16 @@ pub(super) fn stored(plugin: &DesiredPlugin) -> Plugin {
 
 fn as_stored(id: &str, write: &PluginWrite) -> Plugin {
     let written = serde_json::to_value(write).unwrap();
-    let mut config = json!({
-        "status_code": 503, "body": null, "message": null, "content_type": null, "trigger": null, "echo": false,
-    });
+    let mut config = match write.name {
+        "rate-limiting" => json!({
+            "second": null, "minute": null, "hour": null, "day": null, "month": null, "year": null,
+            "limit_by": "consumer", "policy": "local", "fault_tolerant": true, "hide_client_headers": false,
+            "error_code": 429, "error_message": "API rate limit exceeded", "sync_rate": -1, "header_name": null,
+        }),
+        _ => json!({
+            "status_code": 503, "body": null, "message": null, "content_type": null, "trigger": null, "echo": false,
+        }),
+    };
     for (key, value) in written["config"].as_object().unwrap() {
         config[key] = value.clone();
     }
@@ -98,6 +111,22 @@ pub(super) fn foreign(id: &str, consumer: Option<&str>, service: Option<&str>, r
     }
 }
 
+/// An operator's own Rate Limiting, with Kong's defaults where the configuration does not say.
+pub(super) fn foreign_limit(
+    id: &str,
+    consumer: Option<&str>,
+    service: Option<&str>,
+    route: Option<&str>,
+    config: Value,
+) -> Plugin {
+    let mut whole = json!({"limit_by": "consumer", "policy": "local", "fault_tolerant": true});
+    whole["hide_client_headers"] = json!(false);
+    for (key, value) in config.as_object().unwrap() {
+        whole[key] = value.clone();
+    }
+    Plugin { name: "rate-limiting".to_owned(), config: whole, ..foreign(id, consumer, service, route) }
+}
+
 /// What becomes of one call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Fault {
@@ -124,6 +153,8 @@ pub(super) struct FakeState {
     /// Fails every call while set.
     pub down: Option<GatewayError>,
     pub read_only: bool,
+    /// Fails every look at others' plugins while set.
+    pub no_lists: Option<GatewayError>,
     /// What nobody may ever do.
     pub sins: Vec<String>,
 }
@@ -277,6 +308,9 @@ impl AdminApi for FakeKong {
 
     async fn plugins_where(&self, keep: fn(&Plugin) -> bool) -> Result<Vec<Plugin>, GatewayError> {
         self.call("GET /plugins".to_owned(), |state| {
+            if let Some(error) = state.no_lists.clone() {
+                return Err(error);
+            }
             Ok(state.plugins.values().filter(|plugin| keep(plugin)).cloned().collect())
         })
         .await

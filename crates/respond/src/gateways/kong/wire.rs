@@ -1,10 +1,14 @@
 //! Entities as Kong's Admin API speaks of them: only the fields that we read or write.
 
+use outrider_model::RateLimits;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The plugin that a block is made of.
 pub const REQUEST_TERMINATION: &str = "request-termination";
+
+/// The plugin that a rate limit is made of.
+pub const RATE_LIMITING: &str = "rate-limiting";
 
 /// A plugin as Kong shows it, ours or anybody's.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -92,7 +96,47 @@ pub struct PluginWrite {
     /// Its tags.
     pub tags: Vec<String>,
     /// Its configuration.
-    pub config: TerminationConfig,
+    pub config: PluginConfig,
+}
+
+/// The configuration of a plugin of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PluginConfig {
+    /// A block: Kong's Request Termination.
+    Termination(TerminationConfig),
+    /// A rate limit: Kong's Rate Limiting.
+    RateLimit(RateLimitConfig),
+}
+
+impl PluginConfig {
+    /// Kong's name of the plugin.
+    pub fn plugin_name(&self) -> &'static str {
+        match self {
+            PluginConfig::Termination(_) => REQUEST_TERMINATION,
+            PluginConfig::RateLimit(_) => RATE_LIMITING,
+        }
+    }
+}
+
+/// What a Rate Limiting of ours lets through, how it counts, and what it says to the client beyond.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RateLimitConfig {
+    /// Calls per window.
+    #[serde(flatten)]
+    pub limits: RateLimits,
+    /// Always `consumer`: its calls count together, whichever of its credentials they carry.
+    pub limit_by: &'static str,
+    /// Where Kong counts: `local`, each node for itself, or `cluster`, in its database.
+    pub policy: &'static str,
+    /// Whether calls get through while Kong cannot count.
+    pub fault_tolerant: bool,
+    /// Whether the client sees no headers about the limit.
+    pub hide_client_headers: bool,
+    /// The status beyond the limit.
+    pub error_code: u16,
+    /// The message beyond the limit.
+    pub error_message: String,
 }
 
 /// What a Request Termination of ours says to the client.

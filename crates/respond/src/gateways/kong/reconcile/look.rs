@@ -33,13 +33,17 @@ impl<A: AdminApi> Reconciler<A> {
         Ok(Ended::Done)
     }
 
-    /// Looks at others' plugins where it is time. What it finds is only told, so that its failure holds nothing up.
-    pub(super) async fn survey_if_due(&mut self, inbox: &watch::Receiver<Option<DesiredState>>) -> Ended {
-        if self.next_survey > Instant::now() {
+    /// Looks at others' plugins where it is time, or where limits wait for it. Its failure holds nothing else up.
+    pub(super) async fn survey_if_due(
+        &mut self,
+        limits_wait: bool,
+        inbox: &watch::Receiver<Option<DesiredState>>,
+    ) -> Ended {
+        if !limits_wait && self.next_survey > Instant::now() {
             return Ended::Done;
         }
-        // Without blocks there is nothing that could fail to bite.
-        if self.mirror.is_empty() {
+        // Without plugins of ours there is nothing that could fail to bite.
+        if !limits_wait && self.mirror.is_empty() {
             self.next_survey = Instant::now() + self.settings.resync_interval;
             return Ended::Done;
         }
@@ -61,14 +65,21 @@ impl<A: AdminApi> Reconciler<A> {
                 Ok(survey) => {
                     self.counters.survey_left_out += survey.left_out as u64;
                     self.survey = survey;
+                    self.surveyed = Some(Instant::now());
+                    self.survey_failure = None;
                 }
                 Err(error) => {
                     self.counters.gateway_failures += 1;
+                    self.survey_failure = Some(error.reason());
                     tracing::warn!(gateway = self.settings.gateway, %error, "could not look at others' plugins");
                 }
             },
         }
-        self.next_survey = Instant::now() + self.settings.survey_interval;
+        let wait = match self.survey_failure {
+            Some(_) if limits_wait => self.settings.resync_interval,
+            _ => self.settings.survey_interval,
+        };
+        self.next_survey = Instant::now() + wait;
         Ended::Done
     }
 

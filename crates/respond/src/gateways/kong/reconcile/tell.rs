@@ -19,7 +19,7 @@ impl<A: AdminApi> Reconciler<A> {
     }
 
     /// Tells of every action what is known of it now; the ledger sends what is news.
-    pub(super) fn report(&mut self, decided: &Decided, wanted: &[DesiredPlugin]) {
+    pub(super) fn report(&mut self, decided: &Decided, wanted: &Wanted) {
         let now_ms = self.clock.now_ms();
         let spoken_of: BTreeSet<ActionId> = match &self.desired {
             Some(state) => {
@@ -35,16 +35,28 @@ impl<A: AdminApi> Reconciler<A> {
         for (action, why) in &decided.waiting {
             self.ledger.tell_retrying(*action, &FailureReason::GuardRail { detail: why.clone() }, 1, now_ms);
         }
-        for plugin in wanted {
+        for (plugin, why) in &wanted.refused {
+            for action in &plugin.actions {
+                let reason = FailureReason::WouldWeaken { detail: why.clone() };
+                self.ledger.tell(*action, ReportedState::Failed { reason }, now_ms);
+            }
+        }
+        if let Some(reason) = &self.survey_failure {
+            let waiting = wanted.waiting.iter().filter(|plugin| !self.mirror.contains_key(&plugin.id));
+            for action in waiting.flat_map(|plugin| &plugin.actions) {
+                self.ledger.tell_retrying(*action, reason, 1, now_ms);
+            }
+        }
+        for plugin in &wanted.plugins {
             if self.mirror.get(&plugin.id).is_some_and(|there| is_as(there, plugin)) {
                 self.tell_stored(plugin);
-            } else if let Some(trouble) = self.troubles.get(&plugin.scope).filter(|trouble| trouble.wanted == *plugin) {
+            } else if let Some(trouble) = self.troubles.get(&plugin.id).filter(|trouble| trouble.wanted == *plugin) {
                 for action in &plugin.actions {
                     tell_trouble(&mut self.ledger, *action, trouble, now_ms);
                 }
             }
         }
-        self.tell_released(&decided.over, wanted, now_ms);
+        self.tell_released(&decided.over, &wanted.plugins, now_ms);
     }
 
     /// An action is released once no plugin of ours names it, and none that could hold it without naming it is other than
@@ -70,7 +82,7 @@ impl<A: AdminApi> Reconciler<A> {
 
     pub(super) fn tell_stored(&mut self, plugin: &DesiredPlugin) {
         let now_ms = self.clock.now_ms();
-        let not_covered = self.survey.not_covered(&plugin.scope);
+        let not_covered = self.survey.not_covered(plugin.name(), &plugin.scope);
         for action in &plugin.actions {
             let state = ReportedState::Stored { plugin_id: plugin.id.clone(), not_covered: not_covered.clone() };
             self.ledger.tell(*action, state, now_ms);

@@ -7,12 +7,13 @@ use outrider_model::DesiredAction;
 use proptest::prelude::*;
 
 use super::*;
+use crate::gateways::kong::coverage::Survey;
 use crate::gateways::kong::files::StateFiles;
 use crate::gateways::kong::fold::{fold, is_over};
 use crate::gateways::kong::guard::GuardFile;
 use crate::gateways::kong::plan::{is_as, is_own};
 use crate::gateways::kong::reconcile::Reconciler;
-use crate::gateways::kong::{Plugin, Reference};
+use crate::gateways::kong::{Plugin, PluginScope, RATE_LIMITING, Reference, limits};
 use crate::gateways::{Clock as _, GatewayError};
 
 #[derive(Debug, Clone)]
@@ -78,10 +79,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// An action of a small world: two consumers, three scopes, two actions each, with ends or without.
+/// An action of a small world: two consumers, three scopes, blocks and limits, with ends or without.
 fn action(pick: u8, now_ms: i64) -> DesiredAction {
     let consumer = if pick.is_multiple_of(2) { ALICE } else { BOB };
-    let mut action = block(u64::from(pick) + 1, consumer, None);
+    let id = u64::from(pick) + 1;
+    let is_limit = matches!(pick, 3..6 | 15..);
+    let mut action = if is_limit { limit(id, consumer, None, 20 + u32::from(pick)) } else { block(id, consumer, None) };
     action.scope = match pick % 6 / 2 {
         0 => outrider_model::ActionScope::Consumer,
         1 => service_scope(SHOP),
@@ -195,7 +198,15 @@ impl Life {
         let consumer = if which.is_multiple_of(2) { ALICE } else { BOB };
         let (service, route) = [(None, None), (Some(SHOP), None), (None, Some(SHOP_ROUTE))][usize::from(which) / 2 % 3];
         match (what, ours) {
-            (Meddling::AddForeign, _) => self.add_foreign(foreign(&new_id, Some(consumer), service, route)),
+            (Meddling::AddForeign, _) if which < 128 => {
+                self.add_foreign(foreign(&new_id, Some(consumer), service, route));
+            }
+            (Meddling::AddForeign, _) => {
+                // Some of these can be taken in, some cannot.
+                let limit_by = if which.is_multiple_of(5) { "ip" } else { "consumer" };
+                let config = serde_json::json!({"minute": which % 60 + 1, "limit_by": limit_by});
+                self.add_foreign(foreign_limit(&new_id, (which < 200).then_some(consumer), service, route, config));
+            }
             (Meddling::RemoveForeign, _) => {
                 if let Some(id) = self.foreign.keys().nth(usize::from(which) % self.foreign.len().max(1)).cloned() {
                     self.foreign.remove(&id);
@@ -247,7 +258,9 @@ impl Life {
 
     fn is_free(&self, plugin: &Plugin) -> bool {
         let state = self.kong.state();
-        !state.plugins.values().any(|other| other.id != plugin.id && other.scope() == plugin.scope())
+        let place = |plugin: &Plugin| (plugin.consumer.clone(), plugin.service.clone(), plugin.route.clone());
+        let is_taken = |other: &Plugin| other.name == plugin.name && place(other) == place(plugin);
+        !state.plugins.values().any(|other| other.id != plugin.id && is_taken(other))
     }
 
     fn check_foreign(&self) {
@@ -258,16 +271,22 @@ impl Life {
         }
     }
 
-    /// Exactly the active actions, except on scopes that others hold.
+    /// Exactly the active actions, except on scopes that others hold, and limits that would weaken others'.
     fn check_converged(&self, actions: &[DesiredAction]) {
         let now_ms = self.clock.now_ms();
         let state = self.kong.state();
-        let wanted = fold(INSTALLATION, actions, now_ms);
-        let holders: BTreeSet<_> = self.foreign.values().filter_map(Plugin::scope).collect();
+        let (limits, mut wanted): (Vec<_>, Vec<_>) =
+            fold(INSTALLATION, actions, now_ms).into_iter().partition(|plugin| plugin.name() == RATE_LIMITING);
+        let all = state.plugins.values().cloned().collect();
+        let survey = Survey::new(INSTALLATION, all, state.routes.clone(), state.services.clone());
+        wanted.extend(limits::judge(&survey, limits).allowed);
+        let place = |name: &str, scope: PluginScope| (name.to_owned(), scope);
+        let holders: BTreeSet<_> =
+            self.foreign.values().filter_map(|plugin| Some(place(&plugin.name, plugin.scope()?))).collect();
         let taken: BTreeSet<_> = self.foreign.keys().collect();
         let mut there = 0;
         for plugin in wanted {
-            if holders.contains(&plugin.scope) || taken.contains(&plugin.id) {
+            if holders.contains(&place(plugin.name(), plugin.scope.clone())) || taken.contains(&plugin.id) {
                 assert!(state.plugins.get(&plugin.id).is_none_or(|plugin| !is_own(INSTALLATION, plugin)));
                 continue;
             }

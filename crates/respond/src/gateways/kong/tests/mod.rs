@@ -3,6 +3,7 @@
 mod anything;
 mod faults;
 mod guards;
+mod limits;
 mod story;
 
 use std::sync::Arc;
