@@ -13,6 +13,7 @@ mod kills;
 mod kong_setup;
 mod live;
 mod loop_by_hand;
+mod rate_limit;
 mod reload;
 mod replay;
 mod telling;

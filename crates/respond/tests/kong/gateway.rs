@@ -13,7 +13,7 @@ use outrider_respond::gateways::kong::{AdminApi as _, StateFiles, release_all};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::site::{PATIENCE, Running, at, at_site, block, route, service};
+use crate::site::{PATIENCE, Running, at, at_site, block, limit, route, service};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blocks_in_all_scopes_come_and_go() {
@@ -80,6 +80,71 @@ async fn a_client_sees_the_block_and_its_end() {
         running.platform.send_replace(Some(site.desired(2, vec![], &[1])));
         running.until_released(1).await;
         until(false).await;
+        running.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_keeps_an_operators_own_and_a_client_sees_it_and_its_end() {
+    at_site(|site| async move {
+        let theirs = json!({"name": "rate-limiting", "config": {"hour": 50, "year": 500, "hide_client_headers": true}});
+        let theirs = site.admin.plugin(&format!("/services/{}", site.shop), theirs).await.unwrap();
+        let before = site.get(&format!("/plugins/{theirs}")).await;
+        let mut running = Running::start(&site, Some(site.desired(1, vec![], &[])));
+        let actions = vec![limit(1, &site.alice, Some(3600), 80), limit(2, &site.alice, Some(60), 3)];
+        running.platform.send_replace(Some(site.desired(2, actions, &[])));
+        let plugin_id = running.until_stored(1).await;
+        assert_eq!(site.at_gateway().await, (vec![1, 2], 1));
+        let plugin = site.get(&format!("/plugins/{plugin_id}")).await;
+        let config = &plugin["config"];
+        let windows = ["second", "minute", "hour", "day", "month", "year"].map(|window| config[window].as_u64());
+        assert_eq!(windows, [None, None, Some(3), None, Some(3), Some(500)], "{plugin}");
+        assert_eq!((&config["policy"], &config["hide_client_headers"]), (&json!("local"), &json!(true)));
+
+        if site.proxy.is_some() {
+            let node = site.client().node().await.unwrap();
+            let in_force = node.in_force_after() + Duration::from_secs(5);
+            let until = async |status: u16| {
+                let started = Instant::now();
+                loop {
+                    let answer = site.call("alice").await.unwrap();
+                    if (answer.0 == 429) == (status == 429) {
+                        return answer;
+                    }
+                    assert!(started.elapsed() < in_force, "{answer:?} after {:?}", started.elapsed());
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+            };
+            until(429).await;
+            assert_ne!(site.call("bob").await.unwrap().0, 429, "others are not concerned");
+        }
+        running.platform.send_replace(Some(site.desired(3, vec![], &[1, 2])));
+        running.until_released(1).await;
+        assert_eq!(site.at_gateway().await, (vec![], 0));
+        assert_eq!(site.get(&format!("/plugins/{theirs}")).await, before);
+        running.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_would_weaken_an_operators_own_is_not_written() {
+    at_site(|site| async move {
+        let theirs = json!({"name": "rate-limiting", "config": {"hour": 5, "limit_by": "ip"}});
+        let theirs = site.admin.plugin(&format!("/services/{}", site.shop), theirs).await.unwrap();
+        let actions = vec![limit(1, &site.alice, None, 3), block(2, &site.bob, None)];
+        let mut running = Running::start(&site, Some(site.desired(1, actions, &[])));
+        let is_refused = |state: &ReportedState| match state {
+            ReportedState::Failed { reason: FailureReason::WouldWeaken { detail } } => {
+                assert!(detail.contains(&theirs) && detail.contains("counts calls by `ip`"), "{detail}");
+                true
+            }
+            _ => false,
+        };
+        running.until(1, is_refused).await;
+        running.until_stored(2).await;
+        assert_eq!(site.at_gateway().await, (vec![2], 1));
         running.stop().await;
     })
     .await;

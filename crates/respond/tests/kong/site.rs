@@ -5,7 +5,9 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_model::{ActionId, ActionKind, ActionReport, ActionScope, DesiredAction, DesiredState, ReportedState};
+use outrider_model::{
+    ActionId, ActionKind, ActionReport, ActionScope, DesiredAction, DesiredState, RateLimits, ReportedState,
+};
 use outrider_practice::{Practice, Settings};
 use outrider_respond::gateways::kong::{
     AdminClient, AdminSettings, Responder, ResponderSettings, ResponderStatus, list_own,
@@ -215,6 +217,12 @@ pub fn block(id: u64, consumer_id: &str, lasts_s: Option<i64>) -> DesiredAction 
         expires_ms: lasts_s.map(|seconds| SystemClock.now_ms() + seconds * 1000),
         by_person: false,
     }
+}
+
+pub fn limit(id: u64, consumer_id: &str, lasts_s: Option<i64>, month: u32) -> DesiredAction {
+    let limits = RateLimits { month: Some(month), ..RateLimits::default() };
+    let kind = ActionKind::RateLimit { limits, status: 429, message: "Slow \"down\"".to_owned() };
+    DesiredAction { kind, ..block(id, consumer_id, lasts_s) }
 }
 
 pub fn at(scope: ActionScope, action: DesiredAction) -> DesiredAction {
