@@ -387,7 +387,7 @@ mod tests {
     fn the_documented_example_is_valid() {
         let text = include_str!("../../../docs/outrider.example.toml");
         let config = Config::parse(text).unwrap();
-        assert_eq!((config.collector.sources.len(), config.gateways.len(), config.policies.len()), (1, 1, 1));
+        assert_eq!((config.collector.sources.len(), config.gateways.len(), config.policies.len()), (1, 1, 2));
     }
 
     #[test]
