@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many calls are let through per window: Kong's six windows, each aligned to the clock. `None` is no limit.
+/// How many calls are let through per window: Kong's six windows, each aligned to the clock. A window without a value has no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimits {
