@@ -177,7 +177,7 @@ fn respond(
             if matches!(report.state, ReportedState::Stored { .. }) {
                 stored.lock().unwrap_or_else(PoisonError::into_inner).entry(report.action).or_insert(report.at_ms);
             }
-            if let Err(error) = log.store(now_ms(), &report).await {
+            if let Err(error) = log.store(now_ms(), std::slice::from_ref(&report)).await {
                 tracing::warn!(%error, "a report was not stored");
             }
         }

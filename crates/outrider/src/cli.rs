@@ -16,6 +16,18 @@ pub struct Cli {
 pub enum Command {
     /// Run collector, platform and responder in one process with one data directory.
     Run(RunArguments),
+    /// Run a collector beside a gateway: its log lines go to a platform elsewhere.
+    Collector(RunArguments),
+    /// Run the platform for collectors and responders elsewhere.
+    Platform(RunArguments),
+    /// Run a responder beside a gateway for a platform elsewhere, or release everything without the platform.
+    Responder(ResponderArguments),
+    /// Make, list and revoke the identities of collectors and responders.
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Be one's own certificate authority for the connections between the services.
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Run recorded Kong log lines through the same analysis and write what it finds as JSON lines.
     Replay(ReplayArguments),
     /// Show the whole loop against a practice gateway: attack, alert, policy, block, release.
@@ -44,9 +56,6 @@ pub enum Command {
     Kong(KongCommand),
     /// Write the OpenAPI document of the people's API to standard output.
     Openapi,
-    /// What the responder can do by itself, without the platform.
-    #[command(subcommand)]
-    Responder(ResponderCommand),
     /// Convert a credential or session value in hand into its pseudonym, to look it up.
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
@@ -208,6 +217,81 @@ pub struct KongSetupArguments {
     /// Do it without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct ResponderArguments {
+    #[command(flatten)]
+    pub run: RunArguments,
+    #[command(subcommand)]
+    pub command: Option<ResponderCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Make the authority: ca.pem and ca.key.
+    Init {
+        /// The directory for it.
+        #[arg(long, value_name = "DIR", default_value = "ca")]
+        dir: PathBuf,
+        /// What it is called in certificates.
+        #[arg(long, default_value = "outrider")]
+        name: String,
+        /// For how many days it is good.
+        #[arg(long, default_value_t = 3650, value_parser = clap::value_parser!(u16).range(1..=36500))]
+        days: u16,
+    },
+    /// Issue a certificate with its key: for a server, or with --client for one that connects.
+    Issue(CaIssueArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct CaIssueArguments {
+    /// The host names and addresses under which a server is reached, or a client's name. The first names the files.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The directory of the authority.
+    #[arg(long, value_name = "DIR", default_value = "ca")]
+    pub dir: PathBuf,
+    /// For a collector or responder that shows it to the platform.
+    #[arg(long)]
+    pub client: bool,
+    /// Where the two files go.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// For how many days it is good.
+    #[arg(long, default_value_t = 397, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub days: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Make an identity and show its token once.
+    Create {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The service's name.
+        name: String,
+        /// collector or responder.
+        #[arg(long)]
+        kind: String,
+        /// A gateway that it may speak for, by its name in the configurations; several times for several.
+        #[arg(long, required = true, value_name = "NAME")]
+        gateway: Vec<String>,
+    },
+    /// List services, and when each was heard from.
+    List {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Revoke a service by name; it is let in no more.
+    Revoke {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The service's name.
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -11,12 +11,15 @@ use anyhow::{Context as _, bail, ensure};
 use outrider_collect::SourceConfig;
 use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::tls::TlsSettings;
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
 
 pub use notify::NotifyConfig;
+pub use services::{PremisesConfig, Role, UplinkConfig};
 
 mod notify;
+mod services;
 
 /// Everything that `outrider.toml` may say.
 #[derive(Debug, Clone, Deserialize)]
@@ -28,6 +31,10 @@ pub struct Config {
     pub collector: CollectorConfig,
     /// The gateways that actions go to.
     pub gateways: Vec<GatewayConfig>,
+    /// Where collectors and responders on the premises connect, if they may.
+    pub premises: Option<PremisesConfig>,
+    /// Where the platform is, for a collector or a responder away from it.
+    pub platform: Option<UplinkConfig>,
     /// The people's API.
     pub api: ApiConfig,
     /// A second socket for the metrics.
@@ -48,6 +55,9 @@ pub struct Config {
     pub notify: Vec<NotifyConfig>,
     /// Policies; the same as those that the API takes, but only changed here.
     pub policies: Vec<Policy>,
+    /// The names of the sections that the file has.
+    #[serde(skip)]
+    sections: BTreeSet<String>,
 }
 
 /// Where log lines come from.
@@ -104,8 +114,19 @@ pub struct HeaderConfig {
 pub struct ApiConfig {
     /// Address and port.
     pub listen: SocketAddr,
-    /// The proxy in front that speaks TLS, by name; needed to listen off loopback.
+    /// The proxy in front that speaks TLS, by name; this or a certificate is needed to listen off loopback.
     pub behind_proxy: Option<String>,
+    /// The certificate, with those between it and its authority.
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key.
+    pub key_file: Option<PathBuf>,
+}
+
+impl ApiConfig {
+    /// Its TLS, where there is one.
+    pub fn tls(&self) -> Option<TlsSettings> {
+        services::tls(self.certificate_file.as_ref(), self.key_file.as_ref(), None)
+    }
 }
 
 /// A second socket for the metrics.
@@ -140,6 +161,8 @@ impl Default for Config {
             data_dir: PathBuf::from("outrider-data"),
             collector: CollectorConfig::default(),
             gateways: Vec::new(),
+            premises: None,
+            platform: None,
             api: ApiConfig::default(),
             metrics: MetricsConfig::default(),
             log: outrider_platform::log::LogSettings::default(),
@@ -150,13 +173,19 @@ impl Default for Config {
             respond: outrider_respond::desk::Settings::default(),
             notify: Vec::new(),
             policies: Vec::new(),
+            sections: BTreeSet::new(),
         }
     }
 }
 
 impl Default for ApiConfig {
     fn default() -> Self {
-        ApiConfig { listen: SocketAddr::from(([127, 0, 0, 1], 9580)), behind_proxy: None }
+        ApiConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9580)),
+            behind_proxy: None,
+            certificate_file: None,
+            key_file: None,
+        }
     }
 }
 
@@ -183,6 +212,13 @@ impl Config {
         Ok(config)
     }
 
+    /// As [`Config::load`], for a process that is this.
+    pub fn load_for(path: &Path, role: Role) -> anyhow::Result<Config> {
+        let config = Config::load(path)?;
+        config.check_role(role).with_context(|| format!("{} is not for this", path.display()))?;
+        Ok(config)
+    }
+
     /// A relative path is meant from where the configuration file is, wherever outrider was started.
     fn resolve_paths(&mut self, base: &Path) {
         let gateways = self.gateways.iter_mut().flat_map(|gateway| {
@@ -193,8 +229,19 @@ impl Config {
             let SourceConfig::KongTcpLog(source) = source;
             source.secret_file.as_mut()
         });
+        let api = [self.api.certificate_file.as_mut(), self.api.key_file.as_mut()];
+        let premises = self.premises.iter_mut().flat_map(PremisesConfig::paths_mut).map(Some);
+        let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
+        let services = api.into_iter().chain(premises).chain(platform);
         let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
-        for path in [Some(&mut self.data_dir)].into_iter().chain(gateways).chain(sources).chain(notify).flatten() {
+        for path in [Some(&mut self.data_dir)]
+            .into_iter()
+            .chain(gateways)
+            .chain(sources)
+            .chain(services)
+            .chain(notify)
+            .flatten()
+        {
             // Joining an absolute path gives that path.
             *path = base.join(&*path);
         }
@@ -207,6 +254,8 @@ impl Config {
             data_dir,
             collector,
             gateways,
+            premises,
+            platform,
             api,
             metrics,
             log,
@@ -217,11 +266,14 @@ impl Config {
             respond: _,
             notify: _,
             policies: _,
+            sections: _,
         } = other;
         let differs = [
             ("data_dir", self.data_dir != *data_dir),
             ("collector", self.collector != *collector),
             ("gateways", self.gateways != *gateways),
+            ("premises", self.premises != *premises),
+            ("platform", self.platform != *platform),
             ("api", self.api != *api),
             ("metrics", self.metrics != *metrics),
             ("log", self.log != *log),
@@ -239,7 +291,7 @@ impl Config {
 
     /// What is valid and still may not be what was meant.
     pub fn warnings(&self) -> Vec<String> {
-        let served: BTreeSet<_> = self.gateways.iter().map(|gateway| gateway.name.as_str()).collect();
+        let served: BTreeSet<_> = self.gateway_names().into_iter().collect();
         let mut unserved = BTreeSet::new();
         if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
             return Vec::new();
@@ -251,7 +303,8 @@ impl Config {
         }
         let text = |name| {
             format!(
-                "no [[gateways]] entry has the name `{name}`, so nothing can be blocked there and policies only propose"
+                "no [[gateways]] entry and none of premises.gateways has the name `{name}`, so nothing can be blocked there and \
+                 policies only propose"
             )
         };
         unserved.into_iter().map(text).collect()
@@ -259,7 +312,9 @@ impl Config {
 
     /// Reads and checks a text.
     pub fn parse(text: &str) -> anyhow::Result<Config> {
-        let config: Config = toml::from_str(text).map_err(|error| explain(text, &error))?;
+        let mut config: Config = toml::from_str(text).map_err(|error| explain(text, &error))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| explain(text, &error))?;
+        config.sections = table.into_iter().map(|(section, _)| section).collect();
         config.check()?;
         Ok(config)
     }
@@ -267,10 +322,8 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.analysis().validate()?;
         self.log.validate()?;
-        let mut names = BTreeSet::new();
+        self.check_services()?;
         for gateway in &self.gateways {
-            ensure!(!gateway.name.is_empty(), "gateways: a name is empty");
-            ensure!(names.insert(&gateway.name), "gateways: `{}` is there twice", gateway.name);
             gateway.admin().validate().with_context(|| format!("gateway `{}`", gateway.name))?;
             ensure!(gateway.resync_seconds >= 1, "gateways: resync_seconds of `{}` must be at least 1", gateway.name);
             ensure!(
@@ -294,10 +347,12 @@ impl Config {
                  `/metrics` of the API with a viewer's token"
             );
         }
-        if !self.api.listen.ip().is_loopback() && self.api.behind_proxy.is_none() {
+        services::is_pair("api", self.api.certificate_file.as_ref(), self.api.key_file.as_ref())?;
+        if !self.api.listen.ip().is_loopback() && self.api.behind_proxy.is_none() && self.api.certificate_file.is_none()
+        {
             bail!(
-                "api.listen is {}, which is not loopback, and the API speaks no TLS by itself; listen on 127.0.0.1, or set \
-                 api.behind_proxy to the name of the proxy in front that does",
+                "api.listen is {}, which is not loopback, and there is no TLS; listen on 127.0.0.1, set \
+                 api.certificate_file and api.key_file, or set api.behind_proxy to the name of the proxy in front that does",
                 self.api.listen
             );
         }
@@ -311,7 +366,7 @@ impl Config {
             detect: self.detect.clone(),
             respond: self.respond.clone(),
             policies: self.policies.clone(),
-            gateways: Some(self.gateways.iter().map(|gateway| gateway.name.clone()).collect()),
+            gateways: Some(self.gateway_names()),
         }
     }
 }

@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 pub struct RunFile {
     /// The process.
     pub pid: u32,
-    /// Where the people's API listens.
-    pub api: String,
+    /// Where the people's API listens, if it has one.
+    #[serde(default)]
+    pub api: Option<String>,
+    /// Where collectors and responders connect, if they may.
+    #[serde(default)]
+    pub premises: Option<String>,
     /// Where the sources listen, in the order of the configuration.
     pub sources: Vec<String>,
 }
@@ -80,27 +84,48 @@ pub fn known_layout(data_dir: &Path) -> anyhow::Result<Option<u32>> {
 
 /// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.
 pub fn id(data_dir: &Path) -> anyhow::Result<String> {
-    if let Some(id) = known_id(data_dir)? {
-        return Ok(id);
-    }
-    let id = format!("{:016x}", u64::from_be_bytes(random()?));
-    write_durably(&id_path(data_dir), id.as_bytes())?;
-    Ok(id)
+    made_once(&id_path(data_dir))
+}
+
+/// The id of this data directory, by which the platform tells two processes with one token apart.
+pub fn instance(data_dir: &Path) -> anyhow::Result<String> {
+    made_once(&data_dir.join("instance"))
 }
 
 /// The installation's id, where there is one already.
 pub fn known_id(data_dir: &Path) -> anyhow::Result<Option<String>> {
-    let path = id_path(data_dir);
-    match fs::read_to_string(&path) {
+    read_id(&id_path(data_dir))
+}
+
+/// Keeps the id of the installation that this data directory works for.
+pub fn keep_id(data_dir: &Path, id: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(is_id(id), "the platform says that its installation is `{id}`, which is no id");
+    write_durably(&id_path(data_dir), id.as_bytes())
+}
+
+fn made_once(path: &Path) -> anyhow::Result<String> {
+    if let Some(id) = read_id(path)? {
+        return Ok(id);
+    }
+    let id = format!("{:016x}", u64::from_be_bytes(random()?));
+    write_durably(path, id.as_bytes())?;
+    Ok(id)
+}
+
+fn read_id(path: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(path) {
         Ok(text) => {
             let id = text.trim();
-            let is_good = (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-            anyhow::ensure!(is_good, "{} does not hold an installation id; restore it from a backup", path.display());
+            anyhow::ensure!(is_id(id), "{} does not hold an id; restore it from a backup", path.display());
             Ok(Some(id.to_owned()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+fn is_id(id: &str) -> bool {
+    (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// The secret that a gateway's lines carry, from its file; a file that is not there is made, for this user alone.

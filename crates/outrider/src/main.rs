@@ -1,11 +1,14 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
 mod backup;
+mod ca;
 mod cli;
 mod concerns;
 mod config;
 mod demo;
 mod doctor;
+mod doors;
+mod edges;
 mod input;
 mod installation;
 mod kong;
@@ -15,6 +18,7 @@ mod notify;
 mod premises;
 mod replay;
 mod service;
+mod services;
 mod terminal;
 mod tokens;
 
@@ -28,9 +32,11 @@ use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfi
 use outrider_platform::analysis::AnalysisSettings;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderCommand, RunArguments};
-use crate::config::Config;
+use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderArguments, ResponderCommand, RunArguments};
+use crate::config::{Config, Role};
 use crate::service::Outrider;
+use crate::services::collector::Collector;
+use crate::services::responder::ResponderService;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,7 +44,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
-        Command::Run(arguments) => run(&arguments),
+        Command::Run(arguments) => run(&arguments, Role::Run),
+        Command::Platform(arguments) => run(&arguments, Role::Platform),
+        Command::Collector(arguments) => collector(&arguments),
+        Command::Responder(ResponderArguments { run, command }) => match command {
+            None => responder(&run),
+            Some(ResponderCommand::ReleaseAll { config, dry_run }) => {
+                on_runtime(premises::release_all(config.config, dry_run))
+            }
+            Some(ResponderCommand::Resume { config }) => premises::resume(&config.config),
+        },
+        Command::Ca(command) => ca::run(command),
+        Command::Service(command) => on_runtime(services::identities::run(command)),
         Command::Replay(arguments) => replay(&arguments),
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
@@ -49,10 +66,6 @@ fn main() -> ExitCode {
         Command::Token(command) => on_runtime(tokens::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Openapi => openapi(),
-        Command::Responder(ResponderCommand::ReleaseAll { config, dry_run }) => {
-            on_runtime(premises::release_all(config.config, dry_run))
-        }
-        Command::Responder(ResponderCommand::Resume { config }) => premises::resume(&config.config),
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
     };
     exit(result.map(|()| ExitCode::SUCCESS))
@@ -65,35 +78,54 @@ fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     })
 }
 
-fn run(arguments: &RunArguments) -> anyhow::Result<()> {
-    terminal::start_logging(arguments.log_json);
+fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
+    let config = begin(arguments, role)?;
     let path = &arguments.config.config;
-    let config = Config::load(path)?;
     on_runtime(async {
         let mut signals = Signals::listen()?;
         let mut outrider = Outrider::start(config).await?;
-        let failed = loop {
-            let signal = tokio::select! {
-                () = outrider.failed() => break true,
-                signal = signals.next() => signal,
-            };
-            match signal {
-                Signal::Stop(name) => {
-                    tracing::info!(signal = name, "stopping");
-                    break false;
-                }
-                Signal::Reload => reload(&mut outrider, path).await,
+        let ended = loop {
+            match signals.unless(outrider.failed()).await {
+                Ok(Signal::Stop) => break Ok(()),
+                Ok(Signal::Reload) => reload(&mut outrider, path, role).await,
+                Err(failed) => break Err(failed),
             }
         };
         outrider.stop().await;
-        anyhow::ensure!(!failed, "a part of outrider could not go on; the log above says which and why");
-        Ok(())
+        ended
     })
 }
 
+fn collector(arguments: &RunArguments) -> anyhow::Result<()> {
+    let config = begin(arguments, Role::Collector)?;
+    on_runtime(async {
+        let mut signals = Signals::listen()?;
+        let mut collector = Collector::start(config).await?;
+        let ended = signals.until_stopped(collector.failed()).await;
+        collector.stop().await;
+        ended
+    })
+}
+
+fn responder(arguments: &RunArguments) -> anyhow::Result<()> {
+    let config = begin(arguments, Role::Responder)?;
+    on_runtime(async {
+        let mut signals = Signals::listen()?;
+        let responder = ResponderService::start(config).await?;
+        let ended = signals.until_stopped(std::future::pending()).await;
+        responder.stop().await;
+        ended
+    })
+}
+
+fn begin(arguments: &RunArguments, role: Role) -> anyhow::Result<Config> {
+    terminal::start_logging(arguments.log_json);
+    Config::load_for(&arguments.config.config, role)
+}
+
 /// Reads the configuration again. One that cannot be used changes nothing.
-async fn reload(outrider: &mut Outrider, path: &Path) {
-    let reloaded = match Config::load(path) {
+async fn reload(outrider: &mut Outrider, path: &Path, role: Role) {
+    let reloaded = match Config::load_for(path, role) {
         Ok(config) => outrider.reload(config).await,
         Err(error) => Err(error),
     };
@@ -112,7 +144,7 @@ async fn reload(outrider: &mut Outrider, path: &Path) {
 
 /// What the operator or the service manager asks for.
 enum Signal {
-    Stop(&'static str),
+    Stop,
     Reload,
 }
 
@@ -132,11 +164,28 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    /// Waits for a signal, or for a part to fail for good.
+    async fn unless(&mut self, failed: impl Future<Output = ()>) -> anyhow::Result<Signal> {
+        let stopping = |signal| {
+            tracing::info!(signal, "stopping");
+            Ok(Signal::Stop)
+        };
         tokio::select! {
-            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Signal::Reload,
+            () = failed => anyhow::bail!("a part of outrider could not go on; the log above says which and why"),
+            _ = self.terminate.recv() => stopping("SIGTERM"),
+            _ = self.interrupt.recv() => stopping("SIGINT"),
+            _ = self.hang_up.recv() => Ok(Signal::Reload),
+        }
+    }
+
+    /// As [`Signals::unless`], for what reads its configuration at the start alone.
+    async fn until_stopped(&mut self, failed: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut failed = std::pin::pin!(failed);
+        loop {
+            match self.unless(failed.as_mut()).await? {
+                Signal::Stop => return Ok(()),
+                Signal::Reload => tracing::warn!("a collector or responder reads its configuration at the start alone"),
+            }
         }
     }
 }
@@ -205,11 +254,14 @@ fn normaliser_of(config: &Config, gateway: &str, key: PseudonymKey) -> anyhow::R
 
 fn check_config(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
+    let roles = config.roles().with_context(|| format!("{} is for no service", path.display()))?;
+    let roles: Vec<_> = roles.iter().map(|role| format!("`{role}`")).collect();
     terminal::note(&format!(
-        "{} is valid; sources: {}, gateways: {}, policies: {}, data in {}",
+        "{} is valid for {}; sources: {}, gateways: {}, policies: {}, data in {}",
         path.display(),
+        roles.join(" and "),
         config.collector.sources.len(),
-        config.gateways.len(),
+        config.gateway_names().len(),
         config.policies.len(),
         config.data_dir.display()
     ));

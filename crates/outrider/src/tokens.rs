@@ -35,12 +35,13 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn open(path: &std::path::Path) -> anyhow::Result<Store> {
+/// The control store of an installation, which may be running.
+pub async fn open(path: &std::path::Path) -> anyhow::Result<Store> {
     let config = Config::load(path)?;
     let file = config.data_dir.join("control.sqlite");
     anyhow::ensure!(
         file.exists(),
-        "{} does not exist; start `outrider run` once, it makes the first token",
+        "{} does not exist; start `outrider run` or `outrider platform` once, it makes the store and the first token",
         file.display()
     );
     Ok(Store::open(&file).await?)

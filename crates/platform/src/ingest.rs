@@ -1,4 +1,4 @@
-//! How calls enter the log in the embedded form: numbered per collector epoch, never waited for (decision 11).
+//! How calls enter a log, the platform's or a collector's spool: numbered per collector epoch, never waited for (decision 11).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,8 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    pub(crate) fn new(log: LogHandle, progress: Arc<Progress>, epoch: u64) -> Self {
+    /// Something to hand calls to, for a log that [`Progress`] is kept of. Each is a collector epoch of its own.
+    pub fn new(log: LogHandle, progress: Arc<Progress>, epoch: u64) -> Self {
         Ingest { log, progress, epoch, next: 1, failing: Arc::default() }
     }
 
@@ -47,9 +48,10 @@ impl Ingest {
 pub struct Reports(pub(crate) LogHandle);
 
 impl Reports {
-    /// Stores a report and waits until it is on stable storage.
-    pub async fn store(&self, at_ms: i64, report: &ActionReport) -> Result<(), LogError> {
-        self.0.append(vec![NewRecord::action_report(at_ms, report)?]).await.map(drop)
+    /// Stores reports, in their order, and waits until they are on stable storage.
+    pub async fn store(&self, at_ms: i64, reports: &[ActionReport]) -> Result<(), LogError> {
+        let records = reports.iter().map(|report| NewRecord::action_report(at_ms, report));
+        self.0.append(records.collect::<Result<_, _>>()?).await.map(drop)
     }
 
     /// Stores a gateway's configuration and waits until it is on stable storage.

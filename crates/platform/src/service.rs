@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::analysis::{Analysis, AnalysisError, AnalysisSettings};
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
+use crate::clean_stop;
 use crate::commands::Commands;
 use crate::ingest::{Ingest, Reports};
 use crate::lake_writer::LakeWriter;
@@ -29,6 +30,7 @@ use crate::log::{
 };
 use crate::notify::{Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
+use crate::premises::Premises;
 use crate::progress::Progress;
 use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
@@ -40,8 +42,6 @@ use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
 const CLOCK_STEP_MS: i64 = 60_000;
 /// How often a record says that time has passed.
 const TICK: Duration = Duration::from_secs(1);
-/// Present in the data directory while nothing was lost: made at a clean stop, removed at the start.
-const CLEAN_STOP: &str = "clean-stop";
 
 /// What a platform needs to start.
 #[derive(Debug, Clone)]
@@ -124,6 +124,7 @@ pub struct Platform {
     data_dir: PathBuf,
     installation: String,
     gateways: Option<Vec<String>>,
+    now_ms: fn() -> i64,
     log: LogHandle,
     writer: Option<LogWriter>,
     threads: Vec<JoinHandle<Result<(), LogError>>>,
@@ -241,6 +242,7 @@ impl Platform {
             data_dir: settings.data_dir,
             installation: settings.installation,
             gateways: settings.analysis.gateways,
+            now_ms,
             log: handle,
             writer: Some(writer),
             threads,
@@ -268,6 +270,13 @@ impl Platform {
     /// Something to hand responders' reports to.
     pub fn reports(&self) -> Reports {
         Reports(self.log.clone())
+    }
+
+    /// Where collectors and responders on the premises connect. Responders may hold these gateways and no others.
+    pub fn premises(&self, gateways: &[String]) -> Premises {
+        let held = self.desired.iter().filter(|(gateway, _)| gateways.contains(gateway));
+        let (store, log) = (self.store.clone(), self.log.clone());
+        Premises::new(store, log, held.cloned().collect(), &self.installation, self.now_ms)
     }
 
     /// Something to hand people's decisions to.
@@ -352,7 +361,7 @@ impl Platform {
         // Last, so that what the end of the log brought about may still be told.
         self.notifier.get_mut().stop().await;
         self.store.close().await;
-        if all_well && let Err(error) = write_marker(&self.data_dir) {
+        if all_well && let Err(error) = clean_stop::note(&self.data_dir) {
             tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
         }
     }
@@ -397,18 +406,11 @@ async fn note_start(
     last: Position,
     now_ms: i64,
 ) -> Result<(), PlatformError> {
-    let marker = data.join(CLEAN_STOP);
-    let was_clean = marker.exists();
-    if was_clean {
-        // Before anything is taken in: a kill right after must not look like a clean stop.
-        let removed = std::fs::remove_file(&marker).and_then(|()| std::fs::File::open(data)?.sync_all());
-        removed.map_err(|source| PlatformError::System { doing: "remove the clean-stop marker", source })?;
-    }
+    let was_clean = clean_stop::take(data)
+        .map_err(|source| PlatformError::System { doing: "remove the clean-stop marker", source })?;
     let mut records = Vec::new();
     if last > Position::ZERO && !was_clean {
-        let reason = "outrider was not stopped cleanly: what the collector had read and not handed over yet, \
-                      at most one micro-batch of each connection, is not in the log";
-        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: reason.to_owned() };
+        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: clean_stop::KILLED.to_owned() };
         records.push(NewRecord::gap(now_ms, &gap)?);
     }
     // The newest settings may be in the part of the log that the snapshot does not cover, so a start that is not the
@@ -420,11 +422,6 @@ async fn note_start(
         log.append(records).await?;
     }
     Ok(())
-}
-
-fn write_marker(data: &Path) -> std::io::Result<()> {
-    std::fs::File::create(data.join(CLEAN_STOP))?.sync_all()?;
-    std::fs::File::open(data)?.sync_all()
 }
 
 fn spawn(

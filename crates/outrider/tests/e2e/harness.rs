@@ -56,12 +56,18 @@ impl Setup {
 
 impl Outrider {
     pub fn start(directory: &Path, setup: &Setup) -> Outrider {
+        Outrider::start_as("run", directory, &setup.toml(&directory.join("data")))
+    }
+
+    /// Any of the services, with a configuration whose `data_dir` is `data` in the directory. Returns when it is ready.
+    pub fn start_as(service: &str, directory: &Path, toml: &str) -> Outrider {
         let data_dir = directory.join("data");
         let config_path = directory.join("outrider.toml");
-        std::fs::write(&config_path, setup.toml(&data_dir)).unwrap();
+        std::fs::create_dir_all(directory).unwrap();
+        std::fs::write(&config_path, toml).unwrap();
         drop(std::fs::remove_file(data_dir.join("run.json")));
         let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
-            .args(["run", "--config"])
+            .args([service, "--config"])
             .arg(&config_path)
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
@@ -83,12 +89,12 @@ impl Outrider {
             let run: Value = serde_json::from_slice(&text).ok()?;
             (run["pid"] == child.id()).then_some(run)
         });
-        let token = std::fs::read_to_string(data_dir.join("admin-token")).unwrap().trim().to_owned();
+        let token = std::fs::read_to_string(data_dir.join("admin-token")).unwrap_or_default().trim().to_owned();
         Outrider {
             data_dir,
             config_path,
             stderr,
-            api: format!("http://{}", run["api"].as_str().unwrap()),
+            api: format!("http://{}", run["api"].as_str().unwrap_or_default()),
             sources: run["sources"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().parse().unwrap()).collect(),
             token,
             child,
@@ -168,6 +174,13 @@ impl Outrider {
         let lines = self.stderr.lock().unwrap().clone();
         assert!(status.success(), "outrider ended with {status}: {lines:#?}");
         lines
+    }
+
+    /// Waits until its log says this.
+    pub fn await_words(&self, words: &str) {
+        wait_for(&format!("the words `{words}`"), || {
+            self.stderr.lock().unwrap().iter().any(|line| line.contains(words)).then_some(())
+        });
     }
 
     pub fn config_path(&self) -> &Path {

@@ -16,5 +16,6 @@ mod loop_by_hand;
 mod rate_limit;
 mod reload;
 mod replay;
+mod services;
 mod telling;
 mod upgrade;

@@ -2,14 +2,14 @@
 //!
 //! It decides who may do what, what a request must look like, and how a refusal is said. Reading comes from the control
 //! store; decisions go through a [`CommandBus`] and are answered when they are carried out and stored. It leaves out
-//! TLS: it is bound to loopback, or stands behind a proxy that the operator named.
+//! TLS, which the listener does.
 //!
 //! | role | may |
 //! | --- | --- |
 //! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status; follow events |
 //! | analyst | acknowledge, resolve and mark alerts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
-//! | admin | list, make and revoke tokens |
+//! | admin | list, make and revoke tokens, and the identities of services |
 //!
 //! Each role may do what the ones before it may. Refusals are `application/problem+json` (RFC 9457) and say what is
 //! wrong, where, and what to do.
@@ -24,11 +24,12 @@ mod gateways;
 mod metrics;
 mod notify;
 mod openapi;
-mod problem;
+pub(crate) mod problem;
 mod query;
 mod reading;
 mod routes;
-mod server;
+pub(crate) mod server;
+mod services;
 mod tokens;
 
 use std::sync::Arc;
@@ -236,6 +237,19 @@ fn admin_routes() -> Routes {
             "Make a token\nIt is shown in this answer and never again.",
         )
         .delete("/api/v1/tokens/{name}", tokens::revoke, "revoke_token", "Revoke a token")
+        .get(
+            "/api/v1/services",
+            services::list,
+            "list_services",
+            "The identities of collectors and responders elsewhere, never their tokens",
+        )
+        .post(
+            "/api/v1/services",
+            services::create,
+            "create_service",
+            "Make an identity for a collector or responder\nIts token is shown in this answer and never again.",
+        )
+        .delete("/api/v1/services/{name}", services::revoke, "revoke_service", "Revoke a service's identity")
 }
 
 /// The process answers; nothing else is said, because it asks for no token.

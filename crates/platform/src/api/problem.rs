@@ -72,7 +72,7 @@ kinds! {
 
 /// Why a request is refused, for the person who sent it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// What kind of problem this is.
     #[serde(rename = "type", serialize_with = "uri")]
     #[schemars(with = "String")]
@@ -119,12 +119,12 @@ impl Problem {
         Problem { kind, status: kind.status, title, detail: detail.into(), place: None, hint: None, header }
     }
 
-    pub(super) fn at(mut self, place: impl Into<String>) -> Self {
+    pub(crate) fn at(mut self, place: impl Into<String>) -> Self {
         self.place = Some(place.into());
         self
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -139,34 +139,34 @@ impl Problem {
         *self.kind == *kind
     }
 
-    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Problem::new(&BAD_REQUEST, detail)
     }
 
-    pub(super) fn unauthorized(detail: impl Into<String>) -> Self {
+    pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
         Problem::new(&UNAUTHORIZED, detail)
             .at("header `Authorization`")
             .hint("send `Authorization: Bearer <token>`; the first admin's token is in `admin-token` in the data directory")
             .header(Header::Authenticate)
     }
 
-    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Problem::new(&FORBIDDEN, detail)
     }
 
-    pub(super) fn not_found(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
         Problem::new(&NOT_FOUND, detail)
     }
 
-    pub(super) fn method_not_allowed(detail: impl Into<String>) -> Self {
+    pub(crate) fn method_not_allowed(detail: impl Into<String>) -> Self {
         Problem::new(&METHOD_NOT_ALLOWED, detail)
     }
 
-    pub(super) fn not_acceptable(detail: impl Into<String>) -> Self {
+    pub(crate) fn not_acceptable(detail: impl Into<String>) -> Self {
         Problem::new(&NOT_ACCEPTABLE, detail).at("header `Accept`")
     }
 
-    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
         Problem::new(&CONFLICT, detail)
     }
 
@@ -174,31 +174,31 @@ impl Problem {
         Problem::new(&GUARD_RAIL, detail)
     }
 
-    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+    pub(crate) fn too_large(detail: impl Into<String>) -> Self {
         Problem::new(&TOO_LARGE, detail)
     }
 
-    pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
+    pub(crate) fn unsupported_media_type(detail: impl Into<String>) -> Self {
         Problem::new(&UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
-    pub(super) fn unprocessable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Problem::new(&INVALID, detail)
     }
 
-    pub(super) fn too_many(detail: impl Into<String>) -> Self {
+    pub(crate) fn too_many(detail: impl Into<String>) -> Self {
         Problem::new(&TOO_MANY, detail).header(Header::RetryAfter)
     }
 
-    pub(super) fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Problem::new(&INTERNAL, "outrider could not answer this").hint("outrider's own log says why; try again later")
     }
 
-    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
         Problem::new(&UNAVAILABLE, detail).header(Header::RetryAfter)
     }
 
-    pub(super) fn timed_out(detail: impl Into<String>) -> Self {
+    pub(crate) fn timed_out(detail: impl Into<String>) -> Self {
         Problem::new(&PENDING, detail)
     }
 }
@@ -224,10 +224,13 @@ impl From<StoreError> for Problem {
         let words = error.to_string();
         match error {
             StoreError::Cursor(_) => Problem::bad_request(words).at("query parameter `cursor`"),
-            StoreError::TokenExists(_) => Problem::conflict(words),
-            StoreError::TokenMissing(_) => Problem::not_found(words),
+            StoreError::TokenExists(_) | StoreError::ServiceExists(_) => Problem::conflict(words),
+            StoreError::TokenMissing(_) | StoreError::ServiceMissing(_) => Problem::not_found(words),
             StoreError::TokenName(_) => Problem::unprocessable(words).at("body field `name`"),
-            StoreError::LastAdmin(_) | StoreError::TooManyTokens(_) => Problem::conflict(words),
+            StoreError::ServiceGateways(_) => Problem::unprocessable(words).at("body field `gateways`"),
+            StoreError::LastAdmin(_) | StoreError::TooManyTokens(_) | StoreError::TooManyServices(_) => {
+                Problem::conflict(words)
+            }
             StoreError::DiskFull | StoreError::Busy { .. } => {
                 tracing::error!(%error, "the API could not use the control store");
                 Problem::unavailable(words)

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::events::StreamStats;
 use super::problem::Problem;
 use super::{ApiState, metrics_router, router};
+use crate::tls::TlsServer;
 
 /// Connections at once. Beyond them new ones wait in the listener's backlog.
 pub const CONNECTIONS_MAX: usize = 256;
@@ -31,33 +32,39 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// How long things may take.
 #[derive(Debug, Clone, Copy)]
-struct Times {
-    /// The head of a request, from when it may come on; also how long a connection may be silent.
+pub(crate) struct Times {
+    /// The head of a request, from when it may come on; also how long a connection may be silent or shake hands.
     head: Duration,
     /// What is under way when everything ends.
     drain: Duration,
 }
 
-const TIMES: Times = Times { head: Duration::from_secs(15), drain: Duration::from_secs(5) };
+pub(crate) const TIMES: Times = Times { head: Duration::from_secs(15), drain: Duration::from_secs(5) };
 
 /// Pause after the system refused to accept a connection, which it does while it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers requests until it is cancelled, then lets those under way end.
-pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<TlsServer>>,
+    state: ApiState,
+    cancel: CancellationToken,
+) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
     let state = ApiState { stopping: cancel.clone(), ..state };
-    serve_router(listener, router(state), &counters, TIMES, cancel).await
+    serve_router(listener, tls, router(state), &counters, TIMES, cancel).await
 }
 
 /// As [`serve`], for the metrics alone and without a token.
 pub async fn serve_metrics(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
-    serve_router(listener, metrics_router(state), &counters, TIMES, cancel).await
+    serve_router(listener, None, metrics_router(state), &counters, TIMES, cancel).await
 }
 
-async fn serve_router(
+pub(crate) async fn serve_router(
     listener: TcpListener,
+    tls: Option<Arc<TlsServer>>,
     router: Router,
     counters: &Counters,
     times: Times,
@@ -75,7 +82,7 @@ async fn serve_router(
             Ok((stream, permit)) => {
                 failing = false;
                 counters.connections.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(answer(stream, permit, router.clone(), times, cancel.clone()));
+                connections.spawn(answer(stream, tls.clone(), permit, router.clone(), times, cancel.clone()));
             }
             Err(error) => {
                 if !failing {
@@ -97,6 +104,24 @@ async fn serve_router(
 
 async fn answer(
     stream: TcpStream,
+    tls: Option<Arc<TlsServer>>,
+    permit: OwnedSemaphorePermit,
+    router: Router,
+    times: Times,
+    cancel: CancellationToken,
+) {
+    let Some(tls) = tls else {
+        return answer_requests(TokioIo::new(stream), permit, router, times, cancel).await;
+    };
+    match tokio::time::timeout(times.head, tls.accept(stream)).await {
+        Ok(Ok(stream)) => answer_requests(TokioIo::new(stream), permit, router, times, cancel).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a client could not be agreed with on TLS"),
+        Err(_) => tracing::debug!("a client took too long over TLS"),
+    }
+}
+
+async fn answer_requests(
+    io: impl hyper::rt::Read + hyper::rt::Write + Unpin,
     permit: OwnedSemaphorePermit,
     router: Router,
     times: Times,
@@ -110,7 +135,7 @@ async fn answer(
         .timer(TokioTimer::new())
         .header_read_timeout(times.head)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(io, service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -135,7 +160,7 @@ async fn call(router: &mut Router, request: hyper::Request<hyper::body::Incoming
 }
 
 /// Ends a request that takes too long, its body included.
-pub(super) async fn limit_time(State(most): State<Duration>, request: Request, next: Next) -> Response {
+pub(crate) async fn limit_time(State(most): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::unavailable(format!("the request took longer than {} s", most.as_secs()))
@@ -164,7 +189,7 @@ pub struct ApiStats {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(crate) struct Counters {
     connections: AtomicU64,
     requests: AtomicU64,
     refused: AtomicU64,
@@ -227,7 +252,7 @@ mod tests {
         let times = Times { head: short, drain: short };
         let token = cancel.clone();
         let server =
-            tokio::spawn(async move { serve_router(listener, router, &Counters::default(), times, token).await });
+            tokio::spawn(async move { serve_router(listener, None, router, &Counters::default(), times, token).await });
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(request).await.unwrap();
         let Some(expected) = expected else {

@@ -243,14 +243,21 @@ pub struct NewRecord {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Body {
-    Calls(CallBatch),
+    /// A batch, and what its sender knows to be missing before it.
+    Calls(CallBatch, Option<Gap>),
     Json(RecordKind, Vec<u8>),
 }
 
 impl NewRecord {
     /// A batch of calls.
     pub fn calls(at_ms: i64, batch: CallBatch) -> Self {
-        NewRecord { at_ms, body: Body::Calls(batch) }
+        NewRecord { at_ms, body: Body::Calls(batch, None) }
+    }
+
+    /// A batch of calls with what its collector lost before it. The gap is stored with the batch, so it is there once,
+    /// however often both are sent.
+    pub fn calls_after(at_ms: i64, batch: CallBatch, gap: Gap) -> Self {
+        NewRecord { at_ms, body: Body::Calls(batch, Some(gap)) }
     }
 
     /// Settings that take effect from here on.
@@ -292,7 +299,7 @@ impl NewRecord {
     /// What it is about.
     pub fn kind(&self) -> RecordKind {
         match &self.body {
-            Body::Calls(_) => RecordKind::Calls,
+            Body::Calls(..) => RecordKind::Calls,
             Body::Json(kind, _) => *kind,
         }
     }
@@ -300,7 +307,7 @@ impl NewRecord {
     /// The size of its payload before compression, in bytes.
     pub fn payload_bytes(&self) -> usize {
         match &self.body {
-            Body::Calls(calls) => CallsHeader::BYTES + calls.batch.len(),
+            Body::Calls(calls, _) => CallsHeader::BYTES + calls.batch.len(),
             Body::Json(_, payload) => payload.len(),
         }
     }

@@ -273,12 +273,18 @@ impl Log {
             count(&self.shared.counters.clock_went_back, 1);
         }
         match &record.body {
-            Body::Calls(calls) => self.append_calls(record.at_ms, calls, stored),
+            Body::Calls(calls, gap) => self.append_calls(record.at_ms, calls, gap.as_ref(), stored),
             Body::Json(kind, payload) => self.push(record.at_ms, *kind, &[payload], stored),
         }
     }
 
-    fn append_calls(&mut self, at_ms: i64, calls: &CallBatch, stored: &mut Stored) -> Result<(), LogError> {
+    fn append_calls(
+        &mut self,
+        at_ms: i64,
+        calls: &CallBatch,
+        known_gap: Option<&Gap>,
+        stored: &mut Stored,
+    ) -> Result<(), LogError> {
         let CallBatch { epoch, first, last, count: calls_count, ref batch } = *calls;
         if first > last {
             return Err(LogError::Range { epoch, first, last });
@@ -303,6 +309,9 @@ impl Log {
                 let record = NewRecord::gap(at_ms, &gap)?;
                 self.append_one(&record, stored)?;
             }
+        }
+        if let Some(gap) = known_gap {
+            self.append_one(&NewRecord::gap(at_ms, gap)?, stored)?;
         }
         let mut compressed = std::mem::take(&mut self.compressed);
         let body = if self.settings.compress { compress(batch, &mut compressed) } else { None };

@@ -11,6 +11,7 @@ mod gateways;
 mod notices;
 mod outbox;
 mod query;
+mod services;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use outbox::{
 pub use query::{
     ActionFilter, AlertFilter, AlertOrder, AuditLine, EndpointFilter, EndpointOrder, FindingFilter, PAGE_MAX, Page,
 };
+pub use services::{SERVICES_MAX, Service, ServiceKind, ServiceRow};
 pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow};
 
 use crate::log::Position;
@@ -131,8 +133,20 @@ pub enum StoreError {
     /// There are too many tokens.
     #[error("there are {0} tokens, which is as many as there may be: revoke one first")]
     TooManyTokens(u32),
-    /// A token's name is not usable.
-    #[error("token name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
+    /// A service of that name exists.
+    #[error("a service named `{0}` exists already; revoke it or choose another name")]
+    ServiceExists(String),
+    /// There is no such service.
+    #[error("there is no service named `{0}`")]
+    ServiceMissing(String),
+    /// A service speaks for no gateway.
+    #[error("service `{0}` speaks for no gateway; name at least one")]
+    ServiceGateways(String),
+    /// There are too many services.
+    #[error("there are {0} services, which is as many as there may be")]
+    TooManyServices(i64),
+    /// A name is not usable.
+    #[error("the name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
     TokenName(String),
     /// The system gives no random numbers, or the token's file cannot be written.
     #[error("cannot make a token: {0}")]

@@ -118,10 +118,7 @@ impl Store {
         by: &str,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
-        if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
-            return Err(StoreError::TokenName(name.to_owned()));
-        }
+        check_name(name)?;
         let doing = "make a token";
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
         let (live,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM tokens WHERE name <> $1")
@@ -286,13 +283,22 @@ pub(super) async fn note_access(
 }
 
 /// 256 random bits with a prefix that secret scanners and people recognise.
-fn random_token() -> Result<NewToken, StoreError> {
+pub(super) fn random_token() -> Result<NewToken, StoreError> {
     let mut random = [0u8; 32];
     getrandom::fill(&mut random).map_err(|error| StoreError::TokenMaking(error.to_string()))?;
     Ok(NewToken(format!("outrider_{}", hex(&random))))
 }
 
-fn hash(token: &str) -> String {
+/// Names that fit into a line, a path and a log.
+pub(super) fn check_name(name: &str) -> Result<(), StoreError> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    if (1..=64).contains(&name.len()) && name.bytes().all(good) {
+        return Ok(());
+    }
+    Err(StoreError::TokenName(name.to_owned()))
+}
+
+pub(super) fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 

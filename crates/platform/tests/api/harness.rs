@@ -110,7 +110,7 @@ impl Api {
         let cancel = CancellationToken::new();
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus));
         let state = state.with_beat(Duration::from_millis(50));
-        let task = tokio::spawn(serve(listener, state, cancel.clone()));
+        let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }
     }
 

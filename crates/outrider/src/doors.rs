@@ -1,0 +1,86 @@
+//! Where the platform listens: the people's API, the metrics, the premises. Each port is taken, and each certificate read,
+//! before anything runs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use outrider_platform::api::{ApiState, serve, serve_metrics};
+use outrider_platform::premises::Premises;
+use outrider_platform::tls::{TlsServer, TlsSettings};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::edges::now_ms;
+
+/// The listeners of a platform.
+pub struct Doors {
+    pub api_address: SocketAddr,
+    pub premises_address: Option<SocketAddr>,
+    api: Door,
+    metrics: Option<TcpListener>,
+    premises: Option<Door>,
+}
+
+struct Door {
+    listener: TcpListener,
+    tls: Option<Arc<TlsServer>>,
+}
+
+impl Door {
+    async fn open(what: &str, setting: &str, listen: SocketAddr, tls: Option<TlsSettings>) -> anyhow::Result<Door> {
+        let tls = tls.map(TlsServer::load).transpose().with_context(|| format!("{what} cannot speak TLS"))?;
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("{what} cannot listen on {listen}; is another outrider running? Set {setting} to a free port")
+        })?;
+        Ok(Door { listener, tls: tls.map(Arc::new) })
+    }
+}
+
+impl Doors {
+    pub async fn open(config: &Config) -> anyhow::Result<Doors> {
+        let api = Door::open("the API", "api.listen", config.api.listen, config.api.tls()).await?;
+        let metrics = match config.metrics.listen {
+            Some(listen) => Some(Door::open("the metrics", "metrics.listen", listen, None).await?.listener),
+            None => None,
+        };
+        let premises = match &config.premises {
+            Some(premises) => {
+                Some(Door::open("the premises", "premises.listen", premises.listen, premises.tls()).await?)
+            }
+            None => None,
+        };
+        let address = |door: &Door| door.listener.local_addr().context("a listener's address cannot be read");
+        let (api_address, premises_address) = (address(&api)?, premises.as_ref().map(address).transpose()?);
+        Ok(Doors { api_address, premises_address, api, metrics, premises })
+    }
+
+    /// Lets people and services in until `stop` is cancelled.
+    pub fn serve(
+        self,
+        state: ApiState,
+        premises: Option<Premises>,
+        stop: &CancellationToken,
+    ) -> Vec<JoinHandle<std::io::Result<()>>> {
+        let mut servers = Vec::new();
+        for tls in
+            [self.api.tls.clone(), self.premises.as_ref().and_then(|door| door.tls.clone())].into_iter().flatten()
+        {
+            let stop = stop.clone();
+            servers.push(tokio::spawn(async move {
+                tls.follow_files(now_ms, stop).await;
+                Ok(())
+            }));
+        }
+        servers.push(tokio::spawn(serve(self.api.listener, self.api.tls, state.clone(), stop.clone())));
+        if let Some(listener) = self.metrics {
+            servers.push(tokio::spawn(serve_metrics(listener, state, stop.clone())));
+        }
+        if let (Some(premises), Some(door)) = (premises, self.premises) {
+            servers.push(tokio::spawn(premises.serve(door.listener, door.tls, stop.clone())));
+        }
+        servers
+    }
+}

@@ -1,0 +1,183 @@
+//! `outrider collector`: sources beside a gateway, a spool on the disk, and the way to the platform.
+//!
+//! What is spooled is acknowledged. While the platform is away the spool grows up to its limit; then new calls are dropped
+//! and counted, and their numbers are missing at the platform, which therefore says so itself.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use outrider_collect::SourceConfig;
+use outrider_model::{Concern, NoticeKind};
+use outrider_platform::clean_stop;
+use outrider_platform::ingest::Ingest;
+use outrider_platform::log::{
+    Gap, Log, LogError, LogHandle, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
+};
+use outrider_platform::progress::Progress;
+use outrider_platform::store::ServiceKind;
+use outrider_platform::watcher::{ConcernSource, HELD_MS, Rising};
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::heart::Heart;
+use super::shipper::{Shipped, Shipper, kept_position};
+use super::uplink::Uplink;
+use crate::concerns::EdgeConcerns;
+use crate::config::Config;
+use crate::edges::{self, BoundSources, Sources, now_ms, report_panic, sources_json};
+use crate::installation::{self, RunFile};
+
+/// How long the platform may take to take what is left at the end. The rest stays in the spool.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running collector.
+pub struct Collector {
+    config: Config,
+    sources: Sources,
+    spool: LogWriter,
+    shipper: JoinHandle<Result<(), LogError>>,
+    heart: JoinHandle<()>,
+    closing: CancellationToken,
+    stop: CancellationToken,
+}
+
+impl Collector {
+    /// Opens and starts everything. The platform need not be there.
+    pub async fn start(config: Config) -> anyhow::Result<Collector> {
+        let data_dir = &config.data_dir;
+        installation::prepare(data_dir)?;
+        let bound = BoundSources::bind(&config)?;
+        let uplink = config.platform.as_ref().context("platform.url is not set")?;
+        let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
+        let position_file = data_dir.join("shipped");
+        let kept = kept_position(&position_file)?;
+        let spool = open_spool(&config, kept).await?;
+        let handle = spool.handle();
+
+        let progress = Arc::new(Progress::default());
+        let sources = bound.start(Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?));
+        let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
+        let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
+        let heart = heart(&config, uplink, &sources, handle, losses);
+        let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
+        let shipper = tokio::spawn(shipper.run(closing.clone()));
+        let heart = tokio::spawn(heart.run(stop.clone()));
+        let run = RunFile {
+            pid: std::process::id(),
+            api: None,
+            premises: None,
+            sources: sources.addresses().iter().map(ToString::to_string).collect(),
+        };
+        installation::write_run_file(data_dir, &run)?;
+        tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
+        Ok(Collector { config, sources, spool, shipper, heart, closing, stop })
+    }
+
+    /// Ends when the spool has failed in a way that going on could not mend.
+    pub async fn failed(&mut self) {
+        match (&mut self.shipper).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the spool cannot be shipped"),
+            Err(error) => report_panic("shipper", Err(error)),
+        }
+    }
+
+    /// Drains: sources first, then what they handed over into the spool, then as much of that as the platform takes soon.
+    pub async fn stop(mut self) {
+        self.sources.stop().await;
+        let spool = self.spool;
+        let closed = tokio::task::spawn_blocking(move || spool.stop()).await;
+        report_panic("spool", closed);
+        self.closing.cancel();
+        if !self.shipper.is_finished() {
+            match tokio::time::timeout(DRAIN, &mut self.shipper).await {
+                Ok(ended) => report_panic("shipper", ended.map(drop)),
+                Err(_) => self.shipper.abort(),
+            }
+        }
+        self.stop.cancel();
+        report_panic("heart", self.heart.await);
+        let data_dir = &self.config.data_dir;
+        if let Err(error) = clean_stop::note(data_dir) {
+            tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
+        }
+        installation::remove_run_file(data_dir);
+        tracing::info!("the collector has stopped");
+    }
+}
+
+/// Opens the spool, and says in it that calls may be missing after a kill.
+async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<LogWriter> {
+    let (mut spool, opened) = Log::open(&config.data_dir.join("spool"), config.log.clone())?;
+    if opened.cut_bytes > 0 {
+        tracing::warn!(bytes = opened.cut_bytes, "a torn tail was cut off the spool; nothing acknowledged was in it");
+    }
+    spool.begin_after(shipped)?;
+    let was_clean = clean_stop::take(&config.data_dir).context("cannot remove the clean-stop marker")?;
+    let is_first = opened.last == Position::ZERO && shipped == Position::ZERO;
+    let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT)?;
+    if !was_clean && !is_first {
+        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: clean_stop::KILLED.to_owned() };
+        spool.handle().append(vec![NewRecord::gap(now_ms(), &gap)?]).await?;
+    }
+    Ok(spool)
+}
+
+fn heart(config: &Config, uplink: Arc<Uplink>, sources: &Sources, spool: LogHandle, losses: SpoolConcerns) -> Heart {
+    let gateways: BTreeSet<_> =
+        config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
+    let (counters, progress, shipped) = (sources.counters(), Arc::clone(&losses.progress), Arc::clone(&losses.shipped));
+    let status = move || {
+        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let stats = spool.stats();
+        json!({
+            "sources": sources_json(&counters),
+            "spool": {
+                "bytes": stats.bytes,
+                "records_waiting": stats.last.0.saturating_sub(read(&shipped.position)),
+                "dropped_calls": progress.stats().dropped_calls,
+            },
+            "shipped_calls": read(&shipped.calls),
+            "refused_calls": read(&shipped.refused_calls),
+        })
+    };
+    let edge = EdgeConcerns::new(sources.counters(), Vec::new());
+    Heart {
+        uplink,
+        kind: ServiceKind::Collector,
+        gateways: gateways.into_iter().collect(),
+        installation: None,
+        status: Box::new(status),
+        concerns: vec![Box::new(edge), Box::new(losses)],
+    }
+}
+
+/// Calls that were collected and will not arrive.
+struct SpoolConcerns {
+    progress: Arc<Progress>,
+    shipped: Arc<Shipped>,
+    rising: Mutex<Rising>,
+}
+
+impl ConcernSource for SpoolConcerns {
+    fn concerns(&self, now_ms: i64) -> Vec<Concern> {
+        let dropped = self.progress.stats().dropped_calls;
+        let refused = self.shipped.refused_calls.load(Ordering::Relaxed);
+        let mut rising = self.rising.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = rising.look(dropped + refused, now_ms, HELD_MS).map(|count| Concern {
+            kind: NoticeKind::CallsDropped,
+            subject: "spool".to_owned(),
+            since_ms: now_ms,
+            detail: format!(
+                "{count} calls are gone; since its start the spool refused {dropped}, and the platform {refused}"
+            ),
+            remedy: "look at the collector's own log: a full disk, log.total_bytes_max, or versions that do not fit"
+                .to_owned(),
+        });
+        lost.into_iter().collect()
+    }
+}

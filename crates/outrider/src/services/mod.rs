@@ -1,0 +1,9 @@
+//! Collector and responder as services of their own: they connect to the platform, and nobody connects to them but the
+//! gateway that sends its log.
+
+pub mod collector;
+mod heart;
+pub mod identities;
+pub mod responder;
+mod shipper;
+pub mod uplink;

@@ -1,0 +1,280 @@
+//! What is known of services while the platform runs: who spoke last, with what clock, and who holds which gateway.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use outrider_model::{Concern, NoticeKind};
+use serde_json::{Value, json};
+
+use super::wire::Heartbeat;
+use crate::store::{Service, ServiceKind, ServiceRow};
+
+/// A responder that was silent for so long has lost its gateway to another one.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// What a service said is written to the control store at most this often.
+const NOTE_INTERVAL: Duration = Duration::from_secs(60);
+/// How many of a service's own troubles are told.
+const CONCERNS_MAX: usize = 20;
+
+/// A service that was silent for longer is told of.
+const SILENT_MAX: Duration = Duration::from_secs(45);
+
+/// The services that may speak, with what they said since the platform started. There are no more of them than identities.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    services: BTreeMap<String, Known>,
+    leases: BTreeMap<String, Lease>,
+}
+
+#[derive(Debug)]
+struct Known {
+    service: Service,
+    /// When it was last heard from; before that, when this process first knew of it.
+    at: Instant,
+    /// It has spoken at some time, maybe to an earlier process.
+    has_spoken: bool,
+    spoken: Option<Spoken>,
+}
+
+#[derive(Debug)]
+struct Spoken {
+    instance: String,
+    heartbeat: Heartbeat,
+    clock_ahead_ms: i64,
+    noted: Instant,
+}
+
+#[derive(Debug)]
+struct Lease {
+    service: String,
+    instance: String,
+    at: Instant,
+}
+
+/// Somebody else holds a gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub service: String,
+    pub instance: String,
+    pub seconds_ago: u64,
+}
+
+impl Live {
+    /// Takes over which services there are. Those that were revoked are forgotten, with what they held.
+    pub fn know(&self, rows: Vec<ServiceRow>, now: Instant) {
+        let mut inner = self.lock();
+        let mut before = std::mem::take(&mut inner.services);
+        for row in rows.into_iter().filter(|row| row.revoked_ms.is_none()) {
+            let service = Service { name: row.name, kind: row.kind, gateways: row.gateways };
+            let known = match before.remove(&service.name) {
+                Some(known) if known.service == service => known,
+                _ => Known { service, at: now, has_spoken: row.seen_ms.is_some(), spoken: None },
+            };
+            inner.services.insert(known.service.name.clone(), known);
+        }
+        let Inner { services, leases } = &mut *inner;
+        leases.retain(|_, lease| services.contains_key(&lease.service));
+    }
+
+    /// Takes a heartbeat in. Says whether it is time to write it to the control store.
+    pub fn heard(
+        &self,
+        service: &Service,
+        instance: &str,
+        heartbeat: Heartbeat,
+        clock_ahead_ms: i64,
+        now: Instant,
+    ) -> bool {
+        let mut inner = self.lock();
+        let before = inner.services.get(&service.name).and_then(|known| known.spoken.as_ref());
+        let noted = before.map(|spoken| spoken.noted).filter(|noted| now.duration_since(*noted) < NOTE_INTERVAL);
+        let spoken = Spoken { instance: instance.to_owned(), heartbeat, clock_ahead_ms, noted: noted.unwrap_or(now) };
+        let known = Known { service: service.clone(), at: now, has_spoken: true, spoken: Some(spoken) };
+        inner.services.insert(service.name.clone(), known);
+        noted.is_none()
+    }
+
+    /// Gives a gateway to a responder, unless another one has it.
+    pub fn hold(&self, gateway: &str, service: &str, instance: &str, now: Instant) -> Result<(), Held> {
+        let mut inner = self.lock();
+        if let Some(lease) = inner.leases.get(gateway)
+            && (lease.service != service || lease.instance != instance)
+            && now.duration_since(lease.at) < LEASE
+        {
+            let seconds_ago = now.duration_since(lease.at).as_secs();
+            return Err(Held { service: lease.service.clone(), instance: lease.instance.clone(), seconds_ago });
+        }
+        let lease = Lease { service: service.to_owned(), instance: instance.to_owned(), at: now };
+        inner.leases.insert(gateway.to_owned(), lease);
+        Ok(())
+    }
+
+    /// All of them as JSON for operators.
+    pub fn to_json(&self, now: Instant) -> Value {
+        let inner = self.lock();
+        let services = inner.services.values().map(|known| {
+            let spoken = known.spoken.as_ref();
+            json!({
+                "name": known.service.name,
+                "kind": known.service.kind,
+                "gateways": known.service.gateways,
+                "silent_seconds": known.has_spoken.then(|| now.duration_since(known.at).as_secs()),
+                "version": spoken.map(|spoken| &spoken.heartbeat.version),
+                "instance": spoken.map(|spoken| &spoken.instance),
+                "clock_ahead_ms": spoken.map(|spoken| spoken.clock_ahead_ms),
+                "status": spoken.map(|spoken| &spoken.heartbeat.status),
+            })
+        });
+        services.collect()
+    }
+
+    /// What is wrong: services that are silent, and what the others say of themselves.
+    pub fn concerns(&self, now: Instant, now_ms: i64) -> Vec<Concern> {
+        let inner = self.lock();
+        let mut concerns = Vec::new();
+        for known in inner.services.values().filter(|known| known.has_spoken) {
+            let silent = now.duration_since(known.at);
+            if silent > SILENT_MAX {
+                concerns.push(silence(&known.service, silent, now_ms));
+            } else if let Some(spoken) = &known.spoken {
+                let own = spoken.heartbeat.concerns.iter().take(CONCERNS_MAX).cloned();
+                let name = &known.service.name;
+                concerns
+                    .extend(own.map(|concern| Concern { subject: format!("{name}: {}", concern.subject), ..concern }));
+            }
+        }
+        concerns
+    }
+
+    /// The maps are changed in one piece each, so a panic elsewhere leaves them good.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn silence(service: &Service, silent: Duration, now_ms: i64) -> Concern {
+    let Service { name, kind, gateways } = service;
+    let (kind_of_notice, meanwhile) = match kind {
+        ServiceKind::Collector => (NoticeKind::CollectorSilent, "what it collects waits in its spool, if it runs"),
+        ServiceKind::Responder => {
+            (NoticeKind::ResponderSilent, "nothing new is brought to them; if it runs, what is over ends on time")
+        }
+    };
+    let (gateways, seconds) = (gateways.join("`, `"), silent.as_secs());
+    Concern {
+        kind: kind_of_notice,
+        subject: name.clone(),
+        since_ms: now_ms.saturating_sub(silent.as_millis() as i64),
+        detail: format!("{kind} `{name}` of `{gateways}` was not heard from for {seconds} s; {meanwhile}"),
+        remedy: format!(
+            "look at its own log on its machine: is it running, does it reach this platform, is its certificate \
+                         good? `outrider service revoke {name}` if it is gone for good"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, kind: ServiceKind, seen_ms: Option<i64>, revoked_ms: Option<i64>) -> ServiceRow {
+        ServiceRow {
+            name: name.to_owned(),
+            kind,
+            gateways: vec!["kong".to_owned()],
+            created_ms: 0,
+            created_by: "test".to_owned(),
+            revoked_ms,
+            seen_ms,
+            heartbeat: None,
+        }
+    }
+
+    #[test]
+    fn silence_is_told_of_whoever_has_spoken_and_may_speak() {
+        let live = Live::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let rows = |revoked| {
+            vec![
+                row("known", ServiceKind::Collector, Some(1), revoked),
+                row("never-seen", ServiceKind::Collector, None, None),
+                row("new", ServiceKind::Responder, None, None),
+            ]
+        };
+        live.know(rows(None), start);
+        let told = |seconds| {
+            let concerns = live.concerns(at(seconds), 1_000_000);
+            concerns.into_iter().map(|concern| (concern.kind, concern.subject)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(45), [], "a platform that was away gives them time to come back");
+        let service =
+            Service { name: "new".to_owned(), kind: ServiceKind::Responder, gateways: vec!["kong".to_owned()] };
+        let own = Concern {
+            kind: NoticeKind::ResponderFailing,
+            subject: "kong".to_owned(),
+            since_ms: 1,
+            detail: "away".to_owned(),
+            remedy: "look".to_owned(),
+        };
+        let heartbeat = Heartbeat {
+            kind: ServiceKind::Responder,
+            version: "1".to_owned(),
+            now_ms: 1,
+            gateways: vec!["kong".to_owned()],
+            status: Value::Null,
+            concerns: vec![own],
+        };
+        assert!(live.heard(&service, "a", heartbeat.clone(), 0, at(40)), "the first is written down");
+        assert!(!live.heard(&service, "a", heartbeat.clone(), 0, at(50)), "the next is not");
+        live.know(rows(None), at(51));
+        let silent = (NoticeKind::CollectorSilent, "known".to_owned());
+        assert_eq!(told(60), [silent.clone(), (NoticeKind::ResponderFailing, "new: kong".to_owned())]);
+        assert_eq!(told(96), [silent, (NoticeKind::ResponderSilent, "new".to_owned())]);
+        assert!(live.heard(&service, "a", heartbeat, 0, at(110)), "a minute later it is written again");
+        live.know(rows(Some(2)), at(111));
+        assert_eq!(told(112), [(NoticeKind::ResponderFailing, "new: kong".to_owned())], "revoked is not silent");
+    }
+
+    #[test]
+    fn who_was_revoked_holds_nothing() {
+        let live = Live::default();
+        let now = Instant::now();
+        live.know(
+            vec![row("one", ServiceKind::Responder, None, None), row("two", ServiceKind::Responder, None, None)],
+            now,
+        );
+        live.hold("kong", "one", "a", now).unwrap();
+        assert!(live.hold("kong", "two", "b", now).is_err());
+        live.know(vec![row("two", ServiceKind::Responder, None, None)], now);
+        live.hold("kong", "two", "b", now).unwrap();
+    }
+
+    #[test]
+    fn a_gateway_has_one_responder_until_that_is_silent() {
+        let live = Live::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        // service, instance, second, expected
+        let cases = [
+            ("edge", "a", 0, true),
+            ("edge", "b", 5, false),
+            ("other", "a", 5, false),
+            ("edge", "a", 20, true),
+            ("edge", "b", 45, false),
+            ("edge", "b", 50, true),
+            ("edge", "a", 51, false),
+        ];
+        for (service, instance, seconds, expected) in cases {
+            let result = live.hold("kong", service, instance, at(seconds));
+            assert_eq!(result.is_ok(), expected, "{service} {instance} at {seconds}: {result:?}");
+        }
+        assert!(live.hold("another gateway", "other", "a", at(51)).is_ok());
+    }
+}

@@ -1,0 +1,183 @@
+//! TLS for the platform's listeners: certificates from files, and new ones without a restart.
+//!
+//! It decides when a certificate is read again and what happens when the new one is no good: the one in force stays, and
+//! the log says so. With a file of client authorities, whoever connects must show a certificate of one of them (mutual
+//! TLS). Who may do what is decided by tokens, not here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+/// From this long before its end on, an old certificate is a warning.
+const EXPIRY_WARNING_MS: i64 = 14 * 24 * 3600 * 1000;
+/// Time between two warnings.
+const WARNING_INTERVAL_MS: i64 = 24 * 3600 * 1000;
+
+/// The files of a listener's TLS, all PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSettings {
+    /// The certificate, followed by those between it and the authority.
+    pub certificate_file: PathBuf,
+    /// Its private key.
+    pub key_file: PathBuf,
+    /// The authorities of client certificates; with it, nobody connects without one.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or holds something else.
+    #[error("{} holds no usable {what}: {why}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// What is wrong.
+        why: String,
+    },
+    /// The parts do not fit together.
+    #[error("the certificate {} cannot be used: {why}", path.display())]
+    Unusable {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A listener's TLS as it is in force now.
+#[derive(Debug)]
+pub struct TlsServer {
+    settings: TlsSettings,
+    config: watch::Sender<Arc<ServerConfig>>,
+    expires_ms: watch::Sender<i64>,
+}
+
+impl TlsServer {
+    /// Reads the files.
+    pub fn load(settings: TlsSettings) -> Result<TlsServer, TlsError> {
+        let config = Arc::new(server_config(&settings)?);
+        let expires_ms = certificate_expiry_ms(&settings.certificate_file)?;
+        Ok(TlsServer { settings, config: watch::Sender::new(config), expires_ms: watch::Sender::new(expires_ms) })
+    }
+
+    /// When the certificate in force expires, in milliseconds since the Unix epoch.
+    pub fn expires_ms(&self) -> i64 {
+        *self.expires_ms.borrow()
+    }
+
+    /// Shakes hands with whoever has connected.
+    pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = Arc::clone(&self.config.borrow());
+        TlsAcceptor::from(config).accept(stream).await
+    }
+
+    /// Puts new files in force as they come, and warns before the certificate expires, until it is cancelled.
+    /// Connections that are open keep what they began with.
+    pub async fn follow_files(&self, now_ms: fn() -> i64, cancel: CancellationToken) {
+        let mut known = self.fingerprint();
+        let mut warned_ms = i64::MIN;
+        loop {
+            let now = now_ms();
+            let left_ms = self.expires_ms() - now;
+            if left_ms < EXPIRY_WARNING_MS && now.saturating_sub(warned_ms) >= WARNING_INTERVAL_MS {
+                warned_ms = now;
+                let file = self.settings.certificate_file.display();
+                let hours = left_ms / 3_600_000;
+                tracing::warn!(%file, hours, "the certificate expires soon, or has; nobody connects after that. Replace the file");
+            }
+            if cancel.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_none() {
+                return;
+            }
+            let found = self.fingerprint();
+            if found != known {
+                known = found;
+                self.reload();
+            }
+        }
+    }
+
+    fn reload(&self) {
+        let file = self.settings.certificate_file.display();
+        let read = || {
+            Ok::<_, TlsError>((server_config(&self.settings)?, certificate_expiry_ms(&self.settings.certificate_file)?))
+        };
+        match read() {
+            Ok((config, expires_ms)) => {
+                self.config.send_replace(Arc::new(config));
+                self.expires_ms.send_replace(expires_ms);
+                tracing::info!(%file, "a new certificate is in force");
+            }
+            Err(error) => tracing::error!(%error, "the new certificate is not used; the one before stays in force"),
+        }
+    }
+
+    /// What the files hold. Nothing for one that cannot be read, which is a change like any other.
+    fn fingerprint(&self) -> [Option<Vec<u8>>; 3] {
+        let read = |path: &Path| std::fs::read(path).ok();
+        let settings = &self.settings;
+        [read(&settings.certificate_file), read(&settings.key_file), settings.client_ca_file.as_deref().and_then(read)]
+    }
+}
+
+fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+    let unusable = |why: String| TlsError::Unusable { path: settings.certificate_file.clone(), why };
+    let chain = certificates(&settings.certificate_file)?;
+    let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(|error| TlsError::File {
+        path: settings.key_file.clone(),
+        what: "private key",
+        why: error.to_string(),
+    })?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| unusable(error.to_string()))?;
+    let builder = match &settings.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let file =
+                |why: String| TlsError::File { path: path.clone(), what: "authority of client certificates", why };
+            let mut roots = RootCertStore::empty();
+            for authority in certificates(path)? {
+                roots.add(authority).map_err(|error| file(error.to_string()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| file(error.to_string()))?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(|error| unusable(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let wrong = |why: String| TlsError::File { path: path.to_owned(), what: "certificate", why };
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))?;
+    let chain: Vec<_> = read.collect::<Result<_, _>>().map_err(|error| wrong(error.to_string()))?;
+    if chain.is_empty() { Err(wrong("there is no `BEGIN CERTIFICATE` in it".to_owned())) } else { Ok(chain) }
+}
+
+/// When the first certificate of a PEM file expires, in milliseconds since the Unix epoch.
+pub fn certificate_expiry_ms(path: &Path) -> Result<i64, TlsError> {
+    let wrong = |why: String| TlsError::File { path: path.to_owned(), what: "certificate", why };
+    let chain = certificates(path)?;
+    let first = chain.first().ok_or_else(|| wrong("it is empty".to_owned()))?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(first).map_err(|error| wrong(error.to_string()))?;
+    Ok(certificate.validity().not_after.timestamp().saturating_mul(1000))
+}
