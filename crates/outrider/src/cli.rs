@@ -51,6 +51,12 @@ pub enum Command {
     /// Make, list and revoke API tokens of an installation.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Add, list and disable people who sign in, and set their passwords.
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// Check the audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Set up a Kong gateway.
     #[command(subcommand)]
     Kong(KongCommand),
@@ -168,6 +174,12 @@ pub enum TokenCommand {
         /// viewer, analyst, responder or admin.
         #[arg(long, default_value = "viewer")]
         role: String,
+        /// What it is for.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        description: String,
+        /// How many days it works; without it, until it is revoked.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=3650))]
+        days: Option<i64>,
     },
     /// List tokens; never the tokens themselves.
     List {
@@ -180,6 +192,57 @@ pub enum TokenCommand {
         config: ConfigArgument,
         /// The token's name.
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PersonCommand {
+    /// Add somebody. Their password is asked for, or read from standard input.
+    Create {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// What they sign in with.
+        name: String,
+        /// viewer, analyst, responder or admin.
+        #[arg(long, default_value = "viewer")]
+        role: String,
+        /// How they are shown; their name without it.
+        #[arg(long, value_name = "NAME")]
+        display_name: Option<String>,
+    },
+    /// List people.
+    List {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Sign somebody out and let them in no more.
+    Disable {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Their name.
+        name: String,
+    },
+    /// Give somebody a new password, asked for or read from standard input, and let them in again.
+    ResetPassword {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// Their name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Say whether the chain of hashes is whole, or the first entry that is not as it was written.
+    ///
+    /// Says the head, too. Keep one elsewhere, and later verify against it: who can write to the control store could make
+    /// a whole new chain, but not one with that head in it.
+    Verify {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// A head that verify said before.
+        #[arg(long, value_name = "NUMBER:HASH")]
+        known: Option<String>,
     },
 }
 

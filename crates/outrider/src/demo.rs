@@ -35,8 +35,9 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
     let practice = Practice::start(outrider_practice::Settings::default()).await?;
     let outrider = Outrider::start(config(data_dir.clone(), &practice)?).await?;
     set_up_gateway(&practice, &outrider).await?;
-    let token = std::fs::read_to_string(data_dir.join("admin-token")).context("the demo's token cannot be read")?;
-    let story = story::Story::new(&practice, outrider.api(), token.trim().to_owned(), data_dir.clone());
+    // A directory that is kept may hold the token of an earlier demo.
+    let token = outrider.admin_token(&format!("demo-{}", crate::service::now_ms())).await?;
+    let story = story::Story::new(&practice, outrider.api(), token.reveal().to_owned(), data_dir.clone());
 
     let told = tokio::select! {
         told = story.tell() => told,

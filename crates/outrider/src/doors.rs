@@ -2,10 +2,11 @@
 //! before anything runs.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use outrider_platform::api::{ApiState, serve, serve_metrics};
+use outrider_platform::api::{AccessSettings, ApiState, serve, serve_metrics};
 use outrider_platform::premises::Premises;
 use outrider_platform::tls::{TlsServer, TlsSettings};
 use tokio::net::TcpListener;
@@ -55,6 +56,12 @@ impl Doors {
         let address = |door: &Door| door.listener.local_addr().context("a listener's address cannot be read");
         let (api_address, premises_address) = (address(&api)?, premises.as_ref().map(address).transpose()?);
         Ok(Doors { api_address, premises_address, api, metrics, premises })
+    }
+
+    /// How people reach the API.
+    pub fn access(&self, config: &Config, setup_file: PathBuf) -> AccessSettings {
+        let behind_proxy = config.api.behind_proxy.is_some();
+        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file }
     }
 
     /// Lets people and services in until `stop` is cancelled.

@@ -1,5 +1,6 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
+mod audit;
 mod backup;
 mod ca;
 mod cli;
@@ -15,6 +16,7 @@ mod kong;
 mod local;
 mod measure;
 mod notify;
+mod people;
 mod premises;
 mod replay;
 mod service;
@@ -64,6 +66,8 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => on_runtime(backup::restore(arguments)),
         Command::Notify(command) => on_runtime(notify::run(command)),
         Command::Token(command) => on_runtime(tokens::run(command)),
+        Command::Audit(command) => on_runtime(audit::run(command)),
+        Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Openapi => openapi(),
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use outrider_platform::notify::Destination;
 use outrider_platform::premises::Premises;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
+use outrider_platform::store::{NewToken, Role};
 use outrider_platform::watcher::ConcernSource;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -50,9 +51,9 @@ impl Outrider {
         let doors = Doors::open(&config).await?;
 
         let mut platform = Platform::start(platform_settings(&config, &installation_id)?, now_ms).await?;
-        let first_token = data_dir.join("admin-token");
-        if platform.store().make_first_token(&first_token, now_ms()).await? {
-            tracing::info!(file = %first_token.display(), "the first admin token was made");
+        let setup_file = data_dir.join("setup-token");
+        if platform.store().prepare_setup(&setup_file).await? {
+            tracing::info!(file = %setup_file.display(), "there is no admin yet; this token makes the first one");
         }
         let stop_edges = CancellationToken::new();
         let sources = bound.start(platform.ingest(edges::epoch()?));
@@ -81,7 +82,8 @@ impl Outrider {
             platform.store().clone(),
             Arc::new(platform.commands()),
             Arc::clone(&status) as _,
-        );
+        )
+        .with_access(doors.access(&config, setup_file));
         let api = doors.api_address;
         let run = RunFile {
             pid: std::process::id(),
@@ -99,6 +101,11 @@ impl Outrider {
     /// Where the API listens.
     pub fn api(&self) -> SocketAddr {
         self.api
+    }
+
+    /// A token of an admin, for who started this outrider.
+    pub async fn admin_token(&self, name: &str) -> anyhow::Result<NewToken> {
+        Ok(self.platform.store().create_token(name, Role::Admin, "outrider", now_ms()).await?)
     }
 
     /// Where the sources listen, in the order of the configuration.

@@ -2,19 +2,25 @@
 
 use std::io::Write as _;
 
-use outrider_platform::store::{Role, Store};
+use outrider_platform::store::{Role, Store, WantedToken};
 
 use crate::cli::TokenCommand;
 use crate::config::Config;
+use crate::service::now_ms;
 use crate::terminal;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Runs one of the commands; outrider may be running meanwhile.
 pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     match command {
-        TokenCommand::Create { config, name, role } => {
+        TokenCommand::Create { config, name, role, description, days } => {
             let role: Role = role.parse().map_err(|error: String| anyhow::anyhow!(error))?;
             let store = open(&config.config).await?;
-            let token = store.create_token(&name, role, "command line", crate::service::now_ms()).await?;
+            let now_ms = now_ms();
+            let expires_ms = days.map(|days| now_ms + days * DAY_MS);
+            let wanted = WantedToken { name, role, description, expires_ms };
+            let token = store.make_token(&wanted, "command line", now_ms).await?;
             writeln!(std::io::stdout(), "{}", token.reveal())?;
             terminal::note("this token is not shown again");
         }
@@ -22,13 +28,18 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
             let store = open(&config.config).await?;
             let mut out = std::io::stdout().lock();
             for token in store.tokens().await? {
-                let state = if token.revoked_ms.is_some() { "revoked" } else { "valid" };
-                writeln!(out, "{:<24} {:<10} {state}", token.name, token.role.as_str())?;
+                let has_ended = token.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms());
+                let state = match (token.revoked_ms, has_ended) {
+                    (Some(_), _) => "revoked",
+                    (None, true) => "expired",
+                    (None, false) => "valid",
+                };
+                writeln!(out, "{:<24} {:<10} {state:<8} {}", token.name, token.role.as_str(), token.description)?;
             }
         }
         TokenCommand::Revoke { config, name } => {
             let store = open(&config.config).await?;
-            store.revoke_token(&name, "command line", crate::service::now_ms()).await?;
+            store.revoke_token(&name, "command line", now_ms()).await?;
             terminal::note(&format!("token `{name}` is revoked"));
         }
     }
@@ -41,7 +52,7 @@ pub async fn open(path: &std::path::Path) -> anyhow::Result<Store> {
     let file = config.data_dir.join("control.sqlite");
     anyhow::ensure!(
         file.exists(),
-        "{} does not exist; start `outrider run` or `outrider platform` once, it makes the store and the first token",
+        "{} does not exist; start `outrider run` or `outrider platform` once, it makes the store",
         file.display()
     );
     Ok(Store::open(&file).await?)

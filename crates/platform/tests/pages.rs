@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use fixtures::{action, alert, audit, endpoint, finding};
 use outrider_model::{ActionState, AlertId, AlertState};
 use outrider_platform::log::Position;
-use outrider_platform::store::{ActionFilter, AlertFilter, EffectBatch, EndpointFilter, FindingFilter, Page, Store};
+use outrider_platform::store::{
+    ActionFilter, AlertFilter, AuditFilter, EffectBatch, EndpointFilter, FindingFilter, Page, Store,
+};
 use rand::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg64Mcg;
 
@@ -35,7 +37,9 @@ async fn page(store: &Store, list: &str, limit: u32, cursor: Option<&str>) -> Pa
             let page = store.findings(&FindingFilter::default(), limit, cursor).await.unwrap();
             ids(page, |finding| finding.id.to_string())
         }
-        "audit" => ids(store.audit(limit, cursor).await.unwrap(), |line| line.number.to_string()),
+        "audit" => {
+            ids(store.audit(&AuditFilter::default(), limit, cursor).await.unwrap(), |line| line.number.to_string())
+        }
         other => panic!("{other}"),
     }
 }

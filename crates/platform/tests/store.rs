@@ -13,8 +13,8 @@ use fixtures::{action, alert, audit, endpoint, finding, policy};
 use outrider_model::{ActionState, AlertId, AlertState, GatewayConfiguration, GatewaySnapshot, Severity};
 use outrider_platform::log::Position;
 use outrider_platform::store::{
-    ActionFilter, AlertFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, EndpointOrder, FindingFilter,
-    GatewayVersion, Role, Store, StoreError, StoreLimits, TOKENS_MAX,
+    ActionFilter, AlertFilter, AuditFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, EndpointOrder,
+    FindingFilter, GatewayVersion, Role, Store, StoreError, StoreLimits, TOKENS_MAX, WantedToken,
 };
 use sqlx::Connection as _;
 
@@ -51,7 +51,7 @@ async fn everything_comes_back_as_it_went_in() {
     assert_eq!(store.alerts(&AlertFilter::default(), 10, None).await.unwrap().items, effects.alerts);
     assert_eq!(store.actions(&ActionFilter::default(), 10, None).await.unwrap().items, effects.actions);
     assert_eq!(store.policies().await.unwrap(), effects.policies);
-    assert_eq!(store.audit(10, None).await.unwrap().items[0].entry, effects.audit[0].1);
+    assert_eq!(store.audit(&AuditFilter::default(), 10, None).await.unwrap().items[0].entry, effects.audit[0].1);
     let id = effects.alerts[0].id.to_string();
     assert_eq!(store.alert(&id).await.unwrap().as_ref(), Some(&effects.alerts[0]));
     let gone = EffectBatch { deleted_policies: vec!["spikes".to_owned()], ..EffectBatch::default() };
@@ -104,9 +104,11 @@ async fn pages_join_without_holes_or_repetitions_while_rows_come_in() {
         assert_eq!(old.len(), 100, "limit {limit}");
         assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "limit {limit}");
     }
-    for cursor in ["", "x", "1", "x.al_1", "1.2.3.4", "';--"] {
-        let error = store.audit(5, Some(cursor)).await.unwrap_err();
+    for cursor in ["", "x", "1", "x.al_1", "';--"] {
+        let error = store.alerts(&AlertFilter::default(), 5, Some(cursor)).await.unwrap_err();
         assert!(matches!(error, StoreError::Cursor(_)), "{cursor}: {error}");
+        let audit = store.audit(&AuditFilter::default(), 5, Some(cursor)).await;
+        assert_eq!(matches!(audit, Err(StoreError::Cursor(_))), cursor != "1", "{cursor}");
     }
 }
 
@@ -213,7 +215,7 @@ async fn beyond_its_limits_the_store_forgets_the_oldest_and_says_so() {
     assert_eq!(alerts.iter().filter(|alert| alert.state == AlertState::Open).count(), 5, "live ones stay");
     let actions = store.actions(&ActionFilter::default(), 500, None).await.unwrap().items;
     assert!((15..=18).contains(&actions.len()));
-    assert!(store.audit(500, None).await.unwrap().items.len() <= 13);
+    assert!(store.audit(&AuditFilter::default(), 500, None).await.unwrap().items.len() <= 13);
     let stats = store.stats();
     assert_eq!(stats.findings_forgotten, 200 - findings.len() as u64);
     assert_eq!(stats.alerts_forgotten, 200 - alerts.len() as u64);
@@ -246,7 +248,7 @@ async fn a_token_works_until_it_is_revoked_and_is_stored_as_a_hash() {
     for name in ["", "a b", "ä", &"x".repeat(65)] {
         assert!(matches!(store.create_token(name, Role::Viewer, "root", 0).await, Err(StoreError::TokenName(_))));
     }
-    let lines = store.audit(10, None).await.unwrap().items;
+    let lines = store.audit(&AuditFilter::default(), 10, None).await.unwrap().items;
     let said: Vec<_> = lines.iter().map(|line| (line.entry.what.as_str(), line.entry.subject.as_str())).collect();
     assert_eq!(
         said,
@@ -266,6 +268,37 @@ async fn a_token_works_until_it_is_revoked_and_is_stored_as_a_hash() {
 }
 
 #[tokio::test]
+async fn a_token_with_an_end_works_until_then_and_is_not_counted_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let wanted = |name: &str, expires_ms| WantedToken {
+        name: name.to_owned(),
+        role: Role::Admin,
+        description: "nightly export".to_owned(),
+        expires_ms,
+    };
+    let token = store.make_token(&wanted("ci", Some(100)), "root", 5).await.unwrap();
+    assert!(store.authenticate(token.reveal(), 99).await.unwrap().is_some());
+    assert!(store.authenticate(token.reveal(), 100).await.unwrap().is_none());
+    let row = &store.tokens().await.unwrap()[0];
+    assert_eq!((row.expires_ms, row.description.as_str()), (Some(100), "nightly export"));
+    let again = store.make_token(&wanted("ci", Some(100)), "root", 99).await;
+    assert!(matches!(again, Err(StoreError::TokenExists(_))), "it is still good");
+    let past = store.make_token(&wanted("late", Some(5)), "root", 5).await;
+    assert!(matches!(past, Err(StoreError::TokenExpiry)));
+    let long = WantedToken { description: "x".repeat(201), ..wanted("long", None) };
+    assert!(matches!(store.make_token(&long, "root", 5).await, Err(StoreError::TokenDescription)));
+    for name in ["outrider", "responder", "configuration", "nobody"] {
+        let taken = store.create_token(name, Role::Viewer, "root", 5).await;
+        assert!(matches!(taken, Err(StoreError::ReservedName(_))), "{name} would be taken for a part of outrider");
+    }
+    store.create_token("root", Role::Admin, "root", 5).await.unwrap();
+    assert!(matches!(store.revoke_token("root", "root", 6).await, Err(StoreError::LastAdmin(_))));
+    store.make_token(&wanted("ci", None), "root", 100).await.unwrap();
+    store.revoke_token("root", "root", 101).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_number_of_tokens_is_limited() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path()).await;
@@ -277,27 +310,6 @@ async fn the_number_of_tokens_is_limited() {
     store.revoke_token("t7", "root", 1).await.unwrap();
     store.create_token("more", Role::Viewer, "root", 2).await.unwrap();
     assert!(!store.tokens().await.unwrap().iter().any(|row| row.name == "t7"));
-}
-
-#[tokio::test]
-async fn the_first_start_leaves_an_admin_token_that_only_its_user_can_read() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = store(dir.path()).await;
-    let file = dir.path().join("admin-token");
-    // A file left by a start that died, readable by everybody.
-    std::fs::write(&file, "old").unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(store.make_first_token(&file, 1).await.unwrap());
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let token = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(store.authenticate(token.trim(), 2).await.unwrap().unwrap().role, Role::Admin);
-    assert!(!store.make_first_token(&file, 3).await.unwrap());
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), token);
-    let nowhere = dir.path().join("no/such/admin-token");
-    let other = Store::open(&dir.path().join("other.sqlite")).await.unwrap();
-    let error = other.make_first_token(&nowhere, 4).await.unwrap_err().to_string();
-    assert!(error.contains("no/such/admin-token"), "{error}");
-    assert!(other.tokens().await.unwrap().is_empty(), "a token that nobody can read is not made");
 }
 
 #[tokio::test]

@@ -207,10 +207,9 @@ impl Story {
 
     /// What one can do now that everything is up.
     pub fn say_how_to_play(&self) -> anyhow::Result<()> {
-        let token = self.data_dir.join("admin-token");
         say("everything stays up; in another terminal:")?;
         for line in [
-            format!("export TOKEN=$(cat {}) API={} PROXY={} ADMIN={}", token.display(), self.api, self.proxy, self.admin),
+            format!("export TOKEN={} API={} PROXY={} ADMIN={}", self.token, self.api, self.proxy, self.admin),
             "curl -s -H \"Authorization: Bearer $TOKEN\" $API/api/v1/alerts | python3 -m json.tool".to_owned(),
             "for i in $(seq 400); do curl -s -o /dev/null -w '%{http_code} ' -H 'apikey: key-bob' $PROXY/shop/items/$i; done".to_owned(),
             "curl -s \"$ADMIN/plugins?tags=outrider\"".to_owned(),

@@ -80,8 +80,8 @@ fn a_backup_under_load_restores_to_a_state_that_goes_on() {
     let refused = outrider(&["restore", "--from", from], &config);
     assert!(!refused.status.success() && said(&refused).contains("nothing is overwritten"), "{}", said(&refused));
 
-    // The first admin's token is in no backup; the store knows it by its hash, so the old file still opens the door.
-    std::fs::copy(directory.path().join("data/admin-token"), other.path().join("data/admin-token")).unwrap();
+    // No token is in a backup; the store knows each by its hash, so the old one still opens the door.
+    std::fs::copy(directory.path().join("token"), other.path().join("token")).unwrap();
     let running = Outrider::start(other.path(), &setup);
     running.await_calls(acknowledged);
     let actions = running.list("/api/v1/actions");

@@ -89,7 +89,7 @@ impl Outrider {
             let run: Value = serde_json::from_slice(&text).ok()?;
             (run["pid"] == child.id()).then_some(run)
         });
-        let token = std::fs::read_to_string(data_dir.join("admin-token")).unwrap_or_default().trim().to_owned();
+        let token = token(directory, &data_dir, &config_path);
         Outrider {
             data_dir,
             config_path,
@@ -102,6 +102,11 @@ impl Outrider {
     }
 
     /// A connection as Kong opens it.
+    /// An admin's token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     pub fn connect(&self) -> TcpStream {
         TcpStream::connect(self.sources[0]).unwrap()
     }
@@ -196,6 +201,25 @@ impl Drop for Outrider {
             eprintln!("outrider said: {:#?}", self.stderr.lock().unwrap());
         }
     }
+}
+
+/// An admin's token: the one that an earlier start made, or the file of an installation from before people, or a new one.
+/// A service that knows no people has none.
+fn token(directory: &Path, data_dir: &Path, config: &Path) -> String {
+    let path = directory.join("token");
+    for known in [&path, &data_dir.join("admin-token")] {
+        if let Ok(token) = std::fs::read_to_string(known) {
+            return token.trim().to_owned();
+        }
+    }
+    if !data_dir.join("control.sqlite").exists() {
+        return String::new();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let made = command.args(["token", "create", "e2e", "--role", "admin", "--config"]).arg(config).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    std::fs::write(&path, &made.stdout).unwrap();
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
 /// An unexpected warning in the program's log fails the test.

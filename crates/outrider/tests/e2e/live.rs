@@ -23,8 +23,7 @@ fn a_decision_is_told_to_who_listens_and_a_stop_ends_the_stream() {
     let directory = tempfile::tempdir().unwrap();
     let outrider = Outrider::start(directory.path(), &Setup::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let token = std::fs::read_to_string(directory.path().join("data/admin-token")).unwrap();
-    let request = reqwest::Client::new().get(format!("{}/api/v1/events", outrider.api)).bearer_auth(token.trim());
+    let request = reqwest::Client::new().get(format!("{}/api/v1/events", outrider.api)).bearer_auth(outrider.token());
     let mut events = runtime.block_on(request.send()).unwrap();
     assert_eq!(events.status(), 200);
     let mut text = String::new();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
+mod access;
 mod backup;
 mod command_line;
 mod demo;

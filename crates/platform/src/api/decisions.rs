@@ -11,12 +11,12 @@ use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::auth::Caller;
 use super::body::Body;
 use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::routes::{Ask, Created, Id, NoContent};
 use super::{ApiState, now_ms};
-use crate::store::Token;
 
 /// The largest `Idempotency-Key` in bytes.
 const KEY_BYTES_MAX: usize = 128;
@@ -116,8 +116,8 @@ impl FromRequestParts<ApiState> for Decider {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        // Every decision asks for a role, so there is a token on the request.
-        let Extension(Token { name, .. }) =
+        // Every decision asks for a role, so who asks is on the request.
+        let Extension(Caller { by, .. }) =
             Extension::from_request_parts(parts, state).await.map_err(|_| Problem::internal())?;
         let id = match parts.headers.get("idempotency-key") {
             None => random_id()?,
@@ -127,11 +127,11 @@ impl FromRequestParts<ApiState> for Decider {
                     key.to_str().ok().filter(|key| (1..=KEY_BYTES_MAX).contains(&key.len())).ok_or_else(|| {
                         Problem::bad_request(format!("use 1 to {KEY_BYTES_MAX} visible ASCII characters")).at(place)
                     })?;
-                format!("{name}/{key}")
+                format!("{by}/{key}")
             }
         };
         super::query::Query::read(&parts.uri, &[])?;
-        Ok(Decider { by: name, id })
+        Ok(Decider { by, id })
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use outrider_model::{Action, Alert, Notice};
@@ -23,18 +23,19 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::auth::Caller;
 use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::query::NoQuery;
 use super::routes::{Answer, Ask};
 use super::{ApiState, auth, now_ms};
-use crate::store::{ChangeKind, DeletedPolicy, Role, Token};
+use crate::store::{Activity, ChangeKind, DeletedPolicy, Role};
 
 /// Streams that may be open at once.
 pub const STREAMS_MAX: usize = 64;
-/// Streams of one token that may be open at once.
+/// Streams of one caller that may be open at once.
 pub const STREAMS_OF_ONE_MAX: usize = 16;
-/// How often a stream says something, and whether its token is still good is looked up.
+/// How often a stream says something, and whether its caller may still listen is looked up.
 pub(super) const BEAT: Duration = Duration::from_secs(5);
 /// After which time a client should come back.
 const COME_BACK: Duration = Duration::from_secs(3);
@@ -125,19 +126,19 @@ impl Streams {
         }
     }
 
-    /// A place for one more stream of a token.
-    fn sit(self: &Arc<Self>, token: &str) -> Result<Seat, Problem> {
+    /// A place for one more stream of a caller.
+    fn sit(self: &Arc<Self>, by: &str) -> Result<Seat, Problem> {
         let mut seats = self.lock();
-        let own = seats.get(token).copied().unwrap_or(0);
+        let own = seats.get(by).copied().unwrap_or(0);
         let problem = if own >= STREAMS_OF_ONE_MAX {
-            Problem::too_many(format!("token `{token}` has {STREAMS_OF_ONE_MAX} event streams open, which is the most"))
+            Problem::too_many(format!("`{by}` has {STREAMS_OF_ONE_MAX} event streams open, which is the most"))
                 .hint("close one of them, or use a token of its own for each program")
         } else if seats.values().sum::<usize>() >= STREAMS_MAX {
             Problem::unavailable(format!("{STREAMS_MAX} event streams are open, which is the most"))
                 .hint("try again later, or ask for the lists every few seconds")
         } else {
-            seats.insert(token.to_owned(), own + 1);
-            return Ok(Seat { streams: Arc::clone(self), token: token.to_owned() });
+            seats.insert(by.to_owned(), own + 1);
+            return Ok(Seat { streams: Arc::clone(self), by: by.to_owned() });
         };
         self.refused.fetch_add(1, Ordering::Relaxed);
         Err(problem)
@@ -152,16 +153,16 @@ impl Streams {
 /// A stream's place, given up when it ends in whatever way.
 struct Seat {
     streams: Arc<Streams>,
-    token: String,
+    by: String,
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.streams.lock();
-        if let Some(count) = seats.get_mut(&self.token) {
+        if let Some(count) = seats.get_mut(&self.by) {
             *count -= 1;
             if *count == 0 {
-                seats.remove(&self.token);
+                seats.remove(&self.by);
             }
         }
     }
@@ -200,11 +201,11 @@ impl Ask for Resume {
 
 pub(super) async fn events(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     resume: Resume,
     _: NoQuery,
 ) -> Result<EventStream, Problem> {
-    let seat = state.streams.sit(&caller.name)?;
+    let seat = state.streams.sit(&caller.by)?;
     let feed = state.store.feed();
     let (mut newest, access) = (feed.newest(), feed.access());
     let at = *newest.borrow_and_update();
@@ -304,8 +305,9 @@ impl EventStream {
         }
         self.access.mark_unchanged();
         self.check_due = Instant::now() + self.state.beat;
-        match auth::authenticate(&self.state, &self.headers).await {
-            Ok(token) => token.role >= Role::Viewer,
+        // Listening is no activity: a session that only listens falls idle.
+        match auth::identify(&self.state, &Method::GET, &self.headers, Activity::Ignored).await {
+            Ok(caller) => caller.role >= Role::Viewer,
             Err(problem) => !problem.is(&problem::UNAUTHORIZED),
         }
     }

@@ -1,4 +1,4 @@
-//! The people's API: JSON over HTTP under `/api/v1`, for who has a bearer token.
+//! The people's API: JSON over HTTP under `/api/v1`, for who has a bearer token or has signed in.
 //!
 //! It decides who may do what, what a request must look like, and how a refusal is said. Reading comes from the control
 //! store; decisions go through a [`CommandBus`] and are answered when they are carried out and stored. It leaves out
@@ -9,7 +9,7 @@
 //! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status; follow events |
 //! | analyst | acknowledge, resolve and mark alerts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
-//! | admin | list, make and revoke tokens, and the identities of services |
+//! | admin | list, make and revoke tokens and the identities of services; list, add and change people |
 //!
 //! Each role may do what the ones before it may. Refusals are `application/problem+json` (RFC 9457) and say what is
 //! wrong, where, and what to do.
@@ -20,16 +20,22 @@ mod body;
 mod bus;
 mod decisions;
 mod events;
+mod failures;
 mod gateways;
 mod metrics;
 mod notify;
 mod openapi;
+mod origin;
+mod people;
 pub(crate) mod problem;
 mod query;
 mod reading;
+mod reads;
 mod routes;
 pub(crate) mod server;
 mod services;
+mod session;
+mod throttle;
 mod tokens;
 
 use std::sync::Arc;
@@ -41,6 +47,7 @@ use axum::http::{Method, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 
+pub use auth::AccessSettings;
 pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
 pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
@@ -50,6 +57,7 @@ pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{Role, Store};
+use auth::Access;
 use events::Streams;
 use problem::Problem;
 use routes::Routes;
@@ -65,6 +73,7 @@ pub struct ApiState {
     commands: Arc<dyn CommandBus>,
     status: Arc<dyn StatusSource>,
     counters: Arc<Counters>,
+    access: Arc<Access>,
     streams: Arc<Streams>,
     /// When the server ends, streams end.
     stopping: CancellationToken,
@@ -79,10 +88,17 @@ impl ApiState {
             commands,
             status,
             counters: Arc::default(),
+            access: Arc::default(),
             streams: Arc::default(),
             stopping: CancellationToken::new(),
             beat: events::BEAT,
         }
+    }
+
+    /// Says how people reach the API; without it, over plain HTTP on loopback.
+    #[must_use]
+    pub fn with_access(self, settings: AccessSettings) -> Self {
+        ApiState { access: Arc::new(Access { settings, ..Access::default() }), ..self }
     }
 
     /// The same with another time between what every stream of events says although nothing changed.
@@ -130,12 +146,16 @@ fn metrics_router(state: ApiState) -> Router {
 }
 
 fn open_routes() -> Routes {
-    Routes::of(None).get("/healthz", health, "get_health", "Whether the process answers").get(
-        "/api/v1/openapi.json",
-        openapi::serve,
-        "get_openapi",
-        "This document",
-    )
+    Routes::of(None)
+        .get("/healthz", health, "get_health", "Whether the process answers")
+        .get("/api/v1/openapi.json", openapi::serve, "get_openapi", "This document")
+        .post(
+            "/api/v1/setup",
+            session::set_up,
+            "set_up",
+            "Make the first admin and sign them in\nThe token is in `setup-token` in the data directory, until there is an admin.",
+        )
+        .post("/api/v1/session", session::sign_in, "sign_in", "Sign in\nEnds the session that the request came with.")
 }
 
 fn viewer_routes() -> Routes {
@@ -184,6 +204,14 @@ fn viewer_routes() -> Routes {
         .get("/api/v1/notices/{id}", notify::notice, "get_notice", "One notice")
         .get("/api/v1/notify", notify::messages, "list_messages", "Messages to destinations, the newest first")
         .get("/api/v1/events", events::events, "follow_events", EVENTS)
+        .get("/api/v1/session", session::who_am_i, "get_session", "Who asks, and what they may do")
+        .delete("/api/v1/session", session::sign_out, "sign_out", "Sign out")
+        .put(
+            "/api/v1/session/password",
+            session::change_password,
+            "change_own_password",
+            "Change one's own password\nAll of one's sessions end, and another one begins with this answer.",
+        )
         .get("/api/v1/status", reading::status, "get_status", "How everything is")
         .get("/metrics", metrics::metrics, "get_metrics", "Metrics for Prometheus")
 }
@@ -250,6 +278,20 @@ fn admin_routes() -> Routes {
             "Make an identity for a collector or responder\nIts token is shown in this answer and never again.",
         )
         .delete("/api/v1/services/{name}", services::revoke, "revoke_service", "Revoke a service's identity")
+        .get("/api/v1/people", people::list, "list_people", "All people by name, disabled ones too")
+        .post("/api/v1/people", people::create, "create_person", "Add somebody who may sign in")
+        .patch(
+            "/api/v1/people/{name}",
+            people::change,
+            "change_person",
+            "Change somebody\nA change of the role, and disabling, sign them out. The last admin stays one.",
+        )
+        .put(
+            "/api/v1/people/{name}/password",
+            people::set_password,
+            "set_password",
+            "Give somebody another password\nIt signs them out.",
+        )
 }
 
 /// The process answers; nothing else is said, because it asks for no token.

@@ -6,13 +6,14 @@ use outrider_model::Notice;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::auth::Caller;
 use super::body::Body;
 use super::decisions::Nothing;
 use super::problem::Problem;
 use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
 use super::routes::{Accepted, Id};
 use super::{ApiState, now_ms};
-use crate::store::{OutboxFilter, OutboxRow, OutboxState, Token};
+use crate::store::{OutboxFilter, OutboxRow, OutboxState};
 
 /// Whether a notice's cause goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -76,12 +77,12 @@ pub(super) async fn messages(
 
 pub(super) async fn resend(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     Id(number): Id<i64>,
     _: NoQuery,
     Body(Nothing {}): Body<Nothing>,
 ) -> Result<Accepted, Problem> {
-    if state.store.outbox_resend(number, &caller.name, now_ms()).await? {
+    if state.store.outbox_resend(number, &caller.by, now_ms()).await? {
         return Ok(Accepted);
     }
     Err(Problem::not_found(format!("message `{number}` is no dead letter"))

@@ -26,6 +26,14 @@ fn security_schemes() -> Value {
             "scheme": "bearer",
             "description": "A token that an admin made with `outrider token create` or `POST /api/v1/tokens`.",
         },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-outrider",
+            "description": "The cookie that `POST /api/v1/session` sets; without TLS, on loopback, it is named \
+                `outrider_session`. What changes something must come from outrider's own pages: a browser says so in \
+                `Sec-Fetch-Site` or `Origin`.",
+        },
     })
 }
 

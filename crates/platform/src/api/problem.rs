@@ -2,6 +2,8 @@
 //!
 //! [`KINDS`] is the one list of them: the OpenAPI document and the table in `docs/api.md` are made of it.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use outrider_model::CommandRefused;
@@ -9,7 +11,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::CommandError;
-use crate::store::StoreError;
+use crate::passwords::PasswordError;
+use crate::store::{PersonError, StoreError};
 
 /// What every answer that refuses has as `Content-Type`.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
@@ -41,9 +44,11 @@ kinds! {
     BAD_REQUEST = "bad-request", BAD_REQUEST,
         "A query parameter, a header or the form of the body cannot be read. `where` names it.";
     UNAUTHORIZED = "unauthorized", UNAUTHORIZED,
-        "The request carries no token that is valid.";
+        "The request carries neither a token nor a session that is valid.";
+    WRONG_PASSWORD = "wrong-password", UNAUTHORIZED,
+        "The name and the password do not belong to anybody who may sign in.";
     FORBIDDEN = "forbidden", FORBIDDEN,
-        "The token's role does not suffice.";
+        "The role of who asks does not suffice, or what a browser sends does not come from outrider's own pages.";
     NOT_FOUND = "not-found", NOT_FOUND,
         "There is nothing at this path, or no such thing.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED,
@@ -102,6 +107,7 @@ enum Header {
     None,
     Authenticate,
     RetryAfter,
+    RetryIn(u64),
 }
 
 fn uri<S: Serializer>(kind: &&'static Kind, serializer: S) -> Result<S::Ok, S::Error> {
@@ -146,8 +152,13 @@ impl Problem {
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
         Problem::new(&UNAUTHORIZED, detail)
             .at("header `Authorization`")
-            .hint("send `Authorization: Bearer <token>`; the first admin's token is in `admin-token` in the data directory")
+            .hint("send `Authorization: Bearer <token>`, or sign in with `POST /api/v1/session`; `outrider token create` makes a token")
             .header(Header::Authenticate)
+    }
+
+    /// As [`Problem::unauthorized`], where it is not a header that is wrong.
+    pub(crate) fn wrong_password(detail: impl Into<String>) -> Self {
+        Problem::new(&WRONG_PASSWORD, detail).header(Header::Authenticate)
     }
 
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
@@ -190,6 +201,12 @@ impl Problem {
         Problem::new(&TOO_MANY, detail).header(Header::RetryAfter)
     }
 
+    /// As [`Problem::too_many`], where it is known after which time there is room again.
+    pub(crate) fn too_many_tries(detail: impl Into<String>, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + 1;
+        Problem::new(&TOO_MANY, detail).hint(format!("try again in {seconds} s")).header(Header::RetryIn(seconds))
+    }
+
     pub(crate) fn internal() -> Self {
         Problem::new(&INTERNAL, "outrider could not answer this").hint("outrider's own log says why; try again later")
     }
@@ -214,6 +231,7 @@ impl IntoResponse for Problem {
             Header::None => None,
             Header::Authenticate => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Header::RetryAfter => headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5")),
+            Header::RetryIn(seconds) => headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds)),
         };
         response
     }
@@ -226,11 +244,16 @@ impl From<StoreError> for Problem {
             StoreError::Cursor(_) => Problem::bad_request(words).at("query parameter `cursor`"),
             StoreError::TokenExists(_) | StoreError::ServiceExists(_) => Problem::conflict(words),
             StoreError::TokenMissing(_) | StoreError::ServiceMissing(_) => Problem::not_found(words),
-            StoreError::TokenName(_) => Problem::unprocessable(words).at("body field `name`"),
+            StoreError::TokenName(_) | StoreError::ReservedName(_) => {
+                Problem::unprocessable(words).at("body field `name`")
+            }
             StoreError::ServiceGateways(_) => Problem::unprocessable(words).at("body field `gateways`"),
+            StoreError::TokenDescription => Problem::unprocessable(words).at("body field `description`"),
+            StoreError::TokenExpiry => Problem::unprocessable(words).at("body field `expires_ms`"),
             StoreError::LastAdmin(_) | StoreError::TooManyTokens(_) | StoreError::TooManyServices(_) => {
                 Problem::conflict(words)
             }
+            StoreError::Person(error) => error.into(),
             StoreError::DiskFull | StoreError::Busy { .. } => {
                 tracing::error!(%error, "the API could not use the control store");
                 Problem::unavailable(words)
@@ -238,6 +261,33 @@ impl From<StoreError> for Problem {
             // Paths and SQL are for operators, not for whoever has a viewer's token.
             _ => {
                 tracing::error!(%error, "the API could not use the control store");
+                Problem::internal()
+            }
+        }
+    }
+}
+
+impl From<PersonError> for Problem {
+    fn from(error: PersonError) -> Self {
+        let words = error.to_string();
+        match error {
+            PersonError::Missing(_) => Problem::not_found(words),
+            PersonError::Name(_) => Problem::unprocessable(words).at("body field `name`"),
+            PersonError::DisplayName => Problem::unprocessable(words).at("body field `display_name`"),
+            PersonError::Exists(_) | PersonError::TooMany | PersonError::LastAdmin(_) | PersonError::SetUp => {
+                Problem::conflict(words)
+            }
+            PersonError::SetupToken => Problem::forbidden(words).at("body field `token`"),
+        }
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Length => Problem::unprocessable(error.to_string()).at("the new password"),
+            PasswordError::Hashing(_) => {
+                tracing::error!(%error, "the API could not check a password");
                 Problem::internal()
             }
         }

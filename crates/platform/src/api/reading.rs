@@ -16,8 +16,8 @@ use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
 use super::routes::Id;
 use super::server::ApiStats;
 use crate::store::{
-    ActionFilter, AlertFilter, AlertOrder, AuditLine, EndpointFilter, EndpointOrder, FindingFilter, OutboxStats, Page,
-    StoreStats,
+    ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, AuditLog, EndpointFilter, EndpointOrder,
+    FindingFilter, OutboxStats, Page, StoreStats,
 };
 
 pub(super) type Found<T> = Result<Json<T>, Problem>;
@@ -141,8 +141,28 @@ pub(super) async fn guard_rails(State(state): State<ApiState>, _: NoQuery) -> Fo
     Ok(Json(state.store.guard_rails().await?))
 }
 
-pub(super) async fn audit(State(state): State<ApiState>, list: List<()>) -> Rows<AuditLine> {
-    Ok(list.answer(state.store.audit(list.limit, list.cursor()).await?))
+impl Filter for AuditFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::one::<AuditLog>("log", "Of this part of the log."),
+        Parameter::one::<String>("by", "By this token, person, policy or part of outrider."),
+        Parameter::one::<String>("subject", "About this."),
+        Parameter::one::<i64>("since_ms", "Not before this time."),
+        Parameter::one::<i64>("until_ms", "Before this time."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(AuditFilter {
+            log: query.word("log")?,
+            by: query.text("by"),
+            subject: query.text("subject"),
+            since_ms: query.parsed("since_ms")?,
+            until_ms: query.parsed("until_ms")?,
+        })
+    }
+}
+
+pub(super) async fn audit(State(state): State<ApiState>, list: List<AuditFilter>) -> Rows<AuditLine> {
+    Ok(list.answer(state.store.audit(&list.filter, list.limit, list.cursor()).await?))
 }
 
 /// How everything is: what the platform says of its parts, with the API's and the store's own numbers.

@@ -16,9 +16,10 @@ use serde::Serialize;
 
 use super::ApiState;
 use super::accept::{self, JSON};
+use super::auth::Caller;
 use super::openapi::Description;
 use super::problem::{self, Problem};
-use crate::store::{Role, Token};
+use crate::store::Role;
 
 /// Routes that ask for one role, or for none.
 pub(super) struct Routes {
@@ -68,6 +69,14 @@ impl Routes {
         T: 'static,
     {
         self.add((MethodFilter::PUT, "put"), path, handler, id, words)
+    }
+
+    pub(super) fn patch<H, T, D>(self, path: &'static str, handler: H, id: &'static str, words: &'static str) -> Self
+    where
+        H: Handler<T, ApiState> + Describes<D>,
+        T: 'static,
+    {
+        self.add((MethodFilter::PATCH, "patch"), path, handler, id, words)
     }
 
     pub(super) fn delete<H, T, D>(self, path: &'static str, handler: H, id: &'static str, words: &'static str) -> Self
@@ -142,7 +151,7 @@ impl Ask for State<ApiState> {
 }
 
 /// Who asks is noted with what is changed, and what is changed may be in the way of something else.
-impl Ask for Extension<Token> {
+impl Ask for Extension<Caller> {
     fn describe(description: &mut Description<'_>) {
         description.problem(&problem::CONFLICT);
     }

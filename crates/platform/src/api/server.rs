@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::events::StreamStats;
+use super::origin::Peer;
 use super::problem::Problem;
 use super::{ApiState, metrics_router, router};
 use crate::tls::TlsServer;
@@ -110,11 +111,12 @@ async fn answer(
     times: Times,
     cancel: CancellationToken,
 ) {
+    let peer = stream.peer_addr().map(|address| Peer(address.ip())).ok();
     let Some(tls) = tls else {
-        return answer_requests(TokioIo::new(stream), permit, router, times, cancel).await;
+        return answer_requests(TokioIo::new(stream), peer, permit, router, times, cancel).await;
     };
     match tokio::time::timeout(times.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => answer_requests(TokioIo::new(stream), permit, router, times, cancel).await,
+        Ok(Ok(stream)) => answer_requests(TokioIo::new(stream), peer, permit, router, times, cancel).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client could not be agreed with on TLS"),
         Err(_) => tracing::debug!("a client took too long over TLS"),
     }
@@ -122,13 +124,17 @@ async fn answer(
 
 async fn answer_requests(
     io: impl hyper::rt::Read + hyper::rt::Write + Unpin,
+    peer: Option<Peer>,
     permit: OwnedSemaphorePermit,
     router: Router,
     times: Times,
     cancel: CancellationToken,
 ) {
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         async move { Ok::<_, Infallible>(call(&mut router, request).await) }
     });
     let connection = http1::Builder::new()

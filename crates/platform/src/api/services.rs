@@ -5,12 +5,13 @@ use axum::extract::{Extension, State};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::auth::Caller;
 use super::body::Body;
 use super::problem::Problem;
 use super::query::NoQuery;
 use super::routes::{Created, Id, NoContent};
 use super::{ApiState, now_ms};
-use crate::store::{Page, Service, ServiceRow, Token};
+use crate::store::{Page, Service, ServiceRow};
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Made {
@@ -26,20 +27,20 @@ pub(super) async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Js
 
 pub(super) async fn create(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     _: NoQuery,
     Body(service): Body<Service>,
 ) -> Result<Created<Made>, Problem> {
-    let token = state.store.create_service(&service, &caller.name, now_ms()).await?.reveal().to_owned();
+    let token = state.store.create_service(&service, &caller.by, now_ms()).await?.reveal().to_owned();
     Ok(Created { location: None, body: Made { service, token } })
 }
 
 pub(super) async fn revoke(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     Id(name): Id<String>,
     _: NoQuery,
 ) -> Result<NoContent, Problem> {
-    state.store.revoke_service(&name, &caller.name, now_ms()).await?;
+    state.store.revoke_service(&name, &caller.by, now_ms()).await?;
     Ok(NoContent)
 }

@@ -5,12 +5,13 @@ use axum::extract::{Extension, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::auth::Caller;
 use super::body::Body;
 use super::problem::Problem;
 use super::query::NoQuery;
 use super::routes::{Created, Id, NoContent};
 use super::{ApiState, now_ms};
-use crate::store::{Page, Role, Token, TokenRow};
+use crate::store::{Page, Role, TokenRow, WantedToken};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +20,12 @@ pub(super) struct Wanted {
     name: String,
     /// What it may do.
     role: Role,
+    /// What it is for, in at most 200 characters.
+    #[serde(default)]
+    description: String,
+    /// When it ends by itself; without it, when it is revoked.
+    #[serde(default)]
+    expires_ms: Option<i64>,
 }
 
 /// A token that was just made.
@@ -29,6 +36,8 @@ pub(super) struct Made {
     name: String,
     /// What it may do.
     role: Role,
+    /// When it ends by itself, if it does.
+    expires_ms: Option<i64>,
     /// Never shown again.
     token: String,
 }
@@ -39,21 +48,21 @@ pub(super) async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Js
 
 pub(super) async fn create(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     _: NoQuery,
-    Body(Wanted { name, role }): Body<Wanted>,
+    Body(Wanted { name, role, description, expires_ms }): Body<Wanted>,
 ) -> Result<Created<Made>, Problem> {
-    let token = state.store.create_token(&name, role, &caller.name, now_ms()).await?;
-    let token = token.reveal().to_owned();
-    Ok(Created { location: None, body: Made { name, role, token } })
+    let wanted = WantedToken { name, role, description, expires_ms };
+    let token = state.store.make_token(&wanted, &caller.by, now_ms()).await?.reveal().to_owned();
+    Ok(Created { location: None, body: Made { name: wanted.name, role, expires_ms, token } })
 }
 
 pub(super) async fn revoke(
     State(state): State<ApiState>,
-    Extension(caller): Extension<Token>,
+    Extension(caller): Extension<Caller>,
     Id(name): Id<String>,
     _: NoQuery,
 ) -> Result<NoContent, Problem> {
-    state.store.revoke_token(&name, &caller.name, now_ms()).await?;
+    state.store.revoke_token(&name, &caller.by, now_ms()).await?;
     Ok(NoContent)
 }

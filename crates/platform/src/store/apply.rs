@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits, gateways};
+use super::{EffectBatch, Store, StoreError, StoreLimits, gateways, trail};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -74,7 +74,7 @@ async fn write(
         write_action(transaction, action).await?;
     }
     write_policies(transaction, effects).await?;
-    write_audit(transaction, effects).await?;
+    trail::append_decisions(transaction, &effects.audit).await?;
     for snapshot in &effects.configurations {
         gateways::write(transaction, snapshot).await?;
     }
@@ -103,25 +103,6 @@ async fn write_policies(transaction: &mut Transaction<'_, Sqlite>, effects: &Eff
     for name in &effects.deleted_policies {
         let delete = sqlx::query("DELETE FROM policies WHERE name = $1").bind(name);
         delete.execute(&mut **transaction).await.map_err(StoreError::query("delete a policy"))?;
-    }
-    Ok(())
-}
-
-async fn write_audit(transaction: &mut Transaction<'_, Sqlite>, effects: &EffectBatch) -> Result<(), StoreError> {
-    for (number, entry) in &effects.audit {
-        sqlx::query(
-            "INSERT INTO audit (number, at_ms, by_whom, what, subject, detail) VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (number) DO NOTHING",
-        )
-        .bind(number.cast_signed())
-        .bind(entry.at_ms)
-        .bind(&entry.by)
-        .bind(&entry.what)
-        .bind(&entry.subject)
-        .bind(&entry.detail)
-        .execute(&mut **transaction)
-        .await
-        .map_err(StoreError::query("write the audit log"))?;
     }
     Ok(())
 }
@@ -222,7 +203,11 @@ async fn write_action(transaction: &mut Transaction<'_, Sqlite>, action: &Action
     .map_err(StoreError::query("write an action"))
 }
 
-async fn write_meta(transaction: &mut Transaction<'_, Sqlite>, name: &str, value: String) -> Result<(), StoreError> {
+pub(super) async fn write_meta(
+    transaction: &mut Transaction<'_, Sqlite>,
+    name: &str,
+    value: String,
+) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
     )
@@ -246,13 +231,11 @@ struct Forgotten {
 async fn prune(transaction: &mut Transaction<'_, Sqlite>, limits: &StoreLimits) -> Result<Forgotten, StoreError> {
     const CLOSED: &str = "state IN ('resolved', 'false_positive')";
     const ENDED: &str = "state IN ('rejected', 'released', 'failed', 'too_late')";
-    let audit = keep_newest(transaction, "audit", "number", "number", "1 = 1", limits.audit_max).await?;
-    let access = keep_newest(transaction, "access", "number", "number", "1 = 1", limits.audit_max).await?;
     Ok(Forgotten {
         findings: keep_newest(transaction, "findings", "raised_ms", "id", "1 = 1", limits.findings_max).await?,
         alerts: keep_newest(transaction, "alerts", "last_finding_ms", "id", CLOSED, limits.closed_alerts_max).await?,
         actions: keep_newest(transaction, "actions", "created_ms", "id", ENDED, limits.ended_actions_max).await?,
-        audit: audit + access,
+        audit: trail::prune(transaction, limits.audit_max).await?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The control store: alerts, actions, policies, endpoints and the audit log as people ask for them, and who may ask.
 //!
-//! All but tokens and access is a projection of the log: [`Store::apply`] upserts whole rows together with the log
+//! All but people, tokens and access is a projection of the log: [`Store::apply`] upserts whole rows together with the log
 //! position that they cover, in one transaction, so applying a stretch of log twice changes nothing (decision 10).
 //! SQLite by default; the SQL keeps to what PostgreSQL shares.
 
@@ -10,9 +10,13 @@ mod feed;
 mod gateways;
 mod notices;
 mod outbox;
+mod people;
 mod query;
 mod services;
+mod sessions;
+mod setup;
 mod tokens;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -33,11 +37,15 @@ pub use outbox::{
     DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,
     Settled, WAITING_MAX,
 };
+pub use people::{NewPerson, PEOPLE_MAX, Person, PersonChange, PersonError, by_person};
 pub use query::{
-    ActionFilter, AlertFilter, AlertOrder, AuditLine, EndpointFilter, EndpointOrder, FindingFilter, PAGE_MAX, Page,
+    ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, EndpointFilter, EndpointOrder, FindingFilter,
+    PAGE_MAX, Page,
 };
 pub use services::{SERVICES_MAX, Service, ServiceKind, ServiceRow};
-pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow};
+pub use sessions::{Activity, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SESSIONS_MAX, Session};
+pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow, WantedToken};
+pub use trail::{AuditCheck, AuditLog, AuditMark};
 
 use crate::log::Position;
 
@@ -128,7 +136,7 @@ pub enum StoreError {
     #[error("there is no token named `{0}`")]
     TokenMissing(String),
     /// Nobody could make tokens any more.
-    #[error("`{0}` is the last admin's token; make another one before it is revoked")]
+    #[error("`{0}` is the last admin's token; make another one, or a person an admin, before it is revoked")]
     LastAdmin(String),
     /// There are too many tokens.
     #[error("there are {0} tokens, which is as many as there may be: revoke one first")]
@@ -148,9 +156,21 @@ pub enum StoreError {
     /// A name is not usable.
     #[error("the name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
     TokenName(String),
+    /// The audit log calls a part of outrider so.
+    #[error("`{0}` is what the audit log calls a part of outrider; choose another name")]
+    ReservedName(String),
+    /// What a token is for is said in too many words.
+    #[error("a token's description has at most 200 characters and no control characters")]
+    TokenDescription,
+    /// A token would have ended before it began.
+    #[error("a token can only end in the future")]
+    TokenExpiry,
     /// The system gives no random numbers, or the token's file cannot be written.
     #[error("cannot make a token: {0}")]
     TokenMaking(String),
+    /// Somebody cannot be added or changed.
+    #[error(transparent)]
+    Person(#[from] PersonError),
 }
 
 impl StoreError {
@@ -198,7 +218,7 @@ pub struct StoreLimits {
     pub closed_alerts_max: u32,
     /// Actions that are over; others always stay.
     pub ended_actions_max: u32,
-    /// Lines of the audit log, decisions and access each.
+    /// Entries of the audit log.
     pub audit_max: u32,
 }
 
@@ -374,5 +394,9 @@ async fn migrate(writer: &SqlitePool, path: &Path) -> Result<(), StoreError> {
     MIGRATIONS.run(writer).await.map_err(|error| match error {
         MigrateError::Execute(source) => StoreError::open(path, source),
         source => StoreError::Schema { path: path.to_owned(), source },
-    })
+    })?;
+    let doing = "seal the audit log";
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+    trail::seal(&mut transaction).await?;
+    transaction.commit().await.map_err(StoreError::query(doing))
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::apply::{action_state_word, alert_state_word};
-use super::{Store, StoreError};
+use super::{AuditLog, Store, StoreError};
 
 /// Rows of a page at most.
 pub const PAGE_MAX: u32 = 500;
@@ -103,16 +103,33 @@ pub struct FindingFilter {
     pub entity: Option<String>,
 }
 
-/// A line of the audit log: a decision or action by its number, or who was let in.
+/// Which entries of the audit log.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Of this part of it.
+    pub log: Option<AuditLog>,
+    /// By this person, token, policy or part of outrider.
+    pub by: Option<String>,
+    /// About this.
+    pub subject: Option<String>,
+    /// Not before this time.
+    pub since_ms: Option<i64>,
+    /// Before this time.
+    pub until_ms: Option<i64>,
+}
+
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditLine {
-    /// Its number in the log of decisions, or of access.
+    /// Its number in the chain.
     pub number: i64,
-    /// `decisions` or `access`.
+    /// What it is about: `decisions`, `access` or `reads`.
     pub log: String,
     /// Who did what, and when.
     #[serde(flatten)]
     pub entry: AuditEntry,
+    /// The SHA-256 over the hash before it and itself.
+    pub hash: String,
 }
 
 impl Store {
@@ -232,37 +249,49 @@ impl Store {
         self.meta("guard_rails").await
     }
 
-    /// The audit log, the newest line first: decisions and access in one order of time.
-    pub async fn audit(&self, limit: u32, cursor: Option<&str>) -> Result<Page<AuditLine>, StoreError> {
+    /// The audit log, the newest entry first.
+    pub async fn audit(
+        &self,
+        filter: &AuditFilter,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<Page<AuditLine>, StoreError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(
-            "SELECT number, log, at_ms, by_whom, what, subject, detail FROM (
-               SELECT number, 'decisions' AS log, at_ms, by_whom, what, subject, detail FROM audit
-               UNION ALL SELECT number, 'access' AS log, at_ms, by_whom, what, subject, '' AS detail FROM access) AS lines",
-        );
-        if let Some(cursor) = cursor {
-            let (at_ms, rest) = split_cursor(cursor)?;
-            let (log, number) = rest.split_once('.').ok_or_else(|| StoreError::Cursor(cursor.to_owned()))?;
-            let number: i64 = number.parse().map_err(|_| StoreError::Cursor(cursor.to_owned()))?;
-            query.push(" WHERE (at_ms, log, number) < (").push_bind(at_ms).push(", ");
-            query.push_bind(log.to_owned()).push(", ").push_bind(number).push(")");
+        let mut query: QueryBuilder<Sqlite> =
+            QueryBuilder::new("SELECT number, log, at_ms, by_whom, what, subject, detail, hash FROM trail WHERE 1 = 1");
+        let texts = [
+            ("log", filter.log.map(|log| log.as_str().to_owned())),
+            ("by_whom", filter.by.clone()),
+            ("subject", filter.subject.clone()),
+        ];
+        for (column, text) in texts {
+            if let Some(text) = text {
+                query.push(" AND ").push(column).push(" = ").push_bind(text);
+            }
         }
-        query.push(" ORDER BY at_ms DESC, log DESC, number DESC LIMIT ").push_bind(i64::from(limit) + 1);
-        let rows: Vec<(i64, String, i64, String, String, String, String)> =
+        if let Some(cursor) = cursor {
+            let number: i64 = cursor.parse().map_err(|_| StoreError::Cursor(cursor.to_owned()))?;
+            query.push(" AND number < ").push_bind(number);
+        }
+        if let Some(since_ms) = filter.since_ms {
+            query.push(" AND at_ms >= ").push_bind(since_ms);
+        }
+        if let Some(until_ms) = filter.until_ms {
+            query.push(" AND at_ms < ").push_bind(until_ms);
+        }
+        query.push(" ORDER BY number DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        type Row = (i64, String, i64, String, String, String, String, String);
+        let rows: Vec<Row> =
             query.build_query_as().fetch_all(&self.readers).await.map_err(StoreError::query("read the audit log"))?;
-        let mut items: Vec<_> = rows
-            .into_iter()
-            .map(|(number, log, at_ms, by, what, subject, detail)| AuditLine {
-                number,
-                log,
-                entry: AuditEntry { at_ms, by, what, subject, detail },
-            })
-            .collect();
-        let next = (items.len() > limit as usize).then(|| {
-            items.truncate(limit as usize);
-            items.last().map(|line| format!("{}.{}.{}", line.entry.at_ms, line.log, line.number))
-        });
-        Ok(Page { items, next: next.flatten() })
+        let line = |(number, log, at_ms, by, what, subject, detail, hash)| {
+            let entry = AuditEntry { at_ms, by, what, subject, detail };
+            AuditLine { number, log, entry, hash }
+        };
+        let mut items: Vec<_> = rows.into_iter().map(line).collect();
+        let is_more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = items.last().filter(|_| is_more).map(|line: &AuditLine| line.number.to_string());
+        Ok(Page { items, next })
     }
 
     async fn document<T: DeserializeOwned>(

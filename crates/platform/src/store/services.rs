@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::tokens::{check_name, hash, note_access, random_token};
+use super::tokens::{check_name, hash, note_access, random_secret};
 use super::{NewToken, Store, StoreError};
 
 /// How many services are remembered, revoked ones too.
@@ -90,8 +90,8 @@ impl Store {
         if gateways.is_empty() {
             return Err(StoreError::ServiceGateways(name.clone()));
         }
-        let token = random_token()?;
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let token = random_secret("outrider_")?;
+        let mut transaction = self.begin(doing).await?;
         let (others,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM services WHERE name <> $1")
             .bind(name)
             .fetch_one(&mut *transaction)
@@ -128,7 +128,7 @@ impl Store {
     /// Revokes a service's token; it is let in no more from now on.
     pub async fn revoke_service(&self, name: &str, by: &str, now_ms: i64) -> Result<(), StoreError> {
         let doing = "revoke a service";
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
+        let mut transaction = self.begin(doing).await?;
         let revoked = sqlx::query("UPDATE services SET revoked_ms = $1 WHERE name = $2 AND revoked_ms IS NULL")
             .bind(now_ms)
             .bind(name)

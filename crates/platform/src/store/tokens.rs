@@ -7,14 +7,22 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
+use outrider_model::AuditEntry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::people::lasting_admins;
+use super::trail::{AuditLog, append_one};
 use super::{Store, StoreError};
 
 /// How many tokens are remembered, revoked ones too. At the limit the one that was revoked first is forgotten.
 pub const TOKENS_MAX: u32 = 1000;
+
+/// Characters of what a token is for.
+const DESCRIPTION_CHARS_MAX: usize = 200;
+/// What the audit log calls parts of outrider, and nobody. Tokens from before may have such a name.
+const RESERVED: [&str; 4] = ["outrider", "responder", "configuration", "nobody"];
 
 /// What a token may do; each role may do what the ones before it may (decision 23).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -26,7 +34,7 @@ pub enum Role {
     Analyst,
     /// Block, release, change policies.
     Responder,
-    /// Make and revoke tokens.
+    /// Let people in, make and revoke tokens.
     Admin,
 }
 
@@ -59,6 +67,19 @@ impl FromStr for Role {
     }
 }
 
+/// A token to be made.
+#[derive(Debug, Clone)]
+pub struct WantedToken {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// What it is for.
+    pub description: String,
+    /// When it ends by itself, if it does.
+    pub expires_ms: Option<i64>,
+}
+
 /// A token that has just been made. `Debug` shows nothing of it; only [`NewToken::reveal`] does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewToken(String);
@@ -77,7 +98,7 @@ impl fmt::Debug for NewToken {
 }
 
 /// Who a token stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Token {
     /// Its name.
     pub name: String,
@@ -96,6 +117,10 @@ pub struct TokenRow {
     pub created_ms: i64,
     /// Who made it.
     pub created_by: String,
+    /// What it is for.
+    pub description: String,
+    /// When it ends by itself, if it does.
+    pub expires_ms: Option<i64>,
     /// When it was revoked, if it was.
     pub revoked_ms: Option<i64>,
     /// When it was last used, to the minute.
@@ -103,22 +128,17 @@ pub struct TokenRow {
 }
 
 impl Store {
-    /// Makes a token. A revoked one of the same name gives its name free.
+    /// Makes a token without an end.
     pub async fn create_token(&self, name: &str, role: Role, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
-        let token = random_token()?;
-        self.insert_token(&token, name, role, by, now_ms).await?;
-        Ok(token)
+        let wanted = WantedToken { name: name.to_owned(), role, description: String::new(), expires_ms: None };
+        self.make_token(&wanted, by, now_ms).await
     }
 
-    async fn insert_token(
-        &self,
-        token: &NewToken,
-        name: &str,
-        role: Role,
-        by: &str,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        check_name(name)?;
+    /// Makes a token. One of the same name that was revoked, or has ended, gives its name free.
+    pub async fn make_token(&self, wanted: &WantedToken, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
+        let WantedToken { name, role, description, expires_ms } = wanted;
+        check_wanted(wanted, now_ms)?;
+        let token = random_secret("outrider_")?;
         let doing = "make a token";
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
         let (live,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM tokens WHERE name <> $1")
@@ -127,19 +147,23 @@ impl Store {
             .await
             .map_err(StoreError::query(doing))?;
         if live >= i64::from(TOKENS_MAX) {
-            self.forget_revoked(&mut transaction).await?;
+            self.forget_ended(&mut transaction, now_ms).await?;
         }
         let inserted = sqlx::query(
-            "INSERT INTO tokens (name, role, hash, created_ms, created_by) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO tokens (name, role, hash, created_ms, created_by, description, expires_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (name) DO UPDATE SET role = excluded.role, hash = excluded.hash,
-               created_ms = excluded.created_ms, created_by = excluded.created_by, revoked_ms = NULL, last_used_ms = NULL
-             WHERE tokens.revoked_ms IS NOT NULL",
+               created_ms = excluded.created_ms, created_by = excluded.created_by, revoked_ms = NULL, last_used_ms = NULL,
+               description = excluded.description, expires_ms = excluded.expires_ms
+             WHERE tokens.revoked_ms IS NOT NULL OR tokens.expires_ms <= excluded.created_ms",
         )
         .bind(name)
         .bind(role.as_str())
         .bind(hash(token.reveal()))
         .bind(now_ms)
         .bind(by)
+        .bind(description)
+        .bind(expires_ms)
         .execute(&mut *transaction)
         .await
         .map_err(StoreError::query(doing))?;
@@ -148,15 +172,22 @@ impl Store {
         }
         let what = format!("created {role} token");
         note_access(&mut transaction, now_ms, by, &what, name).await?;
-        transaction.commit().await.map_err(StoreError::query(doing))
+        transaction.commit().await.map_err(StoreError::query(doing))?;
+        Ok(token)
     }
 
-    /// Makes room for a token by forgetting the one that was revoked first; the audit log still knows it.
-    async fn forget_revoked(&self, transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>) -> Result<(), StoreError> {
+    /// Makes room for a token by forgetting the one that ended first; the audit log still knows it.
+    async fn forget_ended(
+        &self,
+        transaction: &mut sqlx::Transaction<'_, sqlx::Sqlite>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
         let forgotten = sqlx::query(
             "DELETE FROM tokens WHERE name IN
-               (SELECT name FROM tokens WHERE revoked_ms IS NOT NULL ORDER BY revoked_ms, name LIMIT 1)",
+               (SELECT name FROM tokens WHERE revoked_ms IS NOT NULL OR expires_ms <= $1
+                ORDER BY COALESCE(revoked_ms, expires_ms), name LIMIT 1)",
         )
+        .bind(now_ms)
         .execute(&mut **transaction)
         .await
         .map_err(StoreError::query("make room for a token"))?;
@@ -167,21 +198,16 @@ impl Store {
     pub async fn revoke_token(&self, name: &str, by: &str, now_ms: i64) -> Result<(), StoreError> {
         let doing = "revoke a token";
         let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::query(doing))?;
-        let revoked = sqlx::query("UPDATE tokens SET revoked_ms = $1 WHERE name = $2 AND revoked_ms IS NULL")
-            .bind(now_ms)
-            .bind(name)
-            .execute(&mut *transaction)
-            .await
-            .map_err(StoreError::query(doing))?;
-        if revoked.rows_affected() == 0 {
-            return Err(StoreError::TokenMissing(name.to_owned()));
-        }
-        let (admins,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM tokens WHERE role = $1 AND revoked_ms IS NULL")
-            .bind(Role::Admin.as_str())
-            .fetch_one(&mut *transaction)
-            .await
-            .map_err(StoreError::query(doing))?;
-        if admins == 0 {
+        let revoked: Option<(String, Option<i64>)> = sqlx::query_as(
+            "UPDATE tokens SET revoked_ms = $1 WHERE name = $2 AND revoked_ms IS NULL RETURNING role, expires_ms",
+        )
+        .bind(now_ms)
+        .bind(name)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(StoreError::query(doing))?;
+        let Some((role, expires_ms)) = revoked else { return Err(StoreError::TokenMissing(name.to_owned())) };
+        if role == Role::Admin.as_str() && expires_ms.is_none() && lasting_admins(&mut transaction).await? == 0 {
             return Err(StoreError::LastAdmin(name.to_owned()));
         }
         note_access(&mut transaction, now_ms, by, "revoked token", name).await?;
@@ -192,31 +218,35 @@ impl Store {
 
     /// All tokens by name, revoked ones too.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        type Row = (String, String, i64, String, Option<i64>, Option<i64>);
+        type Row = (String, String, i64, String, String, Option<i64>, Option<i64>, Option<i64>);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT name, role, created_ms, created_by, revoked_ms, last_used_ms FROM tokens ORDER BY name",
+            "SELECT name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms
+             FROM tokens ORDER BY name",
         )
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::query("list tokens"))?;
         rows.into_iter()
-            .map(|(name, role, created_ms, created_by, revoked_ms, last_used_ms)| {
+            .map(|(name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms)| {
                 let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
-                Ok(TokenRow { name, role, created_ms, created_by, revoked_ms, last_used_ms })
+                Ok(TokenRow { name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms })
             })
             .collect()
     }
 
-    /// Who a presented token stands for; `None` for one that does not exist or was revoked. The look-up goes by hash, so
+    /// Who a presented token stands for; `None` for one that does not exist, has ended or was revoked. The look-up goes by hash, so
     /// its time tells nothing of the token.
     pub async fn authenticate(&self, presented: &str, now_ms: i64) -> Result<Option<Token>, StoreError> {
         let hash = hash(presented);
-        let row: Option<(String, String, Option<i64>)> =
-            sqlx::query_as("SELECT name, role, last_used_ms FROM tokens WHERE hash = $1 AND revoked_ms IS NULL")
-                .bind(&hash)
-                .fetch_optional(&self.readers)
-                .await
-                .map_err(StoreError::query("look a token up"))?;
+        let row: Option<(String, String, Option<i64>)> = sqlx::query_as(
+            "SELECT name, role, last_used_ms FROM tokens
+             WHERE hash = $1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
+        )
+        .bind(&hash)
+        .bind(now_ms)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(StoreError::query("look a token up"))?;
         let Some((name, role, last_used_ms)) = row else { return Ok(None) };
         let minute_ms = now_ms - now_ms.rem_euclid(60_000);
         if last_used_ms != Some(minute_ms) {
@@ -229,26 +259,25 @@ impl Store {
         let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
         Ok(Some(Token { name, role }))
     }
+}
 
-    /// Makes the first admin's token on the first start and writes it to a file that only this user can read. Where any
-    /// token exists, nothing happens.
-    ///
-    /// The file is there before the token is: a crash between the two leaves a file that the next start replaces, and
-    /// never a token that nobody can read.
-    pub async fn make_first_token(&self, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
-        if !self.tokens().await?.is_empty() {
-            return Ok(false);
-        }
-        let token = random_token()?;
-        write_secret(path, token.reveal())
-            .map_err(|error| StoreError::TokenMaking(format!("cannot write {}: {error}", path.display())))?;
-        self.insert_token(&token, "first-admin", Role::Admin, "outrider", now_ms).await?;
-        Ok(true)
+fn check_wanted(wanted: &WantedToken, now_ms: i64) -> Result<(), StoreError> {
+    let WantedToken { name, description, expires_ms, .. } = wanted;
+    check_name(name)?;
+    if RESERVED.contains(&name.as_str()) {
+        return Err(StoreError::ReservedName(name.clone()));
     }
+    if description.chars().count() > DESCRIPTION_CHARS_MAX || description.chars().any(char::is_control) {
+        return Err(StoreError::TokenDescription);
+    }
+    if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
+        return Err(StoreError::TokenExpiry);
+    }
+    Ok(())
 }
 
 /// Replaces a file as a whole by one that only this user can read, whoever could read the one before.
-fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
+pub(super) fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
     let unfinished = path.with_extension("new");
     match std::fs::remove_file(&unfinished) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -271,22 +300,16 @@ pub(super) async fn note_access(
     what: &str,
     subject: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO access (at_ms, by_whom, what, subject) VALUES ($1, $2, $3, $4)")
-        .bind(at_ms)
-        .bind(by)
-        .bind(what)
-        .bind(subject)
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
-        .map_err(StoreError::query("write the access log"))
+    let (by, what, subject) = (by.to_owned(), what.to_owned(), subject.to_owned());
+    let entry = AuditEntry { at_ms, by, what, subject, detail: String::new() };
+    append_one(transaction, AuditLog::Access, &entry).await
 }
 
 /// 256 random bits with a prefix that secret scanners and people recognise.
-pub(super) fn random_token() -> Result<NewToken, StoreError> {
+pub(super) fn random_secret(prefix: &str) -> Result<NewToken, StoreError> {
     let mut random = [0u8; 32];
     getrandom::fill(&mut random).map_err(|error| StoreError::TokenMaking(error.to_string()))?;
-    Ok(NewToken(format!("outrider_{}", hex(&random))))
+    Ok(NewToken(format!("{prefix}{}", hex(&random))))
 }
 
 /// Names that fit into a line, a path and a log.

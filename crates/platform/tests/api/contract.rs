@@ -147,7 +147,7 @@ async fn router_and_document_are_one() {
     let paths: BTreeSet<_> = operations().map(|(path, _, _)| path).collect();
     for path in paths {
         let target = path.replace("{id}", "none").replace("{name}", "none").replace("{number}", "none");
-        let reply = api.send(Role::Admin, "PATCH", &target, None).await;
+        let reply = api.send(Role::Admin, "TRACE", &target, None).await;
         assert_eq!(reply.status, 405, "{path}");
         let allow = reply.header("allow").unwrap();
         let allowed: BTreeSet<_> =

@@ -1,13 +1,14 @@
 //! An API on a socket with a store of small things behind it and a bus that answers as it is told.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use outrider_model::{
     ActionId, ActionState, AlertId, AlertState, CommandRecord, GatewayConfiguration, GatewaySnapshot,
 };
-use outrider_platform::api::{ApiState, CommandBus, CommandError, StatusSource, serve};
+use outrider_platform::api::{AccessSettings, ApiState, CommandBus, CommandError, StatusSource, serve};
 use outrider_platform::log::Position;
 use outrider_platform::store::{EffectBatch, Role, Store};
 use outrider_respond::desk::CommandDone;
@@ -18,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::contract;
 use crate::fixtures::{action, alert, audit, endpoint, finding, policy};
+
+pub const ROLES: [Role; 4] = [Role::Viewer, Role::Analyst, Role::Responder, Role::Admin];
 
 /// Notes decisions and answers as it was told.
 pub struct FakeBus {
@@ -81,13 +84,31 @@ impl Reply {
 
 impl Api {
     pub async fn start() -> Api {
+        Api::start_with(false, true).await
+    }
+
+    pub async fn behind_proxy() -> Api {
+        Api::start_with(true, true).await
+    }
+
+    pub async fn without_tokens() -> Api {
+        Api::start_with(false, false).await
+    }
+
+    pub fn setup_file(&self) -> PathBuf {
+        self.dir.path().join("setup-token")
+    }
+
+    async fn start_with(behind_proxy: bool, has_tokens: bool) -> Api {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
         let mut tokens = [const { String::new() }; 4];
-        for (token, role) in tokens.iter_mut().zip([Role::Viewer, Role::Analyst, Role::Responder, Role::Admin]) {
+        for (token, role) in tokens.iter_mut().zip(ROLES).filter(|_| has_tokens) {
             let made = store.create_token(&format!("the-{role}"), role, "test", 1).await.unwrap();
             *token = made.reveal().to_owned();
         }
+        let setup_file = dir.path().join("setup-token");
+        assert_eq!(store.prepare_setup(&setup_file).await.unwrap(), !has_tokens);
         let effects = EffectBatch {
             endpoints: vec![endpoint("/orders/{order_id}", 7)],
             findings: vec![(finding(1, "alice"), Some(AlertId(1)))],
@@ -108,8 +129,9 @@ impl Api {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
-        let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus));
-        let state = state.with_beat(Duration::from_millis(50));
+        let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus))
+            .with_access(AccessSettings { behind_proxy, is_tls: false, setup_file })
+            .with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }
     }

@@ -8,6 +8,8 @@ mod fixtures;
 mod contract;
 mod events;
 mod harness;
+mod people;
+mod routes;
 
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const READS: [&str; 21] = [
+const READS: [&str; 22] = [
     "/api/v1/alerts",
     "/api/v1/alerts/al_0000000000000001",
     "/api/v1/findings",
@@ -41,6 +43,7 @@ const READS: [&str; 21] = [
     "/api/v1/status",
     "/metrics",
     "/api/v1/alerts?limit=500",
+    "/api/v1/session",
     "/api/v1/alerts?sort=last_finding",
     "/api/v1/endpoints?sort=calls",
 ];

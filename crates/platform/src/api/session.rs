@@ -1,0 +1,257 @@
+//! Signing in and out, the first admin, and one's own password.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{Extension, FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::auth::Caller;
+use super::body::Body;
+use super::openapi::Description;
+use super::origin::{Client, check_site};
+use super::problem::{self, Problem};
+use super::query::NoQuery;
+use super::routes::{Answer, Ask};
+use super::{ApiState, failures, now_ms};
+use crate::passwords::{HashedPassword, Password};
+use crate::store::{Activity, PersonChange, Role};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Setup {
+    /// What `setup-token` in the data directory holds.
+    token: String,
+    /// What the first admin signs in with: 1 to 64 characters of `a` to `z`, `0` to `9`, `-`, `_`, `.` and `@`.
+    name: String,
+    /// At least 12 characters and at most 256 bytes.
+    password: Password,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SignIn {
+    /// Whom an admin has added.
+    name: String,
+    /// Their password.
+    password: Password,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnPassword {
+    /// The one to be replaced.
+    current: Password,
+    /// At least 12 characters and at most 256 bytes.
+    new: Password,
+}
+
+/// Who asks.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Me {
+    /// As the audit log names them.
+    by: String,
+    /// What they may do.
+    role: Role,
+    /// Null for a token.
+    person: Option<MyPerson>,
+}
+
+/// Somebody who is signed in.
+#[derive(Serialize, JsonSchema)]
+struct MyPerson {
+    /// What they sign in with.
+    name: String,
+    /// How they are shown.
+    display_name: String,
+    /// When the session ends at the latest.
+    session_ends_ms: i64,
+}
+
+impl From<Caller> for Me {
+    fn from(Caller { by, role, session }: Caller) -> Self {
+        let person = session.map(|session| MyPerson {
+            name: session.person,
+            display_name: session.display_name,
+            session_ends_ms: session.ends_ms,
+        });
+        Me { by, role, person }
+    }
+}
+
+/// Where somebody comes from who may be about to sign in.
+pub(super) struct Visitor {
+    address: IpAddr,
+    /// The session that the request came with.
+    session: Option<String>,
+}
+
+impl FromRequestParts<ApiState> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        check_site(&parts.method, &parts.headers, false).inspect_err(|_| state.counters.forbidden())?;
+        let Client(address) =
+            Client::from_request_parts(parts, state).await.unwrap_or_else(|never: Infallible| match never {});
+        Ok(Visitor { address, session: state.access.cookie(&parts.headers).map(str::to_owned) })
+    }
+}
+
+impl Ask for Visitor {
+    fn describe(description: &mut Description<'_>) {
+        description.problem(&problem::FORBIDDEN);
+    }
+}
+
+/// A session that has begun.
+pub(super) struct SignedIn {
+    cookie: HeaderValue,
+    me: Me,
+}
+
+impl IntoResponse for SignedIn {
+    fn into_response(self) -> Response {
+        ([(header::SET_COOKIE, self.cookie)], Json(self.me)).into_response()
+    }
+}
+
+impl Answer for SignedIn {
+    fn describe(description: &mut Description<'_>) {
+        description.answer::<Me>(StatusCode::OK, Self::MEDIA, "Who is signed in from now on.");
+        description.answer_header(StatusCode::OK, header::SET_COOKIE.as_str(), "The session.");
+        description.problem(&problem::WRONG_PASSWORD);
+        description.problem(&problem::TOO_MANY);
+    }
+}
+
+/// The first admin, signed in.
+pub(super) struct SetUp(SignedIn);
+
+impl IntoResponse for SetUp {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, self.0).into_response()
+    }
+}
+
+impl Answer for SetUp {
+    fn describe(description: &mut Description<'_>) {
+        description.answer::<Me>(StatusCode::CREATED, Self::MEDIA, "The first admin, who is signed in from now on.");
+        description.answer_header(StatusCode::CREATED, header::SET_COOKIE.as_str(), "The session.");
+        description.problem(&problem::CONFLICT);
+        description.problem(&problem::UNAUTHORIZED);
+    }
+}
+
+/// Nobody is signed in any more.
+pub(super) struct SignedOut(HeaderValue);
+
+impl IntoResponse for SignedOut {
+    fn into_response(self) -> Response {
+        (StatusCode::NO_CONTENT, [(header::SET_COOKIE, self.0)]).into_response()
+    }
+}
+
+impl Answer for SignedOut {
+    fn describe(description: &mut Description<'_>) {
+        description.empty_answer(StatusCode::NO_CONTENT, "Nobody is signed in any more.");
+        description.answer_header(StatusCode::NO_CONTENT, header::SET_COOKIE.as_str(), "Takes the session away.");
+    }
+}
+
+/// Makes the first admin and signs them in.
+pub(super) async fn set_up(
+    State(state): State<ApiState>,
+    visitor: Visitor,
+    _: NoQuery,
+    Body(Setup { token, name, password }): Body<Setup>,
+) -> Result<SetUp, Problem> {
+    // Before the password: hashing is for who has the token.
+    state.store.check_setup(&token).await?;
+    let hash = state.access.passwords.hash(password).await?;
+    state.store.set_up(&token, &name, &hash, &state.access.settings.setup_file, now_ms()).await?;
+    start(&state, visitor, &name, &hash).await.map(SetUp)
+}
+
+pub(super) async fn sign_in(
+    State(state): State<ApiState>,
+    visitor: Visitor,
+    _: NoQuery,
+    Body(SignIn { name, password }): Body<SignIn>,
+) -> Result<SignedIn, Problem> {
+    let hash = verify(&state, &name, visitor.address, password).await?;
+    start(&state, visitor, &name, &hash).await
+}
+
+pub(super) async fn sign_out(
+    State(state): State<ApiState>,
+    visitor: Visitor,
+    _: NoQuery,
+) -> Result<SignedOut, Problem> {
+    if let Some(session) = visitor.session {
+        state.store.end_session(&session, now_ms()).await?;
+    }
+    Ok(SignedOut(state.access.set_cookie(None)?))
+}
+
+pub(super) async fn who_am_i(Extension(caller): Extension<Caller>, _: NoQuery) -> Result<Json<Me>, Problem> {
+    Ok(Json(Me::from(caller)))
+}
+
+/// Changes one's own password, ends all of one's sessions and begins another one here.
+pub(super) async fn change_password(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    visitor: Visitor,
+    _: NoQuery,
+    Body(OwnPassword { current, new }): Body<OwnPassword>,
+) -> Result<SignedIn, Problem> {
+    let Some(session) = caller.session else {
+        return Err(Problem::forbidden("a token has no password").hint("an admin sets a person's password"));
+    };
+    new.check()?;
+    verify(&state, &session.person, visitor.address, current).await?;
+    let hash = state.access.passwords.hash(new).await?;
+    let change = [PersonChange::Password(hash.clone())];
+    state.store.change_person(&session.person, &change, &caller.by, now_ms()).await?;
+    start(&state, visitor, &session.person, &hash).await
+}
+
+/// Whether a password is somebody's. Unknown names, disabled people and wrong passwords have one answer that takes as long.
+async fn verify(state: &ApiState, name: &str, address: IpAddr, password: Password) -> Result<HashedPassword, Problem> {
+    let access = &state.access;
+    if let Err(wait) = access.throttle.attempt(name, address, Instant::now()) {
+        return Err(Problem::too_many_tries("there were too many tries to sign in", wait));
+    }
+    let stored = state.store.password_of(name).await?;
+    if access.passwords.verify(password, stored.clone()).await?
+        && let Some(stored) = stored
+    {
+        access.throttle.succeeded(name, address);
+        return Ok(stored);
+    }
+    let is_known = state.store.person(name).await?.is_some();
+    failures::note(state, name, is_known, address).await;
+    Err(refused(state))
+}
+
+fn refused(state: &ApiState) -> Problem {
+    state.counters.unauthorized();
+    Problem::wrong_password("this name and this password do not belong to anybody who may sign in")
+}
+
+/// Begins a session of its own, whatever the request came with, and ends the one that it may have come with.
+async fn start(state: &ApiState, visitor: Visitor, name: &str, password: &HashedPassword) -> Result<SignedIn, Problem> {
+    if let Some(earlier) = visitor.session {
+        state.store.end_session(&earlier, now_ms()).await?;
+    }
+    let started = state.store.start_session(name, password, now_ms()).await?.ok_or_else(|| refused(state))?;
+    let session = state.store.session(started.reveal(), Activity::Counts, now_ms()).await?;
+    let me = Me::from(Caller::from(session.ok_or_else(|| refused(state))?));
+    Ok(SignedIn { cookie: state.access.set_cookie(Some(started.reveal()))?, me })
+}

@@ -1,0 +1,223 @@
+//! Signing in over a socket: cookies, other sites, guessing, and what ends a session.
+
+use outrider_platform::passwords::{HashedPassword, Password, Passwords};
+use outrider_platform::store::{NewPerson, Role};
+use serde_json::json;
+
+use crate::harness::{Api, Reply};
+
+const PASSWORD: &str = "correct horse battery";
+const OWN: &str = "sec-fetch-site: same-origin\r\n";
+
+async fn hashed() -> HashedPassword {
+    Passwords::default().hash(Password::from(PASSWORD.to_owned())).await.unwrap()
+}
+
+async fn add(api: &Api, name: &str, role: Role) {
+    let person = NewPerson { name: name.to_owned(), display_name: String::new(), role };
+    api.store.create_person(&person, &hashed().await, "test", 1).await.unwrap();
+}
+
+/// A request without a token.
+async fn ask(api: &Api, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}");
+    let head = format!("{head}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}");
+    api.raw(&head).await
+}
+
+async fn sign_in(api: &Api, name: &str, password: &str) -> Reply {
+    let body = json!({"name": name, "password": password}).to_string();
+    ask(api, "POST", "/api/v1/session", "", &body).await
+}
+
+/// The cookie header that a browser sends after this answer.
+fn cookie(reply: &Reply) -> String {
+    let line = reply.head.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie");
+    let pair = line.trim_start_matches("set-cookie: ").split(';').next().unwrap();
+    format!("cookie: other=1; {pair}\r\n")
+}
+
+#[tokio::test]
+async fn who_signs_in_may_do_what_their_role_may() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Analyst).await;
+    let reply = sign_in(&api, "anna", PASSWORD).await;
+    assert_eq!((reply.status, &reply.body["by"]), (200, &json!("person:anna")), "{}", reply.body);
+    assert!(reply.head.contains("; path=/; httponly; samesite=strict\r\n"), "{}", reply.head);
+    assert!(reply.head.contains("set-cookie: outrider_session=outrider_session_"), "{}", reply.head);
+    let anna = cookie(&reply);
+    let me = ask(&api, "GET", "/api/v1/session", &anna, "").await;
+    assert_eq!((me.status, &me.body["role"], &me.body["person"]["name"]), (200, &json!("analyst"), &json!("anna")));
+    let acknowledge = "/api/v1/alerts/al_0000000000000001/acknowledge";
+    let reply = ask(&api, "POST", acknowledge, &format!("{anna}{OWN}"), "{}").await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(api.last_record().by, "person:anna");
+    let decided = api.bus.records.lock().unwrap().len();
+    for elsewhere in ["", "sec-fetch-site: cross-site\r\n", "origin: http://evil.example\r\n"] {
+        let reply = ask(&api, "POST", acknowledge, &format!("{anna}{elsewhere}"), "{}").await;
+        assert_eq!(reply.status, 403, "{elsewhere}: {}", reply.body);
+    }
+    assert_eq!(api.bus.records.lock().unwrap().len(), decided, "another site decides nothing");
+    let reply = ask(&api, "PUT", "/api/v1/kill-switch", &format!("{anna}{OWN}"), "{}").await;
+    assert_eq!(reply.status, 403, "{}", reply.body);
+    let reply = ask(&api, "DELETE", "/api/v1/session", &format!("{anna}{OWN}"), "").await;
+    assert!(reply.status == 204 && reply.head.contains("max-age=0"), "{}", reply.head);
+    assert_eq!(ask(&api, "GET", "/api/v1/session", &anna, "").await.status, 401);
+    let me = api.get("/api/v1/session").await;
+    assert_eq!((me.status, &me.body["by"], &me.body["person"]), (200, &json!("the-viewer"), &json!(null)));
+}
+
+#[tokio::test]
+async fn a_session_is_always_new_and_other_sites_start_none() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Viewer).await;
+    let planted = "cookie: outrider_session=outrider_session_planted\r\n";
+    let body = json!({"name": "anna", "password": PASSWORD}).to_string();
+    let reply = ask(&api, "POST", "/api/v1/session", planted, &body).await;
+    let first = cookie(&reply);
+    assert!(reply.status == 200 && !first.contains("planted"));
+    assert_eq!(ask(&api, "GET", "/api/v1/session", planted, "").await.status, 401);
+    let second = cookie(&ask(&api, "POST", "/api/v1/session", &first, &body).await);
+    assert_ne!(first, second);
+    assert_eq!(ask(&api, "GET", "/api/v1/session", &first, "").await.status, 401, "the one before has ended");
+    assert_eq!(ask(&api, "GET", "/api/v1/session", &second, "").await.status, 200);
+    let reply = ask(&api, "POST", "/api/v1/session", "origin: http://evil.example\r\n", &body).await;
+    assert!(reply.status == 403 && !reply.head.contains("set-cookie"), "{}", reply.head);
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_tells_nothing() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Viewer).await;
+    let mut said = Vec::new();
+    for name in ["anna", "nobody"] {
+        let replies = [sign_in(&api, name, "wrong").await, sign_in(&api, name, &"x".repeat(1000)).await];
+        said.extend(replies.map(|reply| (reply.status, reply.detail())));
+    }
+    assert!(said.iter().all(|reply| *reply == said[0]) && said[0].0 == 401, "{said:?}");
+    for name in ["anna", "nobody"] {
+        for _ in 0..3 {
+            sign_in(&api, name, "wrong").await;
+        }
+        let reply = sign_in(&api, name, PASSWORD).await;
+        assert_eq!(reply.status, 429, "{name}: {}", reply.body);
+        assert!(reply.head.contains("retry-after: ") && reply.detail().contains("try again in"), "{}", reply.head);
+    }
+    add(&api, "bob", Role::Viewer).await;
+    assert_eq!(sign_in(&api, "bob", PASSWORD).await.status, 200, "others come in");
+}
+
+#[tokio::test]
+async fn a_change_of_ones_standing_ends_what_is_under_way() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Viewer).await;
+    for (method, path, body) in [
+        ("PATCH", "/api/v1/people/anna", json!({"role": "analyst", "display_name": "Anna"})),
+        ("PUT", "/api/v1/people/anna/password", json!({"password": PASSWORD})),
+        ("PATCH", "/api/v1/people/anna", json!({"disabled": true})),
+    ] {
+        let anna = cookie(&sign_in(&api, "anna", PASSWORD).await);
+        assert_eq!(ask(&api, "GET", "/api/v1/alerts", &anna, "").await.status, 200);
+        let reply = api.send(Role::Admin, method, path, Some(&body.to_string())).await;
+        assert!((200..300).contains(&reply.status), "{}", reply.body);
+        assert_eq!(ask(&api, "GET", "/api/v1/alerts", &anna, "").await.status, 401, "{body}");
+    }
+    assert_eq!(sign_in(&api, "anna", PASSWORD).await.status, 401, "who is disabled does not come in");
+    let people = api.send(Role::Admin, "GET", "/api/v1/people", None).await;
+    assert_eq!(people.items()[0]["display_name"], "Anna");
+    assert!(!people.body.to_string().contains("argon2"), "{}", people.body);
+    let audit = api.get("/api/v1/audit").await.body.to_string();
+    for line in ["changed the role to analyst", "changed the password", "disabled", "signed in", "person:anna"] {
+        assert!(audit.contains(line), "{line}: {audit}");
+    }
+}
+
+#[tokio::test]
+async fn ones_own_password_needs_the_present_one() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Viewer).await;
+    let (here, elsewhere) = (sign_in(&api, "anna", PASSWORD).await, sign_in(&api, "anna", PASSWORD).await);
+    let headers = format!("{}{OWN}", cookie(&here));
+    let path = "/api/v1/session/password";
+    for (current, new, status) in [("wrong", "a new password", 401), (PASSWORD, "short", 422)] {
+        let body = json!({"current": current, "new": new}).to_string();
+        assert_eq!(ask(&api, "PUT", path, &headers, &body).await.status, status, "{body}");
+    }
+    let body = json!({"current": PASSWORD, "new": "a new password"}).to_string();
+    assert_eq!(api.send(Role::Viewer, "PUT", path, Some(&body)).await.status, 403, "a token has none");
+    let reply = ask(&api, "PUT", path, &headers, &body).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    for (cookie, status) in [(cookie(&reply), 200), (cookie(&here), 401), (cookie(&elsewhere), 401)] {
+        assert_eq!(ask(&api, "GET", "/api/v1/session", &cookie, "").await.status, status);
+    }
+    assert_eq!(sign_in(&api, "anna", PASSWORD).await.status, 401);
+    assert_eq!(sign_in(&api, "anna", "a new password").await.status, 200);
+}
+
+#[tokio::test]
+async fn behind_a_proxy_cookies_are_for_tls_and_addresses_are_the_proxys_word() {
+    let api = Api::behind_proxy().await;
+    add(&api, "anna", Role::Viewer).await;
+    let reply = sign_in(&api, "anna", PASSWORD).await;
+    assert!(reply.head.contains("set-cookie: __host-outrider="), "{}", reply.head);
+    assert!(reply.head.contains("; samesite=strict; secure\r\n"), "{}", reply.head);
+    let tried = async |n: usize, forwarded: &str| {
+        let body = json!({"name": format!("n{n}"), "password": "wrong"}).to_string();
+        let headers = format!("x-forwarded-for: 198.51.100.{n}, {forwarded}\r\n");
+        ask(&api, "POST", "/api/v1/session", &headers, &body).await.status
+    };
+    for n in 0..20 {
+        assert_eq!(tried(n, "203.0.113.7").await, 401);
+    }
+    assert_eq!(tried(21, "203.0.113.7").await, 429);
+    assert_eq!(tried(22, "203.0.113.8").await, 401, "somebody else");
+}
+
+#[tokio::test]
+async fn the_setup_makes_the_first_admin_once() {
+    let api = Api::without_tokens().await;
+    let token = std::fs::read_to_string(api.setup_file()).unwrap().trim().to_owned();
+    let set_up = async |token: &str, password: &str| {
+        let body = json!({"token": token, "name": "anna", "password": password}).to_string();
+        ask(&api, "POST", "/api/v1/setup", "", &body).await
+    };
+    assert_eq!(set_up("wrong", PASSWORD).await.status, 403);
+    assert_eq!(set_up(&token, "short").await.status, 422);
+    let reply = set_up(&token, PASSWORD).await;
+    assert_eq!((reply.status, &reply.body["role"]), (201, &json!("admin")), "{}", reply.body);
+    assert!(!api.setup_file().exists());
+    assert_eq!(ask(&api, "GET", "/api/v1/people", &cookie(&reply), "").await.status, 200, "and signs them in");
+    assert_eq!(set_up(&token, PASSWORD).await.status, 409);
+}
+
+#[tokio::test]
+async fn sensitive_reads_and_failures_are_in_the_audit_log_once_a_minute() {
+    let api = Api::start().await;
+    for _ in 0..3 {
+        for path in
+            ["alerts/al_0000000000000001", "findings?limit=1", "audit", "gateways/edge%20one/configuration", "alerts"]
+        {
+            assert_eq!(api.get(&format!("/api/v1/{path}")).await.status, 200);
+        }
+        sign_in(&api, "a password, by mistake", "wrong").await;
+    }
+    api.send(Role::Admin, "GET", "/api/v1/findings", None).await;
+    let reads = api.get("/api/v1/audit?log=reads").await;
+    let said: Vec<_> =
+        reads.items().iter().rev().map(|line| (line["by"].as_str().unwrap(), line["what"].as_str().unwrap())).collect();
+    assert_eq!(
+        said,
+        [
+            ("the-viewer", "read an alert"),
+            ("the-viewer", "read findings"),
+            ("the-viewer", "read the audit log"),
+            ("the-viewer", "read a gateway's configuration"),
+            ("the-admin", "read findings"),
+        ]
+    );
+    assert_eq!(reads.items()[4]["subject"], "al_0000000000000001");
+    let access = api.get("/api/v1/audit?log=access&by=nobody").await;
+    assert_eq!((access.items().len(), &access.items()[0]["subject"]), (1, &json!("an unknown name")));
+    assert!(!access.body.to_string().contains("by mistake"));
+}
