@@ -41,6 +41,10 @@ pub enum Command {
     /// Exit status: 0 if all is well, 1 if something failed, 2 if the command or the configuration is not valid, 4 if
     /// there are warnings and nothing worse.
     Doctor(DoctorArguments),
+    /// Ask the running outrider for a sign of life, for container engines and scripts.
+    ///
+    /// Exit status: 0 if it answers through its local socket, 1 if it does not.
+    Health(ConfigArgument),
     /// Copy the data directory of an outrider, running or not, to where it can be restored from.
     Backup(BackupArguments),
     /// Make a data directory out of a backup, or check one.

@@ -10,10 +10,12 @@ mod demo;
 mod doctor;
 mod doors;
 mod edges;
+mod health;
 mod input;
 mod installation;
 mod kong;
 mod local;
+mod manager;
 mod measure;
 mod notify;
 mod people;
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
         Command::Doctor(arguments) => return exit(on_runtime(doctor::doctor(arguments))),
+        Command::Health(argument) => on_runtime(health::health(argument)),
         Command::Backup(arguments) => on_runtime(backup::backup(arguments)),
         Command::Restore(arguments) => on_runtime(backup::restore(arguments)),
         Command::Notify(command) => on_runtime(notify::run(command)),
@@ -78,8 +81,21 @@ fn main() -> ExitCode {
 fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         terminal::error(&error);
-        ExitCode::FAILURE
+        if error.is::<NotConfigured>() { ExitCode::from(NOT_CONFIGURED) } else { ExitCode::FAILURE }
     })
+}
+
+/// The exit status of a service whose configuration is not valid: trying again does not help until somebody mends it.
+const NOT_CONFIGURED: u8 = 2;
+
+/// Marks the error of such a configuration.
+#[derive(Debug)]
+struct NotConfigured;
+
+impl std::fmt::Display for NotConfigured {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the configuration cannot be used")
+    }
 }
 
 fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
@@ -88,13 +104,19 @@ fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
     on_runtime(async {
         let mut signals = Signals::listen()?;
         let mut outrider = Outrider::start(config).await?;
+        manager::ready();
         let ended = loop {
             match signals.unless(outrider.failed()).await {
                 Ok(Signal::Stop) => break Ok(()),
-                Ok(Signal::Reload) => reload(&mut outrider, path, role).await,
+                Ok(Signal::Reload) => {
+                    manager::reloading();
+                    reload(&mut outrider, path, role).await;
+                    manager::ready();
+                }
                 Err(failed) => break Err(failed),
             }
         };
+        manager::stopping();
         outrider.stop().await;
         ended
     })
@@ -105,7 +127,9 @@ fn collector(arguments: &RunArguments) -> anyhow::Result<()> {
     on_runtime(async {
         let mut signals = Signals::listen()?;
         let mut collector = Collector::start(config).await?;
+        manager::ready();
         let ended = signals.until_stopped(collector.failed()).await;
+        manager::stopping();
         collector.stop().await;
         ended
     })
@@ -115,8 +139,14 @@ fn responder(arguments: &RunArguments) -> anyhow::Result<()> {
     let config = begin(arguments, Role::Responder)?;
     on_runtime(async {
         let mut signals = Signals::listen()?;
-        let responder = ResponderService::start(config).await?;
+        // The first start of a data directory waits for the platform, so it may have to end before it is through.
+        let responder = tokio::select! {
+            started = ResponderService::start(config) => started?,
+            ended = signals.until_stopped(std::future::pending()) => return ended,
+        };
+        manager::ready();
         let ended = signals.until_stopped(std::future::pending()).await;
+        manager::stopping();
         responder.stop().await;
         ended
     })
@@ -124,7 +154,7 @@ fn responder(arguments: &RunArguments) -> anyhow::Result<()> {
 
 fn begin(arguments: &RunArguments, role: Role) -> anyhow::Result<Config> {
     terminal::start_logging(arguments.log_json);
-    Config::load_for(&arguments.config.config, role)
+    Config::load_for(&arguments.config.config, role).context(NotConfigured)
 }
 
 /// Reads the configuration again. One that cannot be used changes nothing.

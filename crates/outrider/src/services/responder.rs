@@ -20,6 +20,7 @@ use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::edges::{self, Gateway, GatewayStatuses, Upward, report_panic};
 use crate::installation::{self, RunFile};
+use crate::manager;
 
 /// An answer without news that comes sooner was not waited for, so the next question waits as long.
 const NO_NEWS_SOON: Duration = Duration::from_secs(1);
@@ -99,6 +100,7 @@ async fn ask_installation(uplink: &Uplink, gateways: &[String]) -> String {
         match uplink.heartbeat(&first_heartbeat(ServiceKind::Responder, gateways.to_vec())).await {
             Ok(answer) => return answer.installation,
             Err(NotTaken::Now(why) | NotTaken::Ever(why)) => {
+                manager::waiting("for the platform's first answer");
                 patience.failed(&why, &stop).await;
             }
         }

@@ -17,6 +17,7 @@ mod loop_by_hand;
 mod rate_limit;
 mod reload;
 mod replay;
+mod service_manager;
 mod services;
 mod telling;
 mod upgrade;
