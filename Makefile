@@ -4,7 +4,7 @@
 # but crates, all of them in the first step; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint tidy deny bench advisories fetch
+.PHONY: help demo test check format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -24,6 +24,7 @@ help:
 	@echo 'make test        everything that CI runs: check, then all tests'
 	@echo 'make check       the quick part: format, lints, repository rules, licences'
 	@echo 'make bench       the figures, BENCH="..." for arguments'
+	@echo 'make deb         the Debian package, for this machine (cargo-deb)'
 	@echo 'make format      format the code'
 	@echo 'make advisories  known vulnerabilities and yanked crates (network, cargo-deny)'
 
@@ -42,6 +43,9 @@ check: fetch
 
 bench: fetch
 	$(STEP) $(CARGO) run --release --locked --offline --package outrider-bench -- $(BENCH)
+
+deb: fetch
+	$(STEP) $(CARGO) deb --locked --offline --package outrider
 
 format:
 	$(CARGO) fmt --all
