@@ -18,6 +18,8 @@ mod local;
 mod manager;
 mod measure;
 mod notify;
+#[cfg(test)]
+mod packaging;
 mod people;
 mod premises;
 mod replay;
