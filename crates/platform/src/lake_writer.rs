@@ -10,6 +10,7 @@ use outrider_lake::{Lake, LakeError, Rows};
 use outrider_model::EndpointId;
 use outrider_model::batch::BatchReader;
 use tokio::runtime::Handle;
+use tracing::field::Empty;
 
 use crate::assignments::{Assigned, Assignments};
 use crate::log::{LogError, LogReader, Position, Record, RecordKind};
@@ -94,7 +95,13 @@ impl LakeWriter {
         };
         let mut pause = RETRY_MIN;
         loop {
-            match self.runtime.block_on(self.lake.commit(&batch, done.0)) {
+            let span = tracing::info_span!(target: "trace", "lake_commit", outrider.calls = count, outrider.record = done.0, error = Empty);
+            let committed = span.in_scope(|| self.runtime.block_on(self.lake.commit(&batch, done.0)));
+            if let Err(error) = &committed {
+                span.record("error", error.to_string());
+            }
+            drop(span);
+            match committed {
                 Ok(()) => {
                     if pause > RETRY_MIN {
                         tracing::info!("the lake is written again");

@@ -15,6 +15,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::store::{DestinationRule, OutboxRules, Outgoing, Settled, Store, StoreError, WAITING_MAX};
 
@@ -207,7 +209,18 @@ impl DestinationTask {
 
     async fn deliver(&self, outgoing: &Outgoing) -> Settled {
         let now_ms = (self.now_ms)();
-        let Err(error) = self.webhook.deliver(&outgoing.row.event, now_ms / 1000, &outgoing.body).await else {
+        let span = tracing::info_span!(
+            target: "trace",
+            "webhook",
+            otel.kind = "client",
+            outrider.destination = self.name,
+            outrider.message.number = outgoing.row.number,
+            outrider.message.kind = outgoing.row.kind,
+            outrider.message.attempt = outgoing.row.attempts + 1,
+            error = Empty,
+        );
+        let delivered = self.webhook.deliver(&outgoing.row.event, now_ms / 1000, &outgoing.body);
+        let Err(error) = delivered.instrument(span.clone()).await else {
             self.statuses.change(&self.name, |status| {
                 if status.failing > 0 {
                     tracing::info!(destination = self.name, "messages arrive again");
@@ -218,6 +231,7 @@ impl DestinationTask {
             });
             return Settled::Delivered;
         };
+        span.record("error", error.to_string());
         let mut failures = 0;
         self.statuses.change(&self.name, |status| {
             if status.failing == 0 {

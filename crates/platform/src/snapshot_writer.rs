@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use tokio::runtime::Handle;
+use tracing::field::Empty;
 
 use crate::analysis::Frozen;
 use crate::log::{LogError, LogHandle, Position};
@@ -81,6 +82,9 @@ impl SnapshotWriter {
 
 impl Work {
     fn carry_out(&self, job: &Job) {
+        let record = job.done.0;
+        let span = tracing::info_span!(target: "trace", "snapshot", outrider.record = record, outrider.bytes = Empty, error = Empty);
+        let _in_span = span.enter();
         let saved = match job.state.encode() {
             Ok(bytes) => {
                 let saved = self.snapshots.save(job.done, &bytes, self.floor(job));
@@ -89,8 +93,12 @@ impl Work {
             Err(error) => Err(error.to_string()),
         };
         match saved {
-            Ok(bytes) => self.progress.snapshot(job.done, bytes as u64, job.began.elapsed()),
+            Ok(bytes) => {
+                span.record("outrider.bytes", bytes);
+                self.progress.snapshot(job.done, bytes as u64, job.began.elapsed());
+            }
             Err(error) => {
+                span.record("error", &error);
                 tracing::warn!(%error, "the analysis could not save its state; the log is kept longer instead");
                 return;
             }
@@ -112,10 +120,18 @@ impl Work {
             Ok(Some(needed)) => needed,
             Err(error) => return tracing::warn!(%error, "snapshots cannot be listed; the log is not cut"),
         };
-        match self.runtime.block_on(self.log.cut_below(needed.next())) {
+        let below = needed.next();
+        let span = tracing::info_span!(target: "trace", "log_cut", outrider.record = below.0, outrider.segments = Empty, error = Empty);
+        match span.in_scope(|| self.runtime.block_on(self.log.cut_below(below))) {
+            Ok(segments) => {
+                span.record("outrider.segments", segments);
+            }
             // The platform is stopping; the next start cuts it.
-            Ok(_) | Err(LogError::Closed) => {}
-            Err(error) => tracing::warn!(%error, "the log could not be cut"),
+            Err(LogError::Closed) => {}
+            Err(error) => {
+                span.record("error", error.to_string());
+                tracing::warn!(%error, "the log could not be cut");
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use outrider_platform::log::{Gap, LogError, LogHandle, LogReader, Missing, Posit
 use outrider_platform::premises::wire::ShippedBatch;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::uplink::{NotTaken, Patience, Uplink};
 use crate::installation;
@@ -150,8 +151,21 @@ impl Shipper {
     async fn ship(&self, batches: &[ShippedBatch], patience: &mut Patience, closing: &CancellationToken) -> bool {
         let mut parts = vec![batches];
         while let Some(part) = parts.pop() {
-            let calls = part.iter().map(|batch| u64::from(batch.count)).sum();
-            match self.uplink.ship(part).await {
+            let calls: u64 = part.iter().map(|batch| u64::from(batch.count)).sum();
+            let span = tracing::info_span!(
+                target: "trace",
+                "shipment",
+                otel.kind = "client",
+                outrider.batches = part.len(),
+                outrider.calls = calls,
+                error = tracing::field::Empty,
+            );
+            let shipped = self.uplink.ship(part).instrument(span.clone()).await;
+            if let Err(NotTaken::Now(why) | NotTaken::Ever(why)) = &shipped {
+                span.record("error", why);
+            }
+            drop(span);
+            match shipped {
                 Ok(_) => {
                     patience.succeeded();
                     self.shipped.calls.fetch_add(calls, Ordering::Relaxed);

@@ -37,6 +37,7 @@ mod services;
 mod session;
 mod throttle;
 mod tokens;
+mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -319,7 +320,7 @@ async fn finish(
     request: axum::extract::Request,
     next: axum::middleware::Next,
 ) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = trace::answer(request, next).await;
     state.counters.answered(response.status());
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::answer::{Answer, http_date_ms};
 use super::log_plugin::LogDocument;
 use super::probe::NodeSummary;
+use super::trace::admin_call;
 use super::wire::{Consumer, Page, Plugin, PluginWrite, Route, Service};
 use crate::gateways::GatewayError;
 
@@ -283,10 +284,11 @@ impl AdminClient {
         body: Option<Vec<u8>>,
     ) -> Result<Answer, GatewayError> {
         let url = self.url(path, query)?;
-        let answer = self.exchange(method.clone(), url.clone(), body.clone()).await?;
+        let exchange = self.exchange(method.clone(), url.clone(), body.clone());
+        let answer = admin_call(&method, path, exchange).await?;
         // The token may have been rotated: look once whether its file says something new.
         if matches!(answer.status, 401 | 403) && self.reload_header() {
-            return self.exchange(method, url, body).await;
+            return admin_call(&method, path, self.exchange(method.clone(), url, body)).await;
         }
         Ok(answer)
     }

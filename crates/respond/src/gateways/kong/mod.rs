@@ -35,6 +35,7 @@ mod responder;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod wire;
 
 pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};

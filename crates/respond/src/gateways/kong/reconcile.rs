@@ -29,6 +29,7 @@ use super::ledger::Ledger;
 use super::limits;
 use super::plan::{OwnPlugin, Plan, is_as, named_actions, plan};
 use super::responder::{Counters, ResponderSettings, ResponderStatus, WRITES_IN_FLIGHT};
+use super::trace::ChangeSpans;
 use super::wire::{Consumer, Plugin, PluginConfig};
 use crate::gateways::{Clock, GatewayError};
 
@@ -86,7 +87,7 @@ struct Wanted {
 
 enum Change {
     Write { wanted: Box<DesiredPlugin>, known: bool },
-    Delete { id: String },
+    Delete(OwnPlugin),
 }
 
 enum Changed {
@@ -341,7 +342,7 @@ impl<A: AdminApi> Reconciler<A> {
     /// The plan's changes in the order in which they have to happen: what is in the way, then what protects, then what
     /// is over.
     fn phases(&self, plan: Plan) -> [Vec<Change>; 3] {
-        let deletions = |list: Vec<OwnPlugin>| list.into_iter().map(|own| Change::Delete { id: own.id }).collect();
+        let deletions = |list: Vec<OwnPlugin>| list.into_iter().map(Change::Delete).collect();
         let create = plan.create.into_iter().map(|wanted| (wanted, false));
         let replace = plan.replace.into_iter().map(|wanted| (wanted, true));
         let writes = create.chain(replace).filter(|(wanted, _)| self.is_due(wanted));
@@ -377,15 +378,18 @@ impl<A: AdminApi> Reconciler<A> {
                     break;
                 }
                 let (admin, installation) = (Arc::clone(&self.admin), self.settings.installation.clone());
+                let gateway = self.settings.gateway.clone();
                 running.spawn(async move {
                     match change {
                         Change::Write { wanted, known } => {
-                            let ended = write(admin.as_ref(), &installation, &wanted, known).await;
+                            let spans = ChangeSpans::new(&installation, &gateway, "write", &wanted.actions);
+                            let ended = spans.around(write(admin.as_ref(), &installation, &wanted, known)).await;
                             Changed::Written(wanted, ended)
                         }
-                        Change::Delete { id } => {
-                            let ended = delete(admin.as_ref(), &installation, &id).await;
-                            Changed::Deleted(id, ended)
+                        Change::Delete(own) => {
+                            let spans = ChangeSpans::new(&installation, &gateway, "delete", &own.actions);
+                            let ended = spans.around(delete(admin.as_ref(), &installation, &own.id)).await;
+                            Changed::Deleted(own.id, ended)
                         }
                     }
                 });
