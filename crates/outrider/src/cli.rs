@@ -76,7 +76,7 @@ pub enum Command {
 pub struct RunArguments {
     #[command(flatten)]
     pub config: ConfigArgument,
-    /// Write the program's own log as JSON lines.
+    /// Write the program's own log as JSON lines, whatever the configuration says.
     #[arg(long)]
     pub log_json: bool,
 }

@@ -17,9 +17,11 @@ use serde::Deserialize;
 
 pub use notify::NotifyConfig;
 pub use services::{PremisesConfig, Role, UplinkConfig};
+pub use telemetry::{LogFormat, LoggingConfig, TracingConfig};
 
 mod notify;
 mod services;
+mod telemetry;
 
 /// Everything that `outrider.toml` may say.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,10 @@ pub struct Config {
     pub api: ApiConfig,
     /// A second socket for the metrics.
     pub metrics: MetricsConfig,
+    /// The program's own log.
+    pub logging: LoggingConfig,
+    /// Where traces go, if they go anywhere.
+    pub tracing: Option<TracingConfig>,
     /// The log between the stages.
     pub log: outrider_platform::log::LogSettings,
     /// The table of all events.
@@ -165,6 +171,8 @@ impl Default for Config {
             platform: None,
             api: ApiConfig::default(),
             metrics: MetricsConfig::default(),
+            logging: LoggingConfig::default(),
+            tracing: None,
             log: outrider_platform::log::LogSettings::default(),
             lake: LakeConfig::default(),
             snapshots: SnapshotConfig::default(),
@@ -232,7 +240,8 @@ impl Config {
         let api = [self.api.certificate_file.as_mut(), self.api.key_file.as_mut()];
         let premises = self.premises.iter_mut().flat_map(PremisesConfig::paths_mut).map(Some);
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
-        let services = api.into_iter().chain(premises).chain(platform);
+        let tracing = self.tracing.iter_mut().flat_map(TracingConfig::paths_mut).map(Some);
+        let services = api.into_iter().chain(premises).chain(platform).chain(tracing);
         let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
         for path in [Some(&mut self.data_dir)]
             .into_iter()
@@ -258,6 +267,8 @@ impl Config {
             platform,
             api,
             metrics,
+            logging,
+            tracing,
             log,
             lake,
             snapshots,
@@ -276,6 +287,8 @@ impl Config {
             ("platform", self.platform != *platform),
             ("api", self.api != *api),
             ("metrics", self.metrics != *metrics),
+            ("logging.format", self.logging.format != logging.format),
+            ("tracing", self.tracing != *tracing),
             ("log", self.log != *log),
             ("lake", self.lake != *lake),
             ("snapshots", self.snapshots != *snapshots),
@@ -285,8 +298,9 @@ impl Config {
 
     /// Takes over the sections that can change while outrider runs.
     pub fn take_over(&mut self, other: Config) {
-        let Config { discover, detect, respond, notify, policies, .. } = other;
-        *self = Config { discover, detect, respond, notify, policies, ..std::mem::take(self) };
+        let Config { logging, discover, detect, respond, notify, policies, .. } = other;
+        let logging = LoggingConfig { level: logging.level, ..self.logging };
+        *self = Config { logging, discover, detect, respond, notify, policies, ..std::mem::take(self) };
     }
 
     /// What is valid and still may not be what was meant.
@@ -323,6 +337,7 @@ impl Config {
         self.analysis().validate()?;
         self.log.validate()?;
         self.check_services()?;
+        self.tracing.as_ref().map_or(Ok(()), TracingConfig::check)?;
         for gateway in &self.gateways {
             gateway.admin().validate().with_context(|| format!("gateway `{}`", gateway.name))?;
             ensure!(gateway.resync_seconds >= 1, "gateways: resync_seconds of `{}` must be at least 1", gateway.name);

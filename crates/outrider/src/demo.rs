@@ -16,6 +16,7 @@ use outrider_practice::Practice;
 use crate::cli::DemoArguments;
 use crate::config::Config;
 use crate::service::Outrider;
+use crate::telemetry::Telemetry;
 use crate::terminal;
 
 /// How long the demo's policy blocks.
@@ -33,7 +34,9 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
         None => std::env::temp_dir().join(format!("outrider-demo-{}", std::process::id())),
     };
     let practice = Practice::start(outrider_practice::Settings::default()).await?;
-    let outrider = Outrider::start(config(data_dir.clone(), &practice)?).await?;
+    let config = config(data_dir.clone(), &practice)?;
+    let telemetry = Telemetry::begin(&config, false)?;
+    let outrider = Outrider::start(config, telemetry.traces()).await?;
     set_up_gateway(&practice, &outrider).await?;
     // A directory that is kept may hold the token of an earlier demo.
     let token = outrider.admin_token(&format!("demo-{}", crate::service::now_ms())).await?;
@@ -41,7 +44,7 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
 
     let told = tokio::select! {
         told = story.tell() => told,
-        () = outrider.failed() => Err(anyhow::anyhow!("a part of outrider could not go on; run with RUST_LOG=info to see which")),
+        () = outrider.failed() => Err(anyhow::anyhow!("a part of outrider could not go on; the log above says which and why")),
         interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for an interrupt").and(Err(anyhow::anyhow!("interrupted"))),
     };
     if told.is_ok() && !arguments.exit {
@@ -74,6 +77,9 @@ fn config(data_dir: PathBuf, practice: &Practice) -> anyhow::Result<Config> {
 
         [api]
         listen = "127.0.0.1:0"
+
+        [logging]
+        level = "error"
 
         [detect.request_spike]
         warmup_minutes = 1

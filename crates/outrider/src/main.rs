@@ -25,6 +25,7 @@ mod premises;
 mod replay;
 mod service;
 mod services;
+mod telemetry;
 mod terminal;
 mod tokens;
 
@@ -43,6 +44,7 @@ use crate::config::{Config, Role};
 use crate::service::Outrider;
 use crate::services::collector::Collector;
 use crate::services::responder::ResponderService;
+use crate::telemetry::Telemetry;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -101,18 +103,19 @@ impl std::fmt::Display for NotConfigured {
 }
 
 fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
-    let config = begin(arguments, role)?;
+    let (config, mut telemetry) = begin(arguments, role)?;
     let path = &arguments.config.config;
     on_runtime(async {
         let mut signals = Signals::listen()?;
-        let mut outrider = Outrider::start(config).await?;
+        telemetry.start(&config, role)?;
+        let mut outrider = Outrider::start(config, telemetry.traces()).await?;
         manager::ready();
         let ended = loop {
             match signals.unless(outrider.failed()).await {
                 Ok(Signal::Stop) => break Ok(()),
                 Ok(Signal::Reload) => {
                     manager::reloading();
-                    reload(&mut outrider, path, role).await;
+                    reload(&mut outrider, path, role, &telemetry).await;
                     manager::ready();
                 }
                 Err(failed) => break Err(failed),
@@ -120,49 +123,62 @@ fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
         };
         manager::stopping();
         outrider.stop().await;
+        telemetry.stop().await;
         ended
     })
 }
 
 fn collector(arguments: &RunArguments) -> anyhow::Result<()> {
-    let config = begin(arguments, Role::Collector)?;
+    let (config, mut telemetry) = begin(arguments, Role::Collector)?;
     on_runtime(async {
         let mut signals = Signals::listen()?;
-        let mut collector = Collector::start(config).await?;
+        telemetry.start(&config, Role::Collector)?;
+        let mut collector = Collector::start(config, telemetry.traces()).await?;
         manager::ready();
         let ended = signals.until_stopped(collector.failed()).await;
         manager::stopping();
         collector.stop().await;
+        telemetry.stop().await;
         ended
     })
 }
 
 fn responder(arguments: &RunArguments) -> anyhow::Result<()> {
-    let config = begin(arguments, Role::Responder)?;
+    let (config, mut telemetry) = begin(arguments, Role::Responder)?;
     on_runtime(async {
         let mut signals = Signals::listen()?;
+        telemetry.start(&config, Role::Responder)?;
         // The first start of a data directory waits for the platform, so it may have to end before it is through.
         let responder = tokio::select! {
-            started = ResponderService::start(config) => started?,
-            ended = signals.until_stopped(std::future::pending()) => return ended,
+            started = ResponderService::start(config, telemetry.traces()) => started?,
+            ended = signals.until_stopped(std::future::pending()) => {
+                telemetry.stop().await;
+                return ended;
+            }
         };
         manager::ready();
         let ended = signals.until_stopped(std::future::pending()).await;
         manager::stopping();
         responder.stop().await;
+        telemetry.stop().await;
         ended
     })
 }
 
-fn begin(arguments: &RunArguments, role: Role) -> anyhow::Result<Config> {
-    terminal::start_logging(arguments.log_json);
-    Config::load_for(&arguments.config.config, role).context(NotConfigured)
+fn begin(arguments: &RunArguments, role: Role) -> anyhow::Result<(Config, Telemetry)> {
+    let config = Config::load_for(&arguments.config.config, role).context(NotConfigured)?;
+    let telemetry = Telemetry::begin(&config, arguments.log_json)?;
+    Ok((config, telemetry))
 }
 
 /// Reads the configuration again. One that cannot be used changes nothing.
-async fn reload(outrider: &mut Outrider, path: &Path, role: Role) {
+async fn reload(outrider: &mut Outrider, path: &Path, role: Role, telemetry: &Telemetry) {
     let reloaded = match Config::load_for(path, role) {
-        Ok(config) => outrider.reload(config).await,
+        Ok(config) => {
+            let logging = config.logging.clone();
+            let reloaded = outrider.reload(config).await;
+            reloaded.and_then(|waiting| telemetry.reload(&logging).map(|()| waiting))
+        }
         Err(error) => Err(error),
     };
     match reloaded {

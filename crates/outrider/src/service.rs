@@ -22,6 +22,7 @@ use crate::doors::Doors;
 use crate::edges::{self, BoundSources, Gateway, GatewayStatuses, SourceCounters, Sources, Upward, sources_json};
 use crate::installation::{self, RunFile};
 use crate::local;
+use crate::telemetry::{Traces, follow_actions};
 
 pub use crate::edges::now_ms;
 
@@ -34,12 +35,14 @@ pub struct Outrider {
     api: SocketAddr,
     servers: Vec<JoinHandle<std::io::Result<()>>>,
     local_task: Option<JoinHandle<()>>,
+    /// Tells traces of what is stored, up to the very end.
+    following: Option<(CancellationToken, JoinHandle<()>)>,
     stop_edges: CancellationToken,
 }
 
 impl Outrider {
     /// Opens and starts everything. What is likely to fail comes first, before anything runs.
-    pub async fn start(config: Config) -> anyhow::Result<Outrider> {
+    pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<Outrider> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let installation_id = installation::id(data_dir)?;
@@ -56,6 +59,10 @@ impl Outrider {
             tracing::info!(file = %setup_file.display(), "there is no admin yet; this token makes the first one");
         }
         let stop_edges = CancellationToken::new();
+        let following = traces.clone().map(|traces| {
+            let (feed, stop) = (platform.store().feed().clone(), CancellationToken::new());
+            (stop.clone(), tokio::spawn(follow_actions(feed, installation_id.clone(), traces, now_ms, stop)))
+        });
         let sources = bound.start(platform.ingest(edges::epoch()?));
         let upward = Upward::Log(platform.reports());
         let mut gateways = Vec::new();
@@ -76,6 +83,7 @@ impl Outrider {
             sources: sources.counters(),
             gateways: statuses,
             premises: premises.clone(),
+            traces,
             installation: installation_id,
         });
         let state = outrider_platform::api::ApiState::new(
@@ -95,7 +103,7 @@ impl Outrider {
         let servers = doors.serve(state, premises, &stop_edges);
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
-        Ok(Outrider { config, platform, sources, gateways, api, servers, local_task, stop_edges })
+        Ok(Outrider { config, platform, sources, gateways, api, servers, local_task, following, stop_edges })
     }
 
     /// Where the API listens.
@@ -147,6 +155,10 @@ impl Outrider {
             edges::report_panic("local socket", task.await);
         }
         self.platform.stop().await;
+        if let Some((stop, task)) = self.following {
+            stop.cancel();
+            edges::report_panic("traces", task.await);
+        }
         installation::remove_run_file(&self.config.data_dir);
         tracing::info!("outrider has stopped");
     }
@@ -186,6 +198,7 @@ struct Status {
     sources: SourceCounters,
     gateways: GatewayStatuses,
     premises: Option<Premises>,
+    traces: Option<Traces>,
     installation: String,
 }
 
@@ -199,6 +212,7 @@ impl outrider_platform::api::StatusSource for Status {
             "responders": self.gateways.responders_json(),
             "configurations": self.gateways.configurations_json(),
             "services": self.premises.as_ref().map(Premises::services),
+            "tracing": self.traces.as_ref().map(Traces::counters),
         })
     }
 }

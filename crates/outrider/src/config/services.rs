@@ -68,6 +68,8 @@ impl Role {
                 "premises",
                 "api",
                 "metrics",
+                "logging",
+                "tracing",
                 "log",
                 "lake",
                 "snapshots",
@@ -77,11 +79,13 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Collector => &["collector", "platform", "log"],
+            Role::Collector => &["collector", "platform", "logging", "tracing", "log"],
             Role::Platform => &[
                 "premises",
                 "api",
                 "metrics",
+                "logging",
+                "tracing",
                 "log",
                 "lake",
                 "snapshots",
@@ -91,19 +95,26 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Responder => &["gateways", "platform"],
+            Role::Responder => &["gateways", "platform", "logging", "tracing"],
+        }
+    }
+}
+
+impl Role {
+    /// The subcommand.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Run => "run",
+            Role::Collector => "collector",
+            Role::Platform => "platform",
+            Role::Responder => "responder",
         }
     }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Role::Run => "outrider run",
-            Role::Collector => "outrider collector",
-            Role::Platform => "outrider platform",
-            Role::Responder => "outrider responder",
-        })
+        write!(f, "outrider {}", self.name())
     }
 }
 
@@ -141,17 +152,20 @@ impl UplinkConfig {
     fn check(&self) -> anyhow::Result<()> {
         let refused = |why: &str| anyhow::anyhow!("platform.url `{}` is not usable: {why}", self.url);
         let url = reqwest::Url::parse(&self.url).map_err(|error| refused(&error.to_string()))?;
-        let host = url.host_str().unwrap_or_default();
-        let is_loopback = host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         match url.scheme() {
             "https" => {}
-            "http" if is_loopback => {}
+            "http" if is_loopback(&url) => {}
             "http" => return Err(refused("`http` off loopback shows the token to everybody on the way; use `https`")),
             _ => return Err(refused("use `https`")),
         }
         is_pair("platform", self.certificate_file.as_ref(), self.key_file.as_ref())
     }
+}
+
+/// Nobody else can listen on the way there.
+pub(super) fn is_loopback(url: &reqwest::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The TLS of a listener; a checked configuration has both files or none.

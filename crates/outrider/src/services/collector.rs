@@ -30,6 +30,7 @@ use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::edges::{self, BoundSources, Sources, now_ms, report_panic, sources_json};
 use crate::installation::{self, RunFile};
+use crate::telemetry::Traces;
 
 /// How long the platform may take to take what is left at the end. The rest stays in the spool.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ pub struct Collector {
 
 impl Collector {
     /// Opens and starts everything. The platform need not be there.
-    pub async fn start(config: Config) -> anyhow::Result<Collector> {
+    pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<Collector> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let bound = BoundSources::bind(&config)?;
@@ -62,7 +63,7 @@ impl Collector {
         let sources = bound.start(Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?));
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
         let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
-        let heart = heart(&config, uplink, &sources, handle, losses);
+        let heart = heart(&config, uplink, &sources, handle, losses, traces);
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let shipper = tokio::spawn(shipper.run(closing.clone()));
         let heart = tokio::spawn(heart.run(stop.clone()));
@@ -127,7 +128,14 @@ async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<LogWri
     Ok(spool)
 }
 
-fn heart(config: &Config, uplink: Arc<Uplink>, sources: &Sources, spool: LogHandle, losses: SpoolConcerns) -> Heart {
+fn heart(
+    config: &Config,
+    uplink: Arc<Uplink>,
+    sources: &Sources,
+    spool: LogHandle,
+    losses: SpoolConcerns,
+    traces: Option<Traces>,
+) -> Heart {
     let gateways: BTreeSet<_> =
         config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
     let (counters, progress, shipped) = (sources.counters(), Arc::clone(&losses.progress), Arc::clone(&losses.shipped));
@@ -143,6 +151,7 @@ fn heart(config: &Config, uplink: Arc<Uplink>, sources: &Sources, spool: LogHand
             },
             "shipped_calls": read(&shipped.calls),
             "refused_calls": read(&shipped.refused_calls),
+            "tracing": traces.as_ref().map(Traces::counters),
         })
     };
     let edge = EdgeConcerns::new(sources.counters(), Vec::new());

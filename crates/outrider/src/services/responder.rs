@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::edges::{self, Gateway, GatewayStatuses, Upward, report_panic};
 use crate::installation::{self, RunFile};
 use crate::manager;
+use crate::telemetry::Traces;
 
 /// An answer without news that comes sooner was not waited for, so the next question waits as long.
 const NO_NEWS_SOON: Duration = Duration::from_secs(1);
@@ -35,7 +36,7 @@ pub struct ResponderService {
 
 impl ResponderService {
     /// Starts everything. The platform need not be there, except for the first start of a data directory.
-    pub async fn start(config: Config) -> anyhow::Result<ResponderService> {
+    pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<ResponderService> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
@@ -65,9 +66,13 @@ impl ResponderService {
             kind: ServiceKind::Responder,
             gateways: names,
             installation: Some(id),
-            status: Box::new(
-                move || json!({"responders": statuses.responders_json(), "configurations": statuses.configurations_json()}),
-            ),
+            status: Box::new(move || {
+                json!({
+                    "responders": statuses.responders_json(),
+                    "configurations": statuses.configurations_json(),
+                    "tracing": traces.as_ref().map(Traces::counters),
+                })
+            }),
             concerns: vec![Box::new(edge)],
         };
         tasks.push(tokio::spawn(heart.run(stop.clone())));

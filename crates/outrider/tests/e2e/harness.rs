@@ -61,6 +61,11 @@ impl Outrider {
 
     /// Any of the services, with a configuration whose `data_dir` is `data` in the directory. Returns when it is ready.
     pub fn start_as(service: &str, directory: &Path, toml: &str) -> Outrider {
+        Outrider::start_with(service, directory, toml, &[])
+    }
+
+    /// The same with something in the environment.
+    pub fn start_with(service: &str, directory: &Path, toml: &str, environment: &[(&str, &str)]) -> Outrider {
         let data_dir = directory.join("data");
         let config_path = directory.join("outrider.toml");
         std::fs::create_dir_all(directory).unwrap();
@@ -69,6 +74,7 @@ impl Outrider {
         let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
             .args([service, "--config"])
             .arg(&config_path)
+            .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
             .spawn()
@@ -131,10 +137,24 @@ impl Outrider {
     }
 
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.request_with(method, path, body, &[])
+    }
+
+    /// The same with further headers.
+    pub fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
         let url = format!("{}{path}", self.api);
         let method = method.parse().unwrap();
         let client = reqwest::Client::new();
         let mut request = client.request(method, url).bearer_auth(&self.token);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

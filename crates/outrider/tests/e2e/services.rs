@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use crate::harness::{Outrider, line, now_ms, wait_for};
 
 /// Directories, certificates and configurations of three services.
-struct Site {
+pub struct Site {
     directory: tempfile::TempDir,
     port: u16,
+    /// Further tables of all three.
+    pub more: String,
 }
 
 fn outrider(arguments: &[&str]) -> String {
@@ -23,10 +25,10 @@ fn outrider(arguments: &[&str]) -> String {
 }
 
 impl Site {
-    fn new() -> Site {
+    pub fn new() -> Site {
         let directory = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let site = Site { directory, port };
+        let site = Site { directory, port, more: String::new() };
         site.authority("ca");
         outrider(&["ca", "issue", "--dir", &site.text("ca"), "--out", &site.text("ca"), "--client", "edge"]);
         site
@@ -46,18 +48,18 @@ impl Site {
         outrider(&["ca", "issue", "--dir", &self.text(name), "--out", &self.text(name), "127.0.0.1", "localhost"]);
     }
 
-    fn platform(&self) -> Outrider {
+    pub fn platform(&self) -> Outrider {
         let (ca, data) = (self.text("ca"), self.text("platform/data"));
         let toml = format!(
             "data_dir = '{data}'\n[api]\nlisten = '127.0.0.1:0'\n[premises]\nlisten = '127.0.0.1:{}'\ngateways = ['kong']\n\
-             certificate_file = '{ca}/127.0.0.1.pem'\nkey_file = '{ca}/127.0.0.1.key'\nclient_ca_file = '{ca}/ca.pem'\n",
-            self.port
+             certificate_file = '{ca}/127.0.0.1.pem'\nkey_file = '{ca}/127.0.0.1.key'\nclient_ca_file = '{ca}/ca.pem'\n{}",
+            self.port, self.more
         );
         Outrider::start_as("platform", &self.path("platform"), &toml)
     }
 
     /// Makes an identity and puts its token where the service looks for it.
-    fn identity(&self, kind: &str) {
+    pub fn identity(&self, kind: &str) {
         let config = self.text("platform/outrider.toml");
         let arguments = ["service", "create", kind, "--kind", kind, "--gateway", "kong", "--config", &config];
         std::fs::write(self.path(&format!("{kind}.token")), outrider(&arguments)).unwrap();
@@ -71,17 +73,18 @@ impl Site {
         let (ca, token) = (self.text("ca"), self.text(&format!("{kind}.token")));
         format!(
             "[platform]\nurl = 'https://127.0.0.1:{}'\ntoken_file = '{token}'\nca_file = '{}'\n\
-             certificate_file = '{ca}/edge.pem'\nkey_file = '{ca}/edge.key'\n",
+             certificate_file = '{ca}/edge.pem'\nkey_file = '{ca}/edge.key'\n{}",
             self.port,
-            self.text("trusted.pem")
+            self.text("trusted.pem"),
+            self.more
         )
     }
 
-    fn trust(&self, authority: &str) {
+    pub fn trust(&self, authority: &str) {
         std::fs::copy(self.path(authority).join("ca.pem"), self.path("trusted.pem")).unwrap();
     }
 
-    fn collector(&self) -> Outrider {
+    pub fn collector(&self) -> Outrider {
         let toml = format!(
             "data_dir = '{}'\n[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\nlisten = '127.0.0.1:0'\n{}",
             self.text("collector/data"),
@@ -90,7 +93,7 @@ impl Site {
         Outrider::start_as("collector", &self.path("collector"), &toml)
     }
 
-    fn responder(&self, directory: &str, admin_url: &str) -> Outrider {
+    pub fn responder(&self, directory: &str, admin_url: &str) -> Outrider {
         let toml = format!(
             "data_dir = '{}'\n[[gateways]]\nname = 'kong'\nadmin_url = '{admin_url}'\nresync_seconds = 1\n{}",
             self.text(&format!("{directory}/data")),
@@ -226,7 +229,7 @@ fn write_expired(ca: &Path, certificate: &Path, key: &Path) {
     std::fs::write(key, own.serialize_pem()).unwrap();
 }
 
-fn act(platform: &Outrider, consumer: &str, duration: &str) -> String {
+pub fn act(platform: &Outrider, consumer: &str, duration: &str) -> String {
     let body = json!({
         "target": {"kind": "consumer", "gateway": "kong", "value": consumer}, "duration": duration, "reason": "a test"
     });

@@ -45,7 +45,10 @@ fn assert_every_metric_has_a_source(metrics: &str) {
 fn a_crash_is_told_by_a_signed_message_and_closes_nothing_by_another() {
     let (url, messages) = receiver();
     let directory = tempfile::tempdir().unwrap();
-    let more = format!("[[notify]]\nkind = 'webhook'\nname = 'on-call'\nurl = '{url}'\nsecret_file = 'hook-secret'\n");
+    let more = format!(
+        "[[notify]]\nkind = 'webhook'\nname = 'on-call'\nurl = '{url}'\nsecret_file = 'hook-secret'\n\
+         [tracing]\nendpoint = 'http://127.0.0.1:9'\n"
+    );
     let setup = Setup { more_at_end: more, ..Setup::default() };
     Outrider::start(directory.path(), &setup).kill();
     let outrider = Outrider::start(directory.path(), &setup);

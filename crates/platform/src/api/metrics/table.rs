@@ -126,4 +126,6 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_api_streams_refused", Counter, "", One("/api/streams/refused"), "Streams refused because too many were open"),
     metric("outrider_api_stream_events", Counter, "", One("/api/streams/events"), "Changes told to streams"),
     metric("outrider_api_stream_resets", Counter, "", One("/api/streams/resets"), "How often a stream said that changes may be missing, its beginning included"),
+    metric("outrider_tracing_spans_exported", Counter, "", One("/tracing/exported"), "Spans that the OpenTelemetry collector took"),
+    metric("outrider_tracing_spans_dropped", Counter, "", One("/tracing/dropped"), "Spans given up: the queue was full, or the collector refused them"),
 ];
