@@ -12,6 +12,7 @@ pub mod ingest;
 mod lake_writer;
 pub mod log;
 pub mod notify;
+pub mod oidc;
 pub mod passwords;
 mod pipeline;
 pub mod premises;
