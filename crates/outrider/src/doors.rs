@@ -61,7 +61,7 @@ impl Doors {
     /// How people reach the API.
     pub fn access(&self, config: &Config, setup_file: PathBuf) -> AccessSettings {
         let behind_proxy = config.api.behind_proxy.is_some();
-        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file }
+        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file, oidc: None }
     }
 
     /// Lets people and services in until `stop` is cancelled.

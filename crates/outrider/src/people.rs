@@ -30,7 +30,9 @@ pub async fn run(command: PersonCommand) -> anyhow::Result<()> {
             let mut out = std::io::stdout().lock();
             for person in open(&config.config).await?.people().await? {
                 let state = if person.disabled_ms.is_some() { "disabled" } else { "enabled" };
-                writeln!(out, "{:<24} {:<10} {state:<9} {}", person.name, person.role.as_str(), person.display_name)?;
+                let how = if person.issuer.is_some() { "identity provider" } else { "password" };
+                let (name, role, shown) = (person.name, person.role.as_str(), person.display_name);
+                writeln!(out, "{name:<24} {role:<10} {state:<9} {how:<18} {shown}")?;
             }
         }
         PersonCommand::Disable { config, name } => {

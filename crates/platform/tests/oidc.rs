@@ -10,7 +10,9 @@ use std::time::Duration;
 use identity_provider::{CLIENT_ID, Fault, IdentityProvider, SECRET, Signing, now_ms};
 use outrider_platform::oidc::{Begun, Callback, Identity, Oidc, OidcError, OidcSettings};
 use outrider_platform::store::Role;
+use outrider_platform::tls::{TlsServer, TlsSettings};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 
 /// Long enough for loopback on a busy machine, and short enough to wait for once.
 const CALL_TIME: Duration = Duration::from_secs(2);
@@ -260,6 +262,38 @@ async fn a_discovery_document_of_somebody_else_is_refused() {
         let error = site.oidc.begin(now_ms()).await.unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// A provider of the company's own, whose certificate no system trusts.
+#[tokio::test]
+async fn the_authority_of_a_private_provider_is_named_in_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    std::fs::write(path("certificate"), made.cert.pem()).unwrap();
+    std::fs::write(path("key"), made.signing_key.serialize_pem()).unwrap();
+    let tls = TlsSettings { certificate_file: path("certificate"), key_file: path("key"), client_ca_file: None };
+    let tls = TlsServer::load(tls).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let provider = IdentityProvider::start_as(Some(origin)).await;
+    let behind = provider.address();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            // Who does not trust the certificate goes away again.
+            let Ok(mut stream) = tls.accept(stream).await else { continue };
+            let mut there = TcpStream::connect(behind).await.unwrap();
+            tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut stream, &mut there).await) });
+        }
+    });
+    let settings = settings(&provider.issuer, directory.path());
+    let stranger = Oidc::new(settings.clone(), CALL_TIME).unwrap();
+    let error = stranger.begin(now_ms()).await.unwrap_err().to_string();
+    assert!(error.contains("certificate"), "{error}");
+    let oidc = Oidc::new(OidcSettings { ca_file: Some(path("certificate")), ..settings }, CALL_TIME).unwrap();
+    let site = Site { provider, oidc, _directory: directory };
+    assert_eq!(site.sign_in().await.unwrap().name, "anna");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Who asks, and whether they may: a bearer token, or the cookie of a person who signed in.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -13,6 +15,7 @@ use super::problem::Problem;
 use super::reads::{self, Reads};
 use super::throttle::Throttle;
 use super::{ApiState, now_ms};
+use crate::oidc::Oidc;
 use crate::passwords::Passwords;
 use crate::store::{Activity, Role, Session, by_person};
 
@@ -28,6 +31,8 @@ pub struct AccessSettings {
     pub is_tls: bool,
     /// The file of the setup token, which goes when the token is used up.
     pub setup_file: PathBuf,
+    /// The identity provider that people may sign in with.
+    pub oidc: Option<Arc<Oidc>>,
 }
 
 /// What signing in needs.
@@ -50,9 +55,13 @@ impl Access {
         if self.is_https() { "__Host-outrider" } else { "outrider_session" }
     }
 
+    fn secure(&self) -> &'static str {
+        if self.is_https() { "; Secure" } else { "" }
+    }
+
     /// The header that keeps a session in a browser until that is closed, or, without one, takes it away.
     pub(super) fn set_cookie(&self, session: Option<&str>) -> Result<HeaderValue, Problem> {
-        let secure = if self.is_https() { "; Secure" } else { "" };
+        let secure = self.secure();
         let (value, age) = session.map_or(("", "; Max-Age=0"), |session| (session, ""));
         let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}", self.cookie_name());
         HeaderValue::try_from(cookie).map_err(|_| Problem::internal())
@@ -60,14 +69,35 @@ impl Access {
 
     /// The session that a request's cookie carries.
     pub(super) fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        pairs
-            .flat_map(|pairs| pairs.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find(|(name, _)| *name == self.cookie_name())
-            .map(|(_, value)| value)
-            .filter(|value| (1..=TOKEN_BYTES_MAX).contains(&value.len()))
+        cookie(headers, self.cookie_name())
     }
+
+    fn begun_cookie_name(&self) -> &'static str {
+        if self.is_https() { "__Host-outrider_oidc" } else { "outrider_oidc" }
+    }
+
+    /// The header that keeps a sign-in under way in a browser. The provider's page sends the browser back, which is
+    /// another site's doing, so the cookie is not as strict as a session's.
+    pub(super) fn set_begun_cookie(&self, begun: &str, age: Duration) -> Result<HeaderValue, Problem> {
+        let (name, secure, age) = (self.begun_cookie_name(), self.secure(), age.as_secs());
+        let cookie = format!("{name}={begun}; Path=/; HttpOnly; SameSite=Lax{secure}; Max-Age={age}");
+        HeaderValue::try_from(cookie).map_err(|_| Problem::internal())
+    }
+
+    /// The sign-in under way that a request's cookie carries.
+    pub(super) fn begun_cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, self.begun_cookie_name())
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    pairs
+        .flat_map(|pairs| pairs.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value)
+        .filter(|value| (1..=TOKEN_BYTES_MAX).contains(&value.len()))
 }
 
 /// Who asks. On every request that asks for a role.

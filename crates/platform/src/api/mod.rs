@@ -24,6 +24,7 @@ mod failures;
 mod gateways;
 mod metrics;
 mod notify;
+mod oidc;
 mod openapi;
 mod origin;
 mod people;
@@ -157,6 +158,18 @@ fn open_routes() -> Routes {
             "Make the first admin and sign them in\nThe token is in `setup-token` in the data directory, until there is an admin.",
         )
         .post("/api/v1/session", session::sign_in, "sign_in", "Sign in\nEnds the session that the request came with.")
+        .get(
+            "/api/v1/session/oidc",
+            oidc::begin,
+            "begin_oidc",
+            "Sign in with the identity provider\nFor a browser: it is sent to the provider.",
+        )
+        .get(
+            "/api/v1/session/oidc/callback",
+            oidc::callback,
+            "end_oidc",
+            "Come back from the identity provider\nFor a browser: the provider sends it here, and it goes on to `/`, signed in.",
+        )
 }
 
 fn viewer_routes() -> Routes {

@@ -47,6 +47,8 @@ kinds! {
         "The request carries neither a token nor a session that is valid.";
     WRONG_PASSWORD = "wrong-password", UNAUTHORIZED,
         "The name and the password do not belong to anybody who may sign in.";
+    SIGN_IN_REFUSED = "sign-in-refused", FORBIDDEN,
+        "The identity provider does not let somebody in, or what it says of them does not.";
     FORBIDDEN = "forbidden", FORBIDDEN,
         "The role of who asks does not suffice, or what a browser sends does not come from outrider's own pages.";
     NOT_FOUND = "not-found", NOT_FOUND,
@@ -159,6 +161,10 @@ impl Problem {
     /// As [`Problem::unauthorized`], where it is not a header that is wrong.
     pub(crate) fn wrong_password(detail: impl Into<String>) -> Self {
         Problem::new(&WRONG_PASSWORD, detail).header(Header::Authenticate)
+    }
+
+    pub(crate) fn sign_in_refused(detail: impl Into<String>) -> Self {
+        Problem::new(&SIGN_IN_REFUSED, detail)
     }
 
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
@@ -274,9 +280,12 @@ impl From<PersonError> for Problem {
             PersonError::Missing(_) => Problem::not_found(words),
             PersonError::Name(_) => Problem::unprocessable(words).at("body field `name`"),
             PersonError::DisplayName => Problem::unprocessable(words).at("body field `display_name`"),
-            PersonError::Exists(_) | PersonError::TooMany | PersonError::LastAdmin(_) | PersonError::SetUp => {
-                Problem::conflict(words)
-            }
+            PersonError::Exists(_)
+            | PersonError::TooMany
+            | PersonError::LastAdmin(_)
+            | PersonError::SetUp
+            | PersonError::Elsewhere(_) => Problem::conflict(words),
+            PersonError::Disabled(_) | PersonError::OtherAccount(_) => Problem::sign_in_refused(words),
             PersonError::SetupToken => Problem::forbidden(words).at("body field `token`"),
         }
     }

@@ -21,7 +21,7 @@ use super::query::NoQuery;
 use super::routes::{Answer, Ask};
 use super::{ApiState, failures, now_ms};
 use crate::passwords::{HashedPassword, Password};
-use crate::store::{Activity, PersonChange, Role};
+use crate::store::{Activity, PersonChange, Role, by_person};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +92,12 @@ pub(super) struct Visitor {
     session: Option<String>,
 }
 
+impl Visitor {
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
 impl FromRequestParts<ApiState> for Visitor {
     type Rejection = Problem;
 
@@ -111,7 +117,7 @@ impl Ask for Visitor {
 
 /// A session that has begun.
 pub(super) struct SignedIn {
-    cookie: HeaderValue,
+    pub cookie: HeaderValue,
     me: Me,
 }
 
@@ -175,7 +181,7 @@ pub(super) async fn set_up(
     state.store.check_setup(&token).await?;
     let hash = state.access.passwords.hash(password).await?;
     state.store.set_up(&token, &name, &hash, &state.access.settings.setup_file, now_ms()).await?;
-    start(&state, visitor, &name, &hash).await.map(SetUp)
+    start(&state, visitor, &name, Some(&hash)).await.map(SetUp)
 }
 
 pub(super) async fn sign_in(
@@ -185,7 +191,7 @@ pub(super) async fn sign_in(
     Body(SignIn { name, password }): Body<SignIn>,
 ) -> Result<SignedIn, Problem> {
     let hash = verify(&state, &name, visitor.address, password).await?;
-    start(&state, visitor, &name, &hash).await
+    start(&state, visitor, &name, Some(&hash)).await
 }
 
 pub(super) async fn sign_out(
@@ -219,7 +225,7 @@ pub(super) async fn change_password(
     let hash = state.access.passwords.hash(new).await?;
     let change = [PersonChange::Password(hash.clone())];
     state.store.change_person(&session.person, &change, &caller.by, now_ms()).await?;
-    start(&state, visitor, &session.person, &hash).await
+    start(&state, visitor, &session.person, Some(&hash)).await
 }
 
 /// Whether a password is somebody's. Unknown names, disabled people and wrong passwords have one answer that takes as long.
@@ -236,7 +242,7 @@ async fn verify(state: &ApiState, name: &str, address: IpAddr, password: Passwor
         return Ok(stored);
     }
     let is_known = state.store.person(name).await?.is_some();
-    failures::note(state, name, is_known, address).await;
+    failures::note(state, is_known.then(|| by_person(name)), address, None).await;
     Err(refused(state))
 }
 
@@ -246,12 +252,22 @@ fn refused(state: &ApiState) -> Problem {
 }
 
 /// Begins a session of its own, whatever the request came with, and ends the one that it may have come with.
-async fn start(state: &ApiState, visitor: Visitor, name: &str, password: &HashedPassword) -> Result<SignedIn, Problem> {
+/// Without a password it is for whom the identity provider vouches for.
+pub(super) async fn start(
+    state: &ApiState,
+    visitor: Visitor,
+    name: &str,
+    password: Option<&HashedPassword>,
+) -> Result<SignedIn, Problem> {
+    let refused = || match password {
+        Some(_) => refused(state),
+        None => Problem::sign_in_refused(format!("`{name}` may not sign in any more")),
+    };
     if let Some(earlier) = visitor.session {
         state.store.end_session(&earlier, now_ms()).await?;
     }
-    let started = state.store.start_session(name, password, now_ms()).await?.ok_or_else(|| refused(state))?;
+    let started = state.store.start_session(name, password, now_ms()).await?.ok_or_else(refused)?;
     let session = state.store.session(started.reveal(), Activity::Counts, now_ms()).await?;
-    let me = Me::from(Caller::from(session.ok_or_else(|| refused(state))?));
+    let me = Me::from(Caller::from(session.ok_or_else(refused)?));
     Ok(SignedIn { cookie: state.access.set_cookie(Some(started.reveal()))?, me })
 }

@@ -8,6 +8,7 @@ mod apply;
 mod effects;
 mod feed;
 mod gateways;
+mod identities;
 mod notices;
 mod outbox;
 mod people;

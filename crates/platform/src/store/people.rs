@@ -26,6 +26,8 @@ pub struct Person {
     pub created_ms: i64,
     /// Who added them.
     pub created_by: String,
+    /// The identity provider that they sign in with; null with a password.
+    pub issuer: Option<String>,
     /// Since when they may not sign in, if so.
     pub disabled_ms: Option<i64>,
     /// When they last signed in.
@@ -79,6 +81,18 @@ pub enum PersonError {
     /// Nobody could let anybody in any more.
     #[error("`{0}` is the last admin; make somebody else an admin first")]
     LastAdmin(String),
+    /// They may not sign in any more.
+    #[error("`{0}` may not sign in any more; ask an admin")]
+    Disabled(String),
+    /// The name that the identity provider says is somebody else's.
+    #[error(
+        "there is somebody named `{0}` already, who is not this account of the identity provider; an admin can let another \
+         claim give names (access.oidc.name_claim)"
+    )]
+    OtherAccount(String),
+    /// Their role and password are not outrider's.
+    #[error("`{0}` signs in with the identity provider: it gives them their role, and they have no password here")]
+    Elsewhere(String),
     /// The first admin exists.
     #[error(
         "this installation has an admin already; ask one to add you, or run `outrider person create` on its machine"
@@ -90,10 +104,11 @@ pub enum PersonError {
 }
 
 pub(super) type Transaction = sqlx::Transaction<'static, sqlx::Sqlite>;
-type Row = (String, String, String, i64, String, Option<i64>, Option<i64>);
+type Row = (String, String, String, i64, String, Option<i64>, Option<i64>, Option<String>);
 
 const CHANGING: &str = "change somebody";
-const COLUMNS: &str = "name, display_name, role, created_ms, created_by, disabled_ms, last_seen_ms";
+const COLUMNS: &str = "name, display_name, role, created_ms, created_by, disabled_ms, last_seen_ms,
+    (SELECT issuer FROM identities WHERE identities.person = people.name)";
 
 impl Store {
     /// Adds somebody.
@@ -105,7 +120,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin("add somebody").await?;
-        insert_person(&mut transaction, person, password, by, now_ms).await?;
+        insert_person(&mut transaction, person, Some(password), by, now_ms).await?;
         transaction.commit().await.map_err(StoreError::query("add somebody"))
     }
 
@@ -128,10 +143,10 @@ impl Store {
         row.map(person_of).transpose()
     }
 
-    /// The password of somebody who may sign in.
+    /// The password of somebody who may sign in with one.
     pub async fn password_of(&self, name: &str) -> Result<Option<HashedPassword>, StoreError> {
         let row: Option<(String,)> =
-            sqlx::query_as("SELECT password FROM people WHERE name = $1 AND disabled_ms IS NULL")
+            sqlx::query_as("SELECT password FROM people WHERE name = $1 AND disabled_ms IS NULL AND password <> ''")
                 .bind(name)
                 .fetch_optional(&self.readers)
                 .await
@@ -150,6 +165,9 @@ impl Store {
         let mut transaction = self.begin(CHANGING).await?;
         let admins = lasting_admins(&mut transaction).await?;
         for change in changes {
+            if matches!(change, PersonChange::Role(_) | PersonChange::Password(_)) {
+                check_is_ours(&mut transaction, name).await?;
+            }
             let what = write_change(&mut transaction, name, change, now_ms).await?;
             note_access(&mut transaction, now_ms, by, &what, &by_person(name)).await?;
         }
@@ -166,8 +184,18 @@ impl Store {
     }
 }
 
+/// Refuses to change what the identity provider says of somebody.
+async fn check_is_ours(transaction: &mut Transaction, name: &str) -> Result<(), StoreError> {
+    let found: Option<(String,)> = sqlx::query_as("SELECT person FROM identities WHERE person = $1")
+        .bind(name)
+        .fetch_optional(&mut **transaction)
+        .await
+        .map_err(StoreError::query(CHANGING))?;
+    found.map_or(Ok(()), |(name,)| Err(PersonError::Elsewhere(name).into()))
+}
+
 /// Carries a change out and says in words what it was.
-async fn write_change(
+pub(super) async fn write_change(
     transaction: &mut Transaction,
     name: &str,
     change: &PersonChange,
@@ -209,7 +237,7 @@ pub fn by_person(name: &str) -> String {
 pub(super) async fn insert_person(
     transaction: &mut Transaction,
     NewPerson { name, display_name, role }: &NewPerson,
-    password: &HashedPassword,
+    password: Option<&HashedPassword>,
     by: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
@@ -234,7 +262,7 @@ pub(super) async fn insert_person(
     .bind(name)
     .bind(if display_name.is_empty() { name } else { display_name })
     .bind(role.as_str())
-    .bind(password.as_str())
+    .bind(password.map_or("", HashedPassword::as_str))
     .bind(now_ms)
     .bind(by)
     .execute(&mut **transaction)
@@ -246,10 +274,11 @@ pub(super) async fn insert_person(
     note_access(transaction, now_ms, by, &format!("added as {role}"), &by_person(name)).await
 }
 
-/// People and tokens together that are admins and stay so until somebody changes it.
+/// People and tokens together that are admins and stay so until somebody changes it. Whether those come in whom an identity
+/// provider vouches for is not decided here, so they do not count.
 pub(super) async fn lasting_admins(transaction: &mut Transaction) -> Result<i64, StoreError> {
     let (admins,): (i64,) = sqlx::query_as(
-        "SELECT (SELECT COUNT(*) FROM people WHERE role = $1 AND disabled_ms IS NULL)
+        "SELECT (SELECT COUNT(*) FROM people WHERE role = $1 AND disabled_ms IS NULL AND password <> '')
               + (SELECT COUNT(*) FROM tokens WHERE role = $1 AND revoked_ms IS NULL AND expires_ms IS NULL)",
     )
     .bind(Role::Admin.as_str())
@@ -265,8 +294,8 @@ fn check_display_name(name: &str) -> Result<(), PersonError> {
 }
 
 fn person_of(
-    (name, display_name, role, created_ms, created_by, disabled_ms, last_seen_ms): Row,
+    (name, display_name, role, created_ms, created_by, disabled_ms, last_seen_ms, issuer): Row,
 ) -> Result<Person, StoreError> {
     let role = role.parse().map_err(|why| StoreError::Document { table: "people", why })?;
-    Ok(Person { name, display_name, role, created_ms, created_by, disabled_ms, last_seen_ms })
+    Ok(Person { name, display_name, role, created_ms, created_by, issuer, disabled_ms, last_seen_ms })
 }

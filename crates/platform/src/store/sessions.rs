@@ -3,6 +3,7 @@
 use super::people::by_person;
 use super::tokens::{hash, note_access, random_secret};
 use super::{NewToken, Role, Store, StoreError};
+use crate::passwords::HashedPassword;
 
 /// A session that is not used for so long ends.
 pub const SESSION_IDLE_MS: i64 = 30 * 60_000;
@@ -34,12 +35,12 @@ pub struct Session {
 }
 
 impl Store {
-    /// Signs somebody in whose password was right when it was read as `password`. `None` if they may not sign in any
-    /// more, or if their password was changed since.
+    /// Signs somebody in whose password was right when it was read as `password`, or, without one, whom the identity
+    /// provider vouches for. `None` if they may not sign in any more, or if their password was changed since.
     pub async fn start_session(
         &self,
         name: &str,
-        password: &crate::passwords::HashedPassword,
+        password: Option<&HashedPassword>,
         now_ms: i64,
     ) -> Result<Option<NewToken>, StoreError> {
         let doing = "start a session";
@@ -50,7 +51,7 @@ impl Store {
         )
         .bind(now_ms)
         .bind(name)
-        .bind(password.as_str())
+        .bind(password.map_or("", HashedPassword::as_str))
         .execute(&mut *transaction)
         .await
         .map_err(StoreError::query(doing))?;
@@ -79,7 +80,8 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(StoreError::query(doing))?;
-        note_access(&mut transaction, now_ms, &by_person(name), "signed in", "").await?;
+        let what = if password.is_some() { "signed in" } else { "signed in with the identity provider" };
+        note_access(&mut transaction, now_ms, &by_person(name), what, "").await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         Ok(Some(session))
     }

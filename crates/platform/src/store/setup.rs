@@ -54,7 +54,7 @@ impl Store {
         let mut transaction = self.begin("make the first admin").await?;
         check(&mut transaction, presented).await?;
         let person = NewPerson { name: name.to_owned(), display_name: String::new(), role: Role::Admin };
-        insert_person(&mut transaction, &person, password, "setup token", now_ms).await?;
+        insert_person(&mut transaction, &person, Some(password), "setup token", now_ms).await?;
         forget(&mut transaction).await?;
         transaction.commit().await.map_err(StoreError::query("make the first admin"))?;
         remove(file);

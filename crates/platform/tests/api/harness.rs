@@ -10,6 +10,7 @@ use outrider_model::{
 };
 use outrider_platform::api::{AccessSettings, ApiState, CommandBus, CommandError, StatusSource, serve};
 use outrider_platform::log::Position;
+use outrider_platform::oidc::Oidc;
 use outrider_platform::store::{EffectBatch, Role, Store};
 use outrider_respond::desk::CommandDone;
 use serde_json::{Value, json};
@@ -84,22 +85,30 @@ impl Reply {
 
 impl Api {
     pub async fn start() -> Api {
-        Api::start_with(false, true).await
+        Api::start_with(false, true, None).await
     }
 
     pub async fn behind_proxy() -> Api {
-        Api::start_with(true, true).await
+        Api::start_with(true, true, None).await
     }
 
     pub async fn without_tokens() -> Api {
-        Api::start_with(false, false).await
+        Api::start_with(false, false, None).await
+    }
+
+    pub async fn with_provider(oidc: Oidc, behind_proxy: bool) -> Api {
+        Api::start_with(behind_proxy, true, Some(Arc::new(oidc))).await
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     pub fn setup_file(&self) -> PathBuf {
         self.dir.path().join("setup-token")
     }
 
-    async fn start_with(behind_proxy: bool, has_tokens: bool) -> Api {
+    async fn start_with(behind_proxy: bool, has_tokens: bool, oidc: Option<Arc<Oidc>>) -> Api {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
         let mut tokens = [const { String::new() }; 4];
@@ -130,7 +139,7 @@ impl Api {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus))
-            .with_access(AccessSettings { behind_proxy, is_tls: false, setup_file })
+            .with_access(AccessSettings { behind_proxy, is_tls: false, setup_file, oidc })
             .with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }

@@ -4,10 +4,13 @@
 
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
+#[path = "../identity_provider/mod.rs"]
+mod identity_provider;
 
 mod contract;
 mod events;
 mod harness;
+mod oidc;
 mod people;
 mod routes;
 

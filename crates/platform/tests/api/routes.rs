@@ -14,6 +14,8 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/v1/openapi.json", None),
     ("POST", "/api/v1/setup", None),
     ("POST", "/api/v1/session", None),
+    ("GET", "/api/v1/session/oidc", None),
+    ("GET", "/api/v1/session/oidc/callback", None),
     ("GET", "/metrics", Some(Role::Viewer)),
     ("GET DELETE", "/api/v1/session", Some(Role::Viewer)),
     ("PUT", "/api/v1/session/password", Some(Role::Viewer)),

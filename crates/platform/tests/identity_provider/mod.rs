@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -86,6 +87,7 @@ struct Inner {
 #[derive(Clone)]
 pub struct IdentityProvider {
     pub issuer: String,
+    address: SocketAddr,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -95,9 +97,15 @@ pub fn now_ms() -> i64 {
 
 impl IdentityProvider {
     pub async fn start() -> IdentityProvider {
+        IdentityProvider::start_as(None).await
+    }
+
+    /// One that names itself with this scheme and host, because something stands in front of it.
+    pub async fn start_as(origin: Option<String>) -> IdentityProvider {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         // With a path, as many providers have it.
-        let issuer = format!("http://{}/realms/main", listener.local_addr().unwrap());
+        let issuer = format!("{}/realms/main", origin.unwrap_or_else(|| format!("http://{address}")));
         let pair = Pair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048).unwrap());
         let inner = Inner {
             keys: vec![Keyed { id: "first".to_owned(), pair }],
@@ -112,7 +120,7 @@ impl IdentityProvider {
             is_public: false,
             refuses: None,
         };
-        let provider = IdentityProvider { issuer, inner: Arc::new(Mutex::new(inner)) };
+        let provider = IdentityProvider { issuer, address, inner: Arc::new(Mutex::new(inner)) };
         let router = Router::new()
             .route("/realms/main/.well-known/openid-configuration", get(discovery))
             .route("/realms/main/keys", get(keys))
@@ -122,6 +130,11 @@ impl IdentityProvider {
             .with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         provider
+    }
+
+    /// Where it is itself, with nothing in front.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -179,9 +192,61 @@ impl IdentityProvider {
     /// What a browser does that is sent there: where it is sent back to.
     pub async fn visit(&self, url: &str) -> String {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let response = http.get(url).send().await.unwrap();
+        // Past what may stand in front.
+        let (_, path) = url.split_once("/realms/").unwrap();
+        let response = http.get(format!("http://{}/realms/{path}", self.address)).send().await.unwrap();
         assert_eq!(response.status(), 302, "{url}");
         response.headers()["location"].to_str().unwrap().to_owned()
+    }
+}
+
+/// A browser: keeps cookies, and goes on only when it is told to.
+#[derive(Default)]
+pub struct Browser {
+    pub cookies: BTreeMap<String, String>,
+}
+
+/// What a browser is shown.
+pub struct Shown {
+    pub status: u16,
+    pub location: String,
+    pub set_cookies: Vec<String>,
+    pub body: Value,
+}
+
+impl Browser {
+    pub async fn get(&mut self, url: &str) -> Shown {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = http.get(url).header("accept", "text/html,*/*;q=0.8").header("cookie", cookies.join("; "));
+        let response = request.send().await.unwrap();
+        let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();
+        let set_cookies: Vec<_> = response.headers().get_all("set-cookie").iter().map(text).collect();
+        for cookie in &set_cookies {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            }
+        }
+        let location = response.headers().get("location").map(text).unwrap_or_default();
+        let status = response.status().as_u16();
+        let body = response.text().await.unwrap();
+        Shown { status, location, set_cookies, body: serde_json::from_str(&body).unwrap_or(Value::Null) }
+    }
+
+    /// Goes to the provider and comes back: where to, at this outrider, whatever its public address is.
+    pub async fn begin(&mut self, outrider: &str, provider: &IdentityProvider) -> String {
+        let away = self.get(&format!("{outrider}/api/v1/session/oidc")).await;
+        assert_eq!(away.status, 303, "{}", away.body);
+        let back = provider.visit(&away.location).await;
+        format!("{outrider}/api/v1/session/oidc/callback?{}", back.split_once('?').unwrap().1)
+    }
+
+    /// A whole sign-in.
+    pub async fn sign_in(&mut self, outrider: &str, provider: &IdentityProvider) -> Shown {
+        let back = self.begin(outrider, provider).await;
+        self.get(&back).await
     }
 }
 
