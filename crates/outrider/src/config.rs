@@ -15,10 +15,12 @@ use outrider_platform::tls::TlsSettings;
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
 
+pub use access::AccessConfig;
 pub use notify::NotifyConfig;
 pub use services::{PremisesConfig, Role, UplinkConfig};
 pub use telemetry::{LogFormat, LoggingConfig, TracingConfig};
 
+mod access;
 mod notify;
 mod services;
 mod telemetry;
@@ -39,6 +41,8 @@ pub struct Config {
     pub platform: Option<UplinkConfig>,
     /// The people's API.
     pub api: ApiConfig,
+    /// How people sign in, besides with a password.
+    pub access: AccessConfig,
     /// A second socket for the metrics.
     pub metrics: MetricsConfig,
     /// The program's own log.
@@ -170,6 +174,7 @@ impl Default for Config {
             premises: None,
             platform: None,
             api: ApiConfig::default(),
+            access: AccessConfig::default(),
             metrics: MetricsConfig::default(),
             logging: LoggingConfig::default(),
             tracing: None,
@@ -240,8 +245,9 @@ impl Config {
         let api = [self.api.certificate_file.as_mut(), self.api.key_file.as_mut()];
         let premises = self.premises.iter_mut().flat_map(PremisesConfig::paths_mut).map(Some);
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
+        let access = self.access.paths_mut().map(Some);
         let tracing = self.tracing.iter_mut().flat_map(TracingConfig::paths_mut).map(Some);
-        let services = api.into_iter().chain(premises).chain(platform).chain(tracing);
+        let services = api.into_iter().chain(access).chain(premises).chain(platform).chain(tracing);
         let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
         for path in [Some(&mut self.data_dir)]
             .into_iter()
@@ -266,6 +272,7 @@ impl Config {
             premises,
             platform,
             api,
+            access,
             metrics,
             logging,
             tracing,
@@ -286,6 +293,7 @@ impl Config {
             ("premises", self.premises != *premises),
             ("platform", self.platform != *platform),
             ("api", self.api != *api),
+            ("access", self.access != *access),
             ("metrics", self.metrics != *metrics),
             ("logging.format", self.logging.format != logging.format),
             ("tracing", self.tracing != *tracing),
@@ -352,6 +360,7 @@ impl Config {
             source.validate().context("collector.sources")?;
         }
         notify::check(&self.notify)?;
+        self.access.check(&self.api)?;
         let interval = self.lake.commit_interval_ms;
         ensure!((100..=60_000).contains(&interval), "lake.commit_interval_ms is {interval}; use 100 to 60000");
         let interval = self.snapshots.interval_seconds;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use outrider_platform::api::{AccessSettings, ApiState, serve, serve_metrics};
+use outrider_platform::oidc::Oidc;
 use outrider_platform::premises::Premises;
 use outrider_platform::tls::{TlsServer, TlsSettings};
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ pub struct Doors {
     api: Door,
     metrics: Option<TcpListener>,
     premises: Option<Door>,
+    oidc: Option<Arc<Oidc>>,
 }
 
 struct Door {
@@ -53,15 +55,16 @@ impl Doors {
             }
             None => None,
         };
+        let oidc = config.access.oidc()?;
         let address = |door: &Door| door.listener.local_addr().context("a listener's address cannot be read");
         let (api_address, premises_address) = (address(&api)?, premises.as_ref().map(address).transpose()?);
-        Ok(Doors { api_address, premises_address, api, metrics, premises })
+        Ok(Doors { api_address, premises_address, api, metrics, premises, oidc })
     }
 
     /// How people reach the API.
     pub fn access(&self, config: &Config, setup_file: PathBuf) -> AccessSettings {
         let behind_proxy = config.api.behind_proxy.is_some();
-        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file, oidc: None }
+        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file, oidc: self.oidc.clone() }
     }
 
     /// Lets people and services in until `stop` is cancelled.

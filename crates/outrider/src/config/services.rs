@@ -67,6 +67,7 @@ impl Role {
                 "gateways",
                 "premises",
                 "api",
+                "access",
                 "metrics",
                 "logging",
                 "tracing",
@@ -83,6 +84,7 @@ impl Role {
             Role::Platform => &[
                 "premises",
                 "api",
+                "access",
                 "metrics",
                 "logging",
                 "tracing",

@@ -10,11 +10,14 @@ mod doctor;
 mod faults;
 mod gateways;
 mod harness;
+#[path = "../../../platform/tests/identity_provider/mod.rs"]
+mod identity_provider;
 mod kills;
 mod kong_setup;
 mod live;
 mod logging;
 mod loop_by_hand;
+mod oidc;
 mod rate_limit;
 mod reload;
 mod replay;
