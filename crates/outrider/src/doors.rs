@@ -67,6 +67,12 @@ impl Doors {
         AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file, oidc: self.oidc.clone() }
     }
 
+    /// The certificates, which can be read again.
+    pub fn tls(&self) -> Vec<Arc<TlsServer>> {
+        let premises = self.premises.as_ref().and_then(|door| door.tls.clone());
+        [self.api.tls.clone(), premises].into_iter().flatten().collect()
+    }
+
     /// Lets people and services in until `stop` is cancelled.
     pub fn serve(
         self,
@@ -75,9 +81,7 @@ impl Doors {
         stop: &CancellationToken,
     ) -> Vec<JoinHandle<std::io::Result<()>>> {
         let mut servers = Vec::new();
-        for tls in
-            [self.api.tls.clone(), self.premises.as_ref().and_then(|door| door.tls.clone())].into_iter().flatten()
-        {
+        for tls in self.tls() {
             let stop = stop.clone();
             servers.push(tokio::spawn(async move {
                 tls.follow_files(now_ms, stop).await;

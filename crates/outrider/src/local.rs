@@ -14,6 +14,7 @@ use anyhow::Context as _;
 use outrider_platform::api::StatusSource;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The socket's name in the data directory.
@@ -27,8 +28,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The system takes an address of 108 bytes with the zero at its end.
 const ADDRESS_BYTES_MAX: usize = 107;
 
+/// Opens the socket and answers there until stopped. Nothing but `outrider doctor` needs it, so a file system without
+/// sockets stops nobody.
+pub fn open(data_dir: &Path, status: Arc<dyn StatusSource>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
+    match bind(data_dir) {
+        Ok(listener) => Some(tokio::spawn(serve(listener, data_dir.to_owned(), status, stop.clone()))),
+        Err(error) => {
+            tracing::warn!(%error, data_dir = %data_dir.display(), "there is no local socket, so doctor cannot ask");
+            None
+        }
+    }
+}
+
 /// Opens the socket for this user alone. What a killed process left is replaced; a process that lives is not.
-pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
+fn bind(data_dir: &Path) -> io::Result<UnixListener> {
     let place = Place::of(data_dir)?;
     let (name, fresh) = (place.path(NAME), place.path("local.new"));
     if std::os::unix::net::UnixStream::connect(&name).is_ok() {
@@ -42,7 +55,7 @@ pub fn bind(data_dir: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers until stopped, then takes the socket away. One connection after the other: each is short, and its owner's own.
-pub async fn serve(listener: UnixListener, data_dir: PathBuf, status: Arc<dyn StatusSource>, stop: CancellationToken) {
+async fn serve(listener: UnixListener, data_dir: PathBuf, status: Arc<dyn StatusSource>, stop: CancellationToken) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((mut stream, _)) => {

@@ -2,7 +2,6 @@
 //! gateways of its own it is the platform alone.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use outrider_platform::notify::Destination;
 use outrider_platform::premises::Premises;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
 use outrider_platform::store::{NewToken, Role};
+use outrider_platform::tls::TlsServer;
 use outrider_platform::watcher::ConcernSource;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -37,6 +37,8 @@ pub struct Outrider {
     local_task: Option<JoinHandle<()>>,
     /// Tells traces of what is stored, up to the very end.
     following: Option<(CancellationToken, JoinHandle<()>)>,
+    tls: Vec<Arc<TlsServer>>,
+    premises: Option<Premises>,
     stop_edges: CancellationToken,
 }
 
@@ -99,11 +101,24 @@ impl Outrider {
             premises: doors.premises_address.map(|address| address.to_string()),
             sources: sources.addresses().iter().map(ToString::to_string).collect(),
         };
-        let local_task = serve_locally(data_dir, status, &stop_edges);
-        let servers = doors.serve(state, premises, &stop_edges);
+        let local_task = local::open(data_dir, status, &stop_edges);
+        let tls = doors.tls();
+        let servers = doors.serve(state, premises.clone(), &stop_edges);
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
-        Ok(Outrider { config, platform, sources, gateways, api, servers, local_task, following, stop_edges })
+        Ok(Outrider {
+            config,
+            platform,
+            sources,
+            gateways,
+            api,
+            servers,
+            local_task,
+            following,
+            tls,
+            premises,
+            stop_edges,
+        })
     }
 
     /// Where the API listens.
@@ -122,8 +137,14 @@ impl Outrider {
     }
 
     /// Puts another configuration in force as far as that goes without a start, and says which sections wait for one. After
-    /// an error what was in force stays.
+    /// an error what was in force stays. Certificates and the services' identities are looked at, too.
     pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        for tls in &self.tls {
+            tls.reload();
+        }
+        if let Some(premises) = &self.premises {
+            premises.look_at_identities().await?;
+        }
         let notify = destinations(&config)?;
         self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
         let waiting = self.config.restart_needed(&config);
@@ -161,17 +182,6 @@ impl Outrider {
         }
         installation::remove_run_file(&self.config.data_dir);
         tracing::info!("outrider has stopped");
-    }
-}
-
-/// Opens the local socket. Nothing but `outrider doctor` needs it, so a file system without sockets stops nobody.
-fn serve_locally(data_dir: &Path, status: Arc<Status>, stop: &CancellationToken) -> Option<JoinHandle<()>> {
-    match local::bind(data_dir) {
-        Ok(listener) => Some(tokio::spawn(local::serve(listener, data_dir.to_owned(), status, stop.clone()))),
-        Err(error) => {
-            tracing::warn!(%error, data_dir = %data_dir.display(), "there is no local socket, so doctor cannot ask");
-            None
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! TLS). Who may do what is decided by tokens, not here.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -13,11 +13,15 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
+
+/// How long a client that was refused may take to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
@@ -67,14 +71,20 @@ pub struct TlsServer {
     settings: TlsSettings,
     config: watch::Sender<Arc<ServerConfig>>,
     expires_ms: watch::Sender<i64>,
+    /// What the files held when they were last read.
+    known: Mutex<Files>,
 }
+
+/// Certificate, key and authorities. Nothing for a file that cannot be read, which is a change like any other.
+type Files = [Option<Vec<u8>>; 3];
 
 impl TlsServer {
     /// Reads the files.
     pub fn load(settings: TlsSettings) -> Result<TlsServer, TlsError> {
-        let config = Arc::new(server_config(&settings)?);
-        let expires_ms = certificate_expiry_ms(&settings.certificate_file)?;
-        Ok(TlsServer { settings, config: watch::Sender::new(config), expires_ms: watch::Sender::new(expires_ms) })
+        let known = Mutex::new(read_files(&settings));
+        let config = watch::Sender::new(Arc::new(server_config(&settings)?));
+        let expires_ms = watch::Sender::new(certificate_expiry_ms(&settings.certificate_file)?);
+        Ok(TlsServer { settings, config, expires_ms, known })
     }
 
     /// When the certificate in force expires, in milliseconds since the Unix epoch.
@@ -82,16 +92,27 @@ impl TlsServer {
         *self.expires_ms.borrow()
     }
 
-    /// Shakes hands with whoever has connected.
+    /// Shakes hands with whoever has connected. One that is refused gets to know why.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
         let config = Arc::clone(&self.config.borrow());
-        TlsAcceptor::from(config).accept(stream).await
+        let (error, mut stream) = match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+            Ok(stream) => return Ok(stream),
+            Err(refused) => refused,
+        };
+        // Closing while what it sent is unread would make the system take back the alert that says what is wrong.
+        let farewell = async {
+            stream.shutdown().await?;
+            let mut unread = [0; 4096];
+            while stream.read(&mut unread).await? > 0 {}
+            Ok::<_, std::io::Error>(())
+        };
+        drop(tokio::time::timeout(FAREWELL, farewell).await);
+        Err(error)
     }
 
     /// Puts new files in force as they come, and warns before the certificate expires, until it is cancelled.
     /// Connections that are open keep what they began with.
     pub async fn follow_files(&self, now_ms: fn() -> i64, cancel: CancellationToken) {
-        let mut known = self.fingerprint();
         let mut warned_ms = i64::MIN;
         loop {
             let now = now_ms();
@@ -105,15 +126,23 @@ impl TlsServer {
             if cancel.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_none() {
                 return;
             }
-            let found = self.fingerprint();
-            if found != known {
-                known = found;
-                self.reload();
-            }
+            self.look(false);
         }
     }
 
-    fn reload(&self) {
+    /// Looks at the files now. Ones that cannot be used are told of, even if they were before.
+    pub fn reload(&self) {
+        self.look(true);
+    }
+
+    fn look(&self, is_asked: bool) {
+        let found = read_files(&self.settings);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *known != found;
+        if !is_new && !is_asked {
+            return;
+        }
+        *known = found;
         let file = self.settings.certificate_file.display();
         let read = || {
             Ok::<_, TlsError>((server_config(&self.settings)?, certificate_expiry_ms(&self.settings.certificate_file)?))
@@ -122,18 +151,18 @@ impl TlsServer {
             Ok((config, expires_ms)) => {
                 self.config.send_replace(Arc::new(config));
                 self.expires_ms.send_replace(expires_ms);
-                tracing::info!(%file, "a new certificate is in force");
+                if is_new {
+                    tracing::info!(%file, "a new certificate is in force");
+                }
             }
             Err(error) => tracing::error!(%error, "the new certificate is not used; the one before stays in force"),
         }
     }
+}
 
-    /// What the files hold. Nothing for one that cannot be read, which is a change like any other.
-    fn fingerprint(&self) -> [Option<Vec<u8>>; 3] {
-        let read = |path: &Path| std::fs::read(path).ok();
-        let settings = &self.settings;
-        [read(&settings.certificate_file), read(&settings.key_file), settings.client_ca_file.as_deref().and_then(read)]
-    }
+fn read_files(settings: &TlsSettings) -> Files {
+    let read = |path: &Path| std::fs::read(path).ok();
+    [read(&settings.certificate_file), read(&settings.key_file), settings.client_ca_file.as_deref().and_then(read)]
 }
 
 fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {

@@ -8,23 +8,44 @@ use std::path::{Path, PathBuf};
 
 use outrider_collect::{CountersSnapshot, KongTcpLogConfig, SourceConfig};
 use outrider_model::Mode;
+use outrider_platform::tls::certificate_expiry_ms;
 use outrider_respond::gateways::kong::guard::GuardFile;
 use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogSource, look_at};
 use outrider_respond::gateways::{GatewayError, SystemClock};
 use serde::Deserialize;
 
-use crate::config::{Config, GatewayConfig};
+use crate::config::{Config, GatewayConfig, Role};
+use crate::services::link::LinkStatus;
 use crate::{installation, local};
 
 /// Everything that is judged.
 #[derive(Debug)]
 pub struct Facts {
     pub now_ms: i64,
+    /// What runs with this configuration.
+    pub role: Role,
+    /// The way to the platform, where that is elsewhere.
+    pub uplink: Option<UplinkSeen>,
     pub data: DataFacts,
     pub gateways: Vec<GatewaySeen>,
     pub sources: Vec<SourceAsked>,
     /// The running outrider's own words; `None` if none runs, and why it cannot be asked.
     pub process: Result<Option<Status>, String>,
+}
+
+/// The configured way to the platform.
+#[derive(Debug)]
+pub struct UplinkSeen {
+    pub url: String,
+    pub certificate: Option<OwnCertificate>,
+}
+
+/// The certificate that a service shows.
+#[derive(Debug)]
+pub struct OwnCertificate {
+    pub path: PathBuf,
+    /// When it expires, or why it cannot be read.
+    pub expires_ms: Result<i64, String>,
 }
 
 /// The disk.
@@ -92,6 +113,30 @@ pub struct Status {
     pub sources: Vec<SourceStatus>,
     pub platform: Option<PlatformStatus>,
     pub responders: Vec<ResponderStatus>,
+    pub link: Option<LinkStatus>,
+    pub spool: Option<SpoolStatus>,
+    pub refused_calls: u64,
+    /// Those that connect here.
+    pub services: Option<Vec<ServiceStatus>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SpoolStatus {
+    pub bytes: u64,
+    pub bytes_max: u64,
+    pub records_waiting: u64,
+    pub waiting_since_ms: Option<i64>,
+    pub dropped_calls: u64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceStatus {
+    pub name: String,
+    pub kind: String,
+    pub silent_seconds: Option<u64>,
+    pub version: Option<String>,
+    pub clock_ahead_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -175,7 +220,19 @@ pub async fn gather(config: &Config, now_ms: i64) -> Facts {
     for gateway in &config.gateways {
         gateways.push(see_gateway(config, gateway, &installation).await);
     }
-    Facts { now_ms, data: see_data(config), gateways, sources, process: ask_process(&config.data_dir).await }
+    let process = ask_process(&config.data_dir).await;
+    // One for no service at all was refused before it came here.
+    let role = config.roles().ok().and_then(|roles| roles.last().copied()).unwrap_or(Role::Run);
+    Facts { now_ms, role, uplink: see_uplink(config), data: see_data(config), gateways, sources, process }
+}
+
+fn see_uplink(config: &Config) -> Option<UplinkSeen> {
+    let uplink = config.platform.as_ref()?;
+    let certificate = uplink.certificate_file.clone().map(|path| {
+        let expires_ms = certificate_expiry_ms(&path).map_err(|error| error.to_string());
+        OwnCertificate { path, expires_ms }
+    });
+    Some(UplinkSeen { url: uplink.url.clone(), certificate })
 }
 
 /// Asks the running outrider.

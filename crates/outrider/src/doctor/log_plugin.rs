@@ -11,6 +11,12 @@ use crate::terminal::some_of;
 
 const ALL: [Id; 5] = [Id::LogPlugin, Id::LogTarget, Id::LogEnabled, Id::LogShadowed, Id::LogSecret];
 
+/// What can be said beside a responder alone.
+pub fn elsewhere(gateway: &str) -> Vec<Check> {
+    let why = "this service takes no log; run doctor beside the collector";
+    ALL.map(|id| Check::skipped(id, gateway, why)).to_vec()
+}
+
 /// `lines_came` tells that the gateway's lines arrived since outrider was started.
 pub fn judge(gateway: &GatewaySeen, lines_came: bool) -> Vec<Check> {
     let name = &gateway.name;

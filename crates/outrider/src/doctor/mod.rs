@@ -6,6 +6,7 @@ mod admin;
 mod data;
 mod facts;
 mod lines;
+mod link;
 mod log_plugin;
 mod probe;
 mod process;
@@ -22,7 +23,7 @@ pub use probe::parse_url;
 use self::facts::{Facts, status_of};
 use self::report::{Check, Id};
 use crate::cli::DoctorArguments;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::{service, terminal};
 
 /// Doctor itself could not work: the configuration is not valid.
@@ -59,16 +60,23 @@ fn judge(facts: &Facts) -> Vec<Check> {
     let mut checks = data::judge(&facts.data, &facts.sources);
     for gateway in &facts.gateways {
         checks.extend(admin::judge(gateway));
-        checks.extend(log_plugin::judge(gateway, lines_came(facts, &gateway.name)));
+        checks.extend(match facts.role {
+            Role::Responder => log_plugin::elsewhere(&gateway.name),
+            _ => log_plugin::judge(gateway, lines_came(facts, &gateway.name)),
+        });
     }
     let known: BTreeSet<&str> = facts.gateways.iter().map(|gateway| gateway.name.as_str()).collect();
     let named: BTreeSet<&str> = facts.sources.iter().map(|source| source.gateway.as_str()).collect();
-    checks.extend(named.difference(&known).map(|name| {
-        let why = "no [[gateways]] entry has this name: outrider watches it by its log alone, and nobody can be blocked there";
-        Check::skipped(Id::AdminReachable, name, why)
-    }));
+    let why = match facts.role {
+        Role::Collector => "a collector takes its log alone; run doctor beside its responder",
+        _ => {
+            "no [[gateways]] entry has this name: outrider watches it by its log alone, and nobody can be blocked there"
+        }
+    };
+    checks.extend(named.difference(&known).map(|name| Check::skipped(Id::AdminReachable, name, why)));
     checks.extend(lines::judge(facts));
     checks.extend(process::judge(facts));
+    checks.extend(link::judge(facts));
     checks
 }
 

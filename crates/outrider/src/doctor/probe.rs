@@ -70,6 +70,9 @@ pub async fn probe(url: &Url, facts: &Facts, data_dir: &Path) -> anyhow::Result<
     let answer = call(&client, target).await.map_err(|error| format!("{:#}", anyhow::Error::new(error.without_url())));
     let line = match (&answer, &facts.process) {
         (Err(_), _) => Err("the call was not answered".to_owned()),
+        _ if facts.sources.is_empty() => {
+            Err("no source is here that could take its line; probe beside the collector".to_owned())
+        }
         (Ok(_), Ok(Some(_))) => wait_for_line(&mark, data_dir).await,
         (Ok(_), _) => Err("the running outrider could not be asked".to_owned()),
     };

@@ -2,6 +2,7 @@
 
 use super::facts::{Facts, PlatformStatus, ResponderStatus, SourceStatus, Status};
 use super::report::{Check, Id};
+use crate::config::Role;
 use crate::terminal::some_of;
 
 /// How far behind the analysis may be.
@@ -16,7 +17,9 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     match &facts.process {
         Ok(Some(status)) => {
             checks.push(running(status));
-            checks.extend(platform(status, facts.now_ms));
+            if facts.uplink.is_none() {
+                checks.extend(platform(status, facts.now_ms));
+            }
             checks.push(drops(status));
         }
         other => {
@@ -26,11 +29,22 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
                 }
                 _ => (
                     format!("no outrider runs with {}", facts.data.path.display()),
-                    "start it: `outrider run`; while it does not run, Kong's log lines are lost, and blocks do not end",
+                    match facts.role {
+                        Role::Run => {
+                            "start it: `outrider run`; while it does not run, Kong's log lines are lost, and blocks do not end"
+                        }
+                        Role::Collector => {
+                            "start it: `outrider collector`; while it does not run, Kong's log lines are lost"
+                        }
+                        Role::Platform => {
+                            "start it: `outrider platform`; while it does not run, nothing is analysed and nobody is blocked"
+                        }
+                        Role::Responder => "start it: `outrider responder`; while it does not run, blocks do not end",
+                    },
                 ),
             };
             checks.push(Check::failed(Id::ProcessRunning, SUBJECT, seen, todo));
-            let rest = PLATFORM.into_iter().chain([Id::ProcessDrops]);
+            let rest = PLATFORM.into_iter().filter(|_| facts.uplink.is_none()).chain([Id::ProcessDrops]);
             checks.extend(rest.map(|id| Check::skipped(id, SUBJECT, "the running outrider could not be asked")));
         }
     }
@@ -67,7 +81,7 @@ fn running(status: &Status) -> Check {
 
 fn platform(status: &Status, now_ms: i64) -> Vec<Check> {
     let Some(platform) = &status.platform else {
-        return PLATFORM.map(|id| Check::skipped(id, SUBJECT, "this process is no platform")).to_vec();
+        return PLATFORM.map(|id| Check::skipped(id, SUBJECT, "the process says nothing of a platform")).to_vec();
     };
     vec![analysis(platform, now_ms), detectors(platform), lake(platform)]
 }

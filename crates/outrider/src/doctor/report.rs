@@ -66,6 +66,11 @@ pub enum Id {
     ResponderState,
     ResponderRepairs,
     ResponderGuard,
+    LinkCertificate,
+    LinkPlatform,
+    LinkClock,
+    LinkSpool,
+    LinkService,
     ProbeAnswer,
     ProbeLine,
 }
@@ -101,6 +106,11 @@ impl Id {
             Id::ResponderState => "responder.state",
             Id::ResponderRepairs => "responder.repairs",
             Id::ResponderGuard => "responder.guard",
+            Id::LinkCertificate => "link.certificate",
+            Id::LinkPlatform => "link.platform",
+            Id::LinkClock => "link.clock",
+            Id::LinkSpool => "link.spool",
+            Id::LinkService => "link.service",
             Id::ProbeAnswer => "probe.answer",
             Id::ProbeLine => "probe.line",
         }
@@ -115,6 +125,7 @@ impl Id {
             Some("lines") => "what arrives",
             Some("process") => "outrider",
             Some("responder") => "blocks",
+            Some("link") => "between services",
             _ => "probe",
         }
     }

@@ -12,11 +12,12 @@ use serde_json::json;
 
 use super::facts::*;
 use super::report::{Check, Outcome};
+use crate::config::Role;
 
 const NOW_MS: i64 = 1_795_448_400_000;
 
 /// A gateway and a running outrider that are well.
-fn well() -> Facts {
+pub(super) fn well() -> Facts {
     let node: NodeSummary = serde_json::from_value(json!({
         "version": "3.9.1", "edition": "community", "configuration": {"database": "postgres", "trusted_ips": {}},
         "plugins": {"available_on_server": {"request-termination": {}, "tcp-log": {}}},
@@ -53,6 +54,8 @@ fn well() -> Facts {
     let listen = SocketAddr::from(([127, 0, 0, 1], 9514));
     Facts {
         now_ms: NOW_MS,
+        role: Role::Run,
+        uplink: None,
         data: DataFacts {
             path: PathBuf::from("/var/lib/outrider"),
             directory: Some(DirectorySeen { mode: 0o700, content: Ok(()), is_writable: true }),
@@ -109,7 +112,7 @@ impl Facts {
         &mut self.view().plugins[0]
     }
 
-    fn status(&mut self) -> &mut Status {
+    pub(super) fn status(&mut self) -> &mut Status {
         self.process.as_mut().unwrap().as_mut().unwrap()
     }
 
@@ -138,9 +141,9 @@ fn troubles(checks: &[Check]) -> Vec<String> {
 }
 
 /// One situation: what is changed in what is well, the troubles that follow, and words of the report.
-type Case = (&'static str, fn(&mut Facts), &'static [&'static str], &'static str);
+pub(super) type Case = (&'static str, fn(&mut Facts), &'static [&'static str], &'static str);
 
-fn check(cases: &[Case]) {
+pub(super) fn check(cases: &[Case]) {
     for (name, change, expected, words) in cases {
         let mut facts = well();
         change(&mut facts);
@@ -446,7 +449,6 @@ fn a_process_that_is_away_or_ill_is_named() {
         ("away", |f| f.process = Ok(None), &["process.running failed"], "no outrider runs"),
         ("mute", |f| f.process = Err("permission denied".to_owned()), &["process.running failed"], "permission denied"),
         ("old", |f| f.status().version = "0.0.9".to_owned(), &["process.running warning"], "0.0.9"),
-        ("a collector alone", |f| f.status().platform = None, &[], "is no platform"),
         ("starting", |f| f.platform().caught_up = false, &["process.platform warning"], "through the log again"),
         (
             "behind",

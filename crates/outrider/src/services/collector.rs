@@ -4,13 +4,14 @@
 //! and counted, and their numbers are missing at the platform, which therefore says so itself.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use outrider_collect::SourceConfig;
 use outrider_model::{Concern, NoticeKind};
+use outrider_platform::api::StatusSource;
 use outrider_platform::clean_stop;
 use outrider_platform::ingest::Ingest;
 use outrider_platform::log::{
@@ -19,7 +20,7 @@ use outrider_platform::log::{
 use outrider_platform::progress::Progress;
 use outrider_platform::store::ServiceKind;
 use outrider_platform::watcher::{ConcernSource, HELD_MS, Rising};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +29,9 @@ use super::shipper::{Shipped, Shipper, kept_position};
 use super::uplink::Uplink;
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
-use crate::edges::{self, BoundSources, Sources, now_ms, report_panic, sources_json};
+use crate::edges::{self, BoundSources, SourceCounters, Sources, now_ms, report_panic, sources_json};
 use crate::installation::{self, RunFile};
+use crate::local;
 use crate::telemetry::Traces;
 
 /// How long the platform may take to take what is left at the end. The rest stays in the spool.
@@ -42,6 +44,7 @@ pub struct Collector {
     spool: LogWriter,
     shipper: JoinHandle<Result<(), LogError>>,
     heart: JoinHandle<()>,
+    local_task: Option<JoinHandle<()>>,
     closing: CancellationToken,
     stop: CancellationToken,
 }
@@ -62,9 +65,29 @@ impl Collector {
         let progress = Arc::new(Progress::default());
         let sources = bound.start(Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?));
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
-        let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
-        let heart = heart(&config, uplink, &sources, handle, losses, traces);
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
+        let status = Arc::new(Status {
+            sources: sources.counters(),
+            progress: Arc::clone(&progress),
+            shipped: shipper.shipped(),
+            spool: handle,
+            spool_bytes_max: config.log.total_bytes_max,
+            uplink: Arc::clone(&uplink),
+            traces,
+        });
+        let local_task = local::open(data_dir, Arc::clone(&status) as _, &stop);
+        let gateways: BTreeSet<_> =
+            config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
+        let edge = EdgeConcerns::new(sources.counters(), Vec::new());
+        let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
+        let heart = Heart {
+            uplink,
+            kind: ServiceKind::Collector,
+            gateways: gateways.into_iter().collect(),
+            installation: None,
+            status,
+            concerns: vec![Box::new(edge), Box::new(losses)],
+        };
         let shipper = tokio::spawn(shipper.run(closing.clone()));
         let heart = tokio::spawn(heart.run(stop.clone()));
         let run = RunFile {
@@ -75,7 +98,7 @@ impl Collector {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
-        Ok(Collector { config, sources, spool, shipper, heart, closing, stop })
+        Ok(Collector { config, sources, spool, shipper, heart, local_task, closing, stop })
     }
 
     /// Ends when the spool has failed in a way that going on could not mend.
@@ -102,6 +125,9 @@ impl Collector {
         }
         self.stop.cancel();
         report_panic("heart", self.heart.await);
+        if let Some(task) = self.local_task {
+            report_panic("local socket", task.await);
+        }
         let data_dir = &self.config.data_dir;
         if let Err(error) = clean_stop::note(data_dir) {
             tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
@@ -128,40 +154,40 @@ async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<LogWri
     Ok(spool)
 }
 
-fn heart(
-    config: &Config,
-    uplink: Arc<Uplink>,
-    sources: &Sources,
+/// What is told of a running collector.
+struct Status {
+    sources: SourceCounters,
+    progress: Arc<Progress>,
+    shipped: Arc<Shipped>,
     spool: LogHandle,
-    losses: SpoolConcerns,
+    spool_bytes_max: u64,
+    uplink: Arc<Uplink>,
     traces: Option<Traces>,
-) -> Heart {
-    let gateways: BTreeSet<_> =
-        config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
-    let (counters, progress, shipped) = (sources.counters(), Arc::clone(&losses.progress), Arc::clone(&losses.shipped));
-    let status = move || {
-        let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let stats = spool.stats();
+}
+
+impl StatusSource for Status {
+    fn status(&self) -> Value {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (stats, position) = (self.spool.stats(), read(&self.shipped.position));
+        let waiting_since_ms = self.shipped.waiting_since_ms.load(Ordering::Relaxed);
         json!({
-            "sources": sources_json(&counters),
+            "version": env!("CARGO_PKG_VERSION"),
+            "service": ServiceKind::Collector,
+            "link": self.uplink.link().status(),
+            "sources": sources_json(&self.sources),
             "spool": {
                 "bytes": stats.bytes,
-                "records_waiting": stats.last.0.saturating_sub(read(&shipped.position)),
-                "dropped_calls": progress.stats().dropped_calls,
+                "bytes_max": self.spool_bytes_max,
+                "last": stats.last.0,
+                "shipped_position": position,
+                "records_waiting": stats.last.0.saturating_sub(position),
+                "waiting_since_ms": (waiting_since_ms > 0).then_some(waiting_since_ms),
+                "dropped_calls": self.progress.stats().dropped_calls,
             },
-            "shipped_calls": read(&shipped.calls),
-            "refused_calls": read(&shipped.refused_calls),
-            "tracing": traces.as_ref().map(Traces::counters),
+            "shipped_calls": read(&self.shipped.calls),
+            "refused_calls": read(&self.shipped.refused_calls),
+            "tracing": self.traces.as_ref().map(Traces::counters),
         })
-    };
-    let edge = EdgeConcerns::new(sources.counters(), Vec::new());
-    Heart {
-        uplink,
-        kind: ServiceKind::Collector,
-        gateways: gateways.into_iter().collect(),
-        installation: None,
-        status: Box::new(status),
-        concerns: vec![Box::new(edge), Box::new(losses)],
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_platform::api::StatusSource;
 use outrider_platform::premises::wire::{Heartbeat, HeartbeatAnswer};
 use outrider_platform::store::ServiceKind;
 use outrider_platform::watcher::ConcernSource;
@@ -24,7 +25,7 @@ pub struct Heart {
     pub gateways: Vec<String>,
     /// The installation that this service works for, where it must be the platform's.
     pub installation: Option<String>,
-    pub status: Box<dyn Fn() -> Value + Send + Sync>,
+    pub status: Arc<dyn StatusSource>,
     pub concerns: Vec<Box<dyn ConcernSource>>,
 }
 
@@ -38,6 +39,7 @@ impl Heart {
                 None => return,
                 Some(Ok(answer)) => {
                     patience.succeeded();
+                    self.uplink.link().clock_ahead(answer.clock_ahead_ms);
                     told.look(&answer, self.installation.as_deref());
                     if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
                         return;
@@ -55,7 +57,7 @@ impl Heart {
     fn heartbeat(&self) -> Heartbeat {
         let now_ms = now_ms();
         Heartbeat {
-            status: (self.status)(),
+            status: self.status.status(),
             concerns: self.concerns.iter().flat_map(|source| source.concerns(now_ms)).collect(),
             ..first_heartbeat(self.kind, self.gateways.clone())
         }

@@ -4,6 +4,7 @@
 pub mod collector;
 mod heart;
 pub mod identities;
+pub mod link;
 pub mod responder;
 mod shipper;
 pub mod uplink;

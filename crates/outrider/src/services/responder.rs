@@ -3,13 +3,14 @@
 //! It asks for news and waits for the answer; nobody connects to it. Whose plugins are ours it learns from the platform
 //! once, and keeps.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use outrider_model::DesiredState;
+use outrider_platform::api::StatusSource;
 use outrider_platform::store::ServiceKind;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::edges::{self, Gateway, GatewayStatuses, Upward, report_panic};
 use crate::installation::{self, RunFile};
+use crate::local;
 use crate::manager;
 use crate::telemetry::Traces;
 
@@ -41,6 +43,12 @@ impl ResponderService {
         installation::prepare(data_dir)?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
+        let stop = CancellationToken::new();
+        // A start that does not come to its end takes the socket away, too.
+        let unfinished = stop.clone().drop_guard();
+        let status = Arc::new(Status { uplink: Arc::clone(&uplink), traces, working: OnceLock::new() });
+        // Before the first answer of the platform: mistakes are made at the first start.
+        let local_task = local::open(data_dir, Arc::clone(&status) as _, &stop);
         let names: Vec<_> = config.gateways.iter().map(|gateway| gateway.name.clone()).collect();
         let id = match installation::known_id(data_dir)? {
             Some(id) => id,
@@ -50,9 +58,8 @@ impl ResponderService {
                 id
             }
         };
-        let stop = CancellationToken::new();
         let upward = Upward::Platform(Arc::clone(&uplink));
-        let (mut gateways, mut tasks) = (Vec::new(), Vec::new());
+        let (mut gateways, mut tasks) = (Vec::new(), Vec::from_iter(local_task));
         for gateway in edges::prepare_gateways(&config, &id)? {
             let (sender, desired) = watch::channel(None);
             let following = follow(Arc::clone(&uplink), gateway.name().to_owned(), sender, stop.clone());
@@ -61,25 +68,21 @@ impl ResponderService {
         }
         let statuses = GatewayStatuses::new(&gateways);
         let edge = EdgeConcerns::new(Vec::new(), statuses.responders.clone());
+        // Set here alone.
+        let _ = status.working.set((id.clone(), statuses));
         let heart = Heart {
             uplink,
             kind: ServiceKind::Responder,
             gateways: names,
             installation: Some(id),
-            status: Box::new(move || {
-                json!({
-                    "responders": statuses.responders_json(),
-                    "configurations": statuses.configurations_json(),
-                    "tracing": traces.as_ref().map(Traces::counters),
-                })
-            }),
+            status,
             concerns: vec![Box::new(edge)],
         };
         tasks.push(tokio::spawn(heart.run(stop.clone())));
         let run = RunFile { pid: std::process::id(), api: None, premises: None, sources: Vec::new() };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the responder is ready");
-        Ok(ResponderService { config, gateways, tasks, stop })
+        Ok(ResponderService { config, gateways, tasks, stop: unfinished.disarm() })
     }
 
     /// Stops. What is at the gateways stays there; the next run goes on from it.
@@ -96,10 +99,33 @@ impl ResponderService {
     }
 }
 
+/// What is told of a running responder.
+struct Status {
+    uplink: Arc<Uplink>,
+    traces: Option<Traces>,
+    /// The installation and the gateways, as soon as it is known whose plugins are ours.
+    working: OnceLock<(String, GatewayStatuses)>,
+}
+
+impl StatusSource for Status {
+    fn status(&self) -> Value {
+        let working = self.working.get();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "service": ServiceKind::Responder,
+            "link": self.uplink.link().status(),
+            "installation": working.map(|(id, _)| id),
+            "responders": working.map_or(json!([]), |(_, statuses)| statuses.responders_json()),
+            "configurations": working.map_or(json!([]), |(_, statuses)| statuses.configurations_json()),
+            "tracing": self.traces.as_ref().map(Traces::counters),
+        })
+    }
+}
+
 /// Asks until there is an answer: without knowing whose they are, no plugin may be touched.
 async fn ask_installation(uplink: &Uplink, gateways: &[String]) -> String {
     let mut patience = Patience::new("the first heartbeat");
-    // Until there is an answer nothing was begun, so a signal may end the process as it is.
+    // Until there is an answer nothing was begun, so whoever waits for it may as well drop it.
     let stop = CancellationToken::new();
     loop {
         match uplink.heartbeat(&first_heartbeat(ServiceKind::Responder, gateways.to_vec())).await {

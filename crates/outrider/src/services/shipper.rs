@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -31,6 +31,8 @@ pub struct Shipped {
     pub refused_calls: AtomicU64,
     /// The platform has everything up to this record of the spool.
     pub position: AtomicU64,
+    /// When the oldest call that waits to be shipped was received; 0 while none waits.
+    pub waiting_since_ms: AtomicI64,
 }
 
 /// Follows the spool.
@@ -90,6 +92,8 @@ impl Shipper {
         let mut patience = Patience::new("collected calls");
         loop {
             let gathered = tokio::task::block_in_place(|| self.gather())?;
+            let oldest_ms = gathered.batches.first().map_or(0, |batch| batch.at_ms);
+            self.shipped.waiting_since_ms.store(oldest_ms, Ordering::Relaxed);
             if gathered.batches.is_empty() {
                 self.keep_position().await?;
                 tokio::select! {

@@ -16,7 +16,9 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::link::{Failure, Link};
 use crate::config::UplinkConfig;
+use crate::edges::now_ms;
 use crate::installation;
 
 /// How long a connection may take to come about.
@@ -45,6 +47,7 @@ pub struct Uplink {
     config: UplinkConfig,
     instance: String,
     client: Mutex<(Files, Client)>,
+    link: Link,
 }
 
 /// What the client was made of.
@@ -61,7 +64,13 @@ impl Uplink {
         let files = read_files(config)?;
         let client = client(&files)?;
         let instance = installation::instance(data_dir)?;
-        Ok(Uplink { config: config.clone(), instance, client: Mutex::new((files, client)) })
+        let link = Link::new(&config.url);
+        Ok(Uplink { config: config.clone(), instance, client: Mutex::new((files, client)), link })
+    }
+
+    /// How the way to the platform is.
+    pub fn link(&self) -> &Link {
+        &self.link
     }
 
     /// Hands calls over. What the platform has already changes nothing.
@@ -107,33 +116,47 @@ impl Uplink {
     }
 
     async fn send(&self, request: impl FnOnce(&Client) -> RequestBuilder) -> Result<(StatusCode, Vec<u8>), NotTaken> {
-        let now = |error: anyhow::Error| NotTaken::Now(format!("{error:#}"));
-        let token = read_token(&self.config.token_file).map_err(now)?;
-        let request = request(&self.client().map_err(now)?)
+        let (status, body) = self.exchange(request).await.map_err(|failure| {
+            let why = failure.seen.clone();
+            self.link.failed(failure, now_ms());
+            NotTaken::Now(why)
+        })?;
+        if status.is_success() {
+            self.link.answered(now_ms());
+            return Ok((status, body));
+        }
+        let why = refusal(status, &body);
+        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY) {
+            // The way is good; what was sent is not.
+            self.link.answered(now_ms());
+            return Err(NotTaken::Ever(why));
+        }
+        self.link.failed(Failure::of_refusal(status.as_u16(), why.clone()), now_ms());
+        Err(NotTaken::Now(why))
+    }
+
+    async fn exchange(
+        &self,
+        request: impl FnOnce(&Client) -> RequestBuilder,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let files = |error: anyhow::Error| Failure::of_files(&error);
+        let token = read_token(&self.config.token_file).map_err(files)?;
+        let request = request(&self.client().map_err(files)?)
             .bearer_auth(token)
             .header(PROTOCOL_HEADER, PROTOCOL)
             .header(INSTANCE_HEADER, &self.instance);
-        let failed = |error: reqwest::Error| {
-            let error = anyhow::Error::from(error.without_url());
-            NotTaken::Now(format!("the platform at {} cannot be reached: {error:#}", self.config.url))
-        };
+        let failed = |error: reqwest::Error| Failure::of_connection(&self.config.url, &error.without_url().into());
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES_MAX {
-                return Err(NotTaken::Now(format!("the platform's answer is larger than {ANSWER_BYTES_MAX} bytes")));
+                let seen = format!("the platform's answer is larger than {ANSWER_BYTES_MAX} bytes");
+                return Err(Failure::of_refusal(status.as_u16(), seen));
             }
         }
-        if status.is_success() {
-            return Ok((status, body));
-        }
-        let why = refusal(status, &body);
-        match status {
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => Err(NotTaken::Ever(why)),
-            _ => Err(NotTaken::Now(why)),
-        }
+        Ok((status, body))
     }
 
     /// A client with the certificates that are in the files now.

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::server::{Counters, TIMES, limit_time, serve_router};
 use crate::ingest::Reports;
 use crate::log::LogHandle;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tls::TlsServer;
 use crate::watcher::ConcernSource;
 use live::Live;
@@ -101,11 +101,8 @@ impl Premises {
         let mut interval = tokio::time::interval(IDENTITIES_INTERVAL);
         let mut is_failing = false;
         while cancel.run_until_cancelled(interval.tick()).await.is_some() {
-            match self.store.services().await {
-                Ok(rows) => {
-                    self.live.know(rows, Instant::now());
-                    is_failing = false;
-                }
+            match self.look_at_identities().await {
+                Ok(()) => is_failing = false,
                 Err(error) if !is_failing => {
                     tracing::error!(%error, "it cannot be seen which services there are; silence is told of the last known ones");
                     is_failing = true;
@@ -113,6 +110,12 @@ impl Premises {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Sees now who was created and revoked. A revoked responder no longer keeps others from its gateways.
+    pub async fn look_at_identities(&self) -> Result<(), StoreError> {
+        self.live.know(self.store.services().await?, Instant::now());
+        Ok(())
     }
 
     /// All routes. A request that waits for news ends when `cancel` does.

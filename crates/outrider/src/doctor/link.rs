@@ -1,0 +1,274 @@
+//! Judges the way between the three services: a collector's or responder's to its platform, a collector's spool, and at the
+//! platform who was heard from.
+
+use super::facts::{Facts, OwnCertificate, ServiceStatus, SpoolStatus, Status};
+use super::report::{Check, Id};
+use crate::services::link::LinkStatus;
+
+/// Below this the system's own clock service is at work.
+const CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
+/// From this long before its end on, an old certificate is a warning.
+const EXPIRY_WARNING_MS: i64 = 14 * 24 * 3600 * 1000;
+/// Calls that wait for longer are late.
+const WAITING_MS_MAX: i64 = 60_000;
+/// A spool that is so full drops calls soon.
+const SPOOL_PERCENT_MAX: u64 = 80;
+/// A service that was silent for longer is told of by the platform, too.
+const SILENT_SECONDS_MAX: u64 = 45;
+
+const SPOOL: &str = "spool";
+
+pub fn judge(facts: &Facts) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if let Some(uplink) = &facts.uplink {
+        checks.extend(uplink.certificate.as_ref().map(|seen| certificate(&uplink.url, seen, facts.now_ms)));
+        let running = match &facts.process {
+            Ok(Some(status)) => Ok(status),
+            _ => Err("the running service could not be asked"),
+        };
+        let link =
+            running.and_then(|status| status.link.as_ref().ok_or("the process that runs has no platform elsewhere"));
+        match link {
+            Ok(link) => checks.extend([platform(link, facts.now_ms), clock(link)]),
+            Err(why) => checks.extend([Id::LinkPlatform, Id::LinkClock].map(|id| Check::skipped(id, &uplink.url, why))),
+        }
+        if let Ok(Status { spool: Some(status), refused_calls, .. }) = running {
+            checks.push(spool(status, *refused_calls, facts.now_ms));
+        }
+    }
+    if let Ok(Some(Status { services: Some(services), .. })) = &facts.process {
+        checks.extend(services.iter().map(heard));
+    }
+    checks
+}
+
+fn certificate(url: &str, seen: &OwnCertificate, now_ms: i64) -> Check {
+    let id = Id::LinkCertificate;
+    let todo = "make a new one at the platform (`outrider ca issue --client NAME`), and put both files in place of the old ones; \
+                they are read again at the next request";
+    match &seen.expires_ms {
+        Err(problem) => Check::failed(id, url, problem, todo),
+        Ok(expires_ms) if *expires_ms <= now_ms => {
+            let days = (now_ms - expires_ms) / 86_400_000;
+            let seen = format!("this service's certificate {} expired {days} days ago", seen.path.display());
+            Check::failed(id, url, seen, todo)
+        }
+        Ok(expires_ms) => {
+            let left_ms = expires_ms - now_ms;
+            let seen =
+                format!("this service's certificate {} is good for {} days", seen.path.display(), left_ms / 86_400_000);
+            if left_ms < EXPIRY_WARNING_MS { Check::warning(id, url, seen, todo) } else { Check::ok(id, url, seen) }
+        }
+    }
+}
+
+fn platform(link: &LinkStatus, now_ms: i64) -> Check {
+    let (id, url) = (Id::LinkPlatform, link.url.as_str());
+    let ago = |at_ms: i64| (now_ms - at_ms).max(0) / 1000;
+    if let Some(trouble) = &link.trouble {
+        let last = match link.answered_ms {
+            Some(at_ms) => format!("it last answered {} s ago", ago(at_ms)),
+            None => "it has not answered since the start".to_owned(),
+        };
+        return Check::failed(
+            id,
+            url,
+            format!("{}; so for {} s, and {last}", trouble.seen, ago(trouble.since_ms)),
+            &trouble.todo,
+        );
+    }
+    match (link.connected_since_ms, link.answered_ms) {
+        (Some(since_ms), Some(answered_ms)) => {
+            Check::ok(id, url, format!("it answers since {} s, last {} s ago", ago(since_ms), ago(answered_ms)))
+        }
+        _ => Check::warning(id, url, "it has not answered yet", "wait a few seconds, and ask again"),
+    }
+}
+
+fn clock(link: &LinkStatus) -> Check {
+    let id = Id::LinkClock;
+    let Some(ahead_ms) = link.clock_ahead_ms else {
+        return Check::skipped(id, &link.url, "the platform has not answered yet");
+    };
+    let seen = match ahead_ms {
+        0.. => format!("this clock is {} s ahead of the platform's", ahead_ms / 1000),
+        _ => format!("this clock is {} s behind the platform's", ahead_ms / -1000),
+    };
+    if ahead_ms.unsigned_abs() > CLOCK_DIFFERENCE_MS_MAX {
+        let todo =
+            "let NTP set both clocks; calls from more than 60 s in the future are not taken until their time has come";
+        return Check::failed(id, &link.url, seen, todo);
+    }
+    Check::ok(id, &link.url, "this clock and the platform's agree")
+}
+
+fn spool(spool: &SpoolStatus, refused_calls: u64, now_ms: i64) -> Check {
+    let id = Id::LinkSpool;
+    let percent = spool.bytes.saturating_mul(100) / spool.bytes_max.max(1);
+    let waiting_ms = spool.waiting_since_ms.map_or(0, |since_ms| now_ms - since_ms);
+    let mut seen = format!(
+        "{} records wait in {} MiB of at most {}",
+        spool.records_waiting,
+        spool.bytes >> 20,
+        spool.bytes_max >> 20
+    );
+    if waiting_ms > 0 {
+        seen = format!("{seen}, the oldest for {} s", waiting_ms / 1000);
+    }
+    if spool.dropped_calls + refused_calls > 0 {
+        let seen = format!(
+            "{seen}; since the start the spool refused {} calls and the platform {refused_calls}, and these are gone",
+            spool.dropped_calls
+        );
+        let todo =
+            "see `link.platform`; give `log.total_bytes_max` and the disk room for as long as the platform may be away";
+        return Check::failed(id, SPOOL, seen, todo);
+    }
+    if percent >= SPOOL_PERCENT_MAX || waiting_ms > WAITING_MS_MAX {
+        let todo = "see `link.platform`; when `log.total_bytes_max` is reached, new calls are dropped and counted";
+        return Check::warning(id, SPOOL, seen, todo);
+    }
+    Check::ok(id, SPOOL, seen)
+}
+
+fn heard(service: &ServiceStatus) -> Check {
+    let id = Id::LinkService;
+    let ServiceStatus { name, kind, silent_seconds, version, clock_ahead_ms } = service;
+    let todo = format!("run `outrider doctor` beside it; `outrider service revoke {name}` if it is gone for good");
+    let Some(silent) = silent_seconds else {
+        return Check::warning(id, name, format!("this {kind} was never heard from"), todo);
+    };
+    if *silent > SILENT_SECONDS_MAX {
+        return Check::failed(id, name, format!("this {kind} was not heard from for {silent} s"), todo);
+    }
+    let ours = env!("CARGO_PKG_VERSION");
+    let theirs = version.as_deref().unwrap_or(ours);
+    if clock_ahead_ms.unwrap_or(0).unsigned_abs() > CLOCK_DIFFERENCE_MS_MAX {
+        let seen = format!("the clock of this {kind} is {} ms ahead of this one", clock_ahead_ms.unwrap_or(0));
+        return Check::failed(id, name, seen, "let NTP set both clocks");
+    }
+    if theirs != ours {
+        let todo = "run the same version on both sides; the platform first";
+        return Check::warning(id, name, format!("this {kind} has version {theirs}, and this is {ours}"), todo);
+    }
+    Check::ok(id, name, format!("this {kind} was heard from {silent} s ago"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::facts::UplinkSeen;
+    use super::super::tests::{check, well};
+    use super::*;
+    use crate::services::link::Trouble;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    /// A collector that is well.
+    fn collector(facts: &mut Facts) -> &mut LinkStatus {
+        let now_ms = facts.now_ms;
+        let certificate = OwnCertificate { path: PathBuf::from("edge.pem"), expires_ms: Ok(now_ms + 90 * DAY_MS) };
+        facts.uplink = Some(UplinkSeen { url: "https://x".to_owned(), certificate: Some(certificate) });
+        facts.status().spool = Some(SpoolStatus { bytes_max: 1 << 30, ..SpoolStatus::default() });
+        facts.status().link.insert(LinkStatus {
+            url: "https://x".to_owned(),
+            connected_since_ms: Some(now_ms - 5000),
+            answered_ms: Some(now_ms - 1000),
+            clock_ahead_ms: Some(20),
+            trouble: None,
+        })
+    }
+
+    fn spool(facts: &mut Facts) -> &mut SpoolStatus {
+        collector(facts);
+        facts.status().spool.as_mut().unwrap()
+    }
+
+    fn expiry(facts: &mut Facts, expires_ms: Result<i64, String>) {
+        collector(facts);
+        facts.uplink.as_mut().unwrap().certificate.as_mut().unwrap().expires_ms = expires_ms;
+    }
+
+    fn service(facts: &mut Facts, silent_seconds: Option<u64>, version: &str, clock_ahead_ms: i64) {
+        facts.status().services = Some(vec![ServiceStatus {
+            name: "edge".to_owned(),
+            kind: "collector".to_owned(),
+            silent_seconds,
+            version: Some(version.to_owned()),
+            clock_ahead_ms: Some(clock_ahead_ms),
+        }]);
+    }
+
+    const OWN: &str = env!("CARGO_PKG_VERSION");
+
+    #[test]
+    fn the_way_to_the_platform_is_judged() {
+        check(&[
+            ("well", |f| drop(collector(f).clone()), &[], "answers since 5 s, last 1 s ago"),
+            (
+                "refused",
+                |f| {
+                    let now_ms = f.now_ms;
+                    let seen = "the platform at https://x refuses this service's certificate".to_owned();
+                    collector(f).trouble =
+                        Some(Trouble { since_ms: now_ms - 9000, seen, todo: "issue one".to_owned() });
+                },
+                &["link.platform failed"],
+                "refuses this service's certificate; so for 9 s, and it last answered 1 s ago",
+            ),
+            ("ahead", |f| collector(f).clock_ahead_ms = Some(61_000), &["link.clock failed"], "61 s ahead"),
+            ("behind", |f| collector(f).clock_ahead_ms = Some(-61_000), &["link.clock failed"], "61 s behind"),
+            ("expired", |f| expiry(f, Ok(f.now_ms - 2 * DAY_MS)), &["link.certificate failed"], "expired 2 days ago"),
+            ("expires soon", |f| expiry(f, Ok(f.now_ms + 2 * DAY_MS)), &["link.certificate warning"], "for 2 days"),
+            ("no certificate", |f| expiry(f, Err("it is empty".to_owned())), &["link.certificate failed"], "is empty"),
+            (
+                "away",
+                |f| {
+                    collector(f);
+                    f.process = Ok(None);
+                },
+                &["process.running failed"],
+                "could not be asked",
+            ),
+        ]);
+        let mut facts = well();
+        let link = collector(&mut facts);
+        (link.connected_since_ms, link.answered_ms) = (None, None);
+        assert_eq!(platform(link, 0).seen, "it has not answered yet");
+    }
+
+    #[test]
+    fn a_spool_is_judged_by_what_waits_and_what_is_lost() {
+        check(&[
+            (
+                "waits",
+                |f| spool(f).waiting_since_ms = Some(f.now_ms - 90_000),
+                &["link.spool warning"],
+                "the oldest for 90 s",
+            ),
+            ("fills", |f| spool(f).bytes = 900 << 20, &["link.spool warning"], "in 900 MiB of at most 1024"),
+            ("is full", |f| spool(f).dropped_calls = 7, &["link.spool failed"], "the spool refused 7 calls"),
+            (
+                "is refused",
+                |f| {
+                    spool(f);
+                    f.status().refused_calls = 8;
+                },
+                &["link.spool failed"],
+                "the platform 8",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn the_platform_says_who_was_heard_from() {
+        check(&[
+            ("well", |f| service(f, Some(3), OWN, 9), &[], "this collector was heard from 3 s ago"),
+            ("new", |f| service(f, None, OWN, 0), &["link.service warning"], "never heard from"),
+            ("silent", |f| service(f, Some(46), OWN, 0), &["link.service failed"], "service revoke edge"),
+            ("old", |f| service(f, Some(3), "0.0.9", 0), &["link.service warning"], "has version 0.0.9"),
+            ("clock", |f| service(f, Some(3), OWN, -6000), &["link.service failed"], "-6000 ms ahead"),
+        ]);
+    }
+}
