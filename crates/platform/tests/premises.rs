@@ -1,0 +1,260 @@
+//! What collectors and responders may say to the platform, and what it answers to everything else.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use outrider_model::batch::BatchWriter;
+use outrider_model::{ActionScope, Command, CommandRecord, Duration, EntityKey, EntityKind};
+use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::log::LogSettings;
+use outrider_platform::premises::wire::{SHIPMENT_BYTES_MAX, ShippedBatch, encode_shipment};
+use outrider_platform::service::{Platform, PlatformSettings};
+use outrider_platform::store::{ActionFilter, Service, ServiceKind};
+use serde_json::{Value, json};
+use support::{Call, api_call};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+const HEADERS: &str = "outrider-protocol: 1\r\noutrider-instance: here-1\r\n";
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+struct Site {
+    platform: Platform,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+impl Site {
+    async fn start(data_dir: &Path) -> Site {
+        let gateways = ["kong".to_owned(), "other".to_owned()];
+        let settings = PlatformSettings {
+            data_dir: data_dir.to_owned(),
+            installation: "test".to_owned(),
+            gateways: gateways.to_vec(),
+            analysis: AnalysisSettings::default(),
+            log: LogSettings::default(),
+            lake_commit_interval: None,
+            snapshot_interval: std::time::Duration::from_secs(60),
+            notify: Vec::new(),
+        };
+        let platform = Platform::start(settings, now_ms).await.unwrap();
+        platform.caught_up().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+        let task = tokio::spawn(platform.premises(&gateways).serve(listener, None, stop.clone()));
+        Site { platform, address, stop, task }
+    }
+
+    async fn identity(&self, name: &str, kind: ServiceKind, gateway: &str) -> String {
+        let service = Service { name: name.to_owned(), kind, gateways: vec![gateway.to_owned()] };
+        self.platform.store().create_service(&service, "test", now_ms()).await.unwrap().reveal().to_owned()
+    }
+
+    /// Status and words of the answer.
+    async fn ask(&self, token: &str, method: &str, path: &str, body: &[u8]) -> (u16, String) {
+        self.ask_with(&format!("authorization: Bearer {token}\r\n{HEADERS}"), method, path, body, body.len()).await
+    }
+
+    async fn ask_with(&self, headers: &str, method: &str, path: &str, body: &[u8], length: usize) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let head = format!(
+            "{method} /premises/v1/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // A refusal may come before everything was sent.
+        let _ = stream.write_all(body).await;
+        if body.len() < length {
+            stream.shutdown().await.unwrap();
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let text = String::from_utf8(answer).unwrap();
+        let status = text.split(' ').nth(1).unwrap_or("0").parse().unwrap();
+        (status, text.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    }
+
+    /// Somebody blocks a consumer at a gateway.
+    async fn block(&self, gateway: &str, consumer: &str) {
+        let (gateway, value) = (gateway.to_owned(), consumer.to_owned());
+        let id = format!("{gateway}-{value}");
+        let (workspace, label) = (String::new(), value.clone());
+        let target = EntityKey { kind: EntityKind::Consumer, gateway, workspace, value, label };
+        let command = Command::Act {
+            alert: None,
+            target,
+            scope: ActionScope::Consumer,
+            response: serde_json::from_value(json!({"kind": "block"})).unwrap(),
+            duration: Duration::Permanent,
+            reason: "a test".to_owned(),
+        };
+        let record = CommandRecord { id, by: "a".to_owned(), at_ms: now_ms(), command };
+        self.platform.commands().submit(record).await.unwrap();
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+        self.platform.stop().await;
+    }
+}
+
+/// Whose token, method, path and body; status and words of the answer.
+type Exchange<'a> = (&'a str, &'a str, &'a str, Vec<u8>, u16, &'a str);
+
+/// So many calls of a gateway from number `first` on.
+fn batch(gateway: &str, first: u64, calls: u32, at_ms: i64) -> ShippedBatch {
+    let mut writer = BatchWriter::default();
+    for _ in 0..calls {
+        let call = Call { at_ms, consumer: "alice".to_owned(), path: "/shop/items/1".to_owned(), status: 200 };
+        let mut call = api_call(&call);
+        call.gateway = gateway.into();
+        writer.push(&call).unwrap();
+    }
+    let last = first + u64::from(calls) - 1;
+    ShippedBatch { epoch: 7, first, last, count: calls, at_ms, lost_before: None, calls: writer.take() }
+}
+
+fn heartbeat(kind: &str, gateway: &str, now_ms: i64) -> Vec<u8> {
+    let body = json!({"kind": kind, "version": "1", "now_ms": now_ms, "gateways": [gateway], "status": {}});
+    body.to_string().into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_identity_does_its_own_work_for_its_own_gateway() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start(directory.path()).await;
+    let collector = site.identity("edge-collector", ServiceKind::Collector, "kong").await;
+    let responder = site.identity("edge-responder", ServiceKind::Responder, "kong").await;
+    site.block("kong", "alice").await;
+    site.block("other", "bob").await;
+    let shipment = |gateway: &str| encode_shipment(&[batch(gateway, 1, 2, now_ms())]).unwrap();
+    let report = |action: &str| json!({"reports": [{"action": action, "at_ms": 1, "state": {"state": "released"}}]});
+    let report = |action: &str| report(action).to_string().into_bytes();
+    let snapshot = |gateway: &str| {
+        let snapshot = json!({"gateway": gateway, "taken_ms": 1, "configuration": {}});
+        snapshot.to_string().into_bytes()
+    };
+    let actions = site.platform.store().actions(&ActionFilter::default(), 10, None).await.unwrap().items;
+    let id_of = |gateway: &str| {
+        let found = actions.iter().find(|action| action.target.gateway == gateway);
+        found.unwrap().id.to_string()
+    };
+    let (get, post) = ("GET", "POST");
+    let cases: Vec<Exchange> = vec![
+        (&collector, post, "calls", shipment("kong"), 200, "\"stored\":1"),
+        (&collector, post, "calls", shipment("kong"), 200, "\"duplicates\":1"),
+        (&collector, post, "calls", shipment("other"), 403, "and not for `other`"),
+        (&collector, get, "desired?gateway=kong", vec![], 403, "this is for a responder"),
+        (&collector, post, "reports", report(&id_of("kong")), 403, "this is for a responder"),
+        (&collector, post, "configuration", snapshot("kong"), 403, "this is for a responder"),
+        (&collector, post, "heartbeat", heartbeat("collector", "kong", now_ms()), 200, "\"installation\":\"test\""),
+        (&collector, post, "heartbeat", heartbeat("responder", "kong", now_ms()), 403, "is a collector"),
+        (&collector, post, "heartbeat", heartbeat("collector", "other", now_ms()), 403, "and not for `other`"),
+        (&responder, post, "calls", shipment("kong"), 403, "this is for a collector"),
+        (&responder, get, "desired?gateway=kong", vec![], 200, "alice"),
+        (&responder, get, "desired?gateway=other", vec![], 403, "and not for `other`"),
+        (&responder, get, "desired?gateway=kong&more=1", vec![], 400, ""),
+        (&responder, post, "reports", report(&id_of("kong")), 204, ""),
+        (&responder, post, "reports", report(&id_of("other")), 403, "and not for `other`"),
+        (&responder, post, "configuration", snapshot("kong"), 204, ""),
+        (&responder, post, "configuration", snapshot("other"), 403, "and not for `other`"),
+        (&responder, post, "heartbeat", heartbeat("collector", "kong", now_ms()), 403, "is a responder"),
+        ("unknown", post, "heartbeat", heartbeat("collector", "kong", now_ms()), 401, "stands for no service"),
+        ("", get, "desired?gateway=kong", vec![], 401, "stands for no service"),
+    ];
+    for (token, method, path, body, expected, words) in cases {
+        let (status, said) = site.ask(token, method, path, &body).await;
+        assert_eq!(status, expected, "{method} {path}: {said}");
+        assert!(said.contains(words) && !said.contains("bob"), "{method} {path}: {said}");
+    }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_taken_is_refused_for_now_or_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start(directory.path()).await;
+    let token = site.identity("edge", ServiceKind::Collector, "kong").await;
+    let ship = |batch: ShippedBatch| encode_shipment(&[batch]).unwrap();
+    let mut lying = ship(batch("kong", 1, 2, now_ms()));
+    lying[..4].copy_from_slice(&(SHIPMENT_BYTES_MAX as u32 + 1).to_le_bytes());
+    let miscounted = ShippedBatch { count: 3, last: 3, ..batch("kong", 1, 2, now_ms()) };
+    let unreadable = ShippedBatch { calls: vec![1, 255, 0, 0, 0, 9], ..batch("kong", 1, 2, now_ms()) };
+    let cases = [
+        (lying, 413, "too large"),
+        (vec![0; SHIPMENT_BYTES_MAX + 1], 413, "larger than"),
+        (b"no shipment".to_vec(), 413, "too large"),
+        (vec![1, 2], 422, "damaged"),
+        (ship(miscounted), 422, "says that it holds 3 calls and holds 2"),
+        (ship(unreadable), 422, "damaged"),
+        // A minute ahead is tolerated; further ahead waits for its time, and long ago is no trouble.
+        (ship(batch("kong", 1, 2, now_ms() + 3_600_000)), 409, "synchronise both clocks"),
+        (ship(batch("kong", 1, 2, now_ms() + 50_000)), 200, "\"stored\":1"),
+        (ship(batch("kong", 3, 2, 1_000_000_000_000)), 200, "\"stored\":1"),
+        // A part of what is there already is what no honest collector sends.
+        (ship(batch("kong", 4, 3, now_ms())), 422, ""),
+        (ship(batch("kong", 5, 1, now_ms())), 200, "\"stored\":1"),
+    ];
+    for (body, expected, words) in cases {
+        let (status, said) = site.ask(&token, "POST", "calls", &body).await;
+        assert_eq!(status, expected, "{said}");
+        assert!(said.contains(words), "{said}");
+    }
+
+    let good = ship(batch("kong", 6, 1, now_ms()));
+    let authorized = format!("authorization: Bearer {token}\r\n");
+    let half = site.ask_with(&format!("{authorized}{HEADERS}"), "POST", "calls", &good[..9], good.len()).await;
+    assert!(half.0 == 400 && half.1.contains("before it was complete"), "{half:?}");
+    for (headers, status, words) in [
+        ("outrider-instance: a\r\n", 409, "speaks protocol 1, and the request ``"),
+        ("outrider-protocol: 2\r\noutrider-instance: a\r\n", 409, "the same version of outrider on both sides"),
+        ("outrider-protocol: 1\r\n", 400, "instance"),
+        ("outrider-protocol: 1\r\noutrider-instance: a/b\r\n", 400, "instance"),
+    ] {
+        let said = site.ask_with(&format!("{authorized}{headers}"), "POST", "calls", &good, good.len()).await;
+        assert!(said.0 == status && said.1.contains(words), "{headers}: {said:?}");
+    }
+
+    // A clock that is off is told in the answer, with its sign.
+    for off_ms in [-3_600_000, 3_600_000] {
+        let (status, said) =
+            site.ask(&token, "POST", "heartbeat", &heartbeat("collector", "kong", now_ms() + off_ms)).await;
+        let ahead_ms = serde_json::from_str::<Value>(&said).unwrap()["clock_ahead_ms"].as_i64().unwrap();
+        assert!(status == 200 && (off_ms - 60_000..=off_ms).contains(&ahead_ms), "{said}");
+    }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_revoked_while_it_waits_hears_no_news() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start(directory.path()).await;
+    let first = site.identity("first", ServiceKind::Responder, "kong").await;
+    let second = site.identity("second", ServiceKind::Responder, "kong").await;
+    let (_, said) = site.ask(&first, "GET", "desired?gateway=kong", b"").await;
+    let version = serde_json::from_str::<Value>(&said).unwrap()["version"].as_u64().unwrap();
+    let path = format!("desired?gateway=kong&after={version}");
+    let held = site.ask(&first, "GET", &path, b"");
+    // The other one is refused from when the first is let in, and its request was sent before.
+    let other = async {
+        let (status, said) = site.ask(&second, "GET", &path, b"").await;
+        assert!(status == 409 && said.contains("is held by responder `first`"), "{status} {said}");
+        site.platform.store().revoke_service("first", "test", now_ms()).await.unwrap();
+        site.block("kong", "alice").await;
+    };
+    let ((status, said), ()) = tokio::join!(held, other);
+    assert!(status == 401 && !said.contains("alice"), "{status} {said}");
+    assert_eq!(site.ask(&first, "GET", &path, b"").await.0, 401, "nor at the next request");
+
+    site.stop().await;
+}
