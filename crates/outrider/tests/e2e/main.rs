@@ -23,6 +23,7 @@ mod reload;
 mod replay;
 mod service_manager;
 mod services;
+mod services_apart;
 mod telling;
 mod tracing;
 mod upgrade;

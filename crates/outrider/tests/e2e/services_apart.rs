@@ -1,0 +1,214 @@
+//! What the three services say of each other, and what happens at their limits: certificates, a full spool, doctor.
+
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::harness::{Outrider, line, now_ms, wait_for};
+use crate::services::{Site, assert_calls, lines, outrider, write_expired};
+
+/// What a running service says through its local socket.
+fn status(service: &Outrider) -> Value {
+    let mut document = String::new();
+    UnixStream::connect(service.data_dir.join("local.sock")).unwrap().read_to_string(&mut document).unwrap();
+    serde_json::from_str(&document).unwrap()
+}
+
+/// One check of doctor, beside the service of this configuration.
+fn doctor(config: &Path, id: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let output = command.args(["doctor", "--json", "--config"]).arg(config).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["id"] == id).unwrap_or_else(|| panic!("no {id} in {report:#}")).clone()
+}
+
+fn await_check(config: &Path, id: &str, result: &str, words: &str) -> Value {
+    wait_for(&format!("{id} {result}: {words}"), || {
+        let check = doctor(config, id);
+        (check["result"] == result && check["seen"].as_str()?.contains(words)).then_some(check)
+    })
+}
+
+#[test]
+fn a_certificate_that_the_platform_refuses_is_named_and_can_be_swapped() {
+    let site = Site::new();
+    site.trust("ca");
+    let platform = site.platform();
+    site.identity("collector");
+    let collector = site.collector();
+    let config = collector.config_path().to_owned();
+    collector.send(&lines(2));
+    assert_calls(&platform, 2);
+    await_check(&config, "link.platform", "ok", "it answers since");
+    assert_eq!(doctor(&config, "link.certificate")["result"], "ok");
+    assert_eq!(doctor(platform.config_path(), "link.service")["result"], "ok");
+
+    let (certificate, key) = (site.path("ca/edge.pem"), site.path("ca/edge.key"));
+    let good = (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap());
+    let back = || {
+        std::fs::write(&key, &good.1).unwrap();
+        std::fs::write(&certificate, &good.0).unwrap();
+        await_check(&config, "link.platform", "ok", "it answers since");
+    };
+    // Of another authority.
+    site.authority("ca-2");
+    outrider(&["ca", "issue", "--dir", &site.text("ca-2"), "--out", &site.text("ca-2"), "--client", "edge"]);
+    std::fs::copy(site.path("ca-2/edge.key"), &key).unwrap();
+    std::fs::copy(site.path("ca-2/edge.pem"), &certificate).unwrap();
+    collector.send(&lines(3));
+    let check = await_check(&config, "link.platform", "failed", "refuses this service's certificate");
+    assert!(check["todo"].as_str().unwrap().contains("outrider ca issue --client"), "{check}");
+    back();
+    assert_calls(&platform, 5);
+    // Of the right one, and too old.
+    write_expired(&site.path("ca"), &certificate, &key);
+    await_check(&config, "link.platform", "failed", "(CertificateExpired)");
+    assert_eq!(doctor(&config, "link.certificate")["result"], "failed");
+    back();
+    // None at all.
+    let toml = std::fs::read_to_string(&config).unwrap();
+    let without = toml.lines().filter(|line| !line.starts_with("certificate_file") && !line.starts_with("key_file"));
+    let without = without.collect::<Vec<_>>().join("\n");
+    collector.stop();
+    let collector = Outrider::start_as("collector", &site.path("collector"), &without);
+    await_check(&config, "link.platform", "failed", "(CertificateRequired)");
+    collector.stop();
+
+    // A broken file at the platform changes nothing, and each reload says so.
+    let own = site.path("ca/127.0.0.1.pem");
+    let whole = std::fs::read(&own).unwrap();
+    std::fs::write(&own, "-----BEGIN CERTIFICATE-----\nno\n").unwrap();
+    for told in 1..=2 {
+        platform.signal("-HUP");
+        wait_for("the refusal of the broken certificate", || {
+            (platform.said("the new certificate is not used; the one before stays in force") >= told).then_some(())
+        });
+    }
+    let collector = site.collector();
+    collector.send(&lines(1));
+    assert_calls(&platform, 6);
+    std::fs::write(&own, whole).unwrap();
+    collector.stop();
+    platform.stop();
+}
+
+#[test]
+fn a_full_spool_drops_counts_and_says_so() {
+    const BYTES_MAX: u64 = 64 * 1024;
+    let site = Site::new();
+    site.trust("ca");
+    let platform = site.platform();
+    site.identity("collector");
+    platform.kill();
+    let collector = site.collector();
+    let toml = std::fs::read_to_string(collector.config_path()).unwrap();
+    collector.stop();
+    let toml = format!("{toml}[log]\nsegment_bytes_max = 16384\ntotal_bytes_max = {BYTES_MAX}\n");
+    let collector = Outrider::start_as("collector", &site.path("collector"), &toml);
+
+    let mut sent = 0;
+    let dropped = || status(&collector)["spool"]["dropped_calls"].as_u64().unwrap();
+    while dropped() == 0 {
+        assert!(sent < 20_000, "a spool of {BYTES_MAX} bytes holds {sent} calls");
+        let calls: Vec<_> =
+            (0..50).map(|at| line("alice", "GET", &format!("/shop/items/{}", sent + at), 200, now_ms())).collect();
+        collector.send(&calls);
+        sent += 50;
+        wait_for("the calls at the source", || {
+            (status(&collector)["sources"][0]["counters"]["accepted"] == sent).then_some(())
+        });
+    }
+    let spool = std::fs::read_dir(collector.data_dir.join("spool")).unwrap();
+    let bytes: u64 = spool.map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    assert!(bytes <= BYTES_MAX, "{bytes} bytes");
+    let seen = &status(&collector)["spool"];
+    assert!(seen["bytes"].as_u64().unwrap() <= BYTES_MAX && seen["waiting_since_ms"].is_i64(), "{seen}");
+    let config = collector.config_path().to_owned();
+    let check = await_check(&config, "link.spool", "failed", "and these are gone");
+    assert!(check["todo"].as_str().unwrap().contains("log.total_bytes_max"), "{check}");
+
+    // Everything else comes to the platform, in order and once, and the rest is counted there, too.
+    let platform = site.platform();
+    platform.await_calls(1);
+    let kept = wait_for("an empty spool", || {
+        let now = status(&collector);
+        (now["spool"]["records_waiting"] == 0).then(|| now["shipped_calls"].as_u64().unwrap())
+    });
+    assert_eq!(kept + dropped(), sent);
+    assert_calls(&platform, kept);
+    collector.send(&lines(1));
+    assert_calls(&platform, kept + 1);
+    assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["missing_calls"], dropped());
+    wait_for("the collector's own trouble at the platform", || {
+        let notices = platform.list("/api/v1/notices?state=open");
+        notices.iter().any(|notice| notice["subject"] == "collector: spool").then_some(())
+    });
+    collector.stop();
+    platform.stop();
+}
+
+#[test]
+fn a_first_start_without_a_platform_is_told_of_and_can_be_given_up() {
+    let site = Site::new();
+    site.trust("ca");
+    std::fs::write(site.path("responder.token"), "none").unwrap();
+    let config = site.path("outrider.toml");
+    let toml = format!(
+        "data_dir = '{}'\n[[gateways]]\nname = 'kong'\nadmin_url = 'http://127.0.0.1:9'\n{}",
+        site.text("data"),
+        site.uplink("responder")
+    );
+    std::fs::write(&config, toml).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let mut child = command
+        .args(["responder", "--config"])
+        .arg(&config)
+        .stderr(Stdio::null())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let check = await_check(&config, "link.platform", "failed", "cannot be reached");
+    assert!(check["todo"].as_str().unwrap().contains("is the platform running"), "{check}");
+    assert_eq!(doctor(&config, "process.running")["result"], "ok");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let ended = wait_for("the end of the responder", || child.try_wait().unwrap());
+    assert!(ended.success(), "{ended}");
+}
+
+#[test]
+fn an_all_in_one_takes_services_of_other_places_and_people_over_tls() {
+    let site = Site::new();
+    site.trust("ca");
+    let (ca, data) = (site.text("ca"), site.text("platform/data"));
+    let files = format!("certificate_file = '{ca}/127.0.0.1.pem'\nkey_file = '{ca}/127.0.0.1.key'\n");
+    let toml = format!(
+        "data_dir = '{data}'\n[api]\nlisten = '127.0.0.1:0'\n{files}[premises]\nlisten = '127.0.0.1:{}'\n{files}\
+         client_ca_file = '{ca}/ca.pem'\n[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'near'\nlisten = '127.0.0.1:0'\n",
+        site.port
+    );
+    let all = Outrider::start_as("run", &site.path("platform"), &toml);
+    site.identity("collector");
+    let collector = site.collector();
+    let authority = reqwest::Certificate::from_pem(&std::fs::read(site.path("ca/ca.pem")).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = |scheme: &str| all.api.replace("http://", &format!("{scheme}://")) + "/api/v1/status";
+    let calls = || {
+        let answer = runtime.block_on(async {
+            client.get(url("https")).bearer_auth(all.token()).send().await.unwrap().json::<Value>().await.unwrap()
+        });
+        answer["platform"]["progress"]["calls"].as_u64().unwrap()
+    };
+    all.send(&lines(2));
+    collector.send(&lines(3));
+    wait_for("the calls of both places", || (calls() == 5).then_some(()));
+    let stranger = reqwest::Client::new();
+    assert!(runtime.block_on(client.get(url("http")).send()).is_err(), "no one speaks plainly there");
+    assert!(runtime.block_on(stranger.get(url("https")).send()).is_err(), "nor without knowing the authority");
+    collector.stop();
+    all.stop();
+}
