@@ -124,6 +124,7 @@ impl Live {
                 "name": known.service.name,
                 "kind": known.service.kind,
                 "gateways": known.service.gateways,
+                "is_connected": known.has_spoken && now.duration_since(known.at) <= SILENT_MAX,
                 "silent_seconds": known.has_spoken.then(|| now.duration_since(known.at).as_secs()),
                 "version": spoken.map(|spoken| &spoken.heartbeat.version),
                 "instance": spoken.map(|spoken| &spoken.instance),
@@ -235,6 +236,11 @@ mod tests {
         assert!(!live.heard(&service, "a", heartbeat.clone(), 0, at(50)), "the next is not");
         live.know(rows(None), at(51));
         let silent = (NoticeKind::CollectorSilent, "known".to_owned());
+        let connected = |seconds| {
+            let services = live.to_json(at(seconds));
+            services.as_array().unwrap().iter().map(|one| one["is_connected"] == true).collect::<Vec<_>>()
+        };
+        assert_eq!((connected(60), connected(96)), (vec![false, false, true], vec![false; 3]));
         assert_eq!(told(60), [silent.clone(), (NoticeKind::ResponderFailing, "new: kong".to_owned())]);
         assert_eq!(told(96), [silent, (NoticeKind::ResponderSilent, "new".to_owned())]);
         assert!(live.heard(&service, "a", heartbeat, 0, at(110)), "a minute later it is written again");

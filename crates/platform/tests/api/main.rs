@@ -13,6 +13,7 @@ mod harness;
 mod oidc;
 mod people;
 mod routes;
+mod services;
 
 use std::time::Duration;
 

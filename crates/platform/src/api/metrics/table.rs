@@ -56,6 +56,10 @@ const fn destination(value: &'static str) -> Rows {
     Rows::Each { list: "/platform/notify", label: "destination", name: "/name", value }
 }
 
+const fn service(value: &'static str) -> Rows {
+    Rows::Each { list: "/services", label: "service", name: "/name", value }
+}
+
 use Rows::One;
 
 /// All of them, by part.
@@ -111,6 +115,13 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_responder_deleted", Counter, "", responder("/deleted"), "Plugins deleted"),
     metric("outrider_responder_repaired", Counter, "", responder("/repaired"), "Plugins written again because somebody else changed them"),
     metric("outrider_responder_gateway_failures", Counter, "", responder("/gateway_failures"), "Changes and lists that the gateway failed"),
+    metric("outrider_service_connected", Gauge, "", service("/is_connected"), "Whether a collector or responder elsewhere was heard from lately"),
+    metric("outrider_service_silence", Gauge, "seconds", service("/silent_seconds"), "Time since its last heartbeat"),
+    scaled(metric("outrider_service_clock_ahead", Gauge, "seconds", service("/clock_ahead_ms"), "How far its clock is ahead of the platform's"), 0.001),
+    metric("outrider_service_spool_size", Gauge, "bytes", service("/status/spool/bytes"), "Size of a collector's spool"),
+    metric("outrider_service_spool_waiting_records", Gauge, "", service("/status/spool/records_waiting"), "Records that wait in a collector's spool"),
+    metric("outrider_service_dropped_calls", Counter, "", service("/status/spool/dropped_calls"), "Calls that a full spool refused"),
+    metric("outrider_service_refused_calls", Counter, "", service("/status/refused_calls"), "Calls of a collector that the platform refused for good"),
     metric("outrider_notify_delivered", Counter, "", destination("/delivered"), "Messages that arrived"),
     metric("outrider_notify_failures", Counter, "", destination("/failures"), "Tries to deliver a message that failed"),
     metric("outrider_notify_dead", Counter, "", destination("/dead"), "Messages given up"),
