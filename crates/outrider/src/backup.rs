@@ -35,6 +35,7 @@ const LOOKS_MAX: u32 = 20;
 /// Makes a backup and checks it.
 pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config.config)?;
+    refuse_services(&config)?;
     let data = config.data_dir;
     let installation = installation::known_id(&data)?.with_context(|| {
         format!("{} holds no installation, so there is nothing to back up; is --config the right one?", data.display())
@@ -92,6 +93,9 @@ pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
 /// Makes a data directory out of a backup, or only checks the backup.
 pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
     let RestoreArguments { config, from, check: is_check, key, new_key } = arguments;
+    if !is_check {
+        refuse_services(&Config::load(&config.config)?)?;
+    }
     let manifest = Manifest::read(&from)?;
     let last = check(&from, &manifest).await?;
     let said = format!(
@@ -128,6 +132,26 @@ pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
     File::open(&data).and_then(|directory| directory.sync_all()).context("cannot sync the data directory")?;
     terminal::note(&format!("{} is restored; `outrider run` goes on from there", data.display()));
     Ok(())
+}
+
+/// What a collector or responder has to keep is a few files, and everything else comes from the platform again.
+fn refuse_services(config: &Config) -> anyhow::Result<()> {
+    if config.platform.is_none() {
+        return Ok(());
+    }
+    let data = config.data_dir.display();
+    let files = "the configuration and the files that it names (token, certificate and key";
+    match config.gateways.is_empty() {
+        true => anyhow::bail!(
+            "a collector is not backed up: what is in its spool goes to the platform. Keep a copy of {data}/pseudonym.key, of \
+             {files}, secrets); with these in place a new one takes over"
+        ),
+        false => anyhow::bail!(
+            "a responder is not backed up: a new one learns the installation from the platform and adopts what is at the \
+             gateway. Keep a copy of {files}, guard rails); where release-all holds it, stop it and copy {data} as a whole, \
+             or say release-all again"
+        ),
+    }
 }
 
 /// Whether every file is what was written, and whether the parts fit together: a start must find a snapshot that no

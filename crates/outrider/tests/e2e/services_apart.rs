@@ -47,6 +47,15 @@ fn a_certificate_that_the_platform_refuses_is_named_and_can_be_swapped() {
     assert_eq!(doctor(&config, "link.certificate")["result"], "ok");
     assert_eq!(doctor(platform.config_path(), "link.service")["result"], "ok");
 
+    let (_, metrics) = platform.request("GET", "/metrics", None);
+    let page = include_str!("../../../../docs/metrics.md")
+        .lines()
+        .filter_map(|row| row.strip_prefix("| `")?.split('`').next());
+    for name in page.filter(|name| name.starts_with("outrider_service_")) {
+        let sample = format!("{name}{{service=\"collector\"}} ");
+        assert!(metrics.as_str().unwrap().contains(&sample), "`{sample}` is not in {metrics}");
+    }
+
     let (certificate, key) = (site.path("ca/edge.pem"), site.path("ca/edge.key"));
     let good = (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap());
     let back = || {
@@ -211,4 +220,24 @@ fn an_all_in_one_takes_services_of_other_places_and_people_over_tls() {
     assert!(runtime.block_on(stranger.get(url("https")).send()).is_err(), "nor without knowing the authority");
     collector.stop();
     all.stop();
+}
+
+#[test]
+fn a_backup_of_a_service_is_refused_with_what_to_copy() {
+    let site = Site::new();
+    let source = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\n";
+    let gateway = "[[gateways]]\nname = 'kong'\nadmin_url = 'http://127.0.0.1:9'\n";
+    for (section, words) in [(source, "pseudonym.key"), (gateway, "installation")] {
+        let config = site.path("outrider.toml");
+        let toml = format!("data_dir = '{}'\n{section}{}", site.text("data"), site.uplink("x"));
+        std::fs::write(&config, toml).unwrap();
+        let to = site.text("backup");
+        for arguments in [["backup", "--to", &to], ["restore", "--from", &to]] {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+            let output = command.args(arguments).arg("--config").arg(&config).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && said.contains(words) && said.contains("copy"), "{arguments:?}: {said}");
+        }
+        assert!(!site.path("backup").exists() && !site.path("data").exists(), "nothing is made");
+    }
 }
