@@ -212,3 +212,76 @@ impl Shipper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use outrider_platform::log::{Log, LogSettings, LogWriter, QUEUE_BYTES_DEFAULT};
+    use outrider_platform::premises::wire::decode_shipment;
+
+    use super::*;
+    use crate::config::UplinkConfig;
+
+    fn batch(number: u64) -> ShippedBatch {
+        let calls = vec![1];
+        ShippedBatch { epoch: 1, first: number, last: number, count: 1, at_ms: 1, lost_before: None, calls }
+    }
+
+    /// A platform that refuses shipments of more than two batches, and batch 3 in any; says what it took, in order.
+    fn picky(listener: TcpListener, shipments: usize) -> Vec<u64> {
+        let mut taken = Vec::new();
+        for _ in 0..shipments {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let body = loop {
+                let mut chunk = [0; 4096];
+                let count = stream.read(&mut chunk).unwrap();
+                request.extend_from_slice(&chunk[..count]);
+                let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+                let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+                let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+                if request.len() >= head + 4 + length.parse::<usize>().unwrap() {
+                    break request.split_off(head + 4);
+                }
+            };
+            let numbers: Vec<_> = decode_shipment(&body).unwrap().iter().map(|batch| batch.first).collect();
+            let (status, answer) = match numbers.as_slice() {
+                [_, _, _, ..] => ("413 Payload Too Large", r#"{"detail": "too large"}"#),
+                numbers if numbers.contains(&3) => ("422 Unprocessable Entity", r#"{"detail": "damaged"}"#),
+                _ => {
+                    taken.extend(numbers);
+                    ("200 OK", r#"{"stored": 1, "duplicates": 0}"#)
+                }
+            };
+            let length = answer.len();
+            write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}")
+                .unwrap();
+        }
+        taken
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_halved_and_only_a_bad_batch_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let token_file = directory.path().join("token");
+        std::fs::write(&token_file, "x").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let config = UplinkConfig { url, token_file, ca_file: None, certificate_file: None, key_file: None };
+        let uplink = Arc::new(Uplink::new(&config, directory.path()).unwrap());
+        let (spool, _) = Log::open(&directory.path().join("spool"), LogSettings::default()).unwrap();
+        let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT).unwrap();
+        let shipper = Shipper::new(uplink, spool.handle(), directory.path().join("shipped"), Position::ZERO);
+        // 1-6, 1-3, 1, 2-3, 2, 3, 4-6, 4, 5-6.
+        let platform = std::thread::spawn(move || picky(listener, 9));
+        let batches: Vec<_> = (1..=6).map(batch).collect();
+        let stop = CancellationToken::new();
+        assert!(shipper.ship(&batches, &mut Patience::new("test"), &stop).await);
+        assert_eq!(platform.join().unwrap(), [1, 2, 4, 5, 6]);
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        assert_eq!((read(&shipper.shipped.calls), read(&shipper.shipped.refused_calls)), (5, 1));
+        spool.stop();
+    }
+}
