@@ -225,6 +225,51 @@ async fn meddling_is_repaired_and_operators_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_installations_never_touch_each_others() {
+    at_site(|site| async move {
+        let next = site.neighbour();
+        // The same numbers on purpose: they are an installation's own.
+        let mut first = Running::start(&site, Some(site.desired(1, vec![block(1, &site.alice, Some(3600))], &[])));
+        let plugin = first.until_stored(1).await;
+        let before = site.get(&format!("/plugins/{plugin}")).await;
+        let theirs = vec![
+            block(1, &site.bob, Some(3600)),
+            block(2, &site.alice, Some(3600)),
+            at(service(&site.shop), block(3, &site.alice, Some(3600))),
+        ];
+        let mut second = Running::start(&next, Some(next.desired(1, theirs.clone(), &[])));
+        second.until_stored(1).await;
+        second.until_stored(3).await;
+        // Alice has a block of the first already, which is to the second what an operator's is.
+        let in_the_way =
+            FailureReason::OperatorPlugin { plugin_id: plugin.clone(), plugin_name: "request-termination".to_owned() };
+        second.until(2, |state| matches!(state, ReportedState::Retrying { reason, .. } if *reason == in_the_way)).await;
+        assert_eq!((site.at_gateway().await, next.at_gateway().await), ((vec![1], 1), (vec![1, 3], 2)));
+
+        // The red button of the second, and a start of it without its disk.
+        let files = StateFiles::new(next.disk.path(), "edge").unwrap();
+        let summary =
+            release_all(Arc::new(next.client()), &next.installation(), &files, "a test", |_| ()).await.unwrap();
+        assert_eq!((summary.released.len(), summary.failed), (2, vec![]));
+        assert_eq!((site.at_gateway().await, next.at_gateway().await.1), ((vec![1], 1), 0));
+        second.stop().await;
+        let next = site.neighbour();
+        let mut second = Running::start(&next, Some(next.desired(2, theirs, &[])));
+        second.until_stored(1).await;
+        assert_eq!(site.get(&format!("/plugins/{plugin}")).await, before);
+
+        // What the first takes away is its own, and makes room.
+        first.platform.send_replace(Some(site.desired(2, vec![], &[1])));
+        first.until_released(1).await;
+        second.until_stored(2).await;
+        assert_eq!((site.at_gateway().await.1, next.at_gateway().await), (0, (vec![1, 2, 3], 3)));
+        first.stop().await;
+        second.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_block_says_where_an_operators_plugin_wins() {
     at_site(|site| async move {
         let scoped = json!({

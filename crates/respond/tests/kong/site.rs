@@ -32,6 +32,7 @@ pub struct Site {
     pub bob: String,
     pub shop: String,
     pub shop_route: String,
+    pub installation: String,
     pub disk: tempfile::TempDir,
 }
 
@@ -66,6 +67,7 @@ impl Site {
             admin,
             admin_url,
             proxy,
+            installation: format!("test-{mark}"),
             mark,
             alice,
             bob,
@@ -75,8 +77,25 @@ impl Site {
         }
     }
 
+    /// Another installation at the same gateway. What there is there is the first one's to take away.
+    pub fn neighbour(&self) -> Site {
+        Site {
+            practice: None,
+            admin: outrider_practice::AdminClient::new(address(&self.admin_url)),
+            admin_url: self.admin_url.clone(),
+            proxy: self.proxy.clone(),
+            mark: self.mark.clone(),
+            alice: self.alice.clone(),
+            bob: self.bob.clone(),
+            shop: self.shop.clone(),
+            shop_route: self.shop_route.clone(),
+            installation: format!("next-{}", self.mark),
+            disk: tempfile::tempdir().unwrap(),
+        }
+    }
+
     pub fn installation(&self) -> String {
-        format!("test-{}", self.mark)
+        self.installation.clone()
     }
 
     pub fn settings(&self) -> ResponderSettings {
