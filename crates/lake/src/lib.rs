@@ -1,17 +1,39 @@
-//! The lake: every call, kept as rows of an open table.
+//! The lake: every call, kept as rows of open tables, and asked in SQL.
 //!
-//! This room decides the table's schema and how rows reach it exactly once; it knows nothing of alerts and gateways. The
-//! table is Delta Lake on a directory, so that Spark, Trino, DuckDB, ClickHouse or Polars read it without us. Compaction,
-//! retention and queries build on it later.
+//! This room decides the tables' schema and how rows reach them exactly once; it knows nothing of alerts and gateways. The
+//! tables are Delta Lake on a directory, so that Spark, Trino, DuckDB, ClickHouse or Polars read them without us.
 //!
-//! A commit carries the log position that it covers as the table's application transaction, so that writing the same
-//! range of the log a second time is noticed and skipped (decision 10). The table library never syncs what it writes, so
-//! data files are synced before the commit that names them, and the commit before its position counts.
+//! `Lake` is the writer of `events`. A commit carries the log position that it covers as the table's application
+//! transaction, so that writing the same range of the log a second time is noticed and skipped (decision 10). The table
+//! library never syncs what it writes, so data files are synced before the commit that names them, and the commit before
+//! its position counts. `Keeper` works beside it: it makes `timeline` of the events, puts small files together and takes
+//! away what is too old. `LakeReader` answers, also about what is not committed yet.
 
+mod engine;
+mod entities;
+mod events;
+mod files;
+mod index;
+mod keeper;
+mod merge;
+mod page;
+mod query;
+mod reader;
+mod retention;
 mod rows;
 mod schema;
 mod table;
 
+pub use events::{Lake, Tail};
+pub use files::{LakeFiles, files};
+pub use keeper::{Keeper, Kept, LakeSize};
+pub use page::{CallPlace, PAGE_ROWS_MAX, Page, PageRequest};
+pub use query::{Answer, QueryError, QueryProgress, STATEMENT_BYTES_MAX};
+pub use reader::{LakeReader, QueryLimits, SideTable};
+pub use retention::Retention;
 pub use rows::{RowError, Rows, call_from_row};
-pub use schema::{EVENTS_TABLE, arrow_schema};
-pub use table::{Lake, LakeError, LakeFiles, files};
+pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+pub use table::LakeError;
+
+/// The engine's and the table library's column types, for those who read answers.
+pub use deltalake::arrow;

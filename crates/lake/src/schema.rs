@@ -1,11 +1,64 @@
-//! The `events` table: one row a call, immutable, as it was known when it was committed (decision 13).
+//! The tables and their columns.
+//!
+//! `events` has one row a call, immutable, as it was known when it was committed (decision 13), in the order of the log.
+//! `timeline` has one row for each entity of a call, with the columns that a timeline shows, in the order of entity and
+//! falling time, so that one entity's newest calls lie together whatever kind of entity it is. It is made of `events`
+//! and could be made again.
 
 use std::sync::Arc;
 
 use deltalake::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::file::properties::WriterProperties;
 
-/// The table's name in queries and its folder in the lake's directory.
-pub const EVENTS_TABLE: &str = "events";
+/// The column that both tables are partitioned by: the UTC day of `event_time`.
+pub const PARTITION: &str = "event_date";
+
+/// Rows of a page of a data file: what is decoded at least to read one row.
+const PAGE_ROWS: usize = 8_192;
+
+/// What a table is.
+#[derive(Debug)]
+pub struct TableShape {
+    /// Its name in queries and its folder in the lake's directory.
+    pub name: &'static str,
+    pub(crate) comment: &'static str,
+    /// Its columns, in order.
+    pub schema: fn() -> SchemaRef,
+    /// The order of the rows in each data file, and whether it falls.
+    pub(crate) order: &'static [(&'static str, bool)],
+    /// The application id under which a commit carries the log position that it covers.
+    pub(crate) position_application: &'static str,
+}
+
+/// Every call.
+pub static EVENTS: TableShape = TableShape {
+    name: "events",
+    comment: "API calls seen by outrider: one row a call, immutable",
+    schema: arrow_schema,
+    order: &[("position", false), ("call_index", false)],
+    position_application: "outrider-log",
+};
+
+/// Every entity's calls.
+pub static TIMELINE: TableShape = TableShape {
+    name: "timeline",
+    comment: "API calls seen by outrider, one row for each entity of a call, by entity and falling time; made of events",
+    schema: timeline_schema,
+    order: &[("entity_kind", false), ("entity", false), ("event_time", true), ("position", true), ("call_index", true)],
+    position_application: "outrider-timeline",
+};
+
+impl TableShape {
+    pub(crate) fn writer_properties(&self) -> WriterProperties {
+        // Level 1: columns of repeated texts compress well at any level, and this runs beside the analysis.
+        let level = ZstdLevel::try_new(1).unwrap_or_default();
+        WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_data_page_row_count_limit(PAGE_ROWS)
+            .build()
+    }
+}
 
 /// The kinds of a field's value as the `kind` column of `query` and `headers` writes them.
 pub(crate) mod value_kind {
@@ -71,6 +124,39 @@ pub fn arrow_schema() -> SchemaRef {
         number("latency_upstream_ms", DataType::Int32),
         text("response_type"),
     ]))
+}
+
+/// The columns that a timeline shows, as `events` has them.
+pub(crate) const TIMELINE_COLUMNS: [&str; 20] = [
+    "event_time",
+    "position",
+    "call_index",
+    "gateway",
+    "workspace",
+    "trusted",
+    "endpoint_id",
+    "service_name",
+    "consumer_id",
+    "consumer_name",
+    "client_ip",
+    "method",
+    "path",
+    "status",
+    "answered_by",
+    "own_refusal",
+    "request_bytes",
+    "response_bytes",
+    "latency_total_ms",
+    "response_type",
+];
+
+/// The columns of `timeline`: the day, the entity, and what a timeline shows.
+pub fn timeline_schema() -> SchemaRef {
+    let events = arrow_schema();
+    let of_events = |name: &&str| events.fields().iter().find(|field| field.name() == name).cloned();
+    let entity = ["entity_kind", "entity"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+    let columns = of_events(&PARTITION).into_iter().chain(entity).chain(TIMELINE_COLUMNS.iter().filter_map(of_events));
+    Arc::new(Schema::new(columns.collect::<Fields>()))
 }
 
 /// The type of `query` and `headers`: a list of (name, value, kind, hidden length in bytes).

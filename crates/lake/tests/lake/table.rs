@@ -1,77 +1,9 @@
-//! The events table on a real directory: exactly once, rebuilt exactly, whole after a kill between write and commit.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+//! The events table: exactly once, rebuilt exactly, whole after a kill between write and commit.
 
 use outrider_lake::{Lake, LakeError, Rows, call_from_row};
-use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text,
-    Trust,
-};
+use outrider_model::EndpointId;
 
-fn plain_call(path: &str) -> ApiCall<'_> {
-    ApiCall {
-        gateway: "kong".into(),
-        workspace: Text::EMPTY,
-        trust: Trust::Trusted,
-        request_id: "r1".into(),
-        received_ms: 1_767_571_203_900,
-        started_ms: 1_767_571_203_744,
-        event_ms: 1_767_571_203_844,
-        clock: ClockCheck::AsReported,
-        consumer: None,
-        anonymous_consumer: false,
-        credential_id: None,
-        presented_credential: None,
-        session: None,
-        client_ip: None,
-        service: None,
-        route: None,
-        host: Text::EMPTY,
-        method: "GET".into(),
-        path: path.into(),
-        query: vec![],
-        headers: vec![],
-        status: 200,
-        answered_by: AnsweredBy::Gateway,
-        own_refusal: None,
-        request_bytes: 0,
-        response_bytes: u64::from(u32::MAX) + 1,
-        latency: Latency { total_ms: 100, gateway_ms: 3, upstream_ms: -1 },
-        response_type: Text::EMPTY,
-    }
-}
-
-fn full_call() -> ApiCall<'static> {
-    let pseudonym = Pseudonym { key: KeyId(7), tag: [9; 16] };
-    let field = |name: &'static str, value| Field { name: name.into(), value };
-    ApiCall {
-        workspace: "w".into(),
-        trust: Trust::Untrusted,
-        clock: ClockCheck::ClampedPast,
-        consumer: Some(Consumer {
-            id: "c-1".into(),
-            username: "alice".into(),
-            custom_id: Text::EMPTY,
-            tags: vec!["gold".into(), "eu".into()],
-        }),
-        anonymous_consumer: true,
-        credential_id: Some("k-1".into()),
-        presented_credential: Some(pseudonym),
-        session: Some(pseudonym),
-        client_ip: Some("2001:db8::7".parse().unwrap()),
-        service: Some(Named { id: "s-1".into(), name: "shop".into() }),
-        route: Some(Named { id: "r-1".into(), name: Text::EMPTY }),
-        query: vec![
-            field("q", FieldValue::Clear("ps_not_one".into())),
-            field("flag", FieldValue::Flag),
-            field("token", FieldValue::Pseudonym(pseudonym, 40)),
-        ],
-        headers: vec![field("authorization", FieldValue::Redacted), field("accept", FieldValue::Clear(Text::EMPTY))],
-        answered_by: AnsweredBy::Upstream,
-        own_refusal: Some("inst".into()),
-        ..plain_call("/shop/\u{f7e9}/\u{0}")
-    }
-}
+use crate::calls::{full_call, plain_call};
 
 #[test]
 fn the_exact_call_is_rebuilt_from_its_row() {
@@ -95,7 +27,7 @@ async fn commit(lake: &mut Lake, position: u64, paths: &[&str]) {
     for (at, path) in (0u32..).zip(paths) {
         rows.push(&plain_call(path), None, position, at);
     }
-    lake.commit(&rows.finish().unwrap(), position).await.unwrap();
+    lake.commit(&[rows.finish().unwrap()], position).await.unwrap();
 }
 
 /// What a reader that knows nothing of us finds: the rows of the files that the table's log names.

@@ -1,0 +1,81 @@
+//! The query engine as the lake uses it: limits of memory and disk, and what a statement may call.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use deltalake::DeltaTable;
+use deltalake::datafusion::catalog::TableProvider;
+use deltalake::datafusion::error::DataFusionError;
+use deltalake::datafusion::execution::memory_pool::FairSpillPool;
+use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
+
+/// Where intermediate results go that are larger than the memory, below the lake's directory.
+const SCRATCH: &str = "scratch";
+/// What is known of data files from earlier queries: their footers and indexes.
+const METADATA_CACHE_BYTES: usize = 256 * 1024 * 1024;
+/// Functions that make a value of any size out of a small one, which no limit of memory sees in time.
+const FUNCTIONS_LEFT_OUT: [&str; 9] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "array_repeat",
+    "list_repeat",
+    "array_resize",
+    "list_resize",
+    "range",
+    "generate_series",
+];
+
+/// What the engine may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resources {
+    pub memory_bytes: usize,
+    pub scratch_bytes: u64,
+    pub threads: usize,
+}
+
+/// The engine with what its queries share.
+pub(crate) struct Engine {
+    runtime: Arc<RuntimeEnv>,
+    threads: usize,
+}
+
+impl Engine {
+    /// An engine for the lake in a directory.
+    pub(crate) fn new(directory: &Path, resources: Resources) -> Result<Engine, DataFusionError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(resources.memory_bytes)))
+            .with_temp_file_path(directory.join(SCRATCH))
+            .with_max_temp_directory_size(resources.scratch_bytes)
+            .with_metadata_cache_limit(METADATA_CACHE_BYTES)
+            .build_arc()?;
+        Ok(Engine { runtime, threads: resources.threads })
+    }
+
+    /// A session without tables.
+    pub(crate) fn context(&self) -> SessionContext {
+        let mut config =
+            SessionConfig::new().with_target_partitions(self.threads).with_information_schema(true).with_collect_statistics(true);
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.parquet.reorder_filters = true;
+        options.execution.parquet.schema_force_view_types = false;
+        options.sql_parser.enable_ident_normalization = true;
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        for function in FUNCTIONS_LEFT_OUT {
+            context.deregister_udf(function);
+            context.deregister_udtf(function);
+        }
+        context
+    }
+}
+
+/// A version of a table, to be read in a session.
+pub(crate) async fn table_in(
+    context: &SessionContext,
+    table: &DeltaTable,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    table.update_datafusion_session(&context.state())?;
+    table.table_provider().with_session(Arc::new(context.state())).await
+}

@@ -1,0 +1,101 @@
+//! The events table as its one writer sees it.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use deltalake::arrow::array::RecordBatch;
+
+use crate::schema::EVENTS;
+use crate::table::{LakeError, Table};
+
+/// The events table, open for writing by one owner.
+pub struct Lake {
+    table: Table,
+    tail: Tail,
+}
+
+impl Lake {
+    /// Opens the lake in a directory, making the table on first use.
+    pub async fn open(directory: &Path) -> Result<Lake, LakeError> {
+        Ok(Lake { table: Table::open(directory, &EVENTS).await?, tail: Tail::default() })
+    }
+
+    /// The last log position that the table covers; 0 for a new table.
+    pub fn position(&self) -> u64 {
+        self.table.position()
+    }
+
+    /// The table's directory.
+    pub fn path(&self) -> &Path {
+        &self.table.path
+    }
+
+    /// What is not committed yet, for those who ask.
+    pub fn tail(&self) -> Tail {
+        self.tail.clone()
+    }
+
+    /// Lets queries see rows that cover the log up to `position` before they are committed.
+    pub fn show(&self, rows: RecordBatch, position: u64) {
+        self.tail.write(|batches| batches.push(TailBatch { position, rows }));
+    }
+
+    /// Commits rows that cover the log up to `position`, durably. Positions already covered are skipped.
+    ///
+    /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
+    pub async fn commit(&mut self, rows: &[RecordBatch], position: u64) -> Result<(), LakeError> {
+        self.table.commit(rows, position).await?;
+        self.tail.write(|batches| batches.retain(|batch| batch.position > position));
+        Ok(())
+    }
+}
+
+/// Rows that the log has and the table does not have yet, in the order of the log. As many as a commit takes at most.
+#[derive(Clone, Default)]
+pub struct Tail(Arc<RwLock<Vec<TailBatch>>>);
+
+/// The rows of whole log records.
+#[derive(Clone)]
+pub(crate) struct TailBatch {
+    /// The log position that they end with.
+    pub position: u64,
+    pub rows: RecordBatch,
+}
+
+impl Tail {
+    /// What is there now.
+    pub(crate) fn batches(&self) -> Vec<TailBatch> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Vec<TailBatch>)) {
+        // The list is changed in one piece, so a panic elsewhere leaves it good.
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::arrow_schema;
+
+    fn no_rows() -> Vec<RecordBatch> {
+        vec![RecordBatch::new_empty(arrow_schema())]
+    }
+
+    #[tokio::test]
+    async fn after_a_commit_that_failed_half_way_the_table_is_asked_how_far_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut lake = Lake::open(directory.path()).await.unwrap();
+        // What became visible without our knowing, as when the sync after it fails.
+        let mut other = Lake::open(directory.path()).await.unwrap();
+        other.commit(&no_rows(), 10).await.unwrap();
+        lake.table.is_uncertain = true;
+        lake.commit(&no_rows(), 10).await.unwrap();
+        assert_eq!(lake.position(), 10);
+        assert_eq!(lake.table.table.version(), other.table.table.version(), "it was not committed twice");
+        lake.commit(&no_rows(), 11).await.unwrap();
+        assert_eq!((lake.position(), lake.table.is_uncertain), (11, false));
+        assert_eq!(Lake::open(directory.path()).await.unwrap().position(), 11);
+    }
+}

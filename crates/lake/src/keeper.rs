@@ -1,0 +1,135 @@
+//! Keeps the lake in shape, beside its writer: makes the timeline, puts files together, takes away what is too old.
+//!
+//! Each step is a commit of its own, so that it can be killed anywhere: what it had not committed is as if it had not
+//! begun. The writer commits meanwhile; the table library orders the commits of both.
+
+use std::path::Path;
+
+use deltalake::operations::vacuum::VacuumMode;
+
+use crate::merge::{data_files, merge, plan};
+use crate::retention::{Retention, day_of, days_over, take_away};
+use crate::schema::{EVENTS, TIMELINE};
+use crate::table::{LakeError, Table};
+use crate::engine::{Engine, Resources};
+use crate::index::index_next;
+
+/// How often files that are not needed any more are looked for.
+const VACUUM_EVERY_MS: i64 = 3_600_000;
+/// What making the timeline may use.
+const RESOURCES: Resources = Resources { memory_bytes: 256 << 20, scratch_bytes: 4 << 30, threads: 1 };
+/// Steps of one kind before the next kind has its turn.
+const STEPS_MAX: usize = 16;
+
+/// What keeps the lake in shape. There is one, in the process that writes the lake.
+pub struct Keeper {
+    engine: Engine,
+    events: Table,
+    timeline: Table,
+    retention: Retention,
+    vacuumed_ms: Option<i64>,
+}
+
+/// What one look did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Calls that came into the timeline.
+    pub indexed: u64,
+    /// Merges of files.
+    pub merges: u64,
+    /// Days that were taken away.
+    pub days_removed: u64,
+    /// There is more to do at once.
+    pub has_more: bool,
+}
+
+/// How much the lake holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LakeSize {
+    /// Bytes of the data files of both tables.
+    pub bytes: u64,
+    /// Data files of both tables.
+    pub files: u64,
+    /// The oldest day that there are calls of, as `2026-11-28`.
+    pub oldest_day: Option<String>,
+    /// The log position up to which calls are in the timeline.
+    pub timeline_position: u64,
+}
+
+impl Keeper {
+    /// Opens both tables, making the timeline on first use.
+    pub async fn open(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
+        let events = Table::open(directory, &EVENTS).await?;
+        let timeline = Table::open(directory, &TIMELINE).await?;
+        let engine = Engine::new(directory, RESOURCES).map_err(|source| LakeError::Engine {
+            doing: "keep",
+            path: directory.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(Keeper { engine, events, timeline, retention, vacuumed_ms: None })
+    }
+
+    /// Looks once at everything. `now_ms` is the wall clock.
+    pub async fn keep(&mut self, now_ms: i64) -> Result<Kept, LakeError> {
+        let mut kept = Kept::default();
+        self.refresh().await?;
+        for _ in 0..STEPS_MAX {
+            let indexed = index_next(&self.engine, &self.events, &mut self.timeline).await?;
+            kept.indexed += indexed;
+            kept.has_more = indexed > 0;
+            if indexed == 0 {
+                break;
+            }
+        }
+        let today = day_of(now_ms);
+        for table in [&mut self.events, &mut self.timeline] {
+            for step in 0..STEPS_MAX {
+                let Some(files) = plan(&data_files(table)?, &today) else { break };
+                merge(table, &files).await?;
+                kept.merges += 1;
+                kept.has_more |= step + 1 == STEPS_MAX;
+            }
+        }
+        kept.days_removed = self.remove_days(now_ms).await?;
+        self.vacuum(now_ms).await?;
+        Ok(kept)
+    }
+
+    /// How much there is now.
+    pub fn size(&self) -> Result<LakeSize, LakeError> {
+        let (events, timeline) = (data_files(&self.events)?, data_files(&self.timeline)?);
+        Ok(LakeSize {
+            bytes: events.iter().chain(&timeline).map(|file| file.bytes).sum(),
+            files: (events.len() + timeline.len()) as u64,
+            oldest_day: events.iter().map(|file| file.day.clone()).min(),
+            timeline_position: self.timeline.position(),
+        })
+    }
+
+    async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.events.refresh().await?;
+        self.timeline.refresh().await
+    }
+
+    async fn remove_days(&mut self, now_ms: i64) -> Result<u64, LakeError> {
+        let (events, timeline) = (data_files(&self.events)?, data_files(&self.timeline)?);
+        let over = days_over(events.iter().chain(&timeline), &self.retention, now_ms);
+        // The timeline first: what it names is then always there.
+        take_away(&mut self.timeline, &over).await?;
+        take_away(&mut self.events, &over).await?;
+        Ok(over.len() as u64)
+    }
+
+    async fn vacuum(&mut self, now_ms: i64) -> Result<(), LakeError> {
+        if self.vacuumed_ms.is_some_and(|at| (0..VACUUM_EVERY_MS).contains(&(now_ms - at))) {
+            return Ok(());
+        }
+        for table in [&mut self.events, &mut self.timeline] {
+            // Lite takes away what the table's log says was removed; a file of somebody else's is not ours to delete.
+            let vacuum = table.table.clone().vacuum().with_mode(VacuumMode::Lite);
+            (table.table, _) = vacuum.await.map_err(table.failed("take unused files from"))?;
+        }
+        self.vacuumed_ms = Some(now_ms);
+        Ok(())
+    }
+}

@@ -1,0 +1,226 @@
+//! Which data files to put together, and doing it.
+//!
+//! Commits of seconds leave thousands of small files a day, and each costs every query that reads the day. Files of about
+//! one size are put together eight at a time, so a row is written again as many times as the size grows eightfold: four
+//! times on its way from a commit to the files of a whole day. A day that is over is put together whatever its sizes.
+//!
+//! Each file is in the table's order, and so is what is made of several: they are merged, never sorted, so it takes a
+//! batch of rows of each and no more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use deltalake::arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::{DataType, SchemaRef};
+use deltalake::arrow::array::StringArray;
+use deltalake::datafusion::datasource::file_format::parquet::ParquetFormat;
+use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use deltalake::datafusion::error::DataFusionError;
+use deltalake::datafusion::execution::SendableRecordBatchStream;
+use deltalake::datafusion::prelude::{SessionConfig, SessionContext, col};
+use deltalake::kernel::Remove;
+use deltalake::protocol::DeltaOperation;
+use deltalake::writer::DeltaWriter as _;
+use futures_util::StreamExt as _;
+
+use crate::schema::{PARTITION, TableShape};
+use crate::table::{LakeError, Table, conform, url_of};
+
+/// How many files of one size are put together.
+const FILES_MERGED: usize = 8;
+/// How many files one merge reads at most.
+const FILES_READ_MAX: usize = 64;
+/// Files below this are of one size.
+const SMALL_BYTES: u64 = 256 * 1024;
+/// A file grows no larger than about this.
+const TARGET_BYTES: u64 = 128 * 1024 * 1024;
+
+/// A data file of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DataFile {
+    pub path: String,
+    /// The day that it is of, as the table writes it: `2026-11-28`.
+    pub day: String,
+    pub bytes: u64,
+}
+
+/// The files of one day that one merge should put together, if any; `today` is not over yet.
+pub(crate) fn plan(files: &[DataFile], today: &str) -> Option<Vec<DataFile>> {
+    let mut days: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
+    for file in files.iter().filter(|file| file.bytes < TARGET_BYTES) {
+        days.entry(&file.day).or_default().push(file);
+    }
+    // The newest day first: that is where small files come, and what most queries read.
+    days.into_iter().rev().find_map(|(day, files)| plan_day(files, day < today))
+}
+
+fn plan_day(files: Vec<&DataFile>, is_over: bool) -> Option<Vec<DataFile>> {
+    let mut sizes: BTreeMap<u32, Vec<&DataFile>> = BTreeMap::new();
+    for file in &files {
+        sizes.entry(size_class(file.bytes)).or_default().push(file);
+    }
+    let chosen = sizes.into_values().find(|files| files.len() >= FILES_MERGED).or_else(|| {
+        // What is left of a day that is over, unless it is one file already.
+        (is_over && files.len() > 1).then_some(files)
+    })?;
+    let mut bytes = 0;
+    let fits = chosen.into_iter().take(FILES_READ_MAX).take_while(|file| {
+        bytes += file.bytes;
+        bytes <= TARGET_BYTES + file.bytes
+    });
+    let chosen: Vec<_> = fits.cloned().collect();
+    (chosen.len() > 1).then_some(chosen)
+}
+
+/// How many times a file's size is eight times that of a small one.
+fn size_class(bytes: u64) -> u32 {
+    (bytes / SMALL_BYTES).checked_ilog(FILES_MERGED as u64).map_or(0, |class| class + 1)
+}
+
+/// The data files of a table.
+pub(crate) fn data_files(table: &Table) -> Result<Vec<DataFile>, LakeError> {
+    let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
+    let files = snapshot.log_data();
+    let files = files.iter().map(|file| DataFile {
+        path: file.path().into_owned(),
+        day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
+        bytes: file.size().max(0).cast_unsigned(),
+    });
+    Ok(files.collect())
+}
+
+/// Puts files of one day together. They are in the table's order, and so is what is made of them.
+pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), LakeError> {
+    let Some(first) = files.first() else { return Ok(()) };
+    let mut writer = table.writer()?.with_target_file_size(TARGET_BYTES);
+    let schema = writer.arrow_schema();
+    let engine_failed = |source| LakeError::Engine {
+        doing: "merge files of",
+        path: table.path.clone(),
+        source: Box::new(source),
+    };
+    let mut rows = read_in_order(table, files, &schema).await.map_err(engine_failed)?;
+    while let Some(batch) = rows.next().await {
+        let batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;
+        writer.write(conform(&batch, &schema)?).await.map_err(table.failed("write"))?;
+    }
+    let added = table.flush(&mut writer).await?;
+    let removed = removals(table, files)?;
+    let operation = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES.cast_signed() };
+    table.replace(removed, added, operation).await
+}
+
+/// What takes these files out of the table, without a change of its rows.
+fn removals(table: &Table, files: &[DataFile]) -> Result<Vec<Remove>, LakeError> {
+    let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
+    let is_one = |path: &str| files.iter().any(|file| file.path == path);
+    Ok(snapshot.log_data().iter().filter(|file| is_one(&file.path())).map(|file| file.remove_action(false)).collect())
+}
+
+async fn read_in_order(
+    table: &Table,
+    files: &[DataFile],
+    schema: &SchemaRef,
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let shape: &TableShape = table.shape;
+    let root = url_of(&table.path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let urls = files.iter().map(|file| {
+        let url = root.join(&file.path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+        ListingTableUrl::parse(url)
+    });
+    let order = shape.order.iter().map(|&(column, falls)| col(column).sort(!falls, false)).collect::<Vec<_>>();
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_sort_order(vec![order.clone()]);
+    let columns = schema.project(&of_file(schema))?;
+    let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_, _>>()?)
+        .with_listing_options(options)
+        .with_schema(Arc::new(columns));
+    // One partition a file, so that the files are merged and none is sorted.
+    let mut settings = SessionConfig::new().with_target_partitions(files.len()).with_collect_statistics(false);
+    settings.options_mut().execution.parquet.schema_force_view_types = false;
+    settings.options_mut().optimizer.repartition_file_scans = false;
+    let context = SessionContext::new_with_config(settings);
+    let rows = context.read_table(Arc::new(ListingTable::try_new(config)?))?;
+    rows.sort(order)?.execute_stream().await
+}
+
+/// The columns that stand in a data file: all but the day, which its folder says.
+fn of_file(schema: &SchemaRef) -> Vec<usize> {
+    (0..schema.fields().len()).filter(|&at| schema.field(at).name() != PARTITION).collect()
+}
+
+/// The batch with its day as a column.
+fn with_day(batch: &RecordBatch, day: &str) -> Result<RecordBatch, LakeError> {
+    let day = cast(&StringArray::from(vec![day]), &DataType::Date32)?;
+    let day = day.as_any().downcast_ref::<Date32Array>().and_then(|days| days.iter().next()).flatten();
+    let column: ArrayRef = Arc::new(Date32Array::from(vec![day.unwrap_or_default(); batch.num_rows()]));
+    let mut fields = batch.schema().fields().to_vec();
+    fields.push(Arc::new(deltalake::arrow::datatypes::Field::new(PARTITION, DataType::Date32, false)));
+    let columns = batch.columns().iter().cloned().chain([column]).collect();
+    let schema = Arc::new(deltalake::arrow::datatypes::Schema::new(fields));
+    Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TODAY: &str = "2026-11-28";
+
+    fn files(day: &str, bytes: &[u64]) -> Vec<DataFile> {
+        let file = |(at, &bytes): (usize, &u64)| DataFile { path: format!("{day}/{at}"), day: day.into(), bytes };
+        bytes.iter().enumerate().map(file).collect()
+    }
+
+    /// The sizes that one merge puts together.
+    fn sizes(planned: Option<Vec<DataFile>>) -> Vec<u64> {
+        planned.unwrap_or_default().iter().map(|file| file.bytes).collect()
+    }
+
+    #[test]
+    fn eight_of_a_size_are_put_together_the_smallest_first() {
+        let small = vec![1000; 8];
+        assert_eq!(sizes(plan(&files(TODAY, &small), TODAY)), small);
+        assert_eq!(plan(&files(TODAY, &small[..7]), TODAY), None);
+        let large = vec![SMALL_BYTES * 9; 8];
+        let both = [large.clone(), small.clone()].concat();
+        assert_eq!(sizes(plan(&files(TODAY, &both), TODAY)), small);
+        assert_eq!(sizes(plan(&files(TODAY, &large), TODAY)), large);
+    }
+
+    #[test]
+    fn a_day_that_is_over_becomes_one_file() {
+        let yesterday = files("2026-11-27", &[10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
+        assert_eq!(sizes(plan(&yesterday, TODAY)), [10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
+        assert_eq!(plan(&yesterday[..1], TODAY), None);
+        let full = files("2026-11-27", &[TARGET_BYTES, TARGET_BYTES + 1, 5]);
+        assert_eq!(plan(&full, TODAY), None, "what is large enough is left");
+    }
+
+    #[test]
+    fn one_merge_is_bounded() {
+        let many = files(TODAY, &vec![1; 1000]);
+        assert_eq!(plan(&many, TODAY).map(|files| files.len()), Some(FILES_READ_MAX));
+        let heavy = files(TODAY, &[TARGET_BYTES / 2; 9]);
+        assert_eq!(sizes(plan(&heavy, TODAY)).len(), 3);
+    }
+
+    #[test]
+    fn however_many_commits_a_day_has_few_files_are_left_and_rows_are_rewritten_a_few_times() {
+        const COMMITS: usize = 5_000;
+        const COMMIT_BYTES: u64 = 40_000;
+        let (mut files, mut written, mut most) = (Vec::new(), 0, 0);
+        for commit in 0..COMMITS {
+            files.push(DataFile { path: format!("c{commit}"), day: TODAY.into(), bytes: COMMIT_BYTES });
+            while let Some(chosen) = plan(&files, TODAY) {
+                let bytes = chosen.iter().map(|file| file.bytes).sum();
+                written += bytes;
+                files.retain(|file| !chosen.contains(file));
+                files.push(DataFile { path: format!("m{written}"), day: TODAY.into(), bytes });
+            }
+            most = most.max(files.len());
+        }
+        assert!(most <= 8 * 5, "{most} files");
+        assert!(written / (COMMITS as u64 * COMMIT_BYTES) <= 4, "{written} bytes written");
+    }
+}

@@ -1,0 +1,196 @@
+//! The lake as those who ask see it: what is committed, and what is not committed yet, as of one moment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deltalake::DeltaTable;
+use deltalake::arrow::array::RecordBatch;
+use deltalake::datafusion::datasource::MemTable;
+use deltalake::datafusion::error::DataFusionError;
+use deltalake::datafusion::prelude::SessionContext;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::engine::{Engine, Resources, table_in};
+use crate::events::Tail;
+use crate::query::{Answer, QueryError};
+use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema};
+use crate::table::{LakeError, has_versions, load, position_of, table_error};
+
+/// What all queries together, and each of them, may use. Each is a limit that holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryLimits {
+    /// Queries at one time.
+    pub queries_max: usize,
+    /// Memory of all of them.
+    pub memory_bytes: usize,
+    /// Disk of all of them, for what does not fit into memory.
+    pub scratch_bytes: u64,
+    /// Processors that one query may use.
+    pub threads: usize,
+    /// Time of one.
+    pub time: Duration,
+    /// Rows of one's answer.
+    pub rows_max: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        QueryLimits {
+            queries_max: 4,
+            memory_bytes: 512 * 1024 * 1024,
+            scratch_bytes: 4 * 1024 * 1024 * 1024,
+            threads: 2,
+            time: Duration::from_secs(60),
+            rows_max: 100_000,
+        }
+    }
+}
+
+/// A small table of the caller's that a query may join: its name and its rows.
+pub type SideTable = (&'static str, RecordBatch);
+
+/// The lake, open for reading.
+pub struct LakeReader {
+    events: Followed,
+    timeline: Followed,
+    tail: Option<Tail>,
+    pub(crate) engine: Engine,
+    limits: QueryLimits,
+    permits: Arc<Semaphore>,
+}
+
+/// A table that somebody else writes.
+struct Followed {
+    shape: &'static TableShape,
+    path: PathBuf,
+    /// `None` until there is a table.
+    table: Mutex<Option<DeltaTable>>,
+}
+
+/// Both tables at one moment.
+pub(crate) struct View {
+    pub events: DeltaTable,
+    pub tail: Vec<RecordBatch>,
+    pub timeline: Option<DeltaTable>,
+    /// The log position up to which calls are in the timeline.
+    pub timeline_position: u64,
+}
+
+impl LakeReader {
+    /// Opens the lake in a directory. `tail` is of its writer, where that is in this process.
+    pub fn open(directory: &Path, tail: Option<Tail>, limits: QueryLimits) -> Result<LakeReader, LakeError> {
+        let resources = Resources {
+            memory_bytes: limits.memory_bytes,
+            scratch_bytes: limits.scratch_bytes,
+            threads: limits.threads,
+        };
+        let engine = Engine::new(directory, resources).map_err(|source| LakeError::Engine {
+            doing: "read",
+            path: directory.to_owned(),
+            source: Box::new(source),
+        })?;
+        let permits = Arc::new(Semaphore::new(limits.queries_max));
+        let follow = |shape: &'static TableShape| Followed::new(directory, shape);
+        Ok(LakeReader { events: follow(&EVENTS), timeline: follow(&TIMELINE), tail, engine, limits, permits })
+    }
+
+    /// Begins to answer a statement over `events`, `timeline` and the caller's own small tables.
+    pub async fn query(&self, statement: &str, side_tables: Vec<SideTable>) -> Result<Answer, QueryError> {
+        let permit = Arc::clone(&self.permits)
+            .try_acquire_owned()
+            .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
+        let context = self.context(side_tables).await?;
+        Answer::begin(&context, statement, &self.limits, permit).await
+    }
+
+    /// A session with every table.
+    async fn context(&self, side_tables: Vec<SideTable>) -> Result<SessionContext, QueryError> {
+        let view = self.view().await?;
+        let context = self.engine.context();
+        view.register_events(&context, "events").await?;
+        if let Some(timeline) = &view.timeline {
+            context.register_table("timeline", table_in(&context, timeline).await?)?;
+        }
+        for (name, rows) in side_tables {
+            context.register_table(name, in_memory(vec![rows])?)?;
+        }
+        Ok(context)
+    }
+
+    /// Both tables as they are now.
+    pub(crate) async fn view(&self) -> Result<View, LakeError> {
+        // The timeline never covers more than the events, and the tail is taken before what takes from it: so nothing is
+        // missing, and what is in two of them is told by its position.
+        let (timeline, timeline_position) = match self.timeline.newest().await? {
+            Some((table, position)) => (Some(table), position),
+            None => (None, 0),
+        };
+        let tail = self.tail.as_ref().map(Tail::batches).unwrap_or_default();
+        let (events, position) = self.events.newest().await?.ok_or_else(|| self.events.missing())?;
+        let tail = tail.into_iter().filter(|batch| batch.position > position).map(|batch| batch.rows).collect();
+        Ok(View { events, tail, timeline, timeline_position })
+    }
+}
+
+impl View {
+    /// Registers what is committed and what is not yet as one table.
+    pub(crate) async fn register_events(&self, context: &SessionContext, name: &str) -> Result<(), DataFusionError> {
+        let committed = context.read_table(table_in(context, &self.events).await?)?;
+        let all = match self.tail.is_empty() {
+            true => committed,
+            false => {
+                let columns: Vec<_> = committed.schema().fields().iter().map(|field| field.name().clone()).collect();
+                let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+                let tail = context.read_table(in_memory(self.tail.clone())?)?;
+                committed.union(tail.select_columns(&columns)?)?
+            }
+        };
+        context.register_table(name, all.into_view())?;
+        Ok(())
+    }
+
+    /// The days that the timeline has files of, newest first.
+    pub(crate) fn timeline_days(&self) -> Result<Vec<String>, LakeError> {
+        let Some(timeline) = &self.timeline else { return Ok(Vec::new()) };
+        let path = Path::new(TIMELINE.name);
+        let snapshot = timeline.snapshot().map_err(table_error(path, "read"))?;
+        let day = |file: deltalake::kernel::LogicalFileView| file.partition_values_map().remove(PARTITION).flatten();
+        let days: std::collections::BTreeSet<String> = snapshot.log_data().iter().filter_map(day).collect();
+        Ok(days.into_iter().rev().collect())
+    }
+}
+
+impl Followed {
+    fn new(directory: &Path, shape: &'static TableShape) -> Followed {
+        Followed { shape, path: directory.join(shape.name), table: Mutex::default() }
+    }
+
+    fn missing(&self) -> LakeError {
+        LakeError::Missing { path: self.path.clone() }
+    }
+
+    /// The newest version and the log position that it covers; `None` where there is no table.
+    async fn newest(&self) -> Result<Option<(DeltaTable, u64)>, LakeError> {
+        let mut table = self.table.lock().await;
+        let newest = match table.take() {
+            Some(mut known) => {
+                known.update_state().await.map_err(table_error(&self.path, "read"))?;
+                known
+            }
+            None if !has_versions(&self.path) => return Ok(None),
+            None => {
+                let failed = |source| LakeError::Directory { path: self.path.clone(), source };
+                load(&self.path.canonicalize().map_err(failed)?).await?
+            }
+        };
+        let position = position_of(&newest, &self.path, self.shape).await?;
+        *table = Some(newest.clone());
+        Ok(Some((newest, position)))
+    }
+}
+
+fn in_memory(rows: Vec<RecordBatch>) -> Result<Arc<MemTable>, DataFusionError> {
+    let schema = rows.first().map_or_else(arrow_schema, RecordBatch::schema);
+    Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
+}

@@ -1,0 +1,153 @@
+//! Statements: what they may do, and the limits that end them.
+
+use std::time::Duration;
+
+use outrider_lake::{Answer, LakeError, LakeReader, QueryError, QueryLimits};
+
+use crate::calls::{Filler, mixed_call};
+
+/// A lake of a hundred calls.
+async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&(0..100).map(mixed_call).collect::<Vec<_>>()).await;
+    let reader = LakeReader::open(directory.path(), Some(filler.lake.tail()), limits).unwrap();
+    (directory, filler, reader)
+}
+
+/// All rows of an answer, or why there are none.
+async fn rows(reader: &LakeReader, statement: &str) -> Result<usize, QueryError> {
+    let mut answer = reader.query(statement, vec![]).await?;
+    count(&mut answer).await
+}
+
+async fn count(answer: &mut Answer) -> Result<usize, QueryError> {
+    let mut rows = 0;
+    while let Some(batch) = answer.next().await {
+        rows += batch?.num_rows();
+    }
+    Ok(rows)
+}
+
+#[tokio::test]
+async fn statements_that_read_are_answered() {
+    let (_directory, _filler, reader) = filled(QueryLimits::default()).await;
+    for (statement, expected) in [
+        ("SELECT path FROM events WHERE status >= 400", 10),
+        ("SELECT consumer_name, count(*) FROM events GROUP BY 1", 8),
+        ("WITH busy AS (SELECT client_ip FROM events) SELECT DISTINCT client_ip FROM busy", 5),
+        ("SELECT headers[1].name FROM events LIMIT 3", 3),
+        ("SELECT 1", 1),
+        ("EXPLAIN SELECT 1", 2),
+    ] {
+        assert_eq!(rows(&reader, statement).await.unwrap(), expected, "{statement}");
+    }
+    assert!(rows(&reader, "DESCRIBE events").await.unwrap() > 30);
+    assert!(rows(&reader, "SHOW TABLES").await.unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn statements_that_do_anything_else_are_refused() {
+    let (directory, _filler, reader) = filled(QueryLimits::default()).await;
+    let secret = directory.path().join("secret.csv");
+    std::fs::write(&secret, "a\n1\n").unwrap();
+    let (file, out) = (secret.display(), directory.path().join("out"));
+    for statement in [
+        "CREATE TABLE t AS SELECT 1",
+        "CREATE VIEW v AS SELECT 1",
+        "DROP TABLE events",
+        "INSERT INTO events SELECT * FROM events",
+        "DELETE FROM events",
+        "UPDATE events SET status = 1",
+        "SET datafusion.execution.batch_size = 1",
+        "BEGIN",
+        &format!("COPY events TO '{}' STORED AS CSV", out.display()),
+        &format!("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '{file}'"),
+    ] {
+        let error = rows(&reader, statement).await.unwrap_err();
+        assert!(matches!(error, QueryError::NotAllowed(_) | QueryError::Statement(_)), "{statement}: {error:?}");
+    }
+    for statement in [
+        format!("SELECT * FROM '{file}'"),
+        "SELECT * FROM nothing".into(),
+        "SELECT nothing FROM events".into(),
+        "SELEC 1".into(),
+        "SELECT 1; SELECT 2".into(),
+        "SELECT repeat('a', 1000000000)".into(),
+        "SELECT * FROM generate_series(1, 1000000000000)".into(),
+        format!("SELECT '{}'", "a".repeat(70_000)),
+        String::new(),
+    ] {
+        let error = rows(&reader, &statement).await.unwrap_err();
+        assert!(matches!(error, QueryError::Statement(_)), "{statement}: {error:?}");
+    }
+    assert!(!out.exists());
+    assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100);
+}
+
+/// So many rows that nothing finishes.
+const ENDLESS: &str = "SELECT count(*) FROM events a, events b, events c, events d, events e WHERE a.path || b.path || c.path \
+                       || d.path || e.path LIKE '%nothing%'";
+
+#[tokio::test]
+async fn a_query_ends_when_its_time_is_over() {
+    let (_directory, _filler, reader) = filled(QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() }).await;
+    assert!(matches!(rows(&reader, ENDLESS).await, Err(QueryError::Time(_))));
+    assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100, "the next one has its place");
+}
+
+#[tokio::test]
+async fn a_query_that_needs_more_memory_and_disk_than_there_is_ends() {
+    let limits = QueryLimits { memory_bytes: 4 << 20, scratch_bytes: 1 << 20, ..QueryLimits::default() };
+    let (_directory, _filler, reader) = filled(limits).await;
+    let statement = "SELECT a.path || b.path || c.path AS p FROM events a, events b, events c ORDER BY p";
+    let error = rows(&reader, statement).await.unwrap_err();
+    assert!(matches!(error, QueryError::Memory(_)), "{error:?}");
+    assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100, "its memory is free again");
+}
+
+#[tokio::test]
+async fn an_answer_has_as_many_rows_as_may_be_and_says_that_there_are_more() {
+    let (_directory, _filler, reader) = filled(QueryLimits { rows_max: 30, ..QueryLimits::default() }).await;
+    for (statement, expected, is_truncated) in [
+        ("SELECT path FROM events", 30, true),
+        ("SELECT path FROM events LIMIT 30", 30, false),
+        ("SELECT path FROM events WHERE status = 404", 10, false),
+    ] {
+        let mut answer = reader.query(statement, vec![]).await.unwrap();
+        assert_eq!(count(&mut answer).await.unwrap(), expected);
+        assert_eq!(answer.is_truncated(), is_truncated, "{statement}");
+        assert!(answer.progress().rows_read >= expected as u64);
+        assert!(answer.progress().bytes_read > 0);
+    }
+}
+
+#[tokio::test]
+async fn as_many_queries_run_as_may_and_one_that_is_dropped_makes_room() {
+    let (_directory, _filler, reader) = filled(QueryLimits { queries_max: 1, ..QueryLimits::default() }).await;
+    let running = reader.query(ENDLESS, vec![]).await.unwrap();
+    assert!(matches!(rows(&reader, "SELECT 1").await, Err(QueryError::Busy { queries_max: 1 })));
+    drop(running);
+    assert_eq!(rows(&reader, "SELECT 1").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_and_the_rest_is_read() {
+    let (directory, mut filler, reader) = filled(QueryLimits::default()).await;
+    let day = directory.path().join("events/event_date=2026-11-28");
+    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    std::fs::write(&damaged, b"not a table").unwrap();
+    filler.commit(&[outrider_model::ApiCall { event_ms: crate::calls::NOON_MS - crate::calls::DAY_MS, ..mixed_call(1) }]).await;
+    let error = rows(&reader, "SELECT path FROM events").await.unwrap_err();
+    assert!(matches!(error, QueryError::File(_)), "{error:?}");
+    assert_eq!(rows(&reader, "SELECT path FROM events WHERE event_date = DATE '2026-11-27'").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn without_a_lake_it_is_said_how_there_will_be_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let reader = LakeReader::open(directory.path(), None, QueryLimits::default()).unwrap();
+    let error = rows(&reader, "SELECT 1").await.unwrap_err();
+    assert!(matches!(&error, QueryError::Lake(LakeError::Missing { .. })), "{error:?}");
+    assert!(error.to_string().contains("lake.enabled"), "{error}");
+}

@@ -1,0 +1,238 @@
+//! The timeline, merging, retention: no row is lost, doubled or out of order.
+
+use std::path::Path;
+
+use deltalake::arrow::array::AsArray as _;
+use deltalake::arrow::datatypes::Int64Type;
+use outrider_lake::{CallPlace, Keeper, Lake, LakeReader, PageRequest, QueryLimits, Retention};
+use outrider_model::ApiCall;
+
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
+
+fn reader(directory: &Path, lake: &Lake) -> LakeReader {
+    LakeReader::open(directory, Some(lake.tail()), QueryLimits::default()).unwrap()
+}
+
+/// One number out of a statement.
+async fn number(reader: &LakeReader, statement: &str) -> i64 {
+    let mut answer = reader.query(statement, vec![]).await.unwrap();
+    let batch = answer.next().await.unwrap().unwrap();
+    batch.column(0).as_primitive::<Int64Type>().value(0)
+}
+
+/// The positions of an entity's calls, by pages of `rows`.
+async fn positions(reader: &LakeReader, kind: &str, entity: &str, rows: usize) -> Vec<i64> {
+    let mut request = PageRequest { kind: kind.into(), entity: entity.into(), rows, ..PageRequest::default() };
+    let mut positions = Vec::new();
+    loop {
+        let page = reader.page(&request).await.unwrap();
+        assert!(page.rows.num_rows() <= rows);
+        let column = page.rows.column_by_name("position").unwrap();
+        positions.extend(column.as_primitive::<Int64Type>().values());
+        match page.next {
+            Some(place) => request.before = Some(place),
+            None => return positions,
+        }
+    }
+}
+
+/// The positions of the calls that fit, newest first.
+fn expected(calls: &[(i64, ApiCall<'_>)], fits: impl Fn(&ApiCall<'_>) -> bool) -> Vec<i64> {
+    let mut found: Vec<_> =
+        calls.iter().filter(|(_, call)| fits(call)).map(|(position, call)| (call.event_ms, *position)).collect();
+    found.sort_unstable();
+    found.into_iter().rev().map(|(_, position)| position).collect()
+}
+
+#[tokio::test]
+async fn every_entity_has_its_calls_newest_first_wherever_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    // Three days, not in their order, as late calls are.
+    let call = |number: i64| {
+        let mut call = mixed_call(number);
+        call.event_ms -= (number % 3) * DAY_MS;
+        call
+    };
+    let calls: Vec<(i64, ApiCall<'_>)> = (1..=600).map(|number| (number, call(number))).collect();
+    let of = |from: usize, to: usize| calls[from..to].iter().map(|(_, call)| call.clone()).collect::<Vec<_>>();
+    for chunk in 0..4 {
+        filler.commit(&of(chunk * 50, chunk * 50 + 50)).await;
+    }
+    let kept = keep(directory.path(), ALL, NOON_MS + DAY_MS).await;
+    assert_eq!(kept.indexed, 200);
+    filler.commit(&of(200, 400)).await;
+    keep(directory.path(), ALL, NOON_MS + DAY_MS).await;
+    // Committed and not in the timeline; shown and not committed.
+    filler.commit(&of(400, 500)).await;
+    filler.show(&of(500, 550));
+    filler.show(&of(550, 600));
+    let reader = reader(directory.path(), &filler.lake);
+    for rows in [7, 1000] {
+        for id in 0..7 {
+            let is_it = |call: &ApiCall<'_>| call.consumer.as_ref().is_some_and(|c| *c.id == format!("id-{id}"));
+            let found = positions(&reader, "consumer", &format!("id-{id}"), rows).await;
+            assert_eq!(found, expected(&calls, is_it), "consumer {id} by {rows}");
+            let found = positions(&reader, "credential", &format!("key-{id}"), rows).await;
+            assert_eq!(found, expected(&calls, is_it), "credential {id} by {rows}");
+        }
+        for last in 1..5 {
+            let address = std::net::IpAddr::from([192, 0, 2, last]);
+            let found = positions(&reader, "ip", &address.to_string(), rows).await;
+            assert_eq!(found, expected(&calls, |call| call.client_ip == Some(address)), "{address} by {rows}");
+        }
+    }
+    let session = calls[0].1.session.unwrap();
+    let found = positions(&reader, "session", &session.to_string(), 100).await;
+    assert_eq!(found, expected(&calls, |call| call.session == Some(session)));
+    assert_eq!(positions(&reader, "consumer", "nobody", 100).await, [0_i64; 0]);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 600);
+    assert_eq!(number(&reader, "SELECT count(DISTINCT position) FROM events").await, 600);
+}
+
+#[tokio::test]
+async fn a_page_is_of_the_time_and_gateway_that_it_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    let calls: Vec<_> = (1..=60)
+        .map(|number| ApiCall { gateway: if number % 2 == 0 { "a".into() } else { "b".into() }, ..mixed_call(number) })
+        .collect();
+    filler.commit(&calls).await;
+    for with_timeline in [false, true] {
+        if with_timeline {
+            keep(directory.path(), ALL, NOON_MS).await;
+        }
+        let reader = reader(directory.path(), &filler.lake);
+        let request = PageRequest {
+            kind: "ip".into(),
+            entity: "192.0.2.1".into(),
+            gateway: Some("a".into()),
+            since_ms: Some(NOON_MS + 16_000),
+            until_ms: Some(NOON_MS + 46_000),
+            rows: 2,
+            ..PageRequest::default()
+        };
+        let page = reader.page(&request).await.unwrap();
+        let found = page.rows.column_by_name("position").unwrap().as_primitive::<Int64Type>();
+        assert_eq!(found.values(), &[36, 26], "46 is the first that is too late");
+        let place = CallPlace { time_us: (NOON_MS + 26_000) * 1000, position: 26, index: 0 };
+        assert_eq!(page.next, Some(place));
+        let page = reader.page(&PageRequest { before: Some(place), ..request }).await.unwrap();
+        let found = page.rows.column_by_name("position").unwrap().as_primitive::<Int64Type>();
+        assert_eq!((found.values().to_vec(), page.next), (vec![16], None));
+    }
+}
+
+#[tokio::test]
+async fn files_are_put_together_and_every_row_stays_what_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    for number in 1..=40 {
+        filler.commit(&[mixed_call(number), mixed_call(number + 1000)]).await;
+    }
+    let reader = reader(directory.path(), &filler.lake);
+    let sum = "SELECT sum(position * 7 + status + CAST(event_time AS BIGINT) % 1000003) FROM events";
+    let before = number(&reader, sum).await;
+    let kept = keep(directory.path(), ALL, NOON_MS).await;
+    assert!(kept.merges > 0);
+    let size = Keeper::open(directory.path(), ALL).await.unwrap().size().unwrap();
+    assert!(size.files <= 8 + 2, "{size:?}");
+    assert_eq!(number(&reader, sum).await, before);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 80);
+    // The day is over: one file a table.
+    keep(directory.path(), ALL, NOON_MS + 2 * DAY_MS).await;
+    let size = Keeper::open(directory.path(), ALL).await.unwrap().size().unwrap();
+    assert_eq!((size.files, size.oldest_day.as_deref()), (2, Some("2026-11-28")));
+    assert_eq!(number(&reader, sum).await, before);
+    filler.commit(&[mixed_call(5000)]).await;
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 81, "the writer goes on");
+}
+
+#[tokio::test]
+async fn days_that_are_over_go_from_both_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    for day in 0..5 {
+        filler.commit(&[ApiCall { event_ms: NOON_MS - day * DAY_MS, ..mixed_call(1) }]).await;
+    }
+    let retention = Retention { days: Some(2), bytes_max: None };
+    let kept = keep(directory.path(), retention, NOON_MS).await;
+    assert_eq!(kept.days_removed, 2);
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 3);
+    assert_eq!(number(&reader, "SELECT count(*) FROM timeline WHERE entity_kind = 'ip'").await, 3);
+    assert_eq!(keep(directory.path(), retention, NOON_MS).await.days_removed, 0);
+    let kept = keep(directory.path(), Retention { days: None, bytes_max: Some(1) }, NOON_MS).await;
+    assert_eq!(kept.days_removed, 2);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 1, "the running day stays");
+}
+
+#[tokio::test]
+async fn two_writers_by_mistake_are_told_and_nothing_is_doubled() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    let mut other = Filler::open(directory.path()).await;
+    filler.commit(&[plain_call("/a")]).await;
+    let (rows, position) = (deltalake::arrow::array::RecordBatch::new_empty(outrider_lake::arrow_schema()), 1);
+    let error = other.lake.commit(std::slice::from_ref(&rows), position).await.unwrap_err();
+    assert!(error.to_string().contains("commit to"), "{error}");
+    // It looks how far the table is, and finds that this position is covered.
+    other.lake.commit(&[rows], position).await.unwrap();
+    assert_eq!(other.lake.position(), 1);
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 1);
+}
+
+#[tokio::test]
+async fn two_keepers_by_mistake_do_no_harm() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    for number in 1..=20 {
+        filler.commit(&[mixed_call(number)]).await;
+    }
+    let mut first = Keeper::open(directory.path(), ALL).await.unwrap();
+    let mut second = Keeper::open(directory.path(), ALL).await.unwrap();
+    let (one, two) = tokio::join!(first.keep(NOON_MS), second.keep(NOON_MS));
+    assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
+    keep(directory.path(), ALL, NOON_MS).await;
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 20);
+    let in_timeline = "SELECT count(DISTINCT position) - count(*) FROM timeline WHERE entity_kind = 'ip'";
+    assert_eq!(number(&reader, in_timeline).await, 0, "nothing is in the timeline twice");
+}
+
+#[tokio::test]
+async fn an_older_table_gets_the_columns_that_it_lacks() {
+    use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    std::fs::create_dir(&path).unwrap();
+    let lacking = ["own_refusal", "session", "consumer_tags"];
+    let schema: deltalake::kernel::StructType = outrider_lake::arrow_schema().as_ref().try_into_kernel().unwrap();
+    deltalake::operations::create::CreateBuilder::new()
+        .with_location(url::Url::from_directory_path(path.canonicalize().unwrap()).unwrap())
+        .with_columns(schema.fields().filter(|field| !lacking.contains(&field.name().as_str())).cloned())
+        .with_partition_columns(["event_date"])
+        .await
+        .unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&[mixed_call(1)]).await;
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(session) FROM events").await, 1);
+    drop(filler);
+    assert_eq!(Lake::open(directory.path()).await.unwrap().position(), 1);
+}
+
+#[tokio::test]
+async fn a_table_with_a_column_of_an_operators_is_written_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let filler = Filler::open(directory.path()).await;
+    let url = url::Url::from_directory_path(filler.lake.path()).unwrap();
+    let note = deltalake::kernel::StructField::nullable("note", deltalake::kernel::DataType::STRING);
+    deltalake::open_table(url).await.unwrap().add_columns().with_fields([note]).await.unwrap();
+    drop(filler);
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&[mixed_call(1)]).await;
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events WHERE note IS NULL").await, 1);
+}

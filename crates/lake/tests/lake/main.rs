@@ -1,0 +1,8 @@
+//! The lake on a real directory.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
+mod asking;
+mod calls;
+mod keeping;
+mod table;
