@@ -14,7 +14,7 @@ use super::origin::check_site;
 use super::problem::Problem;
 use super::reads::{self, Reads};
 use super::throttle::Throttle;
-use super::{ApiState, now_ms};
+use super::{ApiState, device, now_ms};
 use crate::oidc::Oidc;
 use crate::passwords::Passwords;
 use crate::store::{Activity, Role, Session, by_person};
@@ -70,6 +70,22 @@ impl Access {
     /// The session that a request's cookie carries.
     pub(super) fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         cookie(headers, self.cookie_name())
+    }
+
+    fn device_cookie_name(&self) -> &'static str {
+        if self.is_https() { "__Host-outrider_device" } else { "outrider_device" }
+    }
+
+    /// The header that lets a browser show that somebody has signed in with it before.
+    pub(super) fn set_device_cookie(&self, device: &str) -> Result<HeaderValue, Problem> {
+        let (name, secure, age) = (self.device_cookie_name(), self.secure(), device::KEPT.as_secs());
+        let cookie = format!("{name}={device}; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age={age}");
+        HeaderValue::try_from(cookie).map_err(|_| Problem::internal())
+    }
+
+    /// What a request's cookie says of the browser.
+    pub(super) fn device_cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        cookie(headers, self.device_cookie_name())
     }
 
     fn begun_cookie_name(&self) -> &'static str {

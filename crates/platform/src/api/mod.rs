@@ -19,6 +19,7 @@ mod auth;
 mod body;
 mod bus;
 mod decisions;
+mod device;
 mod events;
 mod failures;
 mod gateways;

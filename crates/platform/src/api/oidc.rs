@@ -18,6 +18,7 @@ use super::problem::{self, Problem};
 use super::query::{NoQuery, Parameter};
 use super::routes::{Answer, Ask};
 use super::session::{Visitor, start};
+use super::throttle::Trier;
 use super::{ApiState, failures, now_ms};
 use crate::oidc::{Begun, Callback, Oidc, OidcError, SIGN_IN_TIME_MAX};
 use crate::store::{StoreError, by_person};
@@ -98,9 +99,13 @@ pub(super) async fn callback(
 ) -> Result<Away, Problem> {
     let oidc = provider(&state)?;
     let (throttle, address) = (&state.access.throttle, visitor.address());
+    // Any page can send a browser here. Only what began in it counts, or that page would use up the tries of an address.
+    if !callback.is_of(begun.as_ref()) {
+        return Err(refused(&state, &OidcError::NotBegun, address).await);
+    }
     // Nobody has a name yet, so tries are counted by address alone: each can make outrider ask the provider.
-    let nobody = address.to_string();
-    if let Err(wait) = throttle.attempt(&nobody, address, Instant::now()) {
+    let trier = Trier::at(address, None);
+    if let Err(wait) = throttle.attempt(&trier, Instant::now()) {
         return Err(Problem::too_many_tries("there were too many tries to sign in", wait));
     }
     let identity = match oidc.complete(begun, &callback, now_ms()).await {
@@ -116,10 +121,10 @@ pub(super) async fn callback(
         }
         Err(error) => return Err(error.into()),
     };
-    throttle.succeeded(&nobody, address);
-    let session = start(&state, visitor, &name, None).await?.cookie;
-    let done = state.access.set_begun_cookie("", std::time::Duration::ZERO)?;
-    Ok(Away { location: HeaderValue::from_static("/"), cookies: vec![session, done] })
+    throttle.succeeded(&trier);
+    let mut cookies = start(&state, visitor, &name, None).await?.cookies;
+    cookies.push(state.access.set_begun_cookie("", std::time::Duration::ZERO)?);
+    Ok(Away { location: HeaderValue::from_static("/"), cookies })
 }
 
 fn provider(state: &ApiState) -> Result<Arc<Oidc>, Problem> {

@@ -8,20 +8,22 @@ use axum::Json;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
 use super::body::Body;
+use super::device::Device;
 use super::openapi::Description;
 use super::origin::{Client, check_site};
 use super::problem::{self, Problem};
 use super::query::NoQuery;
 use super::routes::{Answer, Ask};
+use super::throttle::Trier;
 use super::{ApiState, failures, now_ms};
 use crate::passwords::{HashedPassword, Password};
-use crate::store::{Activity, PersonChange, Role, by_person};
+use crate::store::{Activity, PersonChange, Role, by_person, is_name};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -90,6 +92,8 @@ pub(super) struct Visitor {
     address: IpAddr,
     /// The session that the request came with.
     session: Option<String>,
+    /// What its cookie says of the browser.
+    device: Option<String>,
 }
 
 impl Visitor {
@@ -105,7 +109,9 @@ impl FromRequestParts<ApiState> for Visitor {
         check_site(&parts.method, &parts.headers, false).inspect_err(|_| state.counters.forbidden())?;
         let Client(address) =
             Client::from_request_parts(parts, state).await.unwrap_or_else(|never: Infallible| match never {});
-        Ok(Visitor { address, session: state.access.cookie(&parts.headers).map(str::to_owned) })
+        let session = state.access.cookie(&parts.headers).map(str::to_owned);
+        let device = state.access.device_cookie(&parts.headers).map(str::to_owned);
+        Ok(Visitor { address, session, device })
     }
 }
 
@@ -117,20 +123,26 @@ impl Ask for Visitor {
 
 /// A session that has begun.
 pub(super) struct SignedIn {
-    pub cookie: HeaderValue,
+    /// The session; for who has a password, also what makes the browser known.
+    pub cookies: Vec<HeaderValue>,
     me: Me,
 }
 
 impl IntoResponse for SignedIn {
     fn into_response(self) -> Response {
-        ([(header::SET_COOKIE, self.cookie)], Json(self.me)).into_response()
+        let cookies = self.cookies.into_iter().map(|cookie| (header::SET_COOKIE, cookie));
+        (AppendHeaders(cookies), Json(self.me)).into_response()
     }
 }
 
 impl Answer for SignedIn {
     fn describe(description: &mut Description<'_>) {
         description.answer::<Me>(StatusCode::OK, Self::MEDIA, "Who is signed in from now on.");
-        description.answer_header(StatusCode::OK, header::SET_COOKIE.as_str(), "The session.");
+        description.answer_header(
+            StatusCode::OK,
+            header::SET_COOKIE.as_str(),
+            "The session, and what makes the browser known.",
+        );
         description.problem(&problem::WRONG_PASSWORD);
         description.problem(&problem::TOO_MANY);
     }
@@ -148,7 +160,11 @@ impl IntoResponse for SetUp {
 impl Answer for SetUp {
     fn describe(description: &mut Description<'_>) {
         description.answer::<Me>(StatusCode::CREATED, Self::MEDIA, "The first admin, who is signed in from now on.");
-        description.answer_header(StatusCode::CREATED, header::SET_COOKIE.as_str(), "The session.");
+        description.answer_header(
+            StatusCode::CREATED,
+            header::SET_COOKIE.as_str(),
+            "The session, and what makes the browser known.",
+        );
         description.problem(&problem::CONFLICT);
         description.problem(&problem::UNAUTHORIZED);
     }
@@ -190,7 +206,7 @@ pub(super) async fn sign_in(
     _: NoQuery,
     Body(SignIn { name, password }): Body<SignIn>,
 ) -> Result<SignedIn, Problem> {
-    let hash = verify(&state, &name, visitor.address, password).await?;
+    let hash = verify(&state, &name, &visitor, password).await?;
     start(&state, visitor, &name, Some(&hash)).await
 }
 
@@ -221,7 +237,7 @@ pub(super) async fn change_password(
         return Err(Problem::forbidden("a token has no password").hint("an admin sets a person's password"));
     };
     new.check()?;
-    verify(&state, &session.person, visitor.address, current).await?;
+    verify(&state, &session.person, &visitor, current).await?;
     let hash = state.access.passwords.hash(new).await?;
     let change = [PersonChange::Password(hash.clone())];
     state.store.change_person(&session.person, &change, &caller.by, now_ms()).await?;
@@ -229,21 +245,42 @@ pub(super) async fn change_password(
 }
 
 /// Whether a password is somebody's. Unknown names, disabled people and wrong passwords have one answer that takes as long.
-async fn verify(state: &ApiState, name: &str, address: IpAddr, password: Password) -> Result<HashedPassword, Problem> {
+async fn verify(
+    state: &ApiState,
+    name: &str,
+    visitor: &Visitor,
+    password: Password,
+) -> Result<HashedPassword, Problem> {
     let access = &state.access;
-    if let Err(wait) = access.throttle.attempt(name, address, Instant::now()) {
+    // What cannot be a name is nobody's, and may be long: it is neither remembered nor looked up.
+    let name = Some(name).filter(|name| is_name(name));
+    let device = known_device(state, name, visitor).await?;
+    let trier = device.map_or_else(|| Trier::at(visitor.address, name), Trier::with);
+    if let Err(wait) = access.throttle.attempt(&trier, Instant::now()) {
         return Err(Problem::too_many_tries("there were too many tries to sign in", wait));
     }
-    let stored = state.store.password_of(name).await?;
+    let stored = match name {
+        Some(name) => state.store.password_of(name).await?,
+        None => None,
+    };
     if access.passwords.verify(password, stored.clone()).await?
         && let Some(stored) = stored
     {
-        access.throttle.succeeded(name, address);
+        access.throttle.succeeded(&trier);
         return Ok(stored);
     }
-    let is_known = state.store.person(name).await?.is_some();
-    failures::note(state, is_known.then(|| by_person(name)), address, None).await;
+    let known = match name {
+        Some(name) => state.store.person(name).await?.map(|person| by_person(&person.name)),
+        None => None,
+    };
+    failures::note(state, known, visitor.address, None).await;
     Err(refused(state))
+}
+
+/// The browser, if this name has signed in with it before.
+async fn known_device(state: &ApiState, name: Option<&str>, visitor: &Visitor) -> Result<Option<Device>, Problem> {
+    let (Some(name), Some(cookie)) = (name, &visitor.device) else { return Ok(None) };
+    Ok(Device::of_cookie(&state.store.device_key().await?, name, cookie))
 }
 
 fn refused(state: &ApiState) -> Problem {
@@ -263,11 +300,17 @@ pub(super) async fn start(
         Some(_) => refused(state),
         None => Problem::sign_in_refused(format!("`{name}` may not sign in any more")),
     };
-    if let Some(earlier) = visitor.session {
-        state.store.end_session(&earlier, now_ms()).await?;
+    if let Some(earlier) = &visitor.session {
+        state.store.end_session(earlier, now_ms()).await?;
     }
     let started = state.store.start_session(name, password, now_ms()).await?.ok_or_else(refused)?;
     let session = state.store.session(started.reveal(), Activity::Counts, now_ms()).await?;
     let me = Me::from(Caller::from(session.ok_or_else(refused)?));
-    Ok(SignedIn { cookie: state.access.set_cookie(Some(started.reveal()))?, me })
+    let mut cookies = vec![state.access.set_cookie(Some(started.reveal()))?];
+    // Only passwords are guessed.
+    if password.is_some() && known_device(state, Some(name), &visitor).await?.is_none() {
+        let cookie = Device::new()?.cookie(&state.store.device_key().await?, name);
+        cookies.push(state.access.set_device_cookie(&cookie)?);
+    }
+    Ok(SignedIn { cookies, me })
 }

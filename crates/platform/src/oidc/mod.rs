@@ -166,10 +166,7 @@ impl Oidc {
         now_ms: i64,
     ) -> Result<Identity, OidcError> {
         let OidcSettings { issuer, client_id, .. } = &self.settings;
-        let begun = begun.ok_or(OidcError::NotBegun)?;
-        if !callback.state.as_deref().is_some_and(|state| begun.has_state(state)) {
-            return Err(OidcError::NotBegun);
-        }
+        let begun = begun.filter(|begun| callback.is_of(Some(begun))).ok_or(OidcError::NotBegun)?;
         // RFC 9207, for providers that say it.
         if callback.issuer.as_ref().is_some_and(|theirs| theirs != issuer) {
             return Err(OidcError::Token("another provider sent the browser back".to_owned()));
@@ -200,6 +197,11 @@ impl Oidc {
 }
 
 impl Callback {
+    /// Whether it ends what began in this browser, by what that kept.
+    pub fn is_of(&self, begun: Option<&Begun>) -> bool {
+        begun.zip(self.state.as_deref()).is_some_and(|(begun, state)| begun.has_state(state))
+    }
+
     /// Reads the query of a callback. A parameter that comes twice counts as none.
     pub fn parse(query: &str) -> Callback {
         let only = |wanted: &str| {

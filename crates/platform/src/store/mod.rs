@@ -38,7 +38,7 @@ pub use outbox::{
     DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,
     Settled, WAITING_MAX,
 };
-pub use people::{NewPerson, PEOPLE_MAX, Person, PersonChange, PersonError, by_person};
+pub use people::{NewPerson, PEOPLE_MAX, Person, PersonChange, PersonError, by_person, is_name};
 pub use query::{
     ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, EndpointFilter, EndpointOrder, FindingFilter,
     PAGE_MAX, Page,

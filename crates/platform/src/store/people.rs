@@ -234,6 +234,12 @@ pub fn by_person(name: &str) -> String {
     format!("person:{name}")
 }
 
+/// Whether this can be somebody's name. Small letters alone, so that nobody is taken for somebody else.
+pub fn is_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.' | b'@');
+    (1..=64).contains(&name.len()) && name.bytes().all(good)
+}
+
 pub(super) async fn insert_person(
     transaction: &mut Transaction,
     NewPerson { name, display_name, role }: &NewPerson,
@@ -242,9 +248,7 @@ pub(super) async fn insert_person(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let doing = "add somebody";
-    // Small letters alone, so that nobody is taken for somebody else.
-    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.' | b'@');
-    if !(1..=64).contains(&name.len()) || !name.bytes().all(good) {
+    if !is_name(name) {
         return Err(PersonError::Name(name.chars().take(64).collect()).into());
     }
     check_display_name(display_name)?;

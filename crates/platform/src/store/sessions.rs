@@ -12,6 +12,9 @@ pub const SESSION_ABSOLUTE_MS: i64 = 12 * 3_600_000;
 /// Sessions of one person at once; a further one ends the one that was used the longest ago.
 pub const SESSIONS_MAX: u32 = 10;
 
+/// The row of `meta` with the key that browsers are known by.
+const DEVICE_KEY: &str = "device_key";
+
 /// Whether a look at a session counts as its use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
@@ -84,6 +87,26 @@ impl Store {
         note_access(&mut transaction, now_ms, &by_person(name), what, "").await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         Ok(Some(session))
+    }
+
+    /// The key that browsers are known by again, made when it is asked for the first time.
+    pub async fn device_key(&self) -> Result<String, StoreError> {
+        let doing = "read the key that browsers are known by";
+        let read = "SELECT value FROM meta WHERE name = $1";
+        let known: Option<(String,)> = sqlx::query_as(read)
+            .bind(DEVICE_KEY)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::query(doing))?;
+        if let Some((key,)) = known {
+            return Ok(key);
+        }
+        let insert = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        let insert = sqlx::query(insert).bind(DEVICE_KEY).bind(random_secret("")?.reveal().to_owned());
+        insert.execute(&self.writer).await.map_err(StoreError::query(doing))?;
+        let made: (String,) =
+            sqlx::query_as(read).bind(DEVICE_KEY).fetch_one(&self.writer).await.map_err(StoreError::query(doing))?;
+        Ok(made.0)
     }
 
     /// Whose session this is; `None` for one that does not exist, or has ended.

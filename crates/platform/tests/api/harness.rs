@@ -60,7 +60,10 @@ pub struct Api {
 
 pub struct Reply {
     pub status: u16,
+    /// In lower case.
     pub head: String,
+    /// What is to be kept.
+    pub cookies: Vec<String>,
     pub body: Value,
 }
 
@@ -76,6 +79,12 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<String> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
+    }
+
+    /// The cookie of this name as a browser sends it back; its value keeps its case.
+    pub fn cookie(&self, name: &str) -> String {
+        let pairs = self.cookies.iter().map(|cookie| cookie.split(';').next().unwrap());
+        pairs.into_iter().find(|pair| pair.starts_with(&format!("{name}="))).expect("a cookie").to_owned()
     }
 
     pub fn items(&self) -> &Vec<Value> {
@@ -193,5 +202,7 @@ pub async fn read_reply(stream: &mut TcpStream) -> Reply {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     // Metrics are no JSON.
     let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap_or(Value::from(body)) };
-    Reply { status, head: head.to_ascii_lowercase(), body }
+    let is_cookie = |line: &&str| line.to_ascii_lowercase().starts_with("set-cookie: ");
+    let cookies = head.lines().filter(is_cookie).map(|line| line["set-cookie: ".len()..].to_owned()).collect();
+    Reply { status, head: head.to_ascii_lowercase(), cookies, body }
 }

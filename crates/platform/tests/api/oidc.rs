@@ -174,11 +174,23 @@ async fn who_is_refused_is_told_why_and_noted() {
     let noted = "nobody|failed to sign in|person:anna|1 times, from 127.0.0.1: there is somebody named `anna` already";
     assert!(audit.last().unwrap().starts_with(noted), "{audit:?}");
     assert!(site.api.store.people().await.unwrap().len() == 1);
-    // The rest follows within a minute as one entry. Each try counts, and after a few of them they have to wait.
-    let mut shown = site.sign_in(&mut browser).await;
-    assert_refused(&shown, "answered `access_denied`");
-    shown = site.sign_in(&mut browser).await;
+    // The rest follows within a minute as one entry. Each try counts, and after some of them they have to wait.
+    for _ in 0..17 {
+        assert_refused(&site.sign_in(&mut browser).await, "answered `access_denied`");
+    }
+    let shown = site.sign_in(&mut browser).await;
     assert_eq!((shown.status, &shown.body["type"]), (429, &json!("urn:outrider:problem:too-many")), "{}", shown.body);
+}
+
+#[tokio::test]
+async fn what_did_not_begin_here_uses_up_nobodys_tries() {
+    let site = Site::start().await;
+    // What any page can make a browser ask for.
+    for _ in 0..30 {
+        let back = format!("{}/api/v1/session/oidc/callback?code=a&state=b", site.api.url());
+        assert_refused(&Browser::default().get(&back).await, "did not begin in this browser");
+    }
+    assert_eq!(site.sign_in(&mut Browser::default()).await.status, 303);
 }
 
 #[tokio::test]

@@ -109,6 +109,47 @@ async fn guessing_is_slowed_down_and_tells_nothing() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_a_name_is_refused_as_any_other_and_not_remembered() {
+    let api = Api::start().await;
+    let refusal = sign_in(&api, "nobody", "wrong").await;
+    for name in ["x".repeat(65), "x".repeat(200_000), "Anna B".to_owned(), String::new()] {
+        // As a name that counts, the sixth try would have to wait.
+        for _ in 0..4 {
+            let reply = sign_in(&api, &name, "wrong").await;
+            assert_eq!((reply.status, reply.body), (401, refusal.body.clone()), "{} characters", name.len());
+        }
+    }
+    let name = "x".repeat(65);
+    for _ in 0..2 {
+        assert_eq!(sign_in(&api, &name, "wrong").await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn who_signed_in_here_before_is_not_kept_out_by_others() {
+    let api = Api::start().await;
+    add(&api, "anna", Role::Viewer).await;
+    add(&api, "bob", Role::Viewer).await;
+    let reply = sign_in(&api, "anna", PASSWORD).await;
+    let device = reply.head.lines().rfind(|line| line.starts_with("set-cookie: ")).unwrap();
+    assert!(device.starts_with("set-cookie: outrider_device="), "{device}");
+    assert!(device.ends_with("; path=/; httponly; samesite=strict; max-age=15552000"), "{device}");
+    let known = reply.cookie("outrider_device");
+    while sign_in(&api, "anna", "wrong").await.status != 429 {}
+    let with_device = async |name: &str, password: &str| {
+        let body = json!({"name": name, "password": password}).to_string();
+        ask(&api, "POST", "/api/v1/session", &format!("cookie: {known}\r\n"), &body).await
+    };
+    assert_eq!(sign_in(&api, "anna", PASSWORD).await.status, 429);
+    let again = with_device("anna", PASSWORD).await;
+    assert_eq!((again.status, again.head.contains("outrider_device")), (200, false), "it has the cookie");
+    assert_eq!(ask(&api, "GET", "/api/v1/session", &format!("cookie: {known}\r\n"), "").await.status, 401);
+    while with_device("bob", "wrong").await.status != 429 {}
+    assert_eq!(sign_in(&api, "bob", PASSWORD).await.status, 429, "it is no other's");
+    while with_device("anna", "wrong").await.status != 429 {}
+}
+
+#[tokio::test]
 async fn a_change_of_ones_standing_ends_what_is_under_way() {
     let api = Api::start().await;
     add(&api, "anna", Role::Viewer).await;
