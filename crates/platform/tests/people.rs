@@ -75,6 +75,32 @@ async fn an_admins_token_closes_the_setup() {
 }
 
 #[tokio::test]
+async fn a_change_of_ones_own_password_undoes_nothing_that_came_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, old) = (store(dir.path()).await, hashed("a long password").await);
+    store.create_person(&person("anna", Role::Viewer), &old, "x", 1).await.unwrap();
+    let (reset, own) = (hashed("an admin's password").await, hashed("one's own password").await);
+    let start =
+        async |password: &HashedPassword| store.start_session("anna", Some(password), 2).await.unwrap().unwrap();
+    let change = async |session: &str, current: &HashedPassword| {
+        store.change_own_password("anna", session, current, &own, 3).await.unwrap()
+    };
+    let session = start(&old).await;
+    assert!(!change("outrider_session_none", &old).await);
+    store.end_session(session.reveal(), 2).await.unwrap();
+    assert!(!change(session.reveal(), &old).await, "it has ended");
+    let session = start(&old).await;
+    store.change_person("anna", &[PersonChange::Password(reset.clone())], "root", 2).await.unwrap();
+    assert!(!change(session.reveal(), &old).await);
+    let session = start(&reset).await;
+    assert!(!change(session.reveal(), &old).await, "it was not this one that was replaced");
+    assert_eq!(store.password_of("anna").await.unwrap(), Some(reset.clone()));
+    assert!(change(session.reveal(), &reset).await);
+    assert_eq!(store.password_of("anna").await.unwrap(), Some(own.clone()));
+    assert!(store.session(session.reveal(), Activity::Counts, 4).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn the_last_admin_stays_one() {
     let dir = tempfile::tempdir().unwrap();
     let (store, hash) = (store(dir.path()).await, hashed("a long password").await);

@@ -23,7 +23,7 @@ use super::routes::{Answer, Ask};
 use super::throttle::Trier;
 use super::{ApiState, failures, now_ms};
 use crate::passwords::{HashedPassword, Password};
-use crate::store::{Activity, PersonChange, Role, by_person, is_name};
+use crate::store::{Activity, Role, by_person, is_name};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -233,14 +233,15 @@ pub(super) async fn change_password(
     _: NoQuery,
     Body(OwnPassword { current, new }): Body<OwnPassword>,
 ) -> Result<SignedIn, Problem> {
-    let Some(session) = caller.session else {
+    let (Some(session), Some(cookie)) = (caller.session, visitor.session.as_deref()) else {
         return Err(Problem::forbidden("a token has no password").hint("an admin sets a person's password"));
     };
     new.check()?;
-    verify(&state, &session.person, &visitor, current).await?;
+    let current = verify(&state, &session.person, &visitor, current).await?;
     let hash = state.access.passwords.hash(new).await?;
-    let change = [PersonChange::Password(hash.clone())];
-    state.store.change_person(&session.person, &change, &caller.by, now_ms()).await?;
+    if !state.store.change_own_password(&session.person, cookie, &current, &hash, now_ms()).await? {
+        return Err(refused(&state));
+    }
     start(&state, visitor, &session.person, Some(&hash)).await
 }
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
-use super::tokens::note_access;
+use super::tokens::{hash, note_access};
 use super::{Role, Store, StoreError};
 use crate::passwords::HashedPassword;
 
@@ -177,6 +177,38 @@ impl Store {
         transaction.commit().await.map_err(StoreError::query(CHANGING))?;
         self.feed.access_changed();
         Ok(())
+    }
+
+    /// Changes somebody's own password, who is signed in and has just said the one that is replaced. All their sessions end.
+    /// Says whether that was so until the end: an admin may have given them another password, or ended the session.
+    pub async fn change_own_password(
+        &self,
+        name: &str,
+        session: &str,
+        current: &HashedPassword,
+        new: &HashedPassword,
+        now_ms: i64,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin(CHANGING).await?;
+        let is_as_before: Option<(String,)> = sqlx::query_as(
+            "SELECT people.name FROM people JOIN sessions ON sessions.person = people.name
+             WHERE people.name = $1 AND people.password = $2 AND people.disabled_ms IS NULL AND sessions.hash = $3",
+        )
+        .bind(name)
+        .bind(current.as_str())
+        .bind(hash(session))
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(StoreError::query(CHANGING))?;
+        if is_as_before.is_none() {
+            return Ok(false);
+        }
+        let change = PersonChange::Password(new.clone());
+        let (what, by) = (write_change(&mut transaction, name, &change, now_ms).await?, by_person(name));
+        note_access(&mut transaction, now_ms, &by, &what, &by).await?;
+        transaction.commit().await.map_err(StoreError::query(CHANGING))?;
+        self.feed.access_changed();
+        Ok(true)
     }
 
     pub(super) async fn begin(&self, doing: &'static str) -> Result<Transaction, StoreError> {
