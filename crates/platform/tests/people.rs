@@ -5,11 +5,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use outrider_platform::oidc::Identity;
 use outrider_platform::passwords::{HashedPassword, Password, Passwords};
 use outrider_platform::store::{
     Activity, NewPerson, PEOPLE_MAX, PersonChange, PersonError, Role, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS,
     SESSIONS_MAX, Store, StoreError,
 };
+use sqlx::{Connection as _, SqliteConnection};
 
 async fn store(dir: &Path) -> Store {
     Store::open(&dir.join("control.sqlite")).await.unwrap()
@@ -72,6 +74,41 @@ async fn an_admins_token_closes_the_setup() {
     let other = Store::open(&dir.path().join("other.sqlite")).await.unwrap();
     let error = other.prepare_setup(&nowhere).await.unwrap_err().to_string();
     assert!(error.contains("no/such/setup-token"), "{error}");
+}
+
+#[tokio::test]
+async fn the_setup_is_open_until_somebody_can_administer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, hash) = (store(dir.path()).await, hashed("a long password").await);
+    let file = dir.path().join("setup-token");
+    let identity = |subject: &str, role| Identity {
+        issuer: "https://sso.example".to_owned(),
+        subject: subject.to_owned(),
+        name: subject.to_owned(),
+        display_name: String::new(),
+        role,
+    };
+    store.admit(&identity("look", Role::Viewer), 1).await.unwrap();
+    store.create_person(&person("work", Role::Responder), &hash, "x", 1).await.unwrap();
+    assert!(store.prepare_setup(&file).await.unwrap(), "they let nobody in");
+    let token = std::fs::read_to_string(&file).unwrap().trim().to_owned();
+    store.check_setup(&token).await.unwrap();
+    store.admit(&identity("lead", Role::Admin), 2).await.unwrap();
+    assert!(matches!(why(store.check_setup(&token).await), PersonError::SetUp), "the provider's admin can");
+    store.change_person("lead", &[PersonChange::Disable], "x", 3).await.unwrap();
+    store.set_up(&token, "anna", &hash, &file, 4).await.unwrap();
+    assert!(!store.prepare_setup(&file).await.unwrap());
+}
+
+#[tokio::test]
+async fn the_setup_token_is_checked_while_somebody_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let file = dir.path().join("setup-token");
+    store.prepare_setup(&file).await.unwrap();
+    let mut writer = SqliteConnection::connect(dir.path().join("control.sqlite").to_str().unwrap()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut writer).await.unwrap();
+    assert!(matches!(why(store.check_setup("wrong").await), PersonError::SetupToken));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use sqlx::SqliteConnection;
 use subtle::ConstantTimeEq as _;
 
 use super::apply::write_meta;
@@ -14,8 +15,8 @@ use crate::passwords::HashedPassword;
 const SETUP_TOKEN: &str = "setup_token";
 
 impl Store {
-    /// Writes a token for the first admin to a file that only this user can read, while there is neither a person nor an
-    /// admin's token; otherwise removes what an earlier start may have left. Says whether there is one.
+    /// Writes a token for the first admin to a file that only this user can read, while nobody could
+    /// administer; otherwise removes what an earlier start may have left. Says whether there is one.
     ///
     /// Each start makes a new one. The file is there before the store knows it: a crash between the two leaves a file that
     /// the next start replaces.
@@ -38,8 +39,9 @@ impl Store {
 
     /// Whether a token is the one of the setup, while the setup is open.
     pub async fn check_setup(&self, presented: &str) -> Result<(), StoreError> {
-        let mut transaction = self.begin("check the setup token").await?;
-        check(&mut transaction, presented).await
+        // Anybody may ask, so it takes nothing from who writes.
+        let mut reader = self.readers.acquire().await.map_err(StoreError::query("check the setup token"))?;
+        check(&mut reader, presented).await
     }
 
     /// Makes the first admin and uses the token up. `file` is removed.
@@ -62,26 +64,28 @@ impl Store {
     }
 }
 
-async fn check(transaction: &mut Transaction, presented: &str) -> Result<(), StoreError> {
-    if !is_without_admin(transaction).await? {
+async fn check(connection: &mut SqliteConnection, presented: &str) -> Result<(), StoreError> {
+    if !is_without_admin(connection).await? {
         return Err(PersonError::SetUp.into());
     }
     let known: Option<(String,)> = sqlx::query_as("SELECT value FROM meta WHERE name = $1")
         .bind(SETUP_TOKEN)
-        .fetch_optional(&mut **transaction)
+        .fetch_optional(connection)
         .await
         .map_err(StoreError::query("read the setup token"))?;
     let is_right = known.is_some_and(|(known,)| known.as_bytes().ct_eq(hash(presented).as_bytes()).into());
     if is_right { Ok(()) } else { Err(PersonError::SetupToken.into()) }
 }
 
-async fn is_without_admin(transaction: &mut Transaction) -> Result<bool, StoreError> {
+/// Whether nobody could administer: no person who may sign in, by password or with an identity provider, and no token
+/// without an end.
+async fn is_without_admin(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let (known,): (i64,) = sqlx::query_as(
-        "SELECT (SELECT COUNT(*) FROM people)
+        "SELECT (SELECT COUNT(*) FROM people WHERE role = $1 AND disabled_ms IS NULL)
               + (SELECT COUNT(*) FROM tokens WHERE role = $1 AND revoked_ms IS NULL AND expires_ms IS NULL)",
     )
     .bind(Role::Admin.as_str())
-    .fetch_one(&mut **transaction)
+    .fetch_one(connection)
     .await
     .map_err(StoreError::query("count the admins"))?;
     Ok(known == 0)
