@@ -88,10 +88,15 @@ pub(super) async fn note(state: &ApiState, who: Option<String>, address: IpAddr,
     // At most one of these is under way, and it ends by itself.
     tokio::spawn(async move {
         tokio::time::sleep(GATHERED).await;
-        if let Some(gathered) = state.access.failures.take() {
-            write(&state, &gathered).await;
-        }
+        flush(&state).await;
     });
+}
+
+/// Notes what was gathered so far, because its minute is over or because everything ends.
+pub(super) async fn flush(state: &ApiState) {
+    if let Some(gathered) = state.access.failures.take() {
+        write(state, &gathered).await;
+    }
 }
 
 async fn write(state: &ApiState, gathered: &Gathered) {

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use super::events::StreamStats;
 use super::origin::Peer;
 use super::problem::Problem;
-use super::{ApiState, metrics_router, router};
+use super::{ApiState, failures, metrics_router, router};
 use crate::tls::TlsServer;
 
 /// Connections at once. Beyond them new ones wait in the listener's backlog.
@@ -54,7 +54,9 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
     let state = ApiState { stopping: cancel.clone(), ..state };
-    serve_router(listener, tls, router(state), &counters, TIMES, cancel).await
+    let served = serve_router(listener, tls, router(state.clone()), &counters, TIMES, cancel).await;
+    failures::flush(&state).await;
+    served
 }
 
 /// As [`serve`], for the metrics alone and without a token.

@@ -1,7 +1,7 @@
 //! Signing in over a socket: cookies, other sites, guessing, and what ends a session.
 
 use outrider_platform::passwords::{HashedPassword, Password, Passwords};
-use outrider_platform::store::{NewPerson, Role};
+use outrider_platform::store::{AuditFilter, NewPerson, Role};
 use serde_json::json;
 
 use crate::harness::{Api, Reply};
@@ -261,4 +261,21 @@ async fn sensitive_reads_and_failures_are_in_the_audit_log_once_a_minute() {
     let access = api.get("/api/v1/audit?log=access&by=nobody").await;
     assert_eq!((access.items().len(), &access.items()[0]["subject"]), (1, &json!("an unknown name")));
     assert!(!access.body.to_string().contains("by mistake"));
+}
+
+#[tokio::test]
+async fn failures_that_were_gathered_are_noted_at_a_clean_stop() {
+    let api = Api::start().await;
+    for _ in 0..3 {
+        sign_in(&api, "nobody", "wrong").await;
+    }
+    let noted = async || {
+        let filter = AuditFilter { by: Some("nobody".to_owned()), ..AuditFilter::default() };
+        let lines = api.store.audit(&filter, 10, None).await.unwrap().items;
+        lines.into_iter().map(|line| line.entry.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(noted().await, ["1 times, from 127.0.0.1"]);
+    api.cancel.cancel();
+    api.task.await.unwrap().unwrap();
+    assert_eq!(noted().await, ["2 times, from 127.0.0.1", "1 times, from 127.0.0.1"]);
 }
