@@ -16,6 +16,7 @@ mod entity;
 mod finding;
 mod gateway;
 mod ids;
+mod network;
 mod notice;
 mod policy;
 mod pseudonym;
@@ -38,6 +39,7 @@ pub use gateway::{
     KeyAuthSettings, LeftOut, PluginSettings, RateLimitingSettings, RequestSizeSettings,
 };
 pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, PolicyId};
+pub use network::Network;
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};
 pub use pseudonym::{KeyId, Pseudonym, PseudonymError};

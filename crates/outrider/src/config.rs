@@ -11,16 +11,17 @@ use anyhow::{Context as _, bail, ensure};
 use outrider_collect::SourceConfig;
 use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
-use outrider_platform::tls::TlsSettings;
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
 
 pub use access::AccessConfig;
+pub use api::ApiConfig;
 pub use notify::NotifyConfig;
 pub use services::{PremisesConfig, Role, UplinkConfig};
 pub use telemetry::{LogFormat, LoggingConfig, TracingConfig};
 
 mod access;
+mod api;
 mod notify;
 mod services;
 mod telemetry;
@@ -118,27 +119,6 @@ pub struct HeaderConfig {
     pub value_file: PathBuf,
 }
 
-/// The people's API.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApiConfig {
-    /// Address and port.
-    pub listen: SocketAddr,
-    /// The proxy in front that speaks TLS, by name; this or a certificate is needed to listen off loopback.
-    pub behind_proxy: Option<String>,
-    /// The certificate, with those between it and its authority.
-    pub certificate_file: Option<PathBuf>,
-    /// Its private key.
-    pub key_file: Option<PathBuf>,
-}
-
-impl ApiConfig {
-    /// Its TLS, where there is one.
-    pub fn tls(&self) -> Option<TlsSettings> {
-        services::tls(self.certificate_file.as_ref(), self.key_file.as_ref(), None)
-    }
-}
-
 /// A second socket for the metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -187,17 +167,6 @@ impl Default for Config {
             notify: Vec::new(),
             policies: Vec::new(),
             sections: BTreeSet::new(),
-        }
-    }
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        ApiConfig {
-            listen: SocketAddr::from(([127, 0, 0, 1], 9580)),
-            behind_proxy: None,
-            certificate_file: None,
-            key_file: None,
         }
     }
 }
@@ -371,16 +340,7 @@ impl Config {
                  `/metrics` of the API with a viewer's token"
             );
         }
-        services::is_pair("api", self.api.certificate_file.as_ref(), self.api.key_file.as_ref())?;
-        if !self.api.listen.ip().is_loopback() && self.api.behind_proxy.is_none() && self.api.certificate_file.is_none()
-        {
-            bail!(
-                "api.listen is {}, which is not loopback, and there is no TLS; listen on 127.0.0.1, set \
-                 api.certificate_file and api.key_file, or set api.behind_proxy to the name of the proxy in front that does",
-                self.api.listen
-            );
-        }
-        Ok(())
+        self.api.check()
     }
 
     /// What enters the log as settings.
@@ -511,6 +471,13 @@ mod tests {
             ("[[policies]]\nname = 'P p'\nduration = '15m'\nrespond.kind = 'block'", "", "1 to 64 characters"),
             ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
             ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
+            ("[api]\nbehind_proxy = 'nginx'", "line 2", "`nginx` is no address and no network"),
+            (
+                "[api]\nbehind_proxy = ['10.0.0.0/24', 'nginx']",
+                "line 2",
+                "behind_proxy = [\"10.0.0.7\", \"10.1.0.0/24\"]",
+            ),
+            ("[api]\nbehind_proxy = 7", "line 2", "addresses of the proxy"),
             (
                 "[[gateways]]\nname = 'k'\nadmin_url = 'http://k'\n[[gateways]]\nname = 'k'\nadmin_url = 'http://k'",
                 "",

@@ -63,8 +63,8 @@ impl Doors {
 
     /// How people reach the API.
     pub fn access(&self, config: &Config, setup_file: PathBuf) -> AccessSettings {
-        let behind_proxy = config.api.behind_proxy.is_some();
-        AccessSettings { behind_proxy, is_tls: self.api.tls.is_some(), setup_file, oidc: self.oidc.clone() }
+        let proxies = config.api.behind_proxy.clone();
+        AccessSettings { proxies, is_tls: self.api.tls.is_some(), setup_file, oidc: self.oidc.clone() }
     }
 
     /// The certificates, which can be read again.

@@ -35,11 +35,11 @@ impl AccessConfig {
         let Some(oidc) = &self.oidc else { return Ok(()) };
         oidc.validate()?;
         // Cookies are made for one of the two, and a browser that sees the other does not bring them back.
-        let (is_https, url) = (api.behind_proxy.is_some() || api.certificate_file.is_some(), &oidc.public_url);
+        let (is_https, url) = (!api.behind_proxy.is_empty() || api.certificate_file.is_some(), &oidc.public_url);
         ensure!(
             is_https || !url.starts_with("https"),
-            "access.oidc.public_url `{url}` is `https`, and the API has no TLS; set api.behind_proxy to the name of the \
-             proxy in front that does, or api.certificate_file and api.key_file"
+            "access.oidc.public_url `{url}` is `https`, and the API has no TLS; set api.behind_proxy to the \
+             addresses of the proxy in front that does, or api.certificate_file and api.key_file"
         );
         ensure!(
             !is_https || url.starts_with("https"),
@@ -57,7 +57,7 @@ mod tests {
     fn sign_in_with_a_provider_is_checked() {
         let good = "[access.oidc]\nissuer = 'https://sso.example/realms/main'\nclient_id = 'outrider'\n\
                     public_url = 'http://127.0.0.1:9580'\n[[access.oidc.roles]]\nclaim = 'groups'\nvalue = 'sec'\nrole = 'analyst'\n";
-        let tls = |url: &str| good.replace("http://127.0.0.1:9580", url) + "[api]\nbehind_proxy = 'nginx'\n";
+        let tls = |url: &str| good.replace("http://127.0.0.1:9580", url) + "[api]\nbehind_proxy = '127.0.0.1'\n";
         let cases = [
             (good.to_owned(), ""),
             (tls("https://outrider.example"), ""),
@@ -95,7 +95,7 @@ mod tests {
         let commented = example.lines().skip_while(|line| *line != "# [access.oidc]");
         let example: Vec<_> = commented.map_while(|line| line.strip_prefix('#')).collect();
         for block in blocks.into_iter().chain([example.join("\n").as_str()]) {
-            let config = Config::parse(&format!("{block}\n[api]\nbehind_proxy = 'nginx'\n")).unwrap();
+            let config = Config::parse(&format!("{block}\n[api]\nbehind_proxy = '127.0.0.1'\n")).unwrap();
             assert!(config.access.oidc.is_some(), "{block}");
         }
     }

@@ -1,5 +1,6 @@
 //! Who asks, and whether they may: a bearer token, or the cookie of a person who signed in.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use outrider_model::Network;
 
 use super::failures::Failures;
 use super::origin::check_site;
@@ -25,14 +27,22 @@ const TOKEN_BYTES_MAX: usize = 256;
 /// How people reach the API.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
-    /// Whether a proxy stands in front, which speaks TLS and says in `X-Forwarded-For` whom it serves.
-    pub behind_proxy: bool,
+    /// Where the proxy in front connects from, which speaks TLS and says in `X-Forwarded-For` whom it serves; empty
+    /// without one. Off loopback nobody else is answered.
+    pub proxies: Vec<Network>,
     /// Whether the API speaks TLS by itself.
     pub is_tls: bool,
     /// The file of the setup token, which goes when the token is used up.
     pub setup_file: PathBuf,
     /// The identity provider that people may sign in with.
     pub oidc: Option<Arc<Oidc>>,
+}
+
+impl AccessSettings {
+    /// Whether an address is the proxy's.
+    pub(super) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(address))
+    }
 }
 
 /// What signing in needs.
@@ -47,7 +57,7 @@ pub(super) struct Access {
 
 impl Access {
     fn is_https(&self) -> bool {
-        self.settings.behind_proxy || self.settings.is_tls
+        !self.settings.proxies.is_empty() || self.settings.is_tls
     }
 
     /// Over TLS the name itself makes the browser refuse a cookie that another host, or plain HTTP, has set.

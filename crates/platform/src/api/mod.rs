@@ -68,6 +68,8 @@ use server::Counters;
 
 /// How long a request may take in all. Decisions wait at most half of that for their answer.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+/// Where whoever looks after the process asks whether it answers.
+const HEALTH: &str = "/healthz";
 
 /// What the API needs. Cheap to clone.
 #[derive(Clone)]
@@ -129,6 +131,7 @@ pub fn router(state: ApiState) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
+        .layer(from_fn_with_state((Arc::clone(&state.access), Arc::clone(&state.counters)), origin::only_by_proxy))
         .layer(from_fn_with_state(state.clone(), finish))
         .with_state(state)
 }

@@ -226,7 +226,7 @@ fn describe(
         extensions: Map::new(),
     };
     (operation.describe)(&mut description);
-    for kind in [&problem::NOT_ACCEPTABLE, &problem::INTERNAL, &problem::UNAVAILABLE] {
+    for kind in [&problem::FORBIDDEN, &problem::NOT_ACCEPTABLE, &problem::INTERNAL, &problem::UNAVAILABLE] {
         description.problem(kind);
     }
     let (summary, more) = operation.words.split_once('\n').unwrap_or((operation.words, ""));
@@ -234,7 +234,6 @@ fn describe(
     let mut security = json!([]);
     if let Some(role) = operation.role {
         description.problem(&problem::UNAUTHORIZED);
-        description.problem(&problem::FORBIDDEN);
         let break_after = if words.is_empty() { "" } else { "\n\n" };
         words = format!("{words}{break_after}Needs the role `{role}`.");
         let schemes = security_schemes();

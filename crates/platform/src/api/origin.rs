@@ -2,19 +2,24 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 
-use super::ApiState;
+use super::auth::Access;
 use super::problem::Problem;
+use super::server::Counters;
+use super::{ApiState, HEALTH};
 
 /// The address at the other end of the connection, as the socket says it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub IpAddr);
 
-/// Who sent a request: the other end of the connection, or, behind the named proxy, who that says it was.
+/// Who sent a request: the other end of the connection, or, where that is the proxy, who that says it was.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client(pub IpAddr);
 
@@ -23,9 +28,28 @@ impl FromRequestParts<ApiState> for Client {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let forwarded = if state.access.settings.behind_proxy { forwarded_for(&parts.headers) } else { None };
+        let forwarded = if state.access.settings.is_proxy(peer) { forwarded_for(&parts.headers) } else { None };
         Ok(Client(forwarded.unwrap_or(peer)))
     }
+}
+
+/// Where a proxy speaks TLS, refuses whoever comes past it from elsewhere. Whether the process is well may be asked past it.
+pub(super) async fn only_by_proxy(
+    State((access, counters)): State<(Arc<Access>, Arc<Counters>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let settings = &access.settings;
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+    let may_come = peer.is_some_and(|peer| peer.to_canonical().is_loopback() || settings.is_proxy(peer));
+    if settings.proxies.is_empty() || may_come || request.uri().path() == HEALTH {
+        return next.run(request).await;
+    }
+    counters.forbidden();
+    let from = peer.map_or_else(|| "an unknown address".to_owned(), |peer| peer.to_string());
+    Problem::forbidden(format!("this connection comes from {from}, which is not the proxy in front of outrider"))
+        .hint("go through the proxy; if this is it, add its address to api.behind_proxy")
+        .into_response()
 }
 
 /// The last address of `X-Forwarded-For`: the one that the proxy itself added. Those before it are anybody's words.
@@ -65,6 +89,7 @@ mod tests {
     use axum::http::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::api::AccessSettings;
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -99,6 +124,36 @@ mod tests {
                 assert_eq!(check_site(&method, &headers, is_signed_in).is_ok(), passes, "{method} {said:?}");
             }
             assert!(check_site(&Method::GET, &headers, is_signed_in).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn past_the_proxy_only_this_machine_and_a_look_at_the_health_come() {
+        use tower_service::Service as _;
+        let proxies = ["10.0.0.7", "192.0.2.0/24"].map(|text| text.parse().unwrap()).to_vec();
+        let with = |proxies| {
+            let settings = AccessSettings { proxies, ..AccessSettings::default() };
+            let access = Arc::new(Access { settings, ..Access::default() });
+            axum::Router::<()>::new()
+                .fallback(async || ())
+                .layer(axum::middleware::from_fn_with_state((access, Arc::<Counters>::default()), only_by_proxy))
+        };
+        for (proxies, path, peer, status) in [
+            (&proxies, "/", Some("10.0.0.7"), 200),
+            (&proxies, "/", Some("::ffff:192.0.2.9"), 200),
+            (&proxies, "/", Some("127.0.0.1"), 200),
+            (&proxies, "/", Some("::1"), 200),
+            (&proxies, "/", Some("10.0.0.8"), 403),
+            (&proxies, "/", None, 403),
+            (&proxies, "/healthz", Some("10.0.0.8"), 200),
+            (&Vec::new(), "/", Some("10.0.0.8"), 200),
+        ] {
+            let mut request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            }
+            let response = with(proxies.clone()).call(request).await.unwrap();
+            assert_eq!(response.status(), status, "{path} {peer:?}");
         }
     }
 

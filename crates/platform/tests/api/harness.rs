@@ -94,19 +94,20 @@ impl Reply {
 
 impl Api {
     pub async fn start() -> Api {
-        Api::start_with(false, true, None).await
+        Api::start_with(None, true, None).await
     }
 
-    pub async fn behind_proxy() -> Api {
-        Api::start_with(true, true, None).await
+    /// Behind a proxy that connects from this address; the tests connect from 127.0.0.1.
+    pub async fn behind_proxy(address: &str) -> Api {
+        Api::start_with(Some(address), true, None).await
     }
 
     pub async fn without_tokens() -> Api {
-        Api::start_with(false, false, None).await
+        Api::start_with(None, false, None).await
     }
 
-    pub async fn with_provider(oidc: Oidc, behind_proxy: bool) -> Api {
-        Api::start_with(behind_proxy, true, Some(Arc::new(oidc))).await
+    pub async fn with_provider(oidc: Oidc, proxy: Option<&str>) -> Api {
+        Api::start_with(proxy, true, Some(Arc::new(oidc))).await
     }
 
     pub fn url(&self) -> String {
@@ -117,7 +118,7 @@ impl Api {
         self.dir.path().join("setup-token")
     }
 
-    async fn start_with(behind_proxy: bool, has_tokens: bool, oidc: Option<Arc<Oidc>>) -> Api {
+    async fn start_with(proxy: Option<&str>, has_tokens: bool, oidc: Option<Arc<Oidc>>) -> Api {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
         let mut tokens = [const { String::new() }; 4];
@@ -144,11 +145,12 @@ impl Api {
         store.apply(Position(1), &effects).await.unwrap();
         let done = CommandDone::Action { action: ActionId(9), state: ActionState::Pending };
         let bus = Arc::new(FakeBus { records: Mutex::default(), answer: Mutex::new(Ok(done)) });
+        let proxies = proxy.map(|address| address.parse().unwrap()).into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus))
-            .with_access(AccessSettings { behind_proxy, is_tls: false, setup_file, oidc })
+            .with_access(AccessSettings { proxies, is_tls: false, setup_file, oidc })
             .with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }

@@ -15,10 +15,10 @@ struct Site {
 
 impl Site {
     async fn start() -> Site {
-        Site::start_with(false).await
+        Site::start_with(None).await
     }
 
-    async fn start_with(behind_proxy: bool) -> Site {
+    async fn start_with(proxy: Option<&str>) -> Site {
         let provider = IdentityProvider::start().await;
         provider.make_public();
         let settings = json!({
@@ -31,7 +31,7 @@ impl Site {
             ],
         });
         let oidc = Oidc::new(serde_json::from_value(settings).unwrap(), CALL_TIME_MAX).unwrap();
-        Site { api: Api::with_provider(oidc, behind_proxy).await, provider }
+        Site { api: Api::with_provider(oidc, proxy).await, provider }
     }
 
     async fn sign_in(&self, browser: &mut Browser) -> Shown {
@@ -96,7 +96,7 @@ async fn a_browser_goes_to_the_provider_and_comes_back_signed_in() {
 
 #[tokio::test]
 async fn behind_a_proxy_that_speaks_tls_cookies_are_for_tls() {
-    let site = Site::start_with(true).await;
+    let site = Site::start_with(Some("127.0.0.1")).await;
     let mut browser = Browser::default();
     let home = site.sign_in(&mut browser).await;
     assert_eq!(home.status, 303, "{}", home.body);

@@ -198,7 +198,7 @@ async fn ones_own_password_needs_the_present_one() {
 
 #[tokio::test]
 async fn behind_a_proxy_cookies_are_for_tls_and_addresses_are_the_proxys_word() {
-    let api = Api::behind_proxy().await;
+    let api = Api::behind_proxy("127.0.0.1").await;
     add(&api, "anna", Role::Viewer).await;
     let reply = sign_in(&api, "anna", PASSWORD).await;
     assert!(reply.head.contains("set-cookie: __host-outrider="), "{}", reply.head);
@@ -213,6 +213,20 @@ async fn behind_a_proxy_cookies_are_for_tls_and_addresses_are_the_proxys_word() 
     }
     assert_eq!(tried(21, "203.0.113.7").await, 429);
     assert_eq!(tried(22, "203.0.113.8").await, 401, "somebody else");
+}
+
+#[tokio::test]
+async fn who_is_not_the_proxy_says_no_other_address() {
+    let api = Api::behind_proxy("10.0.0.7").await;
+    let tried = async |n: usize| {
+        let body = json!({"name": format!("n{n}"), "password": "wrong"}).to_string();
+        let headers = format!("x-forwarded-for: 198.51.100.{n}\r\n");
+        ask(&api, "POST", "/api/v1/session", &headers, &body).await.status
+    };
+    for n in 0..20 {
+        assert_eq!(tried(n).await, 401);
+    }
+    assert_eq!(tried(21).await, 429);
 }
 
 #[tokio::test]
