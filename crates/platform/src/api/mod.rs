@@ -40,6 +40,7 @@ mod session;
 mod throttle;
 mod tokens;
 mod trace;
+mod writing;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::events::StreamStats;
 use super::origin::Peer;
 use super::problem::Problem;
+use super::writing::WriteLimited;
 use super::{ApiState, failures, metrics_router, router};
 use crate::tls::TlsServer;
 
@@ -36,11 +38,14 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 pub(crate) struct Times {
     /// The head of a request, from when it may come on; also how long a connection may be silent or shake hands.
     head: Duration,
+    /// Nothing of an answer goes out because the client does not read.
+    write: Duration,
     /// What is under way when everything ends.
     drain: Duration,
 }
 
-pub(crate) const TIMES: Times = Times { head: Duration::from_secs(15), drain: Duration::from_secs(5) };
+pub(crate) const TIMES: Times =
+    Times { head: Duration::from_secs(15), write: Duration::from_secs(30), drain: Duration::from_secs(5) };
 
 /// Pause after the system refused to accept a connection, which it does while it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -115,17 +120,17 @@ async fn answer(
 ) {
     let peer = stream.peer_addr().map(|address| Peer(address.ip())).ok();
     let Some(tls) = tls else {
-        return answer_requests(TokioIo::new(stream), peer, permit, router, times, cancel).await;
+        return answer_requests(stream, peer, permit, router, times, cancel).await;
     };
     match tokio::time::timeout(times.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => answer_requests(TokioIo::new(stream), peer, permit, router, times, cancel).await,
+        Ok(Ok(stream)) => answer_requests(stream, peer, permit, router, times, cancel).await,
         Ok(Err(error)) => tracing::debug!(%error, "a client could not be agreed with on TLS"),
         Err(_) => tracing::debug!("a client took too long over TLS"),
     }
 }
 
 async fn answer_requests(
-    io: impl hyper::rt::Read + hyper::rt::Write + Unpin,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: Option<Peer>,
     permit: OwnedSemaphorePermit,
     router: Router,
@@ -143,7 +148,7 @@ async fn answer_requests(
         .timer(TokioTimer::new())
         .header_read_timeout(times.head)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(WriteLimited::new(stream, times.write)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -257,7 +262,7 @@ mod tests {
             .layer(from_fn_with_state(short, limit_time))
             .route("/for-ever", never);
         let cancel = CancellationToken::new();
-        let times = Times { head: short, drain: short };
+        let times = Times { head: short, write: short, drain: short };
         let token = cancel.clone();
         let server =
             tokio::spawn(async move { serve_router(listener, None, router, &Counters::default(), times, token).await });
@@ -280,5 +285,27 @@ mod tests {
         check(b"", Some("")).await;
         check(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n", Some("HTTP/1.1 404 Not Found")).await;
         check(b"GET /for-ever HTTP/1.1\r\nhost: x\r\n\r\n", None).await;
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_holds_no_connection() {
+        // More than the system takes in for a client that reads nothing.
+        let large = || async { vec![b'x'; 64 << 20] };
+        let router = Router::new().route("/large", get(large));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        let (short, long) = (Duration::from_millis(200), Duration::from_secs(600));
+        let (times, token) = (Times { head: long, write: short, drain: long }, cancel.clone());
+        let server =
+            tokio::spawn(async move { serve_router(listener, None, router, &Counters::default(), times, token).await });
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut begun = [0; 12];
+        stream.read_exact(&mut begun).await.unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 200");
+        cancel.cancel();
+        // It ends when the connection has; the time that requests under way have is far longer.
+        tokio::time::timeout(long / 10, server).await.expect("the connection is given up").unwrap().unwrap();
     }
 }
