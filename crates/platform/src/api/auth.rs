@@ -151,7 +151,7 @@ pub(super) async fn require(
     match identify(&state, request.method(), request.headers(), Activity::Counts).await {
         Ok(caller) if caller.role >= role => {
             let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-            let noted = reads::note(&state, &caller, request.method(), route, request.uri().path());
+            let noted = reads::note(&state, &caller, request.method(), route, request.uri());
             if let Err(problem) = noted.await {
                 return problem.into_response();
             }

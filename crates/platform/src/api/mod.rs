@@ -64,6 +64,7 @@ use crate::store::{Role, Store};
 use auth::Access;
 use events::Streams;
 use problem::Problem;
+use routes::Read::{Plain, Sensitive};
 use routes::Routes;
 use server::Counters;
 
@@ -138,8 +139,8 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// All routes, by the least role that they ask for.
-fn routes() -> [Routes; 5] {
-    [open_routes(), viewer_routes(), analyst_routes(), responder_routes(), admin_routes()]
+fn routes() -> [Routes; 6] {
+    [open_routes(), viewer_routes(), outrider_routes(), analyst_routes(), responder_routes(), admin_routes()]
 }
 
 /// The metrics alone, for a socket that asks for no token.
@@ -154,8 +155,8 @@ fn metrics_router(state: ApiState) -> Router {
 
 fn open_routes() -> Routes {
     Routes::of(None)
-        .get("/healthz", health, "get_health", "Whether the process answers")
-        .get("/api/v1/openapi.json", openapi::serve, "get_openapi", "This document")
+        .get(HEALTH, Plain, health, "get_health", "Whether the process answers")
+        .get("/api/v1/openapi.json", Plain, openapi::serve, "get_openapi", "This document")
         .post(
             "/api/v1/setup",
             session::set_up,
@@ -165,12 +166,14 @@ fn open_routes() -> Routes {
         .post("/api/v1/session", session::sign_in, "sign_in", "Sign in\nEnds the session that the request came with.")
         .get(
             "/api/v1/session/oidc",
+            Plain,
             oidc::begin,
             "begin_oidc",
             "Sign in with the identity provider\nFor a browser: it is sent to the provider.",
         )
         .get(
             "/api/v1/session/oidc/callback",
+            Plain,
             oidc::callback,
             "end_oidc",
             "Come back from the identity provider\nFor a browser: the provider sends it here, and it goes on to `/`, signed in.",
@@ -184,46 +187,102 @@ fn viewer_routes() -> Routes {
     const INVENTORY: &str = "Endpoints, the newest first\n\
         Those that were merged into others are left out. Sorted by `first_seen`, every endpoint that was there from the \
         first page to the last is shown exactly once. Sorted by `calls`, one that is called meanwhile moves to the front.";
+    Routes::of(Some(Role::Viewer))
+        .get("/api/v1/alerts", Sensitive("read alerts"), reading::alerts, "list_alerts", SORTED)
+        .get("/api/v1/alerts/{id}", Sensitive("read an alert"), reading::alert, "get_alert", "One alert")
+        .get(
+            "/api/v1/findings",
+            Sensitive("read findings"),
+            reading::findings,
+            "list_findings",
+            "Findings, the newest first",
+        )
+        .get("/api/v1/endpoints", Sensitive("read endpoints"), reading::endpoints, "list_endpoints", INVENTORY)
+        .get(
+            "/api/v1/endpoints/{id}",
+            Sensitive("read an endpoint"),
+            reading::endpoint,
+            "get_endpoint",
+            "One endpoint\nOne that was merged still answers, and names the one it lives on in.",
+        )
+        .get("/api/v1/policies", Plain, reading::policies, "list_policies", "All policies, by name")
+        .get("/api/v1/policies/{name}", Plain, reading::policy, "get_policy", "One policy")
+        .get(
+            "/api/v1/actions",
+            Sensitive("read actions"),
+            reading::actions,
+            "list_actions",
+            "Actions, the newest first",
+        )
+        .get("/api/v1/actions/{id}", Sensitive("read an action"), reading::action, "get_action", "One action")
+        .get(
+            "/api/v1/gateways",
+            Plain,
+            gateways::list,
+            "list_gateways",
+            "What gateways are configured to do, in numbers",
+        )
+        .get(
+            "/api/v1/gateways/{name}",
+            Sensitive("read a gateway's configuration"),
+            gateways::gateway,
+            "get_gateway",
+            "The versions of a gateway's configuration",
+        )
+        .get(
+            "/api/v1/gateways/{name}/configuration",
+            Sensitive("read a gateway's configuration"),
+            gateways::configuration,
+            "get_gateway_configuration",
+            "What a gateway is, or was, configured to do",
+        )
+}
+
+/// What every viewer may besides: how outrider is set up and how it does, and what concerns the caller.
+fn outrider_routes() -> Routes {
     const EVENTS: &str = "What changes, as it is stored\n\
         Each event is named for what changed and holds the whole of it as it is now; `x-events` names them with their \
         schemas. A stream begins with `reset`, which says: load what you show. With `Last-Event-ID` it goes on after that \
         event instead, where it can. `status` comes every few seconds.";
     Routes::of(Some(Role::Viewer))
-        .get("/api/v1/alerts", reading::alerts, "list_alerts", SORTED)
-        .get("/api/v1/alerts/{id}", reading::alert, "get_alert", "One alert")
-        .get("/api/v1/findings", reading::findings, "list_findings", "Findings, the newest first")
-        .get("/api/v1/endpoints", reading::endpoints, "list_endpoints", INVENTORY)
         .get(
-            "/api/v1/endpoints/{id}",
-            reading::endpoint,
-            "get_endpoint",
-            "One endpoint\nOne that was merged still answers, and names the one it lives on in.",
+            "/api/v1/kill-switch",
+            Plain,
+            reading::kill_switch,
+            "get_kill_switch",
+            "Whether automatic actions are stopped",
         )
-        .get("/api/v1/policies", reading::policies, "list_policies", "All policies, by name")
-        .get("/api/v1/policies/{name}", reading::policy, "get_policy", "One policy")
-        .get("/api/v1/actions", reading::actions, "list_actions", "Actions, the newest first")
-        .get("/api/v1/actions/{id}", reading::action, "get_action", "One action")
-        .get("/api/v1/gateways", gateways::list, "list_gateways", "What gateways are configured to do, in numbers")
-        .get("/api/v1/gateways/{name}", gateways::gateway, "get_gateway", "The versions of a gateway's configuration")
-        .get(
-            "/api/v1/gateways/{name}/configuration",
-            gateways::configuration,
-            "get_gateway_configuration",
-            "What a gateway is, or was, configured to do",
-        )
-        .get("/api/v1/kill-switch", reading::kill_switch, "get_kill_switch", "Whether automatic actions are stopped")
         .get(
             "/api/v1/guard-rails",
+            Plain,
             reading::guard_rails,
             "get_guard_rails",
             "What automatic actions may not do\nNull until the analysis has read them for the first time.",
         )
-        .get("/api/v1/audit", reading::audit, "list_audit", "Who did what, the newest line first")
-        .get("/api/v1/notices", notify::notices, "list_notices", "What is wrong with the operation, the newest first")
-        .get("/api/v1/notices/{id}", notify::notice, "get_notice", "One notice")
-        .get("/api/v1/notify", notify::messages, "list_messages", "Messages to destinations, the newest first")
-        .get("/api/v1/events", events::events, "follow_events", EVENTS)
-        .get("/api/v1/session", session::who_am_i, "get_session", "Who asks, and what they may do")
+        .get(
+            "/api/v1/audit",
+            Sensitive("read the audit log"),
+            reading::audit,
+            "list_audit",
+            "Who did what, the newest line first",
+        )
+        .get(
+            "/api/v1/notices",
+            Plain,
+            notify::notices,
+            "list_notices",
+            "What is wrong with the operation, the newest first",
+        )
+        .get("/api/v1/notices/{id}", Plain, notify::notice, "get_notice", "One notice")
+        .get(
+            "/api/v1/notify",
+            Sensitive("read messages"),
+            notify::messages,
+            "list_messages",
+            "Messages to destinations, the newest first",
+        )
+        .get("/api/v1/events", Sensitive("followed events"), events::events, "follow_events", EVENTS)
+        .get("/api/v1/session", Plain, session::who_am_i, "get_session", "Who asks, and what they may do")
         .delete("/api/v1/session", session::sign_out, "sign_out", "Sign out")
         .put(
             "/api/v1/session/password",
@@ -231,8 +290,8 @@ fn viewer_routes() -> Routes {
             "change_own_password",
             "Change one's own password\nAll of one's sessions end, and another one begins with this answer.",
         )
-        .get("/api/v1/status", reading::status, "get_status", "How everything is")
-        .get("/metrics", metrics::metrics, "get_metrics", "Metrics for Prometheus")
+        .get("/api/v1/status", Plain, reading::status, "get_status", "How everything is")
+        .get("/metrics", Plain, metrics::metrics, "get_metrics", "Metrics for Prometheus")
 }
 
 fn analyst_routes() -> Routes {
@@ -276,7 +335,13 @@ fn responder_routes() -> Routes {
 
 fn admin_routes() -> Routes {
     Routes::of(Some(Role::Admin))
-        .get("/api/v1/tokens", tokens::list, "list_tokens", "All tokens by name, never the tokens themselves")
+        .get(
+            "/api/v1/tokens",
+            Sensitive("read tokens"),
+            tokens::list,
+            "list_tokens",
+            "All tokens by name, never the tokens themselves",
+        )
         .post(
             "/api/v1/tokens",
             tokens::create,
@@ -286,6 +351,7 @@ fn admin_routes() -> Routes {
         .delete("/api/v1/tokens/{name}", tokens::revoke, "revoke_token", "Revoke a token")
         .get(
             "/api/v1/services",
+            Sensitive("read services"),
             services::list,
             "list_services",
             "The identities of collectors and responders elsewhere, never their tokens",
@@ -297,7 +363,13 @@ fn admin_routes() -> Routes {
             "Make an identity for a collector or responder\nIts token is shown in this answer and never again.",
         )
         .delete("/api/v1/services/{name}", services::revoke, "revoke_service", "Revoke a service's identity")
-        .get("/api/v1/people", people::list, "list_people", "All people by name, disabled ones too")
+        .get(
+            "/api/v1/people",
+            Sensitive("read people"),
+            people::list,
+            "list_people",
+            "All people by name, disabled ones too",
+        )
         .post("/api/v1/people", people::create, "create_person", "Add somebody who may sign in")
         .patch(
             "/api/v1/people/{name}",

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::accept::JSON;
 use super::problem::{self, Kind, PROBLEM_JSON, Problem};
 use super::query::Parameter;
-use super::routes::{Answer, Operation};
+use super::routes::{Answer, Operation, Read};
 
 /// How callers show who they are. Each name stands for itself: one of them suffices.
 fn security_schemes() -> Value {
@@ -239,6 +239,10 @@ fn describe(
         let schemes = security_schemes();
         security = schemes.as_object().into_iter().flat_map(Map::keys).map(|scheme| json!({scheme: []})).collect();
         description.extension("x-role", json!(role));
+    }
+    if let Read::Sensitive(what) = operation.read {
+        words.push_str(" Who asks is in the audit log.");
+        description.extension("x-audit", json!(what));
     }
     let mut value = json!({
         "operationId": operation.id,

@@ -2,13 +2,14 @@
 //! not shown.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-use axum::http::Method;
+use axum::http::{Method, Uri};
 use outrider_model::AuditEntry;
 
 use super::auth::Caller;
 use super::problem::Problem;
+use super::routes::{Operation, Read};
 use super::{ApiState, now_ms};
 use crate::store::AuditLog;
 
@@ -20,15 +21,18 @@ const THINGS_MAX: usize = 60;
 /// Looks remembered; beyond that all are forgotten, and looks that go on are noted once more.
 const REMEMBERED_MAX: usize = 10_000;
 
-/// The routes whose answers are sensitive, and what looking is called. What is looked at stands in the path after it.
-const SENSITIVE: [(&str, &str); 6] = [
-    ("/api/v1/alerts/{id}", "read an alert"),
-    ("/api/v1/findings", "read findings"),
-    ("/api/v1/events", "followed events"),
-    ("/api/v1/audit", "read the audit log"),
-    ("/api/v1/gateways/{name}", "read a gateway's configuration"),
-    ("/api/v1/gateways/{name}/configuration", "read a gateway's configuration"),
-];
+/// Characters of what an entry says was looked at, and by which filter.
+const CHARS_MAX: usize = 256;
+
+/// The routes whose answers are sensitive, and what looking is called; from the declarations of all routes.
+static SENSITIVE: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let operations = super::routes().into_iter().flat_map(|routes| routes.operations);
+    let what = |operation: Operation| match operation.read {
+        Read::Sensitive(what) => Some((operation.path, what)),
+        Read::Plain => None,
+    };
+    operations.filter_map(what).collect()
+});
 
 /// Looks of the present minute, by reader and thing.
 #[derive(Debug, Default)]
@@ -86,31 +90,53 @@ pub(super) async fn note(
     caller: &Caller,
     method: &Method,
     route: &str,
-    path: &str,
+    uri: &Uri,
 ) -> Result<(), Problem> {
-    let Some((route, what)) = SENSITIVE.iter().find(|(sensitive, _)| *sensitive == route && *method == Method::GET)
-    else {
+    let Some(what) = SENSITIVE.get(route).filter(|_| matches!(*method, Method::GET | Method::HEAD)) else {
         return Ok(());
     };
-    // `/api/v1/alerts/{id}` is about the id; a list is about nothing in particular.
-    let prefix = route.split('{').next().unwrap_or_default();
-    let subject: String = path.strip_prefix(prefix).unwrap_or_default().chars().take(256).collect();
+    // `/api/v1/alerts/{id}` is about the id; a list is about what its filter lets through.
+    let about = route.split_once('{').and_then(|(prefix, _)| uri.path().strip_prefix(prefix)).unwrap_or_default();
+    let subject: String = about.chars().take(CHARS_MAX).collect();
+    let detail = filter_of(uri.query().unwrap_or_default());
     let now_ms = now_ms();
-    let Some(look) = state.access.reads.look(&caller.by, &format!("{what} {subject}"), now_ms) else { return Ok(()) };
-    let (what, subject) = match look {
-        Look::Thing => ((*what).to_owned(), subject),
-        Look::More => (format!("read more than {THINGS_MAX} things in a minute"), String::new()),
+    let thing = format!("{what} {subject} {detail}");
+    let Some(look) = state.access.reads.look(&caller.by, &thing, now_ms) else { return Ok(()) };
+    let (what, subject, detail) = match look {
+        Look::Thing => ((*what).to_owned(), subject, detail),
+        Look::More => (format!("read more than {THINGS_MAX} things in a minute"), String::new(), String::new()),
     };
-    let entry = AuditEntry { at_ms: now_ms, by: caller.by.clone(), what, subject, detail: String::new() };
+    let entry = AuditEntry { at_ms: now_ms, by: caller.by.clone(), what, subject, detail };
     state.store.note(AuditLog::Reads, &entry).await.map_err(|error| {
         state.access.reads.forget();
         error.into()
     })
 }
 
+/// What of a query says which rows are wanted, as the request has it: all pages of a list are one look.
+fn filter_of(query: &str) -> String {
+    let is_filter = |pair: &&str| !pair.is_empty() && !matches!(pair.split('=').next(), Some("limit" | "cursor"));
+    let pairs: Vec<_> = query.split('&').filter(is_filter).collect();
+    pairs.join("&").chars().take(CHARS_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_one_look_and_filters_are_others() {
+        for (query, expected) in [
+            ("", ""),
+            ("limit=5", ""),
+            ("entity=a%2Fb&limit=5&cursor=opened.1.al_1", "entity=a%2Fb"),
+            ("state=open&&entity=x", "state=open&entity=x"),
+            ("limited=1", "limited=1"),
+            (&"x".repeat(1000), &"x".repeat(CHARS_MAX)),
+        ] {
+            assert_eq!(filter_of(query), expected, "{query}");
+        }
+    }
 
     #[test]
     fn a_look_is_noted_once_a_minute_and_many_together() {

@@ -37,8 +37,19 @@ pub(super) struct Operation {
     pub id: &'static str,
     /// What it does: one line, then whatever else is to be known.
     pub words: &'static str,
+    /// Whether it shows something sensitive.
+    pub read: Read,
     /// Adds what the handler's signature says.
     pub describe: fn(&mut Description<'_>),
+}
+
+/// Whether what a route shows is sensitive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// It is not: how outrider is set up and how it does, or what the caller may know of themselves.
+    Plain,
+    /// It is. Who looks at it is in the audit log, where the look is called so.
+    Sensitive(&'static str),
 }
 
 impl Routes {
@@ -47,12 +58,23 @@ impl Routes {
         Routes { role, router: Router::new(), operations: Vec::new() }
     }
 
-    pub(super) fn get<H, T, D>(self, path: &'static str, handler: H, id: &'static str, words: &'static str) -> Self
+    pub(super) fn get<H, T, D>(
+        self,
+        path: &'static str,
+        read: Read,
+        handler: H,
+        id: &'static str,
+        words: &'static str,
+    ) -> Self
     where
         H: Handler<T, ApiState> + Describes<D>,
         T: 'static,
     {
-        self.add((MethodFilter::GET, "get"), path, handler, id, words)
+        let mut routes = self.add((MethodFilter::GET, "get"), path, handler, id, words);
+        if let Some(operation) = routes.operations.last_mut() {
+            operation.read = read;
+        }
+        routes
     }
 
     pub(super) fn post<H, T, D>(self, path: &'static str, handler: H, id: &'static str, words: &'static str) -> Self
@@ -101,7 +123,9 @@ impl Routes {
     {
         let route = on(filter, handler).route_layer(from_fn_with_state(H::MEDIA, accept::require));
         self.router = self.router.route(path, route);
-        self.operations.push(Operation { method, path, role: self.role, id, words, describe: H::describe });
+        // What changes something is in the audit log for that.
+        let (role, read) = (self.role, Read::Plain);
+        self.operations.push(Operation { method, path, role, id, words, read, describe: H::describe });
         self
     }
 }

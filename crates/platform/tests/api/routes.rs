@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use outrider_platform::api::openapi;
-use outrider_platform::store::Role;
+use outrider_platform::store::{AuditFilter, AuditLog, Role};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::harness::{Api, ROLES};
 
@@ -97,6 +99,62 @@ async fn every_route_asks_for_its_role() {
             let is_let_in = least.is_none_or(|least| role >= least);
             assert_eq!(reply.status == 403, !is_let_in, "{role} {method} {path}: {}", reply.status);
             assert!(reply.status != 401 && reply.status < 500, "{role} {method} {path}: {}", reply.status);
+        }
+    }
+}
+
+/// What who looks there is said to have done in the audit log. Other routes say how outrider is set up and how it does.
+const AUDITED: &[(&str, &str)] = &[
+    ("/api/v1/alerts", "read alerts"),
+    ("/api/v1/alerts/{id}", "read an alert"),
+    ("/api/v1/findings", "read findings"),
+    ("/api/v1/endpoints", "read endpoints"),
+    ("/api/v1/endpoints/{id}", "read an endpoint"),
+    ("/api/v1/actions", "read actions"),
+    ("/api/v1/actions/{id}", "read an action"),
+    ("/api/v1/gateways/{name}", "read a gateway's configuration"),
+    ("/api/v1/gateways/{name}/configuration", "read a gateway's configuration"),
+    ("/api/v1/audit", "read the audit log"),
+    ("/api/v1/notify", "read messages"),
+    ("/api/v1/events", "followed events"),
+    ("/api/v1/tokens", "read tokens"),
+    ("/api/v1/services", "read services"),
+    ("/api/v1/people", "read people"),
+];
+
+#[tokio::test]
+async fn every_look_at_what_is_sensitive_is_noted() {
+    let api = Api::start().await;
+    let noted = async || {
+        let filter = AuditFilter { log: Some(AuditLog::Reads), ..AuditFilter::default() };
+        let lines = api.store.audit(&filter, 500, None).await.unwrap().items;
+        lines.into_iter().map(|line| (line.entry.by, line.entry.what, line.entry.subject)).collect::<Vec<_>>()
+    };
+    let document: Value = serde_json::from_str(openapi()).unwrap();
+    for (method, path) in declared() {
+        if method != "GET" || path == "/api/v1/session/oidc" {
+            continue;
+        }
+        let expected = AUDITED.iter().find(|(audited, _)| *audited == path).map(|(_, what)| *what);
+        assert_eq!(document["paths"][&path]["get"]["x-audit"].as_str(), expected, "{path}");
+        let target: String =
+            path.split('/').map(|part| if part.starts_with('{') { "7" } else { part }).collect::<Vec<_>>().join("/");
+        let before = noted().await.len();
+        if path == "/api/v1/events" {
+            // It has no end of its own; its head comes when the look is noted.
+            let mut stream = TcpStream::connect(api.address).await.unwrap();
+            let head =
+                format!("GET {target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", api.token(Role::Admin));
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.read_u8().await.unwrap();
+        } else {
+            api.send(Role::Admin, "GET", &target, None).await;
+        }
+        let lines = noted().await;
+        assert_eq!(lines.len() - before, usize::from(expected.is_some()), "{path}: {lines:?}");
+        if let Some(what) = expected {
+            let subject = path.split_once('{').map_or("", |(before, _)| &target[before.len()..]).to_owned();
+            assert_eq!(lines[0], ("the-admin".to_owned(), what.to_owned(), subject), "{path}");
         }
     }
 }
