@@ -1,4 +1,4 @@
-//! `outrider audit`: the audit log's chain of hashes, checked on the machine itself.
+//! `outrider audit`: the audit log's chains of hashes, checked on the machine itself.
 
 use std::io::Write as _;
 
@@ -11,13 +11,14 @@ use crate::tokens::open;
 /// Runs one of the commands; outrider may be running meanwhile.
 pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
     let AuditCommand::Verify { config, known } = command;
-    let known = known.as_deref().map(mark).transpose()?;
-    match open(&config.config).await?.verify_audit(known.as_ref()).await? {
-        AuditCheck::Whole { after, head } => {
-            let (first, entries) = (after.number + 1, head.number - after.number);
+    let known: Vec<_> = known.iter().map(|text| mark(text)).collect::<Result<_, _>>()?;
+    match open(&config.config).await?.verify_audit(&known).await? {
+        AuditCheck::Whole { entries, first, heads } => {
             let mut out = std::io::stdout().lock();
             writeln!(out, "the audit log is whole: {entries} entries from number {first}")?;
-            writeln!(out, "head {}:{}", head.number, head.hash)?;
+            for AuditMark { number, hash } in heads {
+                writeln!(out, "head {number}:{hash}")?;
+            }
         }
         AuditCheck::Broken { number, why } => bail!("the audit log is broken at entry {number}: {why}"),
     }

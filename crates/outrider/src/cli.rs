@@ -237,16 +237,16 @@ pub enum PersonCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Say whether the chain of hashes is whole, or the first entry that is not as it was written.
+    /// Say whether the chains of hashes are whole, or the first entry that is not as it was written.
     ///
-    /// Says the head, too. Keep one elsewhere, and later verify against it: who can write to the control store could make
-    /// a whole new chain, but not one with that head in it.
+    /// Says the heads, too, one of each log. Keep them elsewhere, and later verify against them: who can write to the control
+    /// store could make whole new chains, but not ones with these heads in them.
     Verify {
         #[command(flatten)]
         config: ConfigArgument,
-        /// A head that verify said before.
+        /// A head that verify said before; several times for several.
         #[arg(long, value_name = "NUMBER:HASH")]
-        known: Option<String>,
+        known: Vec<String>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! The audit log's chain: redo adds nothing twice, forgetting keeps it whole, and what was tampered with is found.
+//! The audit log's chains: redo adds nothing twice, forgetting keeps them whole, and what was tampered with is found.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
@@ -9,7 +9,12 @@ use std::path::{Path, PathBuf};
 use fixtures::audit;
 use outrider_model::AuditEntry;
 use outrider_platform::log::Position;
-use outrider_platform::store::{AuditCheck, AuditFilter, AuditLog, AuditMark, EffectBatch, Role, Store, StoreLimits};
+use outrider_platform::passwords::{Password, Passwords};
+use outrider_platform::store::{
+    AuditCheck, AuditFilter, AuditLog, AuditMark, EffectBatch, NewPerson, Role, Store, StoreLimits,
+};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 fn lines(numbers: std::ops::RangeInclusive<u64>) -> EffectBatch {
@@ -27,11 +32,16 @@ async fn read(store: &Store, by: &str) {
     store.note(AuditLog::Reads, &entry).await.unwrap();
 }
 
-async fn head(store: &Store) -> AuditMark {
-    match store.verify_audit(None).await.unwrap() {
-        AuditCheck::Whole { head, .. } => head,
+/// The last entry of each log, the newest of them last.
+async fn heads(store: &Store) -> Vec<AuditMark> {
+    match store.verify_audit(&[]).await.unwrap() {
+        AuditCheck::Whole { heads, .. } => heads,
         broken @ AuditCheck::Broken { .. } => panic!("{broken:?}"),
     }
+}
+
+async fn head(store: &Store) -> AuditMark {
+    heads(store).await.pop().unwrap()
 }
 
 /// A store with ten entries: decisions 1 to 6, a token, a read, decisions 7 and 8.
@@ -79,11 +89,15 @@ async fn what_was_tampered_with_is_found() {
         ("UPDATE trail SET at_ms = at_ms + 1 WHERE number = 1", 1, "changed"),
         ("UPDATE trail SET hash = '' WHERE number = 10", 10, "changed"),
         ("UPDATE trail SET subject = what, what = subject WHERE number = 7", 7, "changed"),
-        ("DELETE FROM trail WHERE number = 5", 5, "missing"),
-        ("DELETE FROM trail WHERE number = 1", 1, "missing"),
+        ("DELETE FROM trail WHERE number = 5", 6, "missing"),
+        ("DELETE FROM trail WHERE number = 1", 2, "missing"),
         ("DELETE FROM trail WHERE number = 10", 10, "does not end"),
-        ("DELETE FROM trail", 1, "does not end"),
-        ("DELETE FROM meta WHERE name = 'audit_head'", 1, "does not end"),
+        ("DELETE FROM trail WHERE number = 7", 7, "does not end"),
+        ("DELETE FROM trail WHERE log = 'reads'", 8, "does not end"),
+        ("DELETE FROM trail", 10, "does not end"),
+        ("UPDATE trail SET log = 'reads' WHERE number = 4", 4, "changed"),
+        ("UPDATE trail SET log = 'none' WHERE number = 4", 4, "no such log"),
+        ("DELETE FROM meta WHERE name = 'audit_chains'", 10, "does not end"),
         (
             "INSERT INTO trail SELECT 11, NULL, at_ms, log, by_whom, what, subject, detail, hash FROM trail WHERE number = 9",
             11,
@@ -97,7 +111,7 @@ async fn what_was_tampered_with_is_found() {
         head(&store).await;
         let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
-        match store.verify_audit(None).await.unwrap() {
+        match store.verify_audit(&[]).await.unwrap() {
             AuditCheck::Broken { number, why } => {
                 assert!(number == expected && why.contains(words), "{statement}: {number} {why}");
             }
@@ -112,34 +126,137 @@ async fn a_chain_that_was_made_anew_is_not_the_known_one() {
     let (store, path) = filled(dir.path()).await;
     let known = head(&store).await;
     read(&store, "later").await;
-    assert!(matches!(store.verify_audit(Some(&known)).await.unwrap(), AuditCheck::Whole { .. }));
+    assert!(matches!(store.verify_audit(std::slice::from_ref(&known)).await.unwrap(), AuditCheck::Whole { .. }));
     store.close().await;
     // Whoever can write to the file can have it all hashed again, here by the store itself.
     let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
-    let forged = "UPDATE trail SET by_whom = 'eve' WHERE number = 4; DELETE FROM meta WHERE name = 'audit_head'";
+    let forged = "UPDATE trail SET by_whom = 'eve' WHERE number = 4; DELETE FROM meta WHERE name = 'audit_chains'";
     sqlx::raw_sql(forged).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let store = Store::open(&path).await.unwrap();
     head(&store).await;
-    let check = store.verify_audit(Some(&known)).await.unwrap();
+    let check = store.verify_audit(std::slice::from_ref(&known)).await.unwrap();
     assert!(matches!(&check, AuditCheck::Broken { number: 10, why } if why.contains("made anew")), "{check:?}");
     let ahead = AuditMark { number: 99, hash: String::new() };
-    assert!(matches!(store.verify_audit(Some(&ahead)).await.unwrap(), AuditCheck::Broken { number: 99, .. }));
+    assert!(matches!(store.verify_audit(&[ahead]).await.unwrap(), AuditCheck::Broken { number: 99, .. }));
 }
 
 #[tokio::test]
-async fn forgetting_keeps_the_chain_whole() {
+async fn each_log_forgets_its_own_and_the_chains_stay_whole() {
     let dir = tempfile::tempdir().unwrap();
     let limits = StoreLimits { audit_max: 10, ..StoreLimits::default() };
     let store = Store::open_with(&dir.path().join("control.sqlite"), limits).await.unwrap();
-    for number in 1..=100 {
-        store.apply(Position(number), &lines(number..=number)).await.unwrap();
+    let count = async |log: AuditLog| {
+        let filter = AuditFilter { log: Some(log), ..AuditFilter::default() };
+        store.audit(&filter, 500, None).await.unwrap().items.len()
+    };
+    store.apply(Position(1), &lines(1..=8)).await.unwrap();
+    let old = head(&store).await;
+    for position in 2..100 {
         read(&store, "anna").await;
+        // Of no interest to the audit log, and when it looks after its limit.
+        store.apply(Position(position), &EffectBatch::default()).await.unwrap();
     }
-    let check = store.verify_audit(None).await.unwrap();
-    let AuditCheck::Whole { after, head } = &check else { panic!("{check:?}") };
-    assert!(head.number == 200 && after.number > 170, "{check:?}");
-    assert_eq!(store.stats().audit_forgotten, after.number.unsigned_abs());
-    let forgotten = AuditMark { number: 3, hash: String::new() };
-    assert!(matches!(store.verify_audit(Some(&forgotten)).await.unwrap(), AuditCheck::Broken { number: 3, .. }));
+    assert_eq!(count(AuditLog::Decisions).await, 8, "however much is read");
+    assert!((10..=20).contains(&count(AuditLog::Reads).await));
+    for number in 0..100 {
+        store.create_token(&format!("t{number}"), Role::Viewer, "test", number).await.unwrap();
+    }
+    store.apply(Position(100), &EffectBatch::default()).await.unwrap();
+    assert_eq!((count(AuditLog::Decisions).await, count(AuditLog::Access).await), (8, 10));
+    assert!(matches!(
+        store.verify_audit(std::slice::from_ref(&old)).await.unwrap(),
+        AuditCheck::Whole { first: 1, .. }
+    ));
+    for number in 9..=100u64 {
+        store.apply(Position(100 + number), &lines(number..=number)).await.unwrap();
+    }
+    assert!((10..=20).contains(&count(AuditLog::Decisions).await));
+    let AuditCheck::Whole { entries, first, heads } = store.verify_audit(&[]).await.unwrap() else { panic!("broken") };
+    assert!(entries <= 50 && first > 8 && heads.len() == 3, "{entries} {first} {heads:?}");
+    assert_eq!(store.stats().audit_forgotten, 8 + 98 + 100 + 92 - entries);
+    let check = store.verify_audit(&[old]).await.unwrap();
+    assert!(matches!(&check, AuditCheck::Broken { number: 8, why } if why.contains("forgotten")), "{check:?}");
+}
+
+#[tokio::test]
+async fn signing_in_and_out_again_and_again_is_noted_once_a_minute() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
+    let hash = Passwords::default().hash(Password::from("a long password".to_owned())).await.unwrap();
+    let person = |name: &str| NewPerson { name: name.to_owned(), display_name: String::new(), role: Role::Viewer };
+    for name in ["anna", "bob"] {
+        store.create_person(&person(name), &hash, "test", 1).await.unwrap();
+    }
+    for (name, at_ms) in [("anna", 100), ("anna", 101), ("bob", 102), ("anna", 60_099), ("anna", 60_100)] {
+        let session = store.start_session(name, Some(&hash), at_ms).await.unwrap().unwrap();
+        store.end_session(session.reveal(), at_ms).await.unwrap();
+    }
+    let filter = AuditFilter { since_ms: Some(100), ..AuditFilter::default() };
+    let lines = store.audit(&filter, 100, None).await.unwrap().items.into_iter().rev();
+    let said: Vec<_> =
+        lines.map(|line| format!("{} {} {}", line.entry.at_ms, line.entry.by, line.entry.what)).collect();
+    let expected = [
+        "100 person:anna signed in",
+        "100 person:anna signed out",
+        "102 person:bob signed in",
+        "102 person:bob signed out",
+        "60100 person:anna signed in",
+        "60100 person:anna signed out",
+    ];
+    assert_eq!(said, expected);
+}
+
+/// The audit log as the version before had it: one chain of everything, its end and beginning in rows of `meta`.
+async fn make_old(path: &Path, anchor: i64, kept: i64) {
+    let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    let mut hash = String::new();
+    let mut old_anchor = json!({"number": 0, "hash": ""});
+    for number in 1..=kept {
+        let (log, decision) = if number % 2 == 0 { ("reads", None) } else { ("decisions", Some(number / 2 + 1)) };
+        let content = json!([number, decision, 5, log, "anna", "did", "it", ""]).to_string();
+        let digest = Sha256::digest(format!("{hash}\n{content}"));
+        hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        if number <= anchor {
+            old_anchor = json!({"number": number, "hash": hash});
+            continue;
+        }
+        let insert = "INSERT INTO trail VALUES ($1, $2, 5, $3, 'anna', 'did', 'it', '', $4)";
+        let insert = sqlx::query(insert).bind(number).bind(decision).bind(log).bind(&hash);
+        insert.execute(&mut connection).await.unwrap();
+    }
+    let head = json!({"number": kept, "hash": hash, "decision": (kept - 1) / 2 + 1});
+    sqlx::raw_sql("DELETE FROM meta WHERE name = 'audit_chains'").execute(&mut connection).await.unwrap();
+    for (name, value) in [("audit_head", head), ("audit_anchor", old_anchor)] {
+        let insert = sqlx::query("INSERT INTO meta VALUES ($1, $2)").bind(name).bind(value.to_string());
+        insert.execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_wrote_stays_guarded_and_goes_with_its_decisions() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sqlite");
+    Store::open(&path).await.unwrap().close().await;
+    make_old(&path, 4, 21).await;
+    let limits = StoreLimits { audit_max: 10, ..StoreLimits::default() };
+    let store = Store::open_with(&path, limits).await.unwrap();
+    let known = head(&store).await;
+    assert_eq!(known.number, 21, "the head that was noted before the upgrade");
+    for position in 1..50 {
+        read(&store, "bob").await;
+        store.apply(Position(position), &EffectBatch::default()).await.unwrap();
+    }
+    let check = store.verify_audit(std::slice::from_ref(&known)).await.unwrap();
+    assert!(matches!(check, AuditCheck::Whole { first: 5, .. }), "{check:?}");
+    // Lines 1 to 11 are there already. With five more than the limit the oldest go, with the reads between them.
+    store.apply(Position(50), &lines(9..=17)).await.unwrap();
+    store.apply(Position(51), &lines(18..=25)).await.unwrap();
+    let check = store.verify_audit(std::slice::from_ref(&known)).await.unwrap();
+    assert!(matches!(check, AuditCheck::Whole { first, .. } if first > 5), "{check:?}");
+    let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    sqlx::raw_sql("DELETE FROM trail WHERE number = 20").execute(&mut connection).await.unwrap();
+    let check = store.verify_audit(&[]).await.unwrap();
+    assert!(matches!(&check, AuditCheck::Broken { number: 20, why } if why.contains("missing")), "{check:?}");
 }

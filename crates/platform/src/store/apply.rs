@@ -34,7 +34,12 @@ impl Store {
         let put = write(&mut transaction, effects, &self.outbox.rules()).await?;
         let written = self.counters.since_prune.load(Ordering::Relaxed) + effects.rows() as u64;
         let is_prune_due = written >= ROWS_BETWEEN_PRUNES.min(self.limits.smallest());
-        let forgotten = if is_prune_due { prune(&mut transaction, &self.limits).await? } else { Forgotten::default() };
+        let mut forgotten = Forgotten::default();
+        if is_prune_due {
+            forgotten = prune(&mut transaction, &self.limits).await?;
+        }
+        // Most of its entries do not come from the log, so it looks by itself whether it is due.
+        let audit_forgotten = trail::prune(&mut transaction, self.limits.audit_max).await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         self.outbox.committed(put);
         self.feed.committed(effects);
@@ -43,7 +48,7 @@ impl Store {
         self.counters.findings_forgotten.fetch_add(forgotten.findings, Ordering::Relaxed);
         self.counters.alerts_forgotten.fetch_add(forgotten.alerts, Ordering::Relaxed);
         self.counters.actions_forgotten.fetch_add(forgotten.actions, Ordering::Relaxed);
-        self.counters.audit_forgotten.fetch_add(forgotten.audit, Ordering::Relaxed);
+        self.counters.audit_forgotten.fetch_add(audit_forgotten, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -225,7 +230,6 @@ struct Forgotten {
     findings: u64,
     alerts: u64,
     actions: u64,
-    audit: u64,
 }
 
 async fn prune(transaction: &mut Transaction<'_, Sqlite>, limits: &StoreLimits) -> Result<Forgotten, StoreError> {
@@ -235,7 +239,6 @@ async fn prune(transaction: &mut Transaction<'_, Sqlite>, limits: &StoreLimits) 
         findings: keep_newest(transaction, "findings", "raised_ms", "id", "1 = 1", limits.findings_max).await?,
         alerts: keep_newest(transaction, "alerts", "last_finding_ms", "id", CLOSED, limits.closed_alerts_max).await?,
         actions: keep_newest(transaction, "actions", "created_ms", "id", ENDED, limits.ended_actions_max).await?,
-        audit: trail::prune(transaction, limits.audit_max).await?,
     })
 }
 

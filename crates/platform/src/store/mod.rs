@@ -18,6 +18,7 @@ mod sessions;
 mod setup;
 mod tokens;
 mod trail;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -46,7 +47,8 @@ pub use query::{
 pub use services::{SERVICES_MAX, Service, ServiceKind, ServiceRow};
 pub use sessions::{Activity, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SESSIONS_MAX, Session};
 pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow, WantedToken};
-pub use trail::{AuditCheck, AuditLog, AuditMark};
+pub use trail::{AuditLog, AuditMark};
+pub use verify::AuditCheck;
 
 use crate::log::Position;
 
@@ -219,7 +221,7 @@ pub struct StoreLimits {
     pub closed_alerts_max: u32,
     /// Actions that are over; others always stay.
     pub ended_actions_max: u32,
-    /// Entries of the audit log.
+    /// Entries of each log of the audit log.
     pub audit_max: u32,
 }
 
@@ -236,7 +238,7 @@ impl Default for StoreLimits {
 
 impl StoreLimits {
     fn smallest(&self) -> u64 {
-        let all = [self.findings_max, self.closed_alerts_max, self.ended_actions_max, self.audit_max];
+        let all = [self.findings_max, self.closed_alerts_max, self.ended_actions_max];
         all.into_iter().min().unwrap_or(0).into()
     }
 }

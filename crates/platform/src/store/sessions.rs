@@ -1,7 +1,10 @@
 //! Who is signed in. A session is a random value that a cookie carries; the store knows its SHA-256 alone.
 
-use super::people::by_person;
-use super::tokens::{hash, note_access, random_secret};
+use outrider_model::AuditEntry;
+
+use super::people::{Transaction, by_person};
+use super::tokens::{hash, random_secret};
+use super::trail::{AuditLog, append_one, is_repeated};
 use super::{NewToken, Role, Store, StoreError};
 use crate::passwords::HashedPassword;
 
@@ -84,7 +87,7 @@ impl Store {
             .await
             .map_err(StoreError::query(doing))?;
         let what = if password.is_some() { "signed in" } else { "signed in with the identity provider" };
-        note_access(&mut transaction, now_ms, &by_person(name), what, "").await?;
+        note_once(&mut transaction, now_ms, name, what).await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         Ok(Some(session))
     }
@@ -151,9 +154,19 @@ impl Store {
             .await
             .map_err(StoreError::query(doing))?;
         let Some((person,)) = ended else { return Ok(false) };
-        note_access(&mut transaction, now_ms, &by_person(&person), "signed out", "").await?;
+        note_once(&mut transaction, now_ms, &person, "signed out").await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         self.feed.access_changed();
         Ok(true)
     }
+}
+
+/// Notes what somebody does, once a minute: signing in and out needs no role, and is not to push out what else the log has.
+async fn note_once(transaction: &mut Transaction, at_ms: i64, person: &str, what: &str) -> Result<(), StoreError> {
+    let (by, what) = (by_person(person), what.to_owned());
+    let entry = AuditEntry { at_ms, by, what, subject: String::new(), detail: String::new() };
+    if is_repeated(transaction, AuditLog::Access, &entry).await? {
+        return Ok(());
+    }
+    append_one(transaction, AuditLog::Access, &entry).await
 }

@@ -1,26 +1,40 @@
-//! The audit log as a chain: every change, every sign-in and every sensitive read in one order, each entry with the SHA-256
-//! over the hash before it and its own content. An entry that is changed, removed or put in between breaks the chain.
+//! The audit log: every change, every sign-in and every sensitive read in one order, each entry with the SHA-256 over the hash
+//! before it in its log and its own content. An entry that is changed, removed or put in between breaks its log's chain.
 //!
 //! The content is the JSON array `[number, decision, at_ms, log, by, what, subject, detail]` without spaces; what is hashed
-//! is the hash before in hexadecimal, a line feed and that. The first hash before is empty. Where old entries were
-//! forgotten, the number and hash of the last of them are the anchor that the chain begins at. The head is kept apart
-//! from the entries, so that the end cannot be cut off unnoticed. Who can write to the file can make a whole new chain:
-//! against that, keep a head elsewhere and verify against it.
+//! is the hash before in hexadecimal, a line feed and that. The first hash before is empty. Numbers go through all logs;
+//! each log is a chain of its own, so that what is kept of one does not depend on how much another one holds. Where old
+//! entries were forgotten, the number and hash of the last of them are the anchor that the chain begins at. Heads are kept
+//! apart from the entries, so that an end cannot be cut off unnoticed. Who can write to the file can make whole new
+//! chains: against that, keep the heads elsewhere and verify against them.
+//!
+//! Earlier versions wrote one chain of everything. It stays as it is, each log's chain goes on from its end, and it is cut
+//! at its beginning when its decisions are old enough.
 
 use outrider_model::AuditEntry;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
 use super::{Store, StoreError};
 use crate::store::apply::{json, write_meta};
 use crate::store::tokens::hash;
 
-/// Rows of `meta`.
-const HEAD: &str = "audit_head";
-const ANCHOR: &str = "audit_anchor";
+/// The row of `meta` with [`Chains`].
+pub(super) const CHAINS: &str = "audit_chains";
+/// Rows of `meta` that earlier versions wrote, with the end and the beginning of one chain of everything.
+const OLD_HEAD: &str = "audit_head";
+const OLD_ANCHOR: &str = "audit_anchor";
 /// Entries that are checked or sealed at a time.
 const STRETCH: i64 = 1000;
+/// After so many entries the limit is looked after.
+const ENTRIES_BETWEEN_PRUNES: i64 = 5000;
+/// Within so long what somebody does again is not noted again, where that is asked for.
+const REPEATED_MS: i64 = 60_000;
+/// Entries that are looked at for that.
+const REPEATED_AMONG: i64 = 1000;
+
+const FORGETTING: &str = "forget old entries of the audit log";
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +49,8 @@ pub enum AuditLog {
 }
 
 impl AuditLog {
+    const ALL: [AuditLog; 3] = [AuditLog::Decisions, AuditLog::Access, AuditLog::Reads];
+
     pub(super) fn as_str(self) -> &'static str {
         match self {
             AuditLog::Decisions => "decisions",
@@ -44,7 +60,7 @@ impl AuditLog {
     }
 }
 
-/// A place in the chain.
+/// A place in a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AuditMark {
     /// The entry's number; zero before the first.
@@ -53,37 +69,63 @@ pub struct AuditMark {
     pub hash: String,
 }
 
-/// The last entry, and the last line of the desk that is in the chain.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Head {
-    #[serde(flatten)]
-    mark: AuditMark,
-    decision: i64,
+/// A chain from the last entry that was forgotten to the last one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Chain {
+    pub(super) anchor: AuditMark,
+    pub(super) head: AuditMark,
 }
 
-/// What came of checking the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AuditCheck {
-    /// It is whole from after one mark to the other.
-    Whole {
-        /// The last entry that was forgotten.
-        after: AuditMark,
-        /// The last entry.
-        head: AuditMark,
-    },
-    /// It is not.
-    Broken {
-        /// The first entry that is not as it was written, or is missing.
-        number: i64,
-        /// What is wrong.
-        why: String,
-    },
+/// Where all chains begin and end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Chains {
+    /// The last entry's number.
+    pub(super) number: i64,
+    /// The last line of the desk that is in its log.
+    decision: i64,
+    /// The number of the last entry when the limit was looked after.
+    pruned: i64,
+    /// What earlier versions wrote.
+    trunk: Chain,
+    decisions: Chain,
+    access: Chain,
+    reads: Chain,
+}
+
+impl Chains {
+    /// The chains of all logs, which go on from the end of one chain of everything.
+    fn after(trunk: Chain, decision: i64) -> Chains {
+        let [decisions, access, reads] =
+            [(); 3].map(|()| Chain { anchor: trunk.head.clone(), head: trunk.head.clone() });
+        let number = trunk.head.number;
+        Chains { number, decision, pruned: trunk.anchor.number, trunk, decisions, access, reads }
+    }
+
+    fn of(&mut self, log: AuditLog) -> &mut Chain {
+        match log {
+            AuditLog::Decisions => &mut self.decisions,
+            AuditLog::Access => &mut self.access,
+            AuditLog::Reads => &mut self.reads,
+        }
+    }
+
+    pub(super) fn all(&self) -> [&Chain; 4] {
+        [&self.trunk, &self.decisions, &self.access, &self.reads]
+    }
+
+    /// Which of [`Chains::all`] an entry belongs to; none if its log is none.
+    pub(super) fn place(&self, content: &Content) -> Option<usize> {
+        if content.number <= self.trunk.head.number {
+            return Some(0);
+        }
+        AuditLog::ALL.iter().position(|log| log.as_str() == content.log).map(|index| index + 1)
+    }
 }
 
 /// What of an entry is hashed.
 #[derive(Debug, sqlx::FromRow)]
-struct Content {
-    number: i64,
+pub(super) struct Content {
+    pub(super) number: i64,
     decision: Option<i64>,
     at_ms: i64,
     log: String,
@@ -94,14 +136,14 @@ struct Content {
 }
 
 #[derive(Debug, sqlx::FromRow)]
-struct Entry {
+pub(super) struct Entry {
     #[sqlx(flatten)]
-    content: Content,
-    hash: String,
+    pub(super) content: Content,
+    pub(super) hash: String,
 }
 
 impl Content {
-    fn hash_after(&self, before: &str) -> Result<String, StoreError> {
+    pub(super) fn hash_after(&self, before: &str) -> Result<String, StoreError> {
         let Content { number, decision, at_ms, log, by_whom, what, subject, detail } = self;
         let content = json("trail", &(number, decision, at_ms, log, by_whom, what, subject, detail))?;
         Ok(hash(&format!("{before}\n{content}")))
@@ -116,15 +158,15 @@ pub(super) async fn append_decisions(
     if lines.is_empty() {
         return Ok(());
     }
-    let mut head: Head = read(transaction, HEAD).await?;
+    let mut chains: Chains = read(transaction, CHAINS).await?;
     for (decision, entry) in lines {
         let decision = decision.cast_signed();
-        if decision > head.decision {
-            append(transaction, &mut head.mark, AuditLog::Decisions, Some(decision), entry).await?;
-            head.decision = decision;
+        if decision > chains.decision {
+            append(transaction, &mut chains, AuditLog::Decisions, Some(decision), entry).await?;
+            chains.decision = decision;
         }
     }
-    write_meta(transaction, HEAD, json("meta", &head)?).await
+    write_meta(transaction, CHAINS, json("meta", &chains)?).await
 }
 
 /// Adds what did not come from the log.
@@ -133,20 +175,45 @@ pub(super) async fn append_one(
     log: AuditLog,
     entry: &AuditEntry,
 ) -> Result<(), StoreError> {
-    let mut head: Head = read(transaction, HEAD).await?;
-    append(transaction, &mut head.mark, log, None, entry).await?;
-    write_meta(transaction, HEAD, json("meta", &head)?).await
+    let mut chains: Chains = read(transaction, CHAINS).await?;
+    append(transaction, &mut chains, log, None, entry).await?;
+    write_meta(transaction, CHAINS, json("meta", &chains)?).await
+}
+
+/// Whether a log has the same within the last minute, so that somebody who does it again and again does not fill it.
+pub(super) async fn is_repeated(
+    transaction: &mut Transaction<'_, Sqlite>,
+    log: AuditLog,
+    entry: &AuditEntry,
+) -> Result<bool, StoreError> {
+    let (count,): (i64,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM (SELECT at_ms, by_whom, what, subject FROM trail WHERE log = $1
+                               ORDER BY number DESC LIMIT $2) AS newest
+         WHERE by_whom = $3 AND what = $4 AND subject = $5 AND at_ms > $6 AND at_ms <= $7",
+    )
+    .bind(log.as_str())
+    .bind(REPEATED_AMONG)
+    .bind(&entry.by)
+    .bind(&entry.what)
+    .bind(&entry.subject)
+    .bind(entry.at_ms - REPEATED_MS)
+    .bind(entry.at_ms)
+    .fetch_one(&mut **transaction)
+    .await
+    .map_err(StoreError::query("read the audit log"))?;
+    Ok(count > 0)
 }
 
 async fn append(
     transaction: &mut Transaction<'_, Sqlite>,
-    head: &mut AuditMark,
+    chains: &mut Chains,
     log: AuditLog,
     decision: Option<i64>,
     AuditEntry { at_ms, by, what, subject, detail }: &AuditEntry,
 ) -> Result<(), StoreError> {
+    chains.number += 1;
     let content = Content {
-        number: head.number + 1,
+        number: chains.number,
         decision,
         at_ms: *at_ms,
         log: log.as_str().to_owned(),
@@ -155,6 +222,7 @@ async fn append(
         subject: subject.clone(),
         detail: detail.clone(),
     };
+    let head = &mut chains.of(log).head;
     *head = AuditMark { number: content.number, hash: content.hash_after(&head.hash)? };
     sqlx::query(
         "INSERT INTO trail (number, decision, at_ms, log, by_whom, what, subject, detail, hash)
@@ -175,100 +243,110 @@ async fn append(
     .map_err(StoreError::query("write the audit log"))
 }
 
-/// Forgets the oldest entries beyond a number of them, and says how many. The last one of them stays as the anchor.
+/// Forgets the oldest entries of each log beyond a number of them, when enough were written since the last time, and says how
+/// many. The last one of them stays as the anchor.
 pub(super) async fn prune(transaction: &mut Transaction<'_, Sqlite>, kept: u32) -> Result<u64, StoreError> {
-    let doing = "forget old entries of the audit log";
-    let head: Head = read(transaction, HEAD).await?;
-    let last = head.mark.number - i64::from(kept);
-    let found: Option<(String,)> = sqlx::query_as("SELECT hash FROM trail WHERE number = $1")
-        .bind(last)
-        .fetch_optional(&mut **transaction)
-        .await
-        .map_err(StoreError::query(doing))?;
-    let Some((hash,)) = found else { return Ok(0) };
-    write_meta(transaction, ANCHOR, json("meta", &AuditMark { number: last, hash })?).await?;
-    let delete = sqlx::query("DELETE FROM trail WHERE number <= $1").bind(last);
-    let deleted = delete.execute(&mut **transaction).await.map_err(StoreError::query(doing))?;
+    let mut chains: Chains = read(transaction, CHAINS).await?;
+    if chains.number - chains.pruned < ENTRIES_BETWEEN_PRUNES.min(kept.into()) {
+        return Ok(0);
+    }
+    chains.pruned = chains.number;
+    let trunk_end = chains.trunk.head.number;
+    let mut forgotten = 0;
+    for log in AuditLog::ALL {
+        let newest: Option<(i64, String)> =
+            sqlx::query_as("SELECT number, hash FROM trail WHERE log = $1 ORDER BY number DESC LIMIT 1 OFFSET $2")
+                .bind(log.as_str())
+                .bind(i64::from(kept))
+                .fetch_optional(&mut **transaction)
+                .await
+                .map_err(StoreError::query(FORGETTING))?;
+        let Some((number, hash)) = newest else { continue };
+        let newest = AuditMark { number, hash };
+        if log == AuditLog::Decisions && chains.trunk.anchor.number < trunk_end {
+            let anchor = if number < trunk_end { newest.clone() } else { chains.trunk.head.clone() };
+            forgotten += delete(transaction, anchor.number, None).await?;
+            chains.trunk.anchor = anchor;
+        }
+        if number > trunk_end {
+            forgotten += delete(transaction, number, Some((log, trunk_end))).await?;
+            chains.of(log).anchor = newest;
+        }
+    }
+    write_meta(transaction, CHAINS, json("meta", &chains)?).await?;
+    Ok(forgotten)
+}
+
+/// Deletes all entries up to a number, or only those of one log after another number.
+async fn delete(
+    transaction: &mut Transaction<'_, Sqlite>,
+    last: i64,
+    only: Option<(AuditLog, i64)>,
+) -> Result<u64, StoreError> {
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("DELETE FROM trail WHERE number <= ");
+    query.push_bind(last);
+    if let Some((log, after)) = only {
+        query.push(" AND log = ").push_bind(log.as_str()).push(" AND number > ").push_bind(after);
+    }
+    let deleted = query.build().execute(&mut **transaction).await.map_err(StoreError::query(FORGETTING))?;
     Ok(deleted.rows_affected())
 }
 
-/// Makes the hashes of entries that an earlier version wrote. What they say is guarded from then on.
+/// Makes the hashes of entries that an earlier version wrote without, and makes what it wrote the trunk. What they say is
+/// guarded from then on.
 pub(super) async fn seal(transaction: &mut Transaction<'_, Sqlite>) -> Result<(), StoreError> {
-    if meta::<Head>(transaction, HEAD).await?.is_some() {
+    if meta::<Chains>(transaction, CHAINS).await?.is_some() {
         return Ok(());
     }
-    let mut head = Head::default();
+    let chains = match meta::<OldHead>(transaction, OLD_HEAD).await? {
+        Some(OldHead { mark: head, decision }) => {
+            let anchor = read(transaction, OLD_ANCHOR).await?;
+            Chains::after(Chain { anchor, head }, decision)
+        }
+        None => seal_trunk(transaction).await?,
+    };
+    write_meta(transaction, CHAINS, json("meta", &chains)?).await?;
+    let delete = sqlx::query("DELETE FROM meta WHERE name IN ($1, $2)").bind(OLD_HEAD).bind(OLD_ANCHOR);
+    delete.execute(&mut **transaction).await.map(drop).map_err(StoreError::query("seal the audit log"))
+}
+
+/// The last entry of one chain of everything, and the last line of the desk that is in it.
+#[derive(Debug, Default, Deserialize)]
+struct OldHead {
+    #[serde(flatten)]
+    mark: AuditMark,
+    decision: i64,
+}
+
+async fn seal_trunk(transaction: &mut Transaction<'_, Sqlite>) -> Result<Chains, StoreError> {
+    let (mut head, mut decision) = (AuditMark::default(), 0);
     loop {
-        let entries = stretch(transaction, head.mark.number).await?;
+        let entries = stretch(transaction, head.number).await?;
         if entries.is_empty() {
-            return write_meta(transaction, HEAD, json("meta", &head)?).await;
+            return Ok(Chains::after(Chain { anchor: AuditMark::default(), head }, decision));
         }
         for Entry { content, .. } in entries {
-            head.mark = AuditMark { number: content.number, hash: content.hash_after(&head.mark.hash)? };
-            head.decision = head.decision.max(content.decision.unwrap_or(0));
+            head = AuditMark { number: content.number, hash: content.hash_after(&head.hash)? };
+            decision = decision.max(content.decision.unwrap_or(0));
             let update = sqlx::query("UPDATE trail SET hash = $1 WHERE number = $2");
-            let update = update.bind(&head.mark.hash).bind(content.number).execute(&mut **transaction);
+            let update = update.bind(&head.hash).bind(content.number).execute(&mut **transaction);
             update.await.map_err(StoreError::query("seal the audit log"))?;
         }
     }
 }
 
 impl Store {
-    /// Checks the whole chain, and that an entry known from elsewhere is the one that is there. Takes nothing from those
-    /// who write meanwhile.
-    pub async fn verify_audit(&self, known: Option<&AuditMark>) -> Result<AuditCheck, StoreError> {
-        // One transaction, so that the head and the entries are of one moment.
-        let mut transaction = self.readers.begin().await.map_err(StoreError::query("check the audit log"))?;
-        let after: AuditMark = read(&mut transaction, ANCHOR).await?;
-        let Head { mark: head, .. } = read(&mut transaction, HEAD).await?;
-        let broken = |number, why: &str| Ok(AuditCheck::Broken { number, why: why.to_owned() });
-        let mut mark = after.clone();
-        loop {
-            if known.is_some_and(|known| known.number == mark.number && known.hash != mark.hash) {
-                return broken(mark.number, "its hash is not the known one: the chain was made anew");
-            }
-            let entries = stretch(&mut transaction, mark.number).await?;
-            if entries.is_empty() {
-                break;
-            }
-            for Entry { content, hash } in entries {
-                if content.number != mark.number + 1 {
-                    return broken(mark.number + 1, "it is missing");
-                }
-                if content.hash_after(&mark.hash)? != hash {
-                    return broken(content.number, "it was changed, or what was before it");
-                }
-                mark = AuditMark { number: content.number, hash };
-                if known.is_some_and(|known| known.number == mark.number && known.hash != mark.hash) {
-                    return broken(mark.number, "its hash is not the known one: the chain was made anew");
-                }
-            }
-        }
-        if mark != head {
-            return broken(mark.number.min(head.number) + 1, "the chain does not end where it was written to end");
-        }
-        match known {
-            Some(known) if known.number > head.number => broken(known.number, "it is known and not there"),
-            Some(known) if known.number < after.number => {
-                broken(known.number, "it is known and was forgotten, so nothing can be said of it; take a later one")
-            }
-            _ => Ok(AuditCheck::Whole { after, head }),
-        }
-    }
-
     /// Adds to the audit log what did not come from the log of records.
     pub async fn note(&self, log: AuditLog, entry: &AuditEntry) -> Result<(), StoreError> {
         let doing = "write the audit log";
         let mut transaction = self.begin(doing).await?;
         append_one(&mut transaction, log, entry).await?;
-        transaction.commit().await.map_err(StoreError::query(doing))?;
-        self.counters.since_prune.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Ok(())
+        transaction.commit().await.map_err(StoreError::query(doing))
     }
 }
 
 /// The entries that follow a number, some at a time.
-async fn stretch(connection: &mut SqliteConnection, after: i64) -> Result<Vec<Entry>, StoreError> {
+pub(super) async fn stretch(connection: &mut SqliteConnection, after: i64) -> Result<Vec<Entry>, StoreError> {
     sqlx::query_as(
         "SELECT number, decision, at_ms, log, by_whom, what, subject, detail, hash FROM trail
          WHERE number > $1 ORDER BY number LIMIT $2",
@@ -280,7 +358,7 @@ async fn stretch(connection: &mut SqliteConnection, after: i64) -> Result<Vec<En
     .map_err(StoreError::query("read the audit log"))
 }
 
-async fn read<T: Default + serde::de::DeserializeOwned>(
+pub(super) async fn read<T: Default + serde::de::DeserializeOwned>(
     connection: &mut SqliteConnection,
     name: &str,
 ) -> Result<T, StoreError> {
