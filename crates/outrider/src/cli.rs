@@ -184,6 +184,10 @@ pub enum TokenCommand {
         /// How many days it works; without it, until it is revoked.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=3650))]
         days: Option<i64>,
+        /// A gateway that it is for, by its name; several times for several. Without it, it is for all, and for what is about
+        /// outrider itself.
+        #[arg(long, value_name = "NAME")]
+        gateway: Vec<String>,
     },
     /// List tokens; never the tokens themselves.
     List {

@@ -14,12 +14,12 @@ const DAY_MS: i64 = 86_400_000;
 /// Runs one of the commands; outrider may be running meanwhile.
 pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
     match command {
-        TokenCommand::Create { config, name, role, description, days } => {
+        TokenCommand::Create { config, name, role, description, days, gateway: gateways } => {
             let role: Role = role.parse().map_err(|error: String| anyhow::anyhow!(error))?;
             let store = open(&config.config).await?;
             let now_ms = now_ms();
             let expires_ms = days.map(|days| now_ms + days * DAY_MS);
-            let wanted = WantedToken { name, role, description, expires_ms };
+            let wanted = WantedToken { name, role, description, expires_ms, gateways };
             let token = store.make_token(&wanted, "command line", now_ms).await?;
             writeln!(std::io::stdout(), "{}", token.reveal())?;
             terminal::note("this token is not shown again");
@@ -34,7 +34,10 @@ pub async fn run(command: TokenCommand) -> anyhow::Result<()> {
                     (None, true) => "expired",
                     (None, false) => "valid",
                 };
-                writeln!(out, "{:<24} {:<10} {state:<8} {}", token.name, token.role.as_str(), token.description)?;
+                let (name, role, what) = (token.name, token.role.as_str(), token.description);
+                let place =
+                    if token.gateways.is_empty() { "all gateways".to_owned() } else { token.gateways.join(", ") };
+                writeln!(out, "{name:<24} {role:<10} {state:<8} {place:<16} {what}")?;
             }
         }
         TokenCommand::Revoke { config, name } => {

@@ -276,6 +276,7 @@ async fn a_token_with_an_end_works_until_then_and_is_not_counted_on() {
         role: Role::Admin,
         description: "nightly export".to_owned(),
         expires_ms,
+        gateways: Vec::new(),
     };
     let token = store.make_token(&wanted("ci", Some(100)), "root", 5).await.unwrap();
     assert!(store.authenticate(token.reveal(), 99).await.unwrap().is_some());

@@ -43,7 +43,7 @@ fn people_and_the_audit_log_are_kept_from_the_command_line() {
 
     let config = running.config_path().to_owned();
     let password = "a long password\n";
-    let cases: [(&[&str], &str, bool, &str); 9] = [
+    let cases: [(&[&str], &str, bool, &str); 12] = [
         (&["person", "create", "bob", "--role", "viewer"], password, true, "may sign in as viewer"),
         (&["person", "create", "bob"], password, false, "already"),
         (&["person", "create", "eve"], "short\n", false, "at least 12 characters"),
@@ -53,6 +53,9 @@ fn people_and_the_audit_log_are_kept_from_the_command_line() {
         (&["person", "reset-password", "bob"], "another password\n", true, "new password"),
         (&["person", "reset-password", "nobody"], password, false, "nobody named"),
         (&["token", "create", "ci", "--days", "30", "--description", "export"], "", true, "outrider_"),
+        (&["token", "create", "edge", "--gateway", "edge-eu", "--gateway", "edge-us"], "", true, "outrider_"),
+        (&["token", "create", "root", "--role", "admin", "--gateway", "edge-eu"], "", false, "all of outrider"),
+        (&["token", "list"], "", true, "edge-eu, edge-us"),
     ];
     for (arguments, input, is_good, words) in cases {
         let output = outrider(arguments, &config, input);

@@ -16,10 +16,10 @@ use super::origin::check_site;
 use super::problem::Problem;
 use super::reads::{self, Reads};
 use super::throttle::Throttle;
-use super::{ApiState, device, now_ms};
+use super::{ApiState, device, now_ms, scope};
 use crate::oidc::Oidc;
 use crate::passwords::Passwords;
-use crate::store::{Activity, Role, Session, by_person};
+use crate::store::{Activity, Gateways, Role, Session, by_person};
 
 /// No token is longer; what is longer is not looked up.
 const TOKEN_BYTES_MAX: usize = 256;
@@ -132,13 +132,15 @@ pub(super) struct Caller {
     /// As decisions and the audit log name them: a token by its name, a person as `person:anna`.
     pub by: String,
     pub role: Role,
+    /// What of it all they may see, and where they may act.
+    pub gateways: Gateways,
     /// Where a person asks.
     pub session: Option<Session>,
 }
 
 impl From<Session> for Caller {
     fn from(session: Session) -> Self {
-        Caller { by: by_person(&session.person), role: session.role, session: Some(session) }
+        Caller { by: by_person(&session.person), role: session.role, gateways: Gateways::All, session: Some(session) }
     }
 }
 
@@ -150,6 +152,9 @@ pub(super) async fn require(
 ) -> Response {
     match identify(&state, request.method(), request.headers(), Activity::Counts).await {
         Ok(caller) if caller.role >= role => {
+            if let Err(problem) = scope::check(&state, &caller, &mut request).await {
+                return problem.into_response();
+            }
             let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
             let noted = reads::note(&state, &caller, request.method(), route, request.uri());
             if let Err(problem) = noted.await {
@@ -207,6 +212,6 @@ async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<Caller, P
         .ok_or_else(|| refused("the header does not hold a bearer token"))?;
     let token = state.store.authenticate(presented, now_ms()).await?;
     token
-        .map(|token| Caller { by: token.name, role: token.role, session: None })
+        .map(|token| Caller { by: token.name, role: token.role, gateways: token.gateways, session: None })
         .ok_or_else(|| refused("this token does not exist, has expired, or was revoked"))
 }

@@ -17,6 +17,7 @@ use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::routes::{Ask, Created, Id, NoContent};
 use super::{ApiState, now_ms};
+use crate::store::Gateways;
 
 /// The largest `Idempotency-Key` in bytes.
 const KEY_BYTES_MAX: usize = 128;
@@ -110,6 +111,8 @@ pub(super) struct Switch {
 pub(super) struct Decider {
     by: String,
     id: String,
+    /// Where they may act.
+    gateways: Gateways,
 }
 
 impl FromRequestParts<ApiState> for Decider {
@@ -117,7 +120,7 @@ impl FromRequestParts<ApiState> for Decider {
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
         // Every decision asks for a role, so who asks is on the request.
-        let Extension(Caller { by, .. }) =
+        let Extension(Caller { by, gateways, .. }) =
             Extension::from_request_parts(parts, state).await.map_err(|_| Problem::internal())?;
         let id = match parts.headers.get("idempotency-key") {
             None => random_id()?,
@@ -131,7 +134,7 @@ impl FromRequestParts<ApiState> for Decider {
             }
         };
         super::query::Query::read(&parts.uri, &[])?;
-        Ok(Decider { by, id })
+        Ok(Decider { by, id, gateways })
     }
 }
 
@@ -206,6 +209,7 @@ pub(super) async fn act(
 ) -> Result<Created<Action>, Problem> {
     let Act { alert, target, scope, response, duration, reason } = body;
     let Target { kind, gateway, workspace, value, label } = target;
+    check_place(&state, &decider, alert, &gateway).await?;
     let target = EntityKey { kind, gateway, workspace, value, label };
     let scope = match scope {
         Scope::Consumer {} => ActionScope::Consumer,
@@ -217,6 +221,27 @@ pub(super) async fn act(
     let CommandDone::Action { action, .. } = done else { return Err(unexpected(&done)) };
     let Json(body) = stored(state.store.action(&action.to_string()).await?)?;
     Ok(Created { location: Some(format!("/api/v1/actions/{action}")), body })
+}
+
+/// Refuses to act elsewhere than at the gateways that a token is for. An alert of another gateway is not there.
+async fn check_place(
+    state: &ApiState,
+    decider: &Decider,
+    alert: Option<AlertId>,
+    gateway: &str,
+) -> Result<(), Problem> {
+    if !decider.gateways.has(gateway) {
+        state.counters.forbidden();
+        let names = decider.gateways.names().join(", ");
+        let detail = format!("`{}` is for {names} alone, and this is at `{gateway}`", decider.by);
+        return Err(Problem::forbidden(detail).at("body field `target.gateway`"));
+    }
+    let Some(id) = alert.filter(|_| decider.gateways != Gateways::All) else { return Ok(()) };
+    let alert = state.store.alert(&id.to_string()).await?;
+    if alert.is_some_and(|alert| decider.gateways.has(&alert.entity.gateway)) {
+        return Ok(());
+    }
+    Err(Problem::not_found(format!("there is no alert `{id}`")).at("body field `alert`"))
 }
 
 pub(super) async fn approve(

@@ -29,7 +29,7 @@ use super::problem::{self, Problem};
 use super::query::NoQuery;
 use super::routes::{Answer, Ask};
 use super::{ApiState, auth, now_ms};
-use crate::store::{Activity, ChangeKind, DeletedPolicy, Role};
+use crate::store::{Activity, ChangeKind, DeletedPolicy, Gateways, Role};
 
 /// Streams that may be open at once.
 pub const STREAMS_MAX: usize = 64;
@@ -217,6 +217,7 @@ pub(super) async fn events(
         newest,
         access,
         headers: resume.headers,
+        gateways: caller.gateways,
         seat,
         state,
     };
@@ -234,6 +235,8 @@ pub(super) struct EventStream {
     state: ApiState,
     /// What the caller showed to be let in, to see again and again whether it still suffices.
     headers: HeaderMap,
+    /// What of it all the caller may see; a token's never changes.
+    gateways: Gateways,
     seat: Seat,
     /// The number of the last change that was told.
     at: u64,
@@ -273,6 +276,9 @@ impl EventStream {
             match self.state.store.feed().after(self.at) {
                 Ok(Some(change)) => {
                     self.at = change.number;
+                    if !self.may_see(change.gateway.as_deref()) {
+                        continue;
+                    }
                     self.seat.streams.events.fetch_add(1, Ordering::Relaxed);
                     return Some(Event::default().event(name(change.kind)).data(&change.data).id(self.id()));
                 }
@@ -285,6 +291,9 @@ impl EventStream {
             }
             if Instant::now() >= self.beat_due {
                 self.beat_due = Instant::now() + self.state.beat;
+                if !self.may_see(None) {
+                    return Some(Event::default().comment("nothing new"));
+                }
                 return json_event("status", &StatusSummary::of(&self.state.status.status()));
             }
             // A channel never closes here: the store that holds its other end is in `state`.
@@ -295,6 +304,11 @@ impl EventStream {
                 () = sleep_until(self.beat_due.min(self.check_due)) => {}
             }
         }
+    }
+
+    /// Whether the caller is to hear of what is at a gateway, or, without one, about all of outrider.
+    fn may_see(&self, gateway: Option<&str>) -> bool {
+        gateway.map_or(self.gateways == Gateways::All, |gateway| self.gateways.has(gateway))
     }
 
     /// Whether the caller may still listen. Where that cannot be found out the stream goes on: the store that cannot say

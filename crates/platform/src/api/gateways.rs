@@ -1,18 +1,25 @@
 //! What gateways are configured to do, as their responders read it.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use outrider_model::GatewaySnapshot;
 
 use super::ApiState;
+use super::auth::Caller;
 use super::problem::Problem;
 use super::query::{Filter, NoQuery, Only, Parameter, Query};
 use super::reading::{Found, found};
 use super::routes::Id;
 use crate::store::{GatewayRow, GatewayVersions, Page};
 
-pub(super) async fn list(State(state): State<ApiState>, _: NoQuery) -> Found<Page<GatewayRow>> {
-    Ok(Json(Page { items: state.store.gateways().await?, next: None }))
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    _: NoQuery,
+) -> Found<Page<GatewayRow>> {
+    let mut items = state.store.gateways().await?;
+    items.retain(|row| caller.gateways.has(&row.gateway));
+    Ok(Json(Page { items, next: None }))
 }
 
 pub(super) async fn gateway(State(state): State<ApiState>, Id(name): Id<String>, _: NoQuery) -> Found<GatewayVersions> {

@@ -34,6 +34,7 @@ mod query;
 mod reading;
 mod reads;
 mod routes;
+mod scope;
 pub(crate) mod server;
 mod services;
 mod session;
@@ -66,6 +67,7 @@ use events::Streams;
 use problem::Problem;
 use routes::Read::{Plain, Sensitive};
 use routes::Routes;
+use scope::Reach;
 use server::Counters;
 
 /// How long a request may take in all. Decisions wait at most half of that for their answer.
@@ -189,7 +191,9 @@ fn viewer_routes() -> Routes {
         first page to the last is shown exactly once. Sorted by `calls`, one that is called meanwhile moves to the front.";
     Routes::of(Some(Role::Viewer))
         .get("/api/v1/alerts", Sensitive("read alerts"), reading::alerts, "list_alerts", SORTED)
+        .reaches(Reach::ByItself)
         .get("/api/v1/alerts/{id}", Sensitive("read an alert"), reading::alert, "get_alert", "One alert")
+        .reaches(Reach::Alert)
         .get(
             "/api/v1/findings",
             Sensitive("read findings"),
@@ -197,7 +201,9 @@ fn viewer_routes() -> Routes {
             "list_findings",
             "Findings, the newest first",
         )
+        .reaches(Reach::ByItself)
         .get("/api/v1/endpoints", Sensitive("read endpoints"), reading::endpoints, "list_endpoints", INVENTORY)
+        .reaches(Reach::ByItself)
         .get(
             "/api/v1/endpoints/{id}",
             Sensitive("read an endpoint"),
@@ -205,6 +211,7 @@ fn viewer_routes() -> Routes {
             "get_endpoint",
             "One endpoint\nOne that was merged still answers, and names the one it lives on in.",
         )
+        .reaches(Reach::Endpoint)
         .get("/api/v1/policies", Plain, reading::policies, "list_policies", "All policies, by name")
         .get("/api/v1/policies/{name}", Plain, reading::policy, "get_policy", "One policy")
         .get(
@@ -214,7 +221,9 @@ fn viewer_routes() -> Routes {
             "list_actions",
             "Actions, the newest first",
         )
+        .reaches(Reach::ByItself)
         .get("/api/v1/actions/{id}", Sensitive("read an action"), reading::action, "get_action", "One action")
+        .reaches(Reach::Action)
         .get(
             "/api/v1/gateways",
             Plain,
@@ -222,6 +231,7 @@ fn viewer_routes() -> Routes {
             "list_gateways",
             "What gateways are configured to do, in numbers",
         )
+        .reaches(Reach::ByItself)
         .get(
             "/api/v1/gateways/{name}",
             Sensitive("read a gateway's configuration"),
@@ -229,6 +239,7 @@ fn viewer_routes() -> Routes {
             "get_gateway",
             "The versions of a gateway's configuration",
         )
+        .reaches(Reach::Gateway)
         .get(
             "/api/v1/gateways/{name}/configuration",
             Sensitive("read a gateway's configuration"),
@@ -236,6 +247,7 @@ fn viewer_routes() -> Routes {
             "get_gateway_configuration",
             "What a gateway is, or was, configured to do",
         )
+        .reaches(Reach::Gateway)
 }
 
 /// What every viewer may besides: how outrider is set up and how it does, and what concerns the caller.
@@ -282,14 +294,18 @@ fn outrider_routes() -> Routes {
             "Messages to destinations, the newest first",
         )
         .get("/api/v1/events", Sensitive("followed events"), events::events, "follow_events", EVENTS)
+        .reaches(Reach::ByItself)
         .get("/api/v1/session", Plain, session::who_am_i, "get_session", "Who asks, and what they may do")
+        .reaches(Reach::Caller)
         .delete("/api/v1/session", session::sign_out, "sign_out", "Sign out")
+        .reaches(Reach::Caller)
         .put(
             "/api/v1/session/password",
             session::change_password,
             "change_own_password",
             "Change one's own password\nAll of one's sessions end, and another one begins with this answer.",
         )
+        .reaches(Reach::Caller)
         .get("/api/v1/status", Plain, reading::status, "get_status", "How everything is")
         .get("/metrics", Plain, metrics::metrics, "get_metrics", "Metrics for Prometheus")
 }
@@ -302,13 +318,16 @@ fn analyst_routes() -> Routes {
             "acknowledge_alert",
             "Say that somebody looks after an alert",
         )
+        .reaches(Reach::Alert)
         .post("/api/v1/alerts/{id}/resolve", decisions::resolve, "resolve_alert", "Say that an alert is over")
+        .reaches(Reach::Alert)
         .post(
             "/api/v1/alerts/{id}/false-positive",
             decisions::mark_false_positive,
             "mark_false_positive",
             "Say that an alert was no abuse\nIts actions are released, and the same stays silent for a while.",
         )
+        .reaches(Reach::Alert)
 }
 
 fn responder_routes() -> Routes {
@@ -321,9 +340,13 @@ fn responder_routes() -> Routes {
             "Delete a policy\nActions that it started run on.",
         )
         .post("/api/v1/actions", decisions::act, "act", "Restrict a consumer now")
+        .reaches(Reach::ByItself)
         .post("/api/v1/actions/{id}/approve", decisions::approve, "approve_action", "Carry a proposed action out")
+        .reaches(Reach::Action)
         .post("/api/v1/actions/{id}/reject", decisions::reject, "reject_action", "Drop a proposed action")
+        .reaches(Reach::Action)
         .post("/api/v1/actions/{id}/release", decisions::release, "release_action", "End an action now")
+        .reaches(Reach::Action)
         .put(
             "/api/v1/kill-switch",
             decisions::set_kill_switch,

@@ -17,6 +17,7 @@ use super::accept::JSON;
 use super::problem::{self, Kind, PROBLEM_JSON, Problem};
 use super::query::Parameter;
 use super::routes::{Answer, Operation, Read};
+use super::scope::Reach;
 
 /// How callers show who they are. Each name stands for itself: one of them suffices.
 fn security_schemes() -> Value {
@@ -239,6 +240,11 @@ fn describe(
         let schemes = security_schemes();
         security = schemes.as_object().into_iter().flat_map(Map::keys).map(|scheme| json!({scheme: []})).collect();
         description.extension("x-role", json!(role));
+        let is_for_some = operation.reach != Reach::Everything;
+        if !is_for_some {
+            words.push_str(" Not for a token that is for some gateways only.");
+        }
+        description.extension("x-for-some-gateways", json!(is_for_some));
     }
     if let Read::Sensitive(what) = operation.read {
         words.push_str(" Who asks is in the audit log.");

@@ -255,6 +255,9 @@ impl From<StoreError> for Problem {
             }
             StoreError::ServiceGateways(_) => Problem::unprocessable(words).at("body field `gateways`"),
             StoreError::TokenDescription => Problem::unprocessable(words).at("body field `description`"),
+            StoreError::TokenGateways | StoreError::TokenAdminGateways => {
+                Problem::unprocessable(words).at("body field `gateways`")
+            }
             StoreError::TokenExpiry => Problem::unprocessable(words).at("body field `expires_ms`"),
             StoreError::LastAdmin(_) | StoreError::TooManyTokens(_) | StoreError::TooManyServices(_) => {
                 Problem::conflict(words)

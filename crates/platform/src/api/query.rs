@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 
 use super::ApiState;
 use super::accept::JSON;
+use super::auth::Caller;
 use super::body::nearest;
 use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::routes::{Answer, Ask};
-use crate::store::{PAGE_MAX, Page};
+use crate::store::{Gateways, PAGE_MAX, Page};
 
 /// Rows of a page where the request does not say.
 const PAGE_DEFAULT: u32 = 50;
@@ -53,6 +54,11 @@ pub(super) trait Filter: Sized {
 
     /// Reads what [`Filter::PARAMETERS`] names.
     fn read(query: &Query) -> Result<Self, Problem>;
+
+    /// Keeps to what is at these gateways, where rows are at one.
+    fn at(self, _: &Gateways) -> Self {
+        self
+    }
 }
 
 /// All rows.
@@ -110,7 +116,9 @@ impl<F: Filter> FromRequestParts<ApiState> for List<F> {
         let query = Query::read(&parts.uri, &known)?;
         let (limit, cursor) = query.page()?;
         let cursor = cursor.map(str::to_owned);
-        Ok(List { filter: F::read(&query)?, limit, cursor, uri: parts.uri.clone() })
+        // Every list asks for a role, so who asks is on the request.
+        let caller = parts.extensions.get::<Caller>().ok_or_else(Problem::internal)?;
+        Ok(List { filter: F::read(&query)?.at(&caller.gateways), limit, cursor, uri: parts.uri.clone() })
     }
 }
 

@@ -17,7 +17,7 @@ use super::routes::Id;
 use super::server::ApiStats;
 use crate::store::{
     ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, AuditLog, EndpointFilter, EndpointOrder,
-    FindingFilter, OutboxStats, Page, StoreStats,
+    FindingFilter, Gateways, OutboxStats, Page, StoreStats,
 };
 
 pub(super) type Found<T> = Result<Json<T>, Problem>;
@@ -41,7 +41,12 @@ impl Filter for AlertFilter {
             entity: query.text("entity"),
             service: query.text("service"),
             order: query.word("sort")?.unwrap_or_default(),
+            gateways: Gateways::All,
         })
+    }
+
+    fn at(self, gateways: &Gateways) -> Self {
+        AlertFilter { gateways: gateways.clone(), ..self }
     }
 }
 
@@ -65,7 +70,12 @@ impl Filter for FindingFilter {
             alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
             detector: query.text("detector"),
             entity: query.text("entity"),
+            gateways: Gateways::All,
         })
+    }
+
+    fn at(self, gateways: &Gateways) -> Self {
+        FindingFilter { gateways: gateways.clone(), ..self }
     }
 }
 
@@ -87,7 +97,12 @@ impl Filter for EndpointFilter {
             method: query.text("method").map(|method| method.to_ascii_uppercase()),
             contains: query.text("contains"),
             order: query.word("sort")?.unwrap_or_default(),
+            gateways: Gateways::All,
         })
+    }
+
+    fn at(self, gateways: &Gateways) -> Self {
+        EndpointFilter { gateways: gateways.clone(), ..self }
     }
 }
 
@@ -121,7 +136,12 @@ impl Filter for ActionFilter {
             target: query.text("target"),
             gateway: query.text("gateway"),
             alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
+            gateways: Gateways::All,
         })
+    }
+
+    fn at(self, gateways: &Gateways) -> Self {
+        ActionFilter { gateways: gateways.clone(), ..self }
     }
 }
 

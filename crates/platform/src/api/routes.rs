@@ -19,6 +19,7 @@ use super::accept::{self, JSON};
 use super::auth::Caller;
 use super::openapi::Description;
 use super::problem::{self, Problem};
+use super::scope::Reach;
 use crate::store::Role;
 
 /// Routes that ask for one role, or for none.
@@ -39,6 +40,8 @@ pub(super) struct Operation {
     pub words: &'static str,
     /// Whether it shows something sensitive.
     pub read: Read,
+    /// How it keeps to the gateways that a token is for.
+    pub reach: Reach,
     /// Adds what the handler's signature says.
     pub describe: fn(&mut Description<'_>),
 }
@@ -109,6 +112,14 @@ impl Routes {
         self.add((MethodFilter::DELETE, "delete"), path, handler, id, words)
     }
 
+    /// Says of the route just declared how it keeps to gateways; one that does not is about all of outrider.
+    pub(super) fn reaches(mut self, reach: Reach) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.reach = reach;
+        }
+        self
+    }
+
     fn add<H, T, D>(
         mut self,
         (filter, method): (MethodFilter, &'static str),
@@ -124,8 +135,8 @@ impl Routes {
         let route = on(filter, handler).route_layer(from_fn_with_state(H::MEDIA, accept::require));
         self.router = self.router.route(path, route);
         // What changes something is in the audit log for that.
-        let (role, read) = (self.role, Read::Plain);
-        self.operations.push(Operation { method, path, role, id, words, read, describe: H::describe });
+        let (role, read, reach) = (self.role, Read::Plain, Reach::Everything);
+        self.operations.push(Operation { method, path, role, id, words, read, reach, describe: H::describe });
         self
     }
 }

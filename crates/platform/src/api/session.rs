@@ -61,6 +61,8 @@ pub(super) struct Me {
     by: String,
     /// What they may do.
     role: Role,
+    /// The gateways that a token is for; empty for all.
+    gateways: Vec<String>,
     /// Null for a token.
     person: Option<MyPerson>,
 }
@@ -77,13 +79,13 @@ struct MyPerson {
 }
 
 impl From<Caller> for Me {
-    fn from(Caller { by, role, session }: Caller) -> Self {
+    fn from(Caller { by, role, gateways, session }: Caller) -> Self {
         let person = session.map(|session| MyPerson {
             name: session.person,
             display_name: session.display_name,
             session_ends_ms: session.ends_ms,
         });
-        Me { by, role, person }
+        Me { by, role, gateways: gateways.names().to_vec(), person }
     }
 }
 

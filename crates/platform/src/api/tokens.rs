@@ -26,6 +26,9 @@ pub(super) struct Wanted {
     /// When it ends by itself; without it, when it is revoked.
     #[serde(default)]
     expires_ms: Option<i64>,
+    /// The gateways that it is for, by their names; without them for all, and for what is about outrider itself.
+    #[serde(default)]
+    gateways: Vec<String>,
 }
 
 /// A token that was just made.
@@ -36,6 +39,8 @@ pub(super) struct Made {
     name: String,
     /// What it may do.
     role: Role,
+    /// The gateways that it is for; empty for all.
+    gateways: Vec<String>,
     /// When it ends by itself, if it does.
     expires_ms: Option<i64>,
     /// Never shown again.
@@ -50,11 +55,12 @@ pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     _: NoQuery,
-    Body(Wanted { name, role, description, expires_ms }): Body<Wanted>,
+    Body(Wanted { name, role, description, expires_ms, gateways }): Body<Wanted>,
 ) -> Result<Created<Made>, Problem> {
-    let wanted = WantedToken { name, role, description, expires_ms };
+    let wanted = WantedToken { name, role, description, expires_ms, gateways };
     let token = state.store.make_token(&wanted, &caller.by, now_ms()).await?.reveal().to_owned();
-    Ok(Created { location: None, body: Made { name: wanted.name, role, expires_ms, token } })
+    let WantedToken { name, gateways, .. } = wanted;
+    Ok(Created { location: None, body: Made { name, role, gateways, expires_ms, token } })
 }
 
 pub(super) async fn revoke(

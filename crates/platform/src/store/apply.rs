@@ -144,8 +144,8 @@ async fn write_finding(
     alert: Option<AlertId>,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO findings (id, alert, detector, entity_kind, entity_value, raised_ms, document)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO findings (id, alert, detector, entity_kind, entity_value, raised_ms, document, gateway)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET alert = excluded.alert, document = excluded.document",
     )
     .bind(finding.id.to_string())
@@ -155,6 +155,7 @@ async fn write_finding(
     .bind(&finding.entity.value)
     .bind(finding.raised_ms)
     .bind(json("findings", finding)?)
+    .bind(&finding.entity.gateway)
     .execute(&mut **transaction)
     .await
     .map(drop)
@@ -164,8 +165,8 @@ async fn write_finding(
 async fn write_alert(transaction: &mut Transaction<'_, Sqlite>, alert: &Alert) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO alerts (id, detector, state, severity, entity_kind, entity_value, entity_label, service_name,
-           opened_ms, last_finding_ms, document)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+           opened_ms, last_finding_ms, document, gateway)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
            entity_label = excluded.entity_label, service_name = excluded.service_name,
            last_finding_ms = excluded.last_finding_ms, document = excluded.document",
@@ -181,6 +182,7 @@ async fn write_alert(transaction: &mut Transaction<'_, Sqlite>, alert: &Alert) -
     .bind(alert.opened_ms)
     .bind(alert.last_finding_ms)
     .bind(json("alerts", alert)?)
+    .bind(&alert.entity.gateway)
     .execute(&mut **transaction)
     .await
     .map(drop)

@@ -45,6 +45,8 @@ pub struct Change {
     pub number: u64,
     /// What changed.
     pub kind: ChangeKind,
+    /// The gateway that it is at; none if it is about all of outrider.
+    pub gateway: Option<String>,
     /// What it is like now, as JSON.
     pub data: String,
 }
@@ -127,22 +129,22 @@ impl Feed {
     pub(super) fn committed(&self, effects: &EffectBatch) {
         let mut told = Vec::new();
         for alert in &effects.alerts {
-            push(&mut told, ChangeKind::Alert, alert);
+            push(&mut told, ChangeKind::Alert, Some(&alert.entity.gateway), alert);
         }
         for action in &effects.actions {
-            push(&mut told, ChangeKind::Action, action);
+            push(&mut told, ChangeKind::Action, Some(&action.target.gateway), action);
         }
         for policy in &effects.policies {
-            push(&mut told, ChangeKind::Policy, policy);
+            push(&mut told, ChangeKind::Policy, None, policy);
         }
         for name in &effects.deleted_policies {
-            push(&mut told, ChangeKind::PolicyDeleted, &DeletedPolicy { name });
+            push(&mut told, ChangeKind::PolicyDeleted, None, &DeletedPolicy { name });
         }
         if let Some(kill_switch) = &effects.kill_switch {
-            push(&mut told, ChangeKind::KillSwitch, kill_switch);
+            push(&mut told, ChangeKind::KillSwitch, None, kill_switch);
         }
         if let Some(guard_rails) = &effects.guard_rails {
-            push(&mut told, ChangeKind::GuardRails, guard_rails);
+            push(&mut told, ChangeKind::GuardRails, None, guard_rails);
         }
         self.tell(told);
     }
@@ -151,7 +153,7 @@ impl Feed {
     pub(super) fn noticed<'a>(&self, notices: impl Iterator<Item = &'a Notice>) {
         let mut told = Vec::new();
         for notice in notices {
-            push(&mut told, ChangeKind::Notice, notice);
+            push(&mut told, ChangeKind::Notice, None, notice);
         }
         self.tell(told);
     }
@@ -161,16 +163,16 @@ impl Feed {
         self.0.access.send_modify(|changes| *changes += 1);
     }
 
-    fn tell(&self, told: Vec<(ChangeKind, String)>) {
+    fn tell(&self, told: Vec<Told>) {
         if told.is_empty() {
             return;
         }
         let mut ring = self.lock();
-        for (kind, data) in told {
+        for (kind, gateway, data) in told {
             ring.newest += 1;
             ring.bytes += data.len();
             let number = ring.newest;
-            ring.changes.push_back(Arc::new(Change { number, kind, data }));
+            ring.changes.push_back(Arc::new(Change { number, kind, gateway, data }));
             while ring.changes.len() > 1 && (ring.changes.len() > FEED_CHANGES_MAX || ring.bytes > FEED_BYTES_MAX) {
                 let gone = ring.changes.pop_front().map_or(0, |change| change.data.len());
                 ring.bytes -= gone;
@@ -187,9 +189,12 @@ impl Feed {
     }
 }
 
-fn push(told: &mut Vec<(ChangeKind, String)>, kind: ChangeKind, value: &impl Serialize) {
+/// What changed, at which gateway, and what it is like now.
+type Told = (ChangeKind, Option<String>, String);
+
+fn push(told: &mut Vec<Told>, kind: ChangeKind, gateway: Option<&String>, value: &impl Serialize) {
     match serde_json::to_string(value) {
-        Ok(data) => told.push((kind, data)),
+        Ok(data) => told.push((kind, gateway.cloned(), data)),
         // The same value has just been stored as JSON.
         Err(error) => tracing::error!(%error, ?kind, "a change was not told"),
     }
@@ -199,8 +204,8 @@ fn push(told: &mut Vec<(ChangeKind, String)>, kind: ChangeKind, value: &impl Ser
 mod tests {
     use super::*;
 
-    fn changes(bytes: usize, count: usize) -> Vec<(ChangeKind, String)> {
-        (0..count).map(|_| (ChangeKind::Notice, "x".repeat(bytes))).collect()
+    fn changes(bytes: usize, count: usize) -> Vec<Told> {
+        (0..count).map(|_| (ChangeKind::Notice, None, "x".repeat(bytes))).collect()
     }
 
     #[test]

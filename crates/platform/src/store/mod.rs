@@ -46,7 +46,7 @@ pub use query::{
 };
 pub use services::{SERVICES_MAX, Service, ServiceKind, ServiceRow};
 pub use sessions::{Activity, SESSION_ABSOLUTE_MS, SESSION_IDLE_MS, SESSIONS_MAX, Session};
-pub use tokens::{NewToken, Role, TOKENS_MAX, Token, TokenRow, WantedToken};
+pub use tokens::{Gateways, NewToken, Role, TOKENS_MAX, Token, TokenRow, WantedToken};
 pub use trail::{AuditLog, AuditMark};
 pub use verify::AuditCheck;
 
@@ -168,6 +168,14 @@ pub enum StoreError {
     /// A token would have ended before it began.
     #[error("a token can only end in the future")]
     TokenExpiry,
+    /// The gateways of a token cannot be meant.
+    #[error("a token is for at most 100 gateways, each by its name of 1 to 64 characters")]
+    TokenGateways,
+    /// An admin's token is for all gateways.
+    #[error(
+        "an admin's token cannot be for some gateways only: admins change what is about all of outrider; use the role responder"
+    )]
+    TokenAdminGateways,
     /// The system gives no random numbers, or the token's file cannot be written.
     #[error("cannot make a token: {0}")]
     TokenMaking(String),

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::apply::{action_state_word, alert_state_word};
-use super::{AuditLog, Store, StoreError};
+use super::{AuditLog, Gateways, Store, StoreError};
 
 /// Rows of a page at most.
 pub const PAGE_MAX: u32 = 500;
@@ -40,6 +40,8 @@ pub struct AlertFilter {
     pub entity: Option<String>,
     /// At this service.
     pub service: Option<String>,
+    /// At these gateways.
+    pub gateways: Gateways,
     /// In which order.
     pub order: AlertOrder,
 }
@@ -66,6 +68,8 @@ pub struct ActionFilter {
     pub gateway: Option<String>,
     /// From this alert.
     pub alert: Option<String>,
+    /// At these gateways.
+    pub gateways: Gateways,
 }
 
 /// Which endpoints; those merged into others are left out.
@@ -77,6 +81,8 @@ pub struct EndpointFilter {
     pub method: Option<String>,
     /// Whose template contains this text.
     pub contains: Option<String>,
+    /// At these gateways.
+    pub gateways: Gateways,
     /// In which order.
     pub order: EndpointOrder,
 }
@@ -101,6 +107,8 @@ pub struct FindingFilter {
     pub detector: Option<String>,
     /// About the entity with this id.
     pub entity: Option<String>,
+    /// At these gateways.
+    pub gateways: Gateways,
 }
 
 /// Which entries of the audit log.
@@ -154,6 +162,7 @@ impl Store {
         query.equal("detector", filter.detector.as_deref());
         query.equal("service_name", filter.service.as_deref());
         query.either("entity_value", "entity_label", filter.entity.as_deref());
+        query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }
 
@@ -169,6 +178,7 @@ impl Store {
         query.either("target_value", "target_label", filter.target.as_deref());
         query.equal("gateway", filter.gateway.as_deref());
         query.equal("alert", filter.alert.as_deref());
+        query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }
 
@@ -193,6 +203,7 @@ impl Store {
             let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
             query.and().push("template LIKE ").push_bind(format!("%{escaped}%")).push(" ESCAPE '\\'");
         }
+        query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }
 
@@ -207,6 +218,7 @@ impl Store {
         query.equal("alert", filter.alert.as_deref());
         query.equal("detector", filter.detector.as_deref());
         query.equal("entity_value", filter.entity.as_deref());
+        query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }
 
@@ -355,16 +367,25 @@ impl Listing {
         }
     }
 
-    fn any_of(&mut self, column: &'static str, words: impl Iterator<Item = &'static str>) {
-        let words: Vec<_> = words.collect();
-        if words.is_empty() {
-            return;
+    fn at(&mut self, gateways: &Gateways) {
+        if let Gateways::Only(names) = gateways {
+            self.among("gateway", names);
         }
+    }
+
+    fn any_of(&mut self, column: &'static str, words: impl Iterator<Item = &'static str>) {
+        let words: Vec<_> = words.map(str::to_owned).collect();
+        if !words.is_empty() {
+            self.among(column, &words);
+        }
+    }
+
+    fn among(&mut self, column: &'static str, words: &[String]) {
         let query = self.and();
         query.push(column).push(" IN (");
         let mut list = query.separated(", ");
         for word in words {
-            list.push_bind(word);
+            list.push_bind(word.clone());
         }
         query.push(")");
     }

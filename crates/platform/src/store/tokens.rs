@@ -21,6 +21,10 @@ pub const TOKENS_MAX: u32 = 1000;
 
 /// Characters of what a token is for.
 const DESCRIPTION_CHARS_MAX: usize = 200;
+/// Gateways that one token may be for.
+const GATEWAYS_MAX: usize = 100;
+/// Characters of a gateway's name.
+const GATEWAY_CHARS_MAX: usize = 64;
 /// What the audit log calls parts of outrider, and nobody. Tokens from before may have such a name.
 const RESERVED: [&str; 4] = ["outrider", "responder", "configuration", "nobody"];
 
@@ -67,6 +71,39 @@ impl FromStr for Role {
     }
 }
 
+/// The gateways that somebody may see and act at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Gateways {
+    /// All, and what is about outrider itself.
+    #[default]
+    All,
+    /// These and nothing else.
+    Only(Vec<String>),
+}
+
+impl Gateways {
+    /// Whether a gateway is one of them.
+    pub fn has(&self, gateway: &str) -> bool {
+        match self {
+            Gateways::All => true,
+            Gateways::Only(names) => names.iter().any(|name| name == gateway),
+        }
+    }
+
+    /// As tokens name them: empty for all.
+    fn of(names: Vec<String>) -> Self {
+        if names.is_empty() { Gateways::All } else { Gateways::Only(names) }
+    }
+
+    /// Their names; empty for all.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Gateways::All => &[],
+            Gateways::Only(names) => names,
+        }
+    }
+}
+
 /// A token to be made.
 #[derive(Debug, Clone)]
 pub struct WantedToken {
@@ -78,6 +115,8 @@ pub struct WantedToken {
     pub description: String,
     /// When it ends by itself, if it does.
     pub expires_ms: Option<i64>,
+    /// The gateways that it is for; empty for all.
+    pub gateways: Vec<String>,
 }
 
 /// A token that has just been made. `Debug` shows nothing of it; only [`NewToken::reveal`] does.
@@ -104,6 +143,8 @@ pub struct Token {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Where.
+    pub gateways: Gateways,
 }
 
 /// A token as a list shows it.
@@ -113,6 +154,8 @@ pub struct TokenRow {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The gateways that it is for; empty for all.
+    pub gateways: Vec<String>,
     /// When it was made.
     pub created_ms: i64,
     /// Who made it.
@@ -130,13 +173,14 @@ pub struct TokenRow {
 impl Store {
     /// Makes a token without an end.
     pub async fn create_token(&self, name: &str, role: Role, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
-        let wanted = WantedToken { name: name.to_owned(), role, description: String::new(), expires_ms: None };
+        let (name, description) = (name.to_owned(), String::new());
+        let wanted = WantedToken { name, role, description, expires_ms: None, gateways: Vec::new() };
         self.make_token(&wanted, by, now_ms).await
     }
 
     /// Makes a token. One of the same name that was revoked, or has ended, gives its name free.
     pub async fn make_token(&self, wanted: &WantedToken, by: &str, now_ms: i64) -> Result<NewToken, StoreError> {
-        let WantedToken { name, role, description, expires_ms } = wanted;
+        let WantedToken { name, role, description, expires_ms, gateways } = wanted;
         check_wanted(wanted, now_ms)?;
         let token = random_secret("outrider_")?;
         let doing = "make a token";
@@ -150,11 +194,11 @@ impl Store {
             self.forget_ended(&mut transaction, now_ms).await?;
         }
         let inserted = sqlx::query(
-            "INSERT INTO tokens (name, role, hash, created_ms, created_by, description, expires_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO tokens (name, role, hash, created_ms, created_by, description, expires_ms, gateways)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (name) DO UPDATE SET role = excluded.role, hash = excluded.hash,
                created_ms = excluded.created_ms, created_by = excluded.created_by, revoked_ms = NULL, last_used_ms = NULL,
-               description = excluded.description, expires_ms = excluded.expires_ms
+               description = excluded.description, expires_ms = excluded.expires_ms, gateways = excluded.gateways
              WHERE tokens.revoked_ms IS NOT NULL OR tokens.expires_ms <= excluded.created_ms",
         )
         .bind(name)
@@ -164,13 +208,15 @@ impl Store {
         .bind(by)
         .bind(description)
         .bind(expires_ms)
+        .bind(serde_json::to_string(gateways).map_err(StoreError::document("tokens"))?)
         .execute(&mut *transaction)
         .await
         .map_err(StoreError::query(doing))?;
         if inserted.rows_affected() == 0 {
             return Err(StoreError::TokenExists(name.to_owned()));
         }
-        let what = format!("created {role} token");
+        let place = if gateways.is_empty() { String::new() } else { format!(" for {}", gateways.join(", ")) };
+        let what = format!("created {role} token{place}");
         note_access(&mut transaction, now_ms, by, &what, name).await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         Ok(token)
@@ -218,28 +264,39 @@ impl Store {
 
     /// All tokens by name, revoked ones too.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
-        type Row = (String, String, i64, String, String, Option<i64>, Option<i64>, Option<i64>);
+        type Row = (String, String, i64, String, String, Option<i64>, Option<i64>, Option<i64>, String);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms
+            "SELECT name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms, gateways
              FROM tokens ORDER BY name",
         )
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::query("list tokens"))?;
-        rows.into_iter()
-            .map(|(name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms)| {
-                let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
-                Ok(TokenRow { name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms })
+        let row = |row: Row| {
+            let (name, role, created_ms, created_by, description, expires_ms, revoked_ms, last_used_ms, gateways) = row;
+            let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
+            let gateways = serde_json::from_str(&gateways).map_err(StoreError::document("tokens"))?;
+            Ok(TokenRow {
+                name,
+                role,
+                gateways,
+                created_ms,
+                created_by,
+                description,
+                expires_ms,
+                revoked_ms,
+                last_used_ms,
             })
-            .collect()
+        };
+        rows.into_iter().map(row).collect()
     }
 
     /// Who a presented token stands for; `None` for one that does not exist, has ended or was revoked. The look-up goes by hash, so
     /// its time tells nothing of the token.
     pub async fn authenticate(&self, presented: &str, now_ms: i64) -> Result<Option<Token>, StoreError> {
         let hash = hash(presented);
-        let row: Option<(String, String, Option<i64>)> = sqlx::query_as(
-            "SELECT name, role, last_used_ms FROM tokens
+        let row: Option<(String, String, Option<i64>, String)> = sqlx::query_as(
+            "SELECT name, role, last_used_ms, gateways FROM tokens
              WHERE hash = $1 AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > $2)",
         )
         .bind(&hash)
@@ -247,7 +304,7 @@ impl Store {
         .fetch_optional(&self.readers)
         .await
         .map_err(StoreError::query("look a token up"))?;
-        let Some((name, role, last_used_ms)) = row else { return Ok(None) };
+        let Some((name, role, last_used_ms, gateways)) = row else { return Ok(None) };
         let minute_ms = now_ms - now_ms.rem_euclid(60_000);
         if last_used_ms != Some(minute_ms) {
             // That a token was used is worth knowing, but not worth refusing a call for.
@@ -257,12 +314,13 @@ impl Store {
             }
         }
         let role = role.parse().map_err(|why| StoreError::Document { table: "tokens", why })?;
-        Ok(Some(Token { name, role }))
+        let gateways = serde_json::from_str(&gateways).map_err(StoreError::document("tokens"))?;
+        Ok(Some(Token { name, role, gateways: Gateways::of(gateways) }))
     }
 }
 
 fn check_wanted(wanted: &WantedToken, now_ms: i64) -> Result<(), StoreError> {
-    let WantedToken { name, description, expires_ms, .. } = wanted;
+    let WantedToken { name, role, description, expires_ms, gateways } = wanted;
     check_name(name)?;
     if RESERVED.contains(&name.as_str()) {
         return Err(StoreError::ReservedName(name.clone()));
@@ -272,6 +330,14 @@ fn check_wanted(wanted: &WantedToken, now_ms: i64) -> Result<(), StoreError> {
     }
     if expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
         return Err(StoreError::TokenExpiry);
+    }
+    let is_name = |name: &String| (1..=GATEWAY_CHARS_MAX).contains(&name.chars().count());
+    if gateways.len() > GATEWAYS_MAX || !gateways.iter().all(is_name) {
+        return Err(StoreError::TokenGateways);
+    }
+    // What only an admin may do is about all of outrider.
+    if *role == Role::Admin && !gateways.is_empty() {
+        return Err(StoreError::TokenAdminGateways);
     }
     Ok(())
 }

@@ -19,13 +19,13 @@ use crate::harness::{Api, read_reply};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, PartialEq)]
-struct Told {
-    name: String,
+pub struct Told {
+    pub name: String,
     id: String,
-    data: Value,
+    pub data: Value,
 }
 
-struct Listener {
+pub struct Listener {
     stream: TcpStream,
     text: String,
 }
@@ -40,7 +40,7 @@ impl Listener {
         stream
     }
 
-    async fn open(api: &Api, token: &str, headers: &str) -> Listener {
+    pub async fn open(api: &Api, token: &str, headers: &str) -> Listener {
         let mut listener = Listener { stream: Listener::send(api, token, headers).await, text: String::new() };
         let head = listener.until("\r\n\r\n").await.unwrap().to_ascii_lowercase();
         assert!(head.starts_with("http/1.0 200") || head.starts_with("http/1.1 200"), "{head}");
@@ -68,9 +68,12 @@ impl Listener {
         }
     }
 
-    /// The next event of whatever name.
-    async fn any(&mut self) -> Option<Told> {
-        let text = self.until("\n\n").await?;
+    /// The next event of whatever name. Comments only keep the stream from falling silent.
+    pub async fn any(&mut self) -> Option<Told> {
+        let mut text = self.until("\n\n").await?;
+        while text.starts_with(':') {
+            text = self.until("\n\n").await?;
+        }
         let field = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
             line.unwrap_or_default().to_owned()

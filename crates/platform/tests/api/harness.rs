@@ -175,8 +175,12 @@ impl Api {
     }
 
     pub async fn send_with(&self, role: Role, method: &str, path: &str, body: Option<&str>, headers: &str) -> Reply {
+        self.send_as(self.token(role), method, path, body, headers).await
+    }
+
+    pub async fn send_as(&self, token: &str, method: &str, path: &str, body: Option<&str>, headers: &str) -> Reply {
         let body = body.unwrap_or_default();
-        let (token, length) = (self.token(role), body.len());
+        let length = body.len();
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n{headers}"
         );

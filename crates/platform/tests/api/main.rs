@@ -13,6 +13,7 @@ mod harness;
 mod oidc;
 mod people;
 mod routes;
+mod scope;
 mod services;
 
 use std::time::Duration;
