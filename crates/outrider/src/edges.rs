@@ -91,13 +91,20 @@ impl Sources {
         self.list.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect()
     }
 
-    /// Stops listening and waits until everything is handed over.
-    pub async fn stop(self) {
+    /// Stops listening and waits until everything is handed over. Says `false` where that cannot be known, because a part
+    /// has panicked.
+    pub async fn stop(self) -> bool {
         self.stop.cancel();
+        let mut all_well = true;
         for source in self.list {
-            report_panic(&source.name, source.task.await);
+            let ended = source.task.await;
+            all_well &= ended.is_ok();
+            report_panic(&source.name, ended);
         }
-        report_panic("ingest", self.ingest.await);
+        let ended = self.ingest.await;
+        all_well &= ended.is_ok();
+        report_panic("ingest", ended);
+        all_well
     }
 }
 

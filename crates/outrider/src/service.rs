@@ -160,8 +160,10 @@ impl Outrider {
     }
 
     /// Drains: sources first, then what they handed over, then the edges, then the platform.
-    pub async fn stop(self) {
-        self.sources.stop().await;
+    pub async fn stop(mut self) {
+        if !self.sources.stop().await {
+            self.platform.lost_track();
+        }
         self.stop_edges.cancel();
         for gateway in self.gateways {
             gateway.ended().await;

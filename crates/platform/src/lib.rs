@@ -22,5 +22,6 @@ mod snapshot_writer;
 pub mod snapshots;
 mod status;
 pub mod store;
+mod ticker;
 pub mod tls;
 pub mod watcher;

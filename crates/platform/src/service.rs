@@ -6,8 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::analysis::{Analysis, AnalysisError, AnalysisSettings};
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
-use crate::ingest::{Ingest, Reports};
+use crate::ingest::{Handed, Ingest, Reports};
 use crate::lake_writer::LakeWriter;
 use crate::log::{
     Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
@@ -36,12 +35,8 @@ use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 pub use crate::status::PlatformStatus;
 use crate::store::{Store, StoreError};
+use crate::ticker::tick;
 use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
-
-/// A clock that is this far behind itself makes calls too late for detection.
-const CLOCK_STEP_MS: i64 = 60_000;
-/// How often a record says that time has passed.
-const TICK: Duration = Duration::from_secs(1);
 
 /// What a platform needs to start.
 #[derive(Debug, Clone)]
@@ -133,6 +128,8 @@ pub struct Platform {
     desired: Vec<(String, watch::Receiver<Option<DesiredState>>)>,
     waiters: Arc<Waiters>,
     progress: Arc<Progress>,
+    handed: Mutex<Vec<Arc<Handed>>>,
+    is_track_lost: bool,
     failed: watch::Receiver<bool>,
     caught_up: watch::Receiver<bool>,
     caught_up_at: Position,
@@ -251,6 +248,8 @@ impl Platform {
             desired,
             waiters,
             progress,
+            handed: Mutex::default(),
+            is_track_lost: false,
             failed,
             caught_up,
             caught_up_at,
@@ -262,9 +261,11 @@ impl Platform {
         })
     }
 
-    /// Something to hand calls and reports to. Each ingest is a collector epoch of its own.
+    /// Something to hand calls to. Each ingest is a collector epoch of its own.
     pub fn ingest(&self, epoch: u64) -> Ingest {
-        Ingest::new(self.log.clone(), Arc::clone(&self.progress), epoch)
+        let ingest = Ingest::new(self.log.clone(), Arc::clone(&self.progress), epoch);
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).push(ingest.handed());
+        ingest
     }
 
     /// Something to hand responders' reports to.
@@ -337,6 +338,11 @@ impl Platform {
         }
     }
 
+    /// What was to be handed in may not all have been, so that the stop is no clean one.
+    pub fn lost_track(&mut self) {
+        self.is_track_lost = true;
+    }
+
     /// Stops: takes nothing more in, finishes what is in the log, saves the state. Call it when nobody hands in any more.
     pub async fn stop(mut self) {
         self.stop_ticks.cancel();
@@ -351,17 +357,22 @@ impl Platform {
         let writer = self.writer.take();
         let threads = std::mem::take(&mut self.threads);
         let all_well = tokio::task::spawn_blocking(move || {
-            drop(writer);
+            let is_log_well = writer.is_none_or(LogWriter::stop);
             // Every thread is waited for, whatever became of the ones before it.
             let failed = threads.into_iter().filter_map(|thread| (!matches!(thread.join(), Ok(Ok(())))).then_some(()));
-            failed.count() == 0
+            failed.count() == 0 && is_log_well
         })
         .await
         .unwrap_or(false);
         // Last, so that what the end of the log brought about may still be told.
         self.notifier.get_mut().stop().await;
         self.store.close().await;
-        if all_well && let Err(error) = clean_stop::note(&self.data_dir) {
+        let mut lost_calls = 0;
+        for handed in self.handed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            lost_calls += handed.lost_at_end().await;
+        }
+        let is_clean = all_well && !self.is_track_lost;
+        if is_clean && let Err(error) = clean_stop::note(&self.data_dir, lost_calls) {
             tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
         }
     }
@@ -397,7 +408,7 @@ fn recover(
     }
 }
 
-/// Writes into the log what a start has to say: settings that changed, and that calls may be missing after a kill.
+/// Writes into the log what a start has to say: settings that changed, and what is missing since the last run.
 async fn note_start(
     log: &LogHandle,
     data: &Path,
@@ -406,11 +417,12 @@ async fn note_start(
     last: Position,
     now_ms: i64,
 ) -> Result<(), PlatformError> {
-    let was_clean = clean_stop::take(data)
+    let lost_calls = clean_stop::take(data)
         .map_err(|source| PlatformError::System { doing: "remove the clean-stop marker", source })?;
     let mut records = Vec::new();
-    if last > Position::ZERO && !was_clean {
-        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: clean_stop::KILLED.to_owned() };
+    let (count, reason) = lost_calls.map_or((0, clean_stop::KILLED), |count| (count, clean_stop::DROPPED));
+    if last > Position::ZERO && lost_calls != Some(0) {
+        let gap = Gap { count, missing: Missing::Unnumbered, reason: reason.to_owned() };
         records.push(NewRecord::gap(now_ms, &gap)?);
     }
     // The newest settings may be in the part of the log that the snapshot does not cover, so a start that is not the
@@ -454,36 +466,6 @@ impl Drop for EndOfIds {
     fn drop(&mut self) {
         if let Some(ids) = &self.0 {
             ids.end();
-        }
-    }
-}
-
-/// Says once a second that time has passed, so that windows close and actions end while nobody calls.
-async fn tick(log: LogHandle, progress: Arc<Progress>, now_ms: fn() -> i64, stop: CancellationToken) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let is_failing = AtomicBool::new(false);
-    let mut latest_ms = i64::MIN;
-    let mut is_behind = false;
-    while stop.run_until_cancelled(interval.tick()).await.is_some() {
-        let at_ms = now_ms();
-        latest_ms = latest_ms.max(at_ms);
-        if at_ms < latest_ms - CLOCK_STEP_MS && !is_behind {
-            let seconds = (latest_ms - at_ms) / 1000;
-            tracing::error!(
-                seconds,
-                "the clock was set back: until it has caught up, calls count as late and nothing is detected"
-            );
-        }
-        is_behind = at_ms < latest_ms - CLOCK_STEP_MS;
-        progress.clock_is_behind(if is_behind { latest_ms - at_ms } else { 0 });
-        let result = log.append(vec![NewRecord::tick(at_ms)]).await;
-        if let Err(error) = &result
-            && !is_failing.swap(true, Ordering::Relaxed)
-        {
-            tracing::error!(%error, "the log takes no ticks; nothing ends by itself until it does");
-        } else if result.is_ok() {
-            is_failing.store(false, Ordering::Relaxed);
         }
     }
 }

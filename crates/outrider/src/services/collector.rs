@@ -13,7 +13,7 @@ use outrider_collect::SourceConfig;
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::api::StatusSource;
 use outrider_platform::clean_stop;
-use outrider_platform::ingest::Ingest;
+use outrider_platform::ingest::{Handed, Ingest};
 use outrider_platform::log::{
     Gap, Log, LogError, LogHandle, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
 };
@@ -41,6 +41,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Collector {
     config: Config,
     sources: Sources,
+    handed: Arc<Handed>,
     spool: LogWriter,
     shipper: JoinHandle<Result<(), LogError>>,
     heart: JoinHandle<()>,
@@ -59,11 +60,13 @@ impl Collector {
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
         let position_file = data_dir.join("shipped");
         let kept = kept_position(&position_file)?;
-        let spool = open_spool(&config, kept).await?;
+        let (spool, lost_calls) = open_spool(&config, kept).await?;
         let handle = spool.handle();
 
         let progress = Arc::new(Progress::default());
-        let sources = bound.start(Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?));
+        let ingest = Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?).after_loss(lost_calls);
+        let handed = ingest.handed();
+        let sources = bound.start(ingest);
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let status = Arc::new(Status {
@@ -98,7 +101,7 @@ impl Collector {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
-        Ok(Collector { config, sources, spool, shipper, heart, local_task, closing, stop })
+        Ok(Collector { config, sources, handed, spool, shipper, heart, local_task, closing, stop })
     }
 
     /// Ends when the spool has failed in a way that going on could not mend.
@@ -112,10 +115,10 @@ impl Collector {
 
     /// Drains: sources first, then what they handed over into the spool, then as much of that as the platform takes soon.
     pub async fn stop(mut self) {
-        self.sources.stop().await;
+        let are_sources_well = self.sources.stop().await;
         let spool = self.spool;
-        let closed = tokio::task::spawn_blocking(move || spool.stop()).await;
-        report_panic("spool", closed);
+        let is_spool_well = tokio::task::spawn_blocking(move || spool.stop()).await.unwrap_or(false);
+        let lost_calls = self.handed.lost_at_end().await;
         self.closing.cancel();
         if !self.shipper.is_finished() {
             match tokio::time::timeout(DRAIN, &mut self.shipper).await {
@@ -129,7 +132,8 @@ impl Collector {
             report_panic("local socket", task.await);
         }
         let data_dir = &self.config.data_dir;
-        if let Err(error) = clean_stop::note(data_dir) {
+        let all_well = are_sources_well && is_spool_well;
+        if all_well && let Err(error) = clean_stop::note(data_dir, lost_calls) {
             tracing::warn!(%error, "the clean stop could not be noted; the next start will assume a gap");
         }
         installation::remove_run_file(data_dir);
@@ -137,21 +141,21 @@ impl Collector {
     }
 }
 
-/// Opens the spool, and says in it that calls may be missing after a kill.
-async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<LogWriter> {
+/// Opens the spool, and says in it that calls may be missing after a kill. Says how many are known to be after a clean stop.
+async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<(LogWriter, u64)> {
     let (mut spool, opened) = Log::open(&config.data_dir.join("spool"), config.log.clone())?;
     if opened.cut_bytes > 0 {
         tracing::warn!(bytes = opened.cut_bytes, "a torn tail was cut off the spool; nothing acknowledged was in it");
     }
     spool.begin_after(shipped)?;
-    let was_clean = clean_stop::take(&config.data_dir).context("cannot remove the clean-stop marker")?;
+    let lost_calls = clean_stop::take(&config.data_dir).context("cannot remove the clean-stop marker")?;
     let is_first = opened.last == Position::ZERO && shipped == Position::ZERO;
     let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT)?;
-    if !was_clean && !is_first {
+    if lost_calls.is_none() && !is_first {
         let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: clean_stop::KILLED.to_owned() };
         spool.handle().append(vec![NewRecord::gap(now_ms(), &gap)?]).await?;
     }
-    Ok(spool)
+    Ok((spool, lost_calls.unwrap_or(0)))
 }
 
 /// What is told of a running collector.

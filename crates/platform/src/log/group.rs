@@ -92,18 +92,19 @@ impl LogWriter {
         self.handle.clone()
     }
 
-    /// Takes no more requests, writes what is queued and closes the log. Blocks until that is done.
-    pub fn stop(mut self) {
-        self.stop_and_wait();
+    /// Takes no more requests, writes what is queued and closes the log. Blocks until that is done. Says `false` where the
+    /// thread has panicked, so that nobody knows what it left.
+    pub fn stop(mut self) -> bool {
+        self.stop_and_wait()
     }
 
-    fn stop_and_wait(&mut self) {
+    fn stop_and_wait(&mut self) -> bool {
         let _ = self.handle.sender.send(Request::Stop);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let is_well = self.thread.take().is_none_or(|thread| thread.join().is_ok());
+        if !is_well {
             tracing::error!("the log's writer thread panicked");
         }
+        is_well
     }
 }
 
