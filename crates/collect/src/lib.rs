@@ -25,8 +25,8 @@ pub use error::CollectError;
 pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer};
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use normalise::{
-    KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT,
-    SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX, Scratch, SessionCarrier, SourceSecret, default_key_names,
+    KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT, Scratch,
+    SessionCarrier, SourceSecret, default_key_names,
 };
 pub use pseudonyms::{Domain, PseudonymKey};
 pub use rejection::Rejection;

@@ -4,6 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Actor, Pseudonym, Text};
 
+/// How far event time may lie before receive time.
+pub const SKEW_PAST_MS_MAX: i64 = 15 * 60 * 1000;
+
+/// How far event time may lie after receive time.
+pub const SKEW_FUTURE_MS_MAX: i64 = 5 * 1000;
+
+/// No clock says another time: from 1970, where one begins that was never set, up to 2100-01-01 UTC.
+pub const CLOCK_MS: std::ops::Range<i64> = 0..4_102_444_800_000;
+
 /// One API call as the gateway logged it, normalised and sanitised: the only form in which a call leaves the collector.
 ///
 /// Strings borrow from the line or log record. A text that the line did not carry is empty.
@@ -169,6 +178,15 @@ pub struct Latency {
 }
 
 impl<'a> ApiCall<'a> {
+    /// Whether its times are such as a collector gives: of a clock, and event time as near to receive time as it is
+    /// clamped to.
+    pub fn has_plausible_times(&self) -> bool {
+        let skew_ms = self.event_ms.saturating_sub(self.received_ms);
+        CLOCK_MS.contains(&self.received_ms)
+            && CLOCK_MS.contains(&self.started_ms)
+            && (-SKEW_PAST_MS_MAX..=SKEW_FUTURE_MS_MAX).contains(&skew_ms)
+    }
+
     /// Who acted (decision 1): the authenticated consumer, else the credential, else the client address.
     ///
     /// `None` for a call that names none of them, such as a malformed request of a line without address.

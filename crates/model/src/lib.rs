@@ -28,7 +28,10 @@ pub use action::{
     OWN_REFUSAL_PARAMETER, Origin, ReportedState,
 };
 pub use alert::{Alert, AlertState, FindingSummary};
-pub use call::{AnsweredBy, ApiCall, ClockCheck, Consumer, Field, FieldValue, Latency, Named, Trust};
+pub use call::{
+    AnsweredBy, ApiCall, CLOCK_MS, ClockCheck, Consumer, Field, FieldValue, Latency, Named, SKEW_FUTURE_MS_MAX,
+    SKEW_PAST_MS_MAX, Trust,
+};
 pub use command::{AuditEntry, Command, CommandRecord, CommandRefused};
 pub use endpoint::{Endpoint, EndpointKey};
 pub use entity::{Actor, EntityKey, EntityKind, EntityRef};

@@ -303,8 +303,8 @@ where
             None => return,
             Some(Ok(())) => return patience.succeeded(),
             Some(Err(NotTaken::Ever(why))) => return tracing::error!(why, "{what}: refused for good, so left out"),
-            Some(Err(NotTaken::Now(why))) => {
-                if !patience.failed(&why, stop).await {
+            Some(Err(not_taken)) => {
+                if !patience.failed(not_taken.why(), stop).await {
                     return;
                 }
             }

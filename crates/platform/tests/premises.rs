@@ -9,10 +9,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use outrider_model::batch::BatchWriter;
-use outrider_model::{ActionScope, Command, CommandRecord, Duration, EntityKey, EntityKind};
+use outrider_model::{
+    ActionScope, ApiCall, Command, CommandRecord, Duration, EntityKey, EntityKind, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX,
+};
 use outrider_platform::analysis::AnalysisSettings;
-use outrider_platform::log::LogSettings;
-use outrider_platform::premises::wire::{SHIPMENT_BYTES_MAX, ShippedBatch, encode_shipment};
+use outrider_platform::log::{EPOCHS_MAX, LogSettings};
+use outrider_platform::premises::wire::{SHIPMENT_BATCHES_MAX, SHIPMENT_BYTES_MAX, ShippedBatch, encode_shipment};
 use outrider_platform::service::{Platform, PlatformSettings};
 use outrider_platform::store::{ActionFilter, Service, ServiceKind};
 use serde_json::{Value, json};
@@ -124,6 +126,16 @@ fn batch(gateway: &str, first: u64, calls: u32, at_ms: i64) -> ShippedBatch {
     ShippedBatch { epoch: 7, first, last, count: calls, at_ms, lost_before: None, calls: writer.take() }
 }
 
+/// One call of `kong`, with what the test makes of it.
+fn one_call(edit: fn(&mut ApiCall<'_>)) -> Vec<u8> {
+    let call = Call { at_ms: now_ms(), consumer: "alice".to_owned(), path: "/shop/items/1".to_owned(), status: 200 };
+    let mut call = api_call(&call);
+    edit(&mut call);
+    let mut writer = BatchWriter::default();
+    writer.push(&call).unwrap();
+    writer.take()
+}
+
 fn heartbeat(kind: &str, gateway: &str, now_ms: i64) -> Vec<u8> {
     let body = json!({"kind": kind, "version": "1", "now_ms": now_ms, "gateways": [gateway], "status": {}});
     body.to_string().into_bytes()
@@ -153,7 +165,7 @@ async fn each_identity_does_its_own_work_for_its_own_gateway() {
     let cases: Vec<Exchange> = vec![
         (&collector, post, "calls", shipment("kong"), 200, "\"stored\":1"),
         (&collector, post, "calls", shipment("kong"), 200, "\"duplicates\":1"),
-        (&collector, post, "calls", shipment("other"), 403, "and not for `other`"),
+        (&collector, post, "calls", shipment("other"), 422, "and not for `other`"),
         (&collector, get, "desired?gateway=kong", vec![], 403, "this is for a responder"),
         (&collector, post, "reports", report(&id_of("kong")), 403, "this is for a responder"),
         (&collector, post, "configuration", snapshot("kong"), 403, "this is for a responder"),
@@ -190,7 +202,28 @@ async fn what_cannot_be_taken_is_refused_for_now_or_for_ever() {
     lying[..4].copy_from_slice(&(SHIPMENT_BYTES_MAX as u32 + 1).to_le_bytes());
     let miscounted = ShippedBatch { count: 3, last: 3, ..batch("kong", 1, 2, now_ms()) };
     let unreadable = ShippedBatch { calls: vec![1, 255, 0, 0, 0, 9], ..batch("kong", 1, 2, now_ms()) };
+    let dated =
+        |edit: fn(&mut ApiCall<'_>)| ship(ShippedBatch { calls: one_call(edit), ..batch("kong", 1, 1, now_ms()) });
+    let ranged = |first, last, count| ship(ShippedBatch { first, last, count, ..batch("kong", 1, 1, now_ms()) });
+    let empty = ShippedBatch { last: u64::MAX, count: 0, calls: vec![], ..batch("kong", 1, 1, now_ms()) };
+    let piece = ShippedBatch { calls: vec![], ..batch("kong", 1, 1, now_ms()) };
+    let pieces = postcard::to_stdvec(&vec![piece; SHIPMENT_BATCHES_MAX + 1]).unwrap();
     let cases = [
+        (lz4_flex::block::compress_prepend_size(&pieces), 413, "4097 batches is too large"),
+        // What no collector says, and what whoever reads the log could not bear.
+        (dated(|call| call.received_ms = i64::MIN), 422, "times are none"),
+        (dated(|call| call.received_ms = -1), 422, "times are none"),
+        (dated(|call| call.started_ms = i64::MAX), 422, "times are none"),
+        (dated(|call| call.event_ms = i64::MIN), 422, "times are none"),
+        (dated(|call| call.event_ms -= SKEW_PAST_MS_MAX + 1), 422, "times are none"),
+        (dated(|call| call.event_ms += SKEW_FUTURE_MS_MAX + 1), 422, "times are none"),
+        (ship(batch("kong", 1, 1, i64::MIN)), 422, "which no clock says"),
+        (ship(batch("kong", 1, 1, i64::MAX)), 422, "which no clock says"),
+        (encode_shipment(&[empty.clone(), ShippedBatch { epoch: 8, ..empty }]).unwrap(), 422, "its 0 calls"),
+        (ranged(1, u64::MAX, 1), 422, "its 1 calls"),
+        (ranged(2, 1, 1), 422, "its 1 calls"),
+        (ranged(u64::MAX, u64::MAX, 1), 422, "is no range of calls"),
+        (ranged(0, 0, 1), 422, "is no range of calls"),
         (lying, 413, "too large"),
         (vec![0; SHIPMENT_BYTES_MAX + 1], 413, "larger than"),
         (b"no shipment".to_vec(), 413, "too large"),
@@ -231,6 +264,34 @@ async fn what_cannot_be_taken_is_refused_for_now_or_for_ever() {
             site.ask(&token, "POST", "heartbeat", &heartbeat("collector", "kong", now_ms() + off_ms)).await;
         let ahead_ms = serde_json::from_str::<Value>(&said).unwrap()["clock_ahead_ms"].as_i64().unwrap();
         assert!(status == 200 && (off_ms - 60_000..=off_ms).contains(&ahead_ms), "{said}");
+    }
+    site.stop().await;
+}
+
+/// What the log remembers of collectors is limited; whose it is must not be for another one to decide.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_with_many_starts_makes_nobody_elses_batches_count_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start(directory.path()).await;
+    let quiet = site.identity("quiet", ServiceKind::Collector, "kong").await;
+    let loud = site.identity("loud", ServiceKind::Collector, "kong").await;
+    let own = encode_shipment(&[batch("kong", 1, 2, now_ms())]).unwrap();
+    assert!(site.ask(&quiet, "POST", "calls", &own).await.1.contains("\"stored\":1"));
+    let starts = |from: u64| -> Vec<_> {
+        let one = batch("kong", 1, 1, now_ms());
+        (from..from + EPOCHS_MAX as u64).map(|epoch| ShippedBatch { epoch, ..one.clone() }).collect()
+    };
+    for from in [10_000, 20_000] {
+        let (_, said) = site.ask(&loud, "POST", "calls", &encode_shipment(&starts(from)).unwrap()).await;
+        assert!(said.contains(&format!("\"stored\":{EPOCHS_MAX}")), "{said}");
+    }
+    assert!(site.ask(&quiet, "POST", "calls", &own).await.1.contains("\"duplicates\":1"));
+    site.stop().await;
+    // Nor after a start, nor when the collector goes on under another name.
+    let site = Site::start(directory.path()).await;
+    let renamed = site.identity("renamed", ServiceKind::Collector, "kong").await;
+    for token in [&quiet, &renamed] {
+        assert!(site.ask(token, "POST", "calls", &own).await.1.contains("\"duplicates\":1"));
     }
     site.stop().await;
 }

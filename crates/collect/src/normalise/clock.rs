@@ -3,15 +3,9 @@
 //! Decides event time: `started_at` + `latencies.request`, clamped to 15 min before and 5 s after receive time. Where a raw file
 //! has no receive times, the highest event time so far stands in.
 
-use outrider_model::{ApiCall, ClockCheck};
+use outrider_model::{ApiCall, ClockCheck, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
 
 use crate::kong::Int;
-
-/// How far event time may lie before receive time.
-pub const SKEW_PAST_MS_MAX: i64 = 15 * 60 * 1000;
-
-/// How far event time may lie after receive time.
-pub const SKEW_FUTURE_MS_MAX: i64 = 5 * 1000;
 
 /// A jump of a raw file's time by more than this needs a second line that says the same.
 const JUMP_MS_MAX: i64 = 24 * 60 * 60 * 1000;

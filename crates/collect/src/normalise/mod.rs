@@ -17,7 +17,7 @@ use outrider_model::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-pub use clock::{RunningMaximum, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
+pub use clock::RunningMaximum;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::percent_decoded;
 

@@ -1,4 +1,4 @@
-use outrider_model::{Actor, ClockCheck};
+use outrider_model::{Actor, ClockCheck, SKEW_PAST_MS_MAX};
 
 use super::*;
 

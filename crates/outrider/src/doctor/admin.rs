@@ -1,7 +1,7 @@
 //! Judges the way to the Admin API: whether it is Kong that answers, and whether blocks can be stored there, and how soon
 //! they are in force.
 
-use outrider_collect::{SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
+use outrider_model::{SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{GatewayFacts, TCP_LOG};
 

@@ -10,7 +10,7 @@ use outrider_platform::watcher::ConcernSource;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::uplink::{NotTaken, Patience, Uplink};
+use super::uplink::{Patience, Uplink};
 use crate::edges::now_ms;
 
 /// Time between two heartbeats.
@@ -45,8 +45,8 @@ impl Heart {
                         return;
                     }
                 }
-                Some(Err(NotTaken::Now(why) | NotTaken::Ever(why))) => {
-                    if !patience.failed(&why, &stop).await {
+                Some(Err(not_taken)) => {
+                    if !patience.failed(not_taken.why(), &stop).await {
                         return;
                     }
                 }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::heart::{Heart, first_heartbeat};
-use super::uplink::{NotTaken, Patience, Uplink};
+use super::uplink::{Patience, Uplink};
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::edges::{self, Gateway, GatewayStatuses, Upward, report_panic};
@@ -130,9 +130,9 @@ async fn ask_installation(uplink: &Uplink, gateways: &[String]) -> String {
     loop {
         match uplink.heartbeat(&first_heartbeat(ServiceKind::Responder, gateways.to_vec())).await {
             Ok(answer) => return answer.installation,
-            Err(NotTaken::Now(why) | NotTaken::Ever(why)) => {
+            Err(not_taken) => {
                 manager::waiting("for the platform's first answer");
-                patience.failed(&why, &stop).await;
+                patience.failed(not_taken.why(), &stop).await;
             }
         }
     }
@@ -160,8 +160,8 @@ async fn follow(
                     stop.run_until_cancelled(tokio::time::sleep(NO_NEWS_SOON)).await;
                 }
             }
-            Some(Err(NotTaken::Now(why) | NotTaken::Ever(why))) => {
-                if !patience.failed(&why, &stop).await {
+            Some(Err(not_taken)) => {
+                if !patience.failed(not_taken.why(), &stop).await {
                     return;
                 }
             }

@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use outrider_model::batch::BatchReader;
 use outrider_platform::log::{Gap, LogError, LogHandle, LogReader, Missing, Position, RecordKind};
-use outrider_platform::premises::wire::ShippedBatch;
+use outrider_platform::premises::wire::{CLOCK_AHEAD_MS_MAX, SHIPMENT_BATCHES_MAX, ShippedBatch};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::uplink::{NotTaken, Patience, Uplink};
+use crate::edges::now_ms;
 use crate::installation;
 
 /// How much is sent at once, plain.
@@ -103,7 +105,7 @@ impl Shipper {
                 }
                 continue;
             }
-            if !self.ship(&gathered.batches, &mut patience, &closing).await {
+            if !self.ship(gathered.batches, &mut patience, &closing).await {
                 return self.keep_position().await;
             }
             self.shipped.position.store(gathered.last.0, Ordering::Relaxed);
@@ -121,6 +123,7 @@ impl Shipper {
         // Whoever looks here again has seen everything that is durable now.
         self.durable.borrow_and_update();
         while bytes < SHIPMENT_BYTES
+            && gathered.batches.len() < SHIPMENT_BATCHES_MAX
             && let Some(record) = self.reader.next()?
         {
             match record.kind {
@@ -133,7 +136,7 @@ impl Shipper {
                         first: calls.first(),
                         last: calls.last(),
                         count: calls.count(),
-                        at_ms: record.at_ms,
+                        at_ms: received_ms(record.at_ms, calls.batch, now_ms()),
                         lost_before: self.lost_before.take(),
                         calls: calls.batch.to_vec(),
                     });
@@ -151,47 +154,67 @@ impl Shipper {
         Ok(gathered)
     }
 
-    /// Sends batches until each was taken, or refused for good. Says `false` where it is to end before that.
-    async fn ship(&self, batches: &[ShippedBatch], patience: &mut Patience, closing: &CancellationToken) -> bool {
-        let mut parts = vec![batches];
+    /// Sends batches until each was taken, or left out. Says `false` where it is to end before that.
+    async fn ship(
+        &mut self,
+        mut batches: Vec<ShippedBatch>,
+        patience: &mut Patience,
+        closing: &CancellationToken,
+    ) -> bool {
+        let mut parts = Vec::from_iter(std::iter::once(0..batches.len()));
         while let Some(part) = parts.pop() {
-            let calls: u64 = part.iter().map(|batch| u64::from(batch.count)).sum();
-            let span = tracing::info_span!(
-                target: "trace",
-                "shipment",
-                otel.kind = "client",
-                outrider.batches = part.len(),
-                outrider.calls = calls,
-                error = tracing::field::Empty,
-            );
-            let shipped = self.uplink.ship(part).instrument(span.clone()).await;
-            if let Err(NotTaken::Now(why) | NotTaken::Ever(why)) = &shipped {
-                span.record("error", why);
-            }
-            drop(span);
-            match shipped {
-                Ok(_) => {
+            match self.ship_part(&batches[part.clone()]).await {
+                Ok(calls) => {
                     patience.succeeded();
                     self.shipped.calls.fetch_add(calls, Ordering::Relaxed);
                 }
-                Err(NotTaken::Ever(_)) if part.len() > 1 => {
+                Err(NotTaken::Ever(_) | NotTaken::Early(_)) if part.len() > 1 => {
                     // One of them is bad: the others need not share its fate.
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
+                    let middle = part.start + part.len() / 2;
+                    parts.extend([middle..part.end, part.start..middle]);
                 }
-                Err(NotTaken::Ever(why)) => {
-                    self.shipped.refused_calls.fetch_add(calls, Ordering::Relaxed);
-                    tracing::error!(why, calls, "the platform refused calls for good; they are left out");
+                Err(NotTaken::Ever(why)) => self.leave_out(&mut batches, part.start, &why),
+                // Its time will not come: the clock that dated it was wrong, and is not any more.
+                Err(NotTaken::Early(why)) if is_far_ahead(batches[part.start].at_ms, now_ms()) => {
+                    self.leave_out(&mut batches, part.start, &why);
                 }
-                Err(NotTaken::Now(why)) => {
+                Err(not_taken) => {
                     parts.push(part);
-                    if closing.is_cancelled() || !patience.failed(&why, closing).await {
+                    if closing.is_cancelled() || !patience.failed(not_taken.why(), closing).await {
                         return false;
                     }
                 }
             }
         }
         true
+    }
+
+    /// Sends batches once. Says how many calls they hold.
+    async fn ship_part(&self, part: &[ShippedBatch]) -> Result<u64, NotTaken> {
+        let calls: u64 = part.iter().map(|batch| u64::from(batch.count)).sum();
+        let span = tracing::info_span!(
+            target: "trace",
+            "shipment",
+            otel.kind = "client",
+            outrider.batches = part.len(),
+            outrider.calls = calls,
+            error = tracing::field::Empty,
+        );
+        let shipped = self.uplink.ship(part).instrument(span.clone()).await;
+        if let Err(not_taken) = &shipped {
+            span.record("error", not_taken.why());
+        }
+        shipped.map(|_| calls)
+    }
+
+    /// Gives a batch up. What it had to say is missing before it, the next one says.
+    fn leave_out(&mut self, batches: &mut [ShippedBatch], index: usize, why: &str) {
+        let calls = batches[index].count;
+        self.shipped.refused_calls.fetch_add(calls.into(), Ordering::Relaxed);
+        tracing::error!(why, calls, "the platform refused calls for good; they are left out");
+        let Some(lost_before) = batches[index].lost_before.take() else { return };
+        let next = batches.get_mut(index + 1).map_or(&mut self.lost_before, |next| &mut next.lost_before);
+        next.get_or_insert(lost_before);
     }
 
     /// Writes down up to where the platform has everything, and gives the spool's space before it back.
@@ -213,6 +236,21 @@ impl Shipper {
     }
 }
 
+/// When the last call of a batch was received. The spool's time never goes back, so after a clock that was ahead was set right
+/// only the calls know.
+fn received_ms(spooled_ms: i64, calls: &[u8], now_ms: i64) -> i64 {
+    if spooled_ms <= now_ms {
+        return spooled_ms;
+    }
+    let received = BatchReader::new(calls).into_iter().flatten().flatten().map(|call| call.received_ms);
+    received.max().unwrap_or(spooled_ms)
+}
+
+/// A batch that the platform does not take for its time, and that this clock does not come to soon either.
+fn is_far_ahead(at_ms: i64, now_ms: i64) -> bool {
+    at_ms.saturating_sub(now_ms) > CLOCK_AHEAD_MS_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
@@ -229,9 +267,12 @@ mod tests {
         ShippedBatch { epoch: 1, first: number, last: number, count: 1, at_ms: 1, lost_before: None, calls }
     }
 
-    /// A platform that refuses shipments of more than two batches, and batch 3 in any; says what it took, in order.
-    fn picky(listener: TcpListener, shipments: usize) -> Vec<u64> {
-        let mut taken = Vec::new();
+    /// What a platform is sent, and answers with a status and a body until it has answered so often.
+    fn answer(
+        listener: TcpListener,
+        shipments: usize,
+        mut judge: impl FnMut(Vec<ShippedBatch>) -> (&'static str, &'static str),
+    ) {
         for _ in 0..shipments {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
@@ -246,24 +287,21 @@ mod tests {
                     break request.split_off(head + 4);
                 }
             };
-            let numbers: Vec<_> = decode_shipment(&body).unwrap().iter().map(|batch| batch.first).collect();
-            let (status, answer) = match numbers.as_slice() {
-                [_, _, _, ..] => ("413 Payload Too Large", r#"{"detail": "too large"}"#),
-                numbers if numbers.contains(&3) => ("422 Unprocessable Entity", r#"{"detail": "damaged"}"#),
-                _ => {
-                    taken.extend(numbers);
-                    ("200 OK", r#"{"stored": 1, "duplicates": 0}"#)
-                }
-            };
+            let (status, answer) = judge(decode_shipment(&body).unwrap());
             let length = answer.len();
             write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}")
                 .unwrap();
         }
-        taken
     }
 
-    #[tokio::test]
-    async fn what_is_too_large_is_halved_and_only_a_bad_batch_is_left_out() {
+    const TAKEN: (&str, &str) = ("200 OK", r#"{"stored": 1, "duplicates": 0}"#);
+
+    /// Ships batches to who judges so many shipments. Says what of them was shipped and refused, and what is left to be said.
+    async fn ship(
+        batches: Vec<ShippedBatch>,
+        shipments: usize,
+        judge: impl FnMut(Vec<ShippedBatch>) -> (&'static str, &'static str) + Send + 'static,
+    ) -> (u64, u64, Option<String>) {
         let directory = tempfile::tempdir().unwrap();
         let token_file = directory.path().join("token");
         std::fs::write(&token_file, "x").unwrap();
@@ -273,15 +311,77 @@ mod tests {
         let uplink = Arc::new(Uplink::new(&config, directory.path()).unwrap());
         let (spool, _) = Log::open(&directory.path().join("spool"), LogSettings::default()).unwrap();
         let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT).unwrap();
-        let shipper = Shipper::new(uplink, spool.handle(), directory.path().join("shipped"), Position::ZERO);
-        // 1-6, 1-3, 1, 2-3, 2, 3, 4-6, 4, 5-6.
-        let platform = std::thread::spawn(move || picky(listener, 9));
-        let batches: Vec<_> = (1..=6).map(batch).collect();
-        let stop = CancellationToken::new();
-        assert!(shipper.ship(&batches, &mut Patience::new("test"), &stop).await);
-        assert_eq!(platform.join().unwrap(), [1, 2, 4, 5, 6]);
+        let mut shipper = Shipper::new(uplink, spool.handle(), directory.path().join("shipped"), Position::ZERO);
+        let platform = std::thread::spawn(move || answer(listener, shipments, judge));
+        assert!(shipper.ship(batches, &mut Patience::new("test"), &CancellationToken::new()).await);
+        platform.join().unwrap();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        assert_eq!((read(&shipper.shipped.calls), read(&shipper.shipped.refused_calls)), (5, 1));
-        spool.stop();
+        assert!(spool.stop());
+        (read(&shipper.shipped.calls), read(&shipper.shipped.refused_calls), shipper.lost_before.take())
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_is_halved_and_only_a_bad_batch_is_left_out() {
+        // Refuses shipments of more than two batches, and batch 3 in any.
+        let (taken, numbers) = std::sync::mpsc::channel();
+        let judge = move |batches: Vec<ShippedBatch>| match batches.as_slice() {
+            [_, _, _, ..] => ("413 Payload Too Large", r#"{"detail": "too large"}"#),
+            batches if batches.iter().any(|batch| batch.first == 3) => {
+                ("422 Unprocessable Entity", r#"{"detail": "damaged"}"#)
+            }
+            batches => {
+                batches.iter().for_each(|batch| taken.send((batch.first, batch.lost_before.clone())).unwrap());
+                TAKEN
+            }
+        };
+        let mut batches: Vec<_> = (1..=6).map(batch).collect();
+        batches[2].lost_before = Some("killed".to_owned());
+        // 1-6, 1-3, 1, 2-3, 2, 3, 4-6, 4, 5-6.
+        assert_eq!(ship(batches, 9, judge).await, (5, 1, None));
+        let said = |number: u64| (number == 4).then(|| "killed".to_owned());
+        assert_eq!(numbers.iter().collect::<Vec<_>>(), [1, 2, 4, 5, 6].map(|number| (number, said(number))));
+    }
+
+    #[tokio::test]
+    async fn what_the_last_batch_had_to_say_the_next_shipment_says() {
+        let last = ShippedBatch { lost_before: Some("killed".to_owned()), ..batch(1) };
+        let judge = |_: Vec<ShippedBatch>| ("422 Unprocessable Entity", r#"{"detail": "damaged"}"#);
+        assert_eq!(ship(vec![last], 1, judge).await, (0, 1, Some("killed".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_a_clock_that_was_wrong_keeps_no_other_waiting() {
+        let year_ms = 365 * 24 * 3600 * 1000;
+        let early = ("409 Conflict", r#"{"detail": "the collector's clock is ahead", "where": "batch 2..=2"}"#);
+        let judge = move |batches: Vec<ShippedBatch>| match batches.iter().any(|batch| batch.at_ms > now_ms() + 60_000)
+        {
+            true => early,
+            false => TAKEN,
+        };
+        let wrong = ShippedBatch { at_ms: now_ms() + year_ms, ..batch(2) };
+        // 1-3, 1, 2-3, 2, 3.
+        assert_eq!(ship(vec![batch(1), wrong, batch(3)], 5, judge).await, (2, 1, None));
+
+        // A platform whose own clock is behind gets the batch when that is right again.
+        let mut tries = 0;
+        let judge = move |_: Vec<ShippedBatch>| {
+            tries += 1;
+            if tries == 1 { early } else { TAKEN }
+        };
+        assert_eq!(ship(vec![ShippedBatch { at_ms: now_ms(), ..batch(1) }], 2, judge).await, (1, 0, None));
+        // And a refusal that is not about the time leaves nothing out.
+        let mut tries = 0;
+        let judge = move |_: Vec<ShippedBatch>| {
+            tries += 1;
+            if tries == 1 { ("409 Conflict", r#"{"detail": "another protocol"}"#) } else { TAKEN }
+        };
+        assert_eq!(ship(vec![ShippedBatch { at_ms: now_ms() + year_ms, ..batch(1) }], 2, judge).await, (1, 0, None));
+    }
+
+    #[test]
+    fn after_a_clock_was_set_right_the_calls_say_when_they_came() {
+        let call = outrider_model::batch::BatchWriter::default().take();
+        assert_eq!(received_ms(5, &call, 5), 5, "what is not ahead is not looked at");
+        assert_eq!(received_ms(6, &call, 5), 6, "no call says otherwise");
     }
 }

@@ -38,8 +38,19 @@ const WAIT_MAX: Duration = Duration::from_secs(15);
 pub enum NotTaken {
     /// Not now: the platform is away, or does not let us in. It may be taken later.
     Now(String),
+    /// A batch is from later than the platform's clock says; others may be taken.
+    Early(String),
     /// Never, as it is.
     Ever(String),
+}
+
+impl NotTaken {
+    /// What the platform says, or what keeps it from that.
+    pub fn why(&self) -> &str {
+        match self {
+            NotTaken::Now(why) | NotTaken::Early(why) | NotTaken::Ever(why) => why,
+        }
+    }
 }
 
 /// Speaks to the platform.
@@ -132,7 +143,7 @@ impl Uplink {
             return Err(NotTaken::Ever(why));
         }
         self.link.failed(Failure::of_refusal(status.as_u16(), why.clone()), now_ms());
-        Err(NotTaken::Now(why))
+        Err(if is_early(status, &body) { NotTaken::Early(why) } else { NotTaken::Now(why) })
     }
 
     async fn exchange(
@@ -174,6 +185,12 @@ impl Uplink {
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, NotTaken> {
     serde_json::from_slice(body)
         .map_err(|error| NotTaken::Now(format!("the platform's answer is not as agreed: {error}")))
+}
+
+/// A conflict that names a batch is about its time; any other one is about all that is sent.
+fn is_early(status: StatusCode, body: &[u8]) -> bool {
+    let problem: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    status == StatusCode::CONFLICT && problem["where"].as_str().is_some_and(|place| place.starts_with("batch "))
 }
 
 /// What the platform says, or whoever answers in its place.

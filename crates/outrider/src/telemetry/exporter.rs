@@ -91,7 +91,7 @@ impl Exporter {
                         patience.failed(&why, &stop).await;
                         continue;
                     }
-                    Err(NotTaken::Now(why) | NotTaken::Ever(why)) => self.refused(count, &why),
+                    Err(not_taken) => self.refused(count, not_taken.why()),
                 }
                 break;
             }

@@ -65,6 +65,8 @@ struct Rhythm {
     hour: i64,
 }
 
+/// Times are those of records, and a record that is in the log is read again at each start, whatever it says: all
+/// arithmetic on them saturates.
 impl Operations {
     pub(super) fn on_call(&mut self, gateway: &str, at_ms: i64) {
         if let Some(rhythm) = self.gateways.iter_mut().find(|rhythm| rhythm.gateway == gateway) {
@@ -77,7 +79,7 @@ impl Operations {
     }
 
     pub(super) fn on_loss(&mut self, now_ms: i64, count: u64, reason: &str) {
-        let current = self.lost.take().filter(|lost| now_ms - lost.latest_ms < LOSS_HELD_MS);
+        let current = self.lost.take().filter(|lost| now_ms.saturating_sub(lost.latest_ms) < LOSS_HELD_MS);
         let (since_ms, before) = current.map_or((now_ms, 0), |lost| (lost.since_ms, lost.count));
         let count = before.saturating_add(count);
         self.lost = Some(Lost { since_ms, latest_ms: now_ms, count, reason: reason.to_owned() });
@@ -85,7 +87,7 @@ impl Operations {
 
     pub(super) fn concerns(&self, now_ms: i64) -> Vec<Concern> {
         let mut concerns: Vec<_> = self.gateways.iter().filter_map(|rhythm| rhythm.concern(now_ms)).collect();
-        let lost = self.lost.as_ref().filter(|lost| now_ms - lost.latest_ms < LOSS_HELD_MS);
+        let lost = self.lost.as_ref().filter(|lost| now_ms.saturating_sub(lost.latest_ms) < LOSS_HELD_MS);
         concerns.extend(lost.map(|lost| Concern {
             kind: NoticeKind::CallsLost,
             subject: "log".to_owned(),
@@ -109,7 +111,7 @@ impl Rhythm {
 
     fn on_call(&mut self, at_ms: i64) {
         self.calls = self.calls.saturating_add(1);
-        let pause_minutes = (at_ms - self.last_ms) / MINUTE_MS;
+        let pause_minutes = at_ms.saturating_sub(self.last_ms) / MINUTE_MS;
         let from = self.last_ms.div_euclid(HOUR_MS);
         self.last_ms = self.last_ms.max(at_ms);
         let hour = at_ms.div_euclid(HOUR_MS);
@@ -131,11 +133,11 @@ impl Rhythm {
     }
 
     fn concern(&self, now_ms: i64) -> Option<Concern> {
-        let silence_ms = now_ms - self.last_ms;
+        let silence_ms = now_ms.saturating_sub(self.last_ms);
         if self.calls < CALLS_MIN || silence_ms < SILENCE_MS_MIN {
             return None;
         }
-        let is_new = self.last_ms - self.first_ms < DAY_HOURS * HOUR_MS;
+        let is_new = self.last_ms.saturating_sub(self.first_ms) < DAY_HOURS * HOUR_MS;
         let usual_ms = self.usual_pause_ms(now_ms, is_new);
         let least_ms = if is_new { SILENCE_MS_MIN_NEW } else { SILENCE_MS_MIN };
         if silence_ms < least_ms.max(PAUSES * usual_ms) {
@@ -178,7 +180,7 @@ pub(super) fn waiting_actions<'a>(actions: impl Iterator<Item = &'a Action>, now
     for action in actions {
         let is_waiting = matches!(action.state, ActionState::Approved | ActionState::Pending | ActionState::Releasing);
         let since_ms = action.history.last().map_or(action.created_ms, |step| step.at_ms);
-        if !is_waiting || now_ms - since_ms < WAIT_MS_MAX {
+        if !is_waiting || now_ms.saturating_sub(since_ms) < WAIT_MS_MAX {
             continue;
         }
         let entry = waiting.entry(&action.target.gateway).or_insert((since_ms, 0, action));

@@ -85,8 +85,8 @@ pub enum LogError {
         /// The last stored call of that epoch.
         mark: u64,
     },
-    /// A batch names a range that ends before it begins.
-    #[error("batch {first}..={last} of collector epoch {epoch:#x} is no range")]
+    /// A batch holds no calls, or names a range that ends before it begins or that no collector comes to.
+    #[error("batch {first}..={last} of collector epoch {epoch:#x} is no range of calls")]
     Range {
         /// The collector epoch.
         epoch: u64,

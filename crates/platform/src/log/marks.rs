@@ -3,13 +3,24 @@
 //! One mark for each collector epoch says up to which call its batches are in the log. Each segment carries the marks
 //! of everything before it in its header, so they survive the cutting of older segments, and recovery reads one segment.
 //!
-//! The number of epochs is limited. Beyond the limit the epoch that has been silent longest is forgotten and counted;
-//! should its collector come back, a batch that it sends again is no longer known as a duplicate.
+//! The number of epochs is limited. Beyond the limit an epoch is forgotten and counted: of the sender with the most, the one
+//! that has been silent longest, so that no sender can push out what is known of another. Whose an epoch is, its upper bits
+//! say ([`epoch_of`]). Should a forgotten one come back, a batch that it sends again is no longer known as a duplicate.
 
 use std::collections::BTreeMap;
 
 /// How many collector epochs are remembered. A collector begins one with each start.
 pub const EPOCHS_MAX: usize = 1024;
+
+/// The lower bits of an epoch are its collector's own, the upper ones its sender's.
+const OWN_BITS: u32 = 48;
+
+/// The epoch of a sender elsewhere as the log knows it. Who collects in this process has random upper bits, a sender of its
+/// own with each start.
+pub fn epoch_of(sender: &str, epoch: u64) -> u64 {
+    let own = epoch & ((1 << OWN_BITS) - 1);
+    u64::from(crc32fast::hash(sender.as_bytes())) << OWN_BITS | own
+}
 
 /// What a batch is to the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +68,7 @@ impl Marks {
             Verdict::Duplicate
         } else if known && first <= mark {
             Verdict::Overlap { mark }
-        } else if first > mark + 1 {
+        } else if first > mark.saturating_add(1) {
             Verdict::Gap { first: mark + 1, last: first - 1 }
         } else {
             Verdict::New
@@ -67,6 +78,16 @@ impl Marks {
     /// The last stored call of an epoch.
     pub fn last(&self, epoch: u64) -> Option<u64> {
         self.epochs.get(&epoch).map(|mark| mark.last)
+    }
+
+    /// The epoch under which a collector's start is known already, though it has another sender by now: a service was given
+    /// another name, or an earlier version had no senders. A collector's own bits are random, so nobody else has them.
+    pub(super) fn known_as(&self, epoch: u64) -> u64 {
+        if self.epochs.contains_key(&epoch) {
+            return epoch;
+        }
+        let is_same = |known: &u64| (known ^ epoch) << (u64::BITS - OWN_BITS) == 0;
+        self.epochs.keys().copied().find(is_same).unwrap_or(epoch)
     }
 
     /// How many epochs are remembered.
@@ -84,15 +105,29 @@ impl Marks {
         let before = self.epochs.insert(epoch, Mark { last, position });
         self.undo.push((epoch, before));
         let mut forgotten = 0;
-        while self.epochs.len() > EPOCHS_MAX {
-            let Some((&silent, &mark)) = self.epochs.iter().min_by_key(|(epoch, mark)| (mark.position, **epoch)) else {
-                break;
-            };
+        while self.epochs.len() > EPOCHS_MAX
+            && let Some((silent, mark)) = self.dispensable()
+        {
             self.epochs.remove(&silent);
             self.undo.push((silent, Some(mark)));
             forgotten += 1;
         }
         forgotten
+    }
+
+    /// The epoch to forget: the longest silent one of the sender with the most.
+    fn dispensable(&self) -> Option<(u64, Mark)> {
+        let mut most = 0;
+        let mut found: Option<(u64, Mark)> = None;
+        let all: Vec<_> = self.iter().collect();
+        for epochs in all.chunk_by(|(one, _), (other, _)| one >> OWN_BITS == other >> OWN_BITS) {
+            let silent = epochs.iter().min_by_key(|(epoch, mark)| (mark.position, *epoch)).copied();
+            let is_longer = |silent: (u64, Mark)| found.is_none_or(|found| silent.1.position < found.1.position);
+            if epochs.len() > most || (epochs.len() == most && silent.is_some_and(is_longer)) {
+                (most, found) = (epochs.len(), silent);
+            }
+        }
+        found
     }
 
     /// What was advanced is on stable storage.
@@ -182,5 +217,36 @@ mod tests {
         assert_eq!((marks.last(0), marks.last(1), marks.last(9999)), (Some(2), None, Some(1)));
         marks.take_back_to(0);
         assert_eq!(marks, full);
+    }
+
+    #[test]
+    fn a_start_goes_on_under_the_sender_that_it_began_with() {
+        let mut marks = Marks::default();
+        marks.advance(epoch_of("before", 7), 9, 1);
+        marks.advance(u64::MAX, 9, 2);
+        let cases = [("before", 7, epoch_of("before", 7)), ("after", 7, epoch_of("before", 7))];
+        for (sender, own, expected) in cases {
+            assert_eq!(marks.known_as(epoch_of(sender, own)), expected, "{sender} {own}");
+        }
+        assert_eq!(marks.known_as(epoch_of("after", u64::MAX)), u64::MAX, "of an earlier version");
+        assert_eq!(marks.known_as(epoch_of("after", 8)), epoch_of("after", 8));
+    }
+
+    #[test]
+    fn a_sender_with_many_epochs_pushes_out_its_own() {
+        let mut marks = Marks::default();
+        let (quiet, loud) = (epoch_of("quiet", u64::MAX), |number| epoch_of("loud", number));
+        marks.advance(quiet, 9, 1);
+        for number in 0..EPOCHS_MAX as u64 + 50 {
+            marks.advance(loud(number), 1, number + 2);
+        }
+        assert_eq!((marks.len(), marks.last(quiet)), (EPOCHS_MAX, Some(9)));
+        assert_eq!((marks.last(loud(50)), marks.last(loud(51))), (None, Some(1)), "its longest silent ones");
+        // Of equals, who has been silent longest.
+        let mut marks = Marks::default();
+        for number in 0..=EPOCHS_MAX as u64 {
+            marks.advance(number << OWN_BITS, 1, EPOCHS_MAX as u64 - number);
+        }
+        assert_eq!((marks.len(), marks.last((EPOCHS_MAX as u64) << OWN_BITS)), (EPOCHS_MAX, None));
     }
 }

@@ -25,7 +25,7 @@ mod tests;
 
 pub use error::LogError;
 pub use group::{Appended, LogHandle, LogWriter, Pending, QUEUE_BYTES_DEFAULT};
-pub use marks::{EPOCHS_MAX, Marks, Verdict};
+pub use marks::{EPOCHS_MAX, Marks, Verdict, epoch_of};
 pub use reader::LogReader;
 pub use record::{
     BATCH_BYTES_MAX, CallBatch, Calls, Gap, Missing, NewRecord, Position, RECORD_BYTES_MAX, Record, RecordKind,

@@ -12,6 +12,10 @@ pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The largest batch in bytes after decompression.
 pub const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The highest number that a call may have within its epoch: a million calls a second reach it in nine years. Beyond it,
+/// and without calls, a batch is no collector's.
+pub const CALL_NUMBER_MAX: u64 = 1 << 48;
+
 /// Where a record is in the log: its number, counted from 1. 0 is before the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::frame::{self, FrameHeader};
 use super::lock::DirectoryLock;
 use super::marks::{Marks, Verdict};
-use super::record::{BATCH_BYTES_MAX, Body, CallsHeader, Missing, RECORD_BYTES_MAX};
+use super::record::{BATCH_BYTES_MAX, Body, CALL_NUMBER_MAX, CallsHeader, Missing, RECORD_BYTES_MAX};
 use super::segment::{self, Segment, SegmentHeader};
 use super::shared::{Shared, count};
 use super::storage::{Disk, SegmentFile, Storage};
@@ -286,12 +286,13 @@ impl Log {
         stored: &mut Stored,
     ) -> Result<(), LogError> {
         let CallBatch { epoch, first, last, count: calls_count, ref batch } = *calls;
-        if first > last {
+        if calls_count == 0 || first == 0 || first > last || last > CALL_NUMBER_MAX {
             return Err(LogError::Range { epoch, first, last });
         }
         if batch.len() > BATCH_BYTES_MAX {
             return Err(LogError::TooLarge { bytes: batch.len(), limit: BATCH_BYTES_MAX });
         }
+        let epoch = self.marks.known_as(epoch);
         match self.marks.verdict(epoch, first, last) {
             Verdict::New => {}
             Verdict::Duplicate => {
@@ -305,7 +306,7 @@ impl Log {
                     missing: Missing::Calls { epoch, first, last },
                     reason: "the collector's next batch does not begin where its last one ended".to_owned(),
                 };
-                stored.missing_calls += gap.count;
+                stored.missing_calls = stored.missing_calls.saturating_add(gap.count);
                 let record = NewRecord::gap(at_ms, &gap)?;
                 self.append_one(&record, stored)?;
             }

@@ -8,19 +8,19 @@ use axum::extract::{Extension, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use outrider_model::GatewaySnapshot;
 use outrider_model::batch::BatchReader;
+use outrider_model::{CLOCK_MS, GatewaySnapshot};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{
-    Heartbeat, HeartbeatAnswer, INSTANCE_HEADER, PROTOCOL, PROTOCOL_HEADER, Reports, SHIPMENT_BYTES_MAX, ShipmentError,
-    Shipped, ShippedBatch, decode_shipment,
+    CLOCK_AHEAD_MS_MAX, Heartbeat, HeartbeatAnswer, INSTANCE_HEADER, PROTOCOL, PROTOCOL_HEADER, Reports,
+    SHIPMENT_BYTES_MAX, ShipmentError, Shipped, ShippedBatch, decode_shipment,
 };
 use super::{NEWS_WAIT, Premises};
 use crate::api::problem::Problem;
-use crate::log::{CallBatch, Gap, LogError, Missing, NewRecord, RECORD_BYTES_MAX};
+use crate::log::{CallBatch, Gap, LogError, Missing, NewRecord, RECORD_BYTES_MAX, epoch_of};
 use crate::store::{Service, ServiceKind};
 
 /// How large bodies may be that are no shipments.
@@ -28,10 +28,12 @@ const REPORTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const CONFIGURATION_BYTES_MAX: usize = RECORD_BYTES_MAX;
 /// Heartbeats are kept in memory, one of each service.
 const HEARTBEAT_BYTES_MAX: usize = 256 * 1024;
-/// A collector whose clock is further ahead than this would move everybody's time forward.
-const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
 /// No instance id is longer.
 const INSTANCE_BYTES_MAX: usize = 64;
+
+/// What to do about a gateway that is not the caller's.
+const WHOSE_GATEWAY: &str =
+    "revoke it and create it again with all its gateways, or mend the gateway's name in its configuration";
 
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -58,14 +60,13 @@ impl Caller {
     }
 
     fn must_speak_for(&self, gateway: &str) -> Result<(), Problem> {
-        if self.service.gateways.iter().any(|own| own == gateway) {
-            return Ok(());
-        }
+        self.why_not_for(gateway).map_or(Ok(()), |why| Err(Problem::forbidden(why).hint(WHOSE_GATEWAY)))
+    }
+
+    fn why_not_for(&self, gateway: &str) -> Option<String> {
         let Service { name, gateways, .. } = &self.service;
-        let own = gateways.join("`, `");
-        Err(Problem::forbidden(format!("`{name}` speaks for `{own}` and not for `{gateway}`")).hint(
-            "revoke it and create it again with all its gateways, or mend the gateway's name in its configuration",
-        ))
+        let is_own = gateways.iter().any(|own| own == gateway);
+        (!is_own).then(|| format!("`{name}` speaks for `{}` and not for `{gateway}`", gateways.join("`, `")))
     }
 }
 
@@ -114,16 +115,13 @@ pub(super) async fn take_calls(
     // A shipment in hand takes its size several times over.
     let _room = shared.premises.shipments.acquire().await.map_err(|_| Problem::internal())?;
     let body = body(request, SHIPMENT_BYTES_MAX).await?;
-    let batches = decode_shipment(&body).map_err(|error| match error {
-        ShipmentError::TooLarge { .. } => Problem::too_large(error.to_string()),
-        ShipmentError::Damaged(_) => Problem::unprocessable(error.to_string()),
-    })?;
     let now_ms = (shared.premises.now_ms)();
-    let mut records = Vec::with_capacity(batches.len());
-    for batch in batches {
-        check_batch(&caller, &batch, now_ms)?;
-        records.push(record(batch));
-    }
+    // As long as it takes to read so much, the other requests of this thread would wait.
+    let read = tokio::task::spawn_blocking(move || read_shipment(&caller, &body, now_ms));
+    let records = read.await.map_err(|error| {
+        tracing::error!(%error, "a shipment could not be read; this is a mistake of ours, please report it");
+        Problem::internal()
+    })??;
     if records.is_empty() {
         return Ok(Json(Shipped { stored: 0, duplicates: 0 }));
     }
@@ -132,10 +130,24 @@ pub(super) async fn take_calls(
     Ok(Json(Shipped { stored: batches - appended.duplicates, duplicates: appended.duplicates }))
 }
 
-/// A batch enters the log only if it can be read again, and speaks of nothing that is not the caller's.
+fn read_shipment(caller: &Caller, body: &[u8], now_ms: i64) -> Result<Vec<NewRecord>, Problem> {
+    let batches = decode_shipment(body).map_err(|error| match error {
+        ShipmentError::TooLarge { .. } | ShipmentError::TooMany { .. } => Problem::too_large(error.to_string()),
+        ShipmentError::Damaged(_) => Problem::unprocessable(error.to_string()),
+    })?;
+    let mut records = Vec::with_capacity(batches.len());
+    for batch in batches {
+        check_batch(caller, &batch, now_ms)?;
+        records.push(record(&caller.service.name, batch));
+    }
+    Ok(records)
+}
+
+/// A batch enters the log only if it can be read again, speaks of nothing that is not the caller's, and counts and dates its
+/// calls as a collector does: whoever reads the log relies on that.
 fn check_batch(caller: &Caller, batch: &ShippedBatch, now_ms: i64) -> Result<(), Problem> {
     let place = format!("batch {}..={} of epoch {:#x}", batch.first, batch.last, batch.epoch);
-    let unreadable = |why: &dyn std::fmt::Display| Problem::unprocessable(why.to_string()).at(place.clone());
+    let refused = |why: &dyn std::fmt::Display| Problem::unprocessable(why.to_string()).at(place.clone());
     let refuse_ahead = |at_ms: i64| match at_ms.saturating_sub(now_ms) {
         ..=CLOCK_AHEAD_MS_MAX => Ok(()),
         ahead_ms => {
@@ -144,27 +156,39 @@ fn check_batch(caller: &Caller, batch: &ShippedBatch, now_ms: i64) -> Result<(),
             Err(Problem::conflict(detail).at(place.clone()).hint(hint))
         }
     };
+    if batch.count == 0 || batch.last.checked_sub(batch.first) != Some(u64::from(batch.count) - 1) {
+        return Err(refused(&format_args!("its {} calls are not those of its range", batch.count)));
+    }
+    if !CLOCK_MS.contains(&batch.at_ms) {
+        return Err(refused(&format_args!("it was received at {} ms, which no clock says", batch.at_ms)));
+    }
     refuse_ahead(batch.at_ms)?;
     let mut count = 0;
     let mut known: Option<String> = None;
-    for call in BatchReader::new(&batch.calls).map_err(|error| unreadable(&error))? {
-        let call = call.map_err(|error| unreadable(&error))?;
+    for call in BatchReader::new(&batch.calls).map_err(|error| refused(&error))? {
+        let call = call.map_err(|error| refused(&error))?;
         if known.as_deref() != Some(&*call.gateway) {
-            caller.must_speak_for(&call.gateway)?;
+            // For ever, as calls of its other gateways must not wait for a person.
+            if let Some(why) = caller.why_not_for(&call.gateway) {
+                return Err(refused(&why).hint(WHOSE_GATEWAY));
+            }
             known = Some(call.gateway.to_string());
+        }
+        if !call.has_plausible_times() {
+            return Err(refused(&"a call's times are none that a collector gives"));
         }
         refuse_ahead(call.received_ms)?;
         count += 1;
     }
     if count != batch.count {
-        return Err(unreadable(&format_args!("it says that it holds {} calls and holds {count}", batch.count)));
+        return Err(refused(&format_args!("it says that it holds {} calls and holds {count}", batch.count)));
     }
     Ok(())
 }
 
-fn record(batch: ShippedBatch) -> NewRecord {
+fn record(sender: &str, batch: ShippedBatch) -> NewRecord {
     let ShippedBatch { epoch, first, last, count, at_ms, lost_before, calls } = batch;
-    let batch = CallBatch { epoch, first, last, count, batch: calls };
+    let batch = CallBatch { epoch: epoch_of(sender, epoch), first, last, count, batch: calls };
     match lost_before {
         None => NewRecord::calls(at_ms, batch),
         Some(reason) => NewRecord::calls_after(at_ms, batch, Gap { count: 0, missing: Missing::Unnumbered, reason }),

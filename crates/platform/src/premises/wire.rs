@@ -11,7 +11,7 @@
 //! Every request carries `Authorization: Bearer <the service's token>`, [`PROTOCOL_HEADER`] and [`INSTANCE_HEADER`]. A
 //! shipment is LZ4 with its plain size in front (4 little-endian bytes), and in it the postcard encoding of batches.
 //! Sending any of it again changes nothing. 413 and 422 say that it will never be taken as it is; every other refusal is
-//! about now, and the same may be taken later.
+//! about now, and the same may be taken later. A 409 whose `where` names a batch is about the time of that batch alone.
 
 use outrider_model::{ActionReport, Concern};
 use serde::{Deserialize, Serialize};
@@ -28,10 +28,15 @@ pub const INSTANCE_HEADER: &str = "outrider-instance";
 /// The largest shipment in bytes, plain. One batch is smaller than that by far.
 pub const SHIPMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// The most batches of a shipment: a batch that is nearly empty costs as much as any other one.
+pub const SHIPMENT_BATCHES_MAX: usize = 4096;
+/// A collector whose clock is further ahead than this would move everybody's time forward.
+pub const CLOCK_AHEAD_MS_MAX: i64 = 60_000;
+
 /// One batch of a shipment. Its range was fixed when it was spooled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShippedBatch {
-    /// The collector's start that it belongs to.
+    /// The collector's start that it belongs to; the log tells those of different services apart.
     pub epoch: u64,
     /// The number of its first call within the epoch.
     pub first: u64,
@@ -103,6 +108,12 @@ pub enum ShipmentError {
         /// Its plain size.
         bytes: usize,
     },
+    /// In too many pieces to be taken.
+    #[error("a shipment of {batches} batches is too large; the limit is {SHIPMENT_BATCHES_MAX}")]
+    TooMany {
+        /// How many it says that it has.
+        batches: usize,
+    },
     /// Not what it should be.
     #[error("the shipment is damaged: {0}")]
     Damaged(String),
@@ -110,6 +121,9 @@ pub enum ShipmentError {
 
 /// Makes a shipment of batches.
 pub fn encode_shipment(batches: &[ShippedBatch]) -> Result<Vec<u8>, ShipmentError> {
+    if batches.len() > SHIPMENT_BATCHES_MAX {
+        return Err(ShipmentError::TooMany { batches: batches.len() });
+    }
     let plain = postcard::to_stdvec(batches).map_err(|error| ShipmentError::Damaged(error.to_string()))?;
     match plain.len() {
         bytes @ ..=SHIPMENT_BYTES_MAX => {
@@ -129,6 +143,11 @@ pub fn decode_shipment(shipment: &[u8]) -> Result<Vec<ShippedBatch>, ShipmentErr
         return Err(ShipmentError::TooLarge { bytes });
     }
     let plain = lz4_flex::block::decompress(block, bytes).map_err(|error| damaged(&error))?;
+    // A list begins with its length, so it is known before any of it takes room.
+    let (batches, _) = postcard::take_from_bytes::<usize>(&plain).map_err(|error| damaged(&error))?;
+    if batches > SHIPMENT_BATCHES_MAX {
+        return Err(ShipmentError::TooMany { batches });
+    }
     postcard::from_bytes(&plain).map_err(|error| damaged(&error))
 }
 
@@ -158,5 +177,16 @@ mod tests {
         lying[..4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(matches!(decode_shipment(&lying), Err(ShipmentError::TooLarge { .. })));
         assert!(matches!(encode_shipment(&[batch(SHIPMENT_BYTES_MAX + 1)]), Err(ShipmentError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn a_shipment_in_too_many_pieces_is_refused_before_it_takes_room() {
+        let most = vec![batch(0); SHIPMENT_BATCHES_MAX];
+        assert_eq!(decode_shipment(&encode_shipment(&most).unwrap()).unwrap().len(), SHIPMENT_BATCHES_MAX);
+        let more = [&most[..], &[batch(0)]].concat();
+        let refused = ShipmentError::TooMany { batches: SHIPMENT_BATCHES_MAX + 1 };
+        assert_eq!(encode_shipment(&more), Err(refused.clone()));
+        let plain = postcard::to_stdvec(&more).unwrap();
+        assert_eq!(decode_shipment(&lz4_flex::block::compress_prepend_size(&plain)), Err(refused));
     }
 }

@@ -49,6 +49,23 @@ fn a_gateway_is_silent_by_its_own_rhythm() {
     }
 }
 
+/// Such records are refused now; a log may hold them all the same, and is read again at each start.
+#[test]
+fn times_that_no_clock_says_end_nothing() {
+    let mut operations = Operations::default();
+    for at_ms in [i64::MIN, START_MS, i64::MIN, i64::MAX, 0, i64::MAX, i64::MIN] {
+        for _ in 0..CALLS_MIN {
+            operations.on_call("kong", at_ms);
+        }
+        operations.on_loss(at_ms, u64::MAX, "lost");
+        for now_ms in [i64::MIN, 0, START_MS, i64::MAX] {
+            drop(operations.concerns(now_ms));
+        }
+    }
+    let lost = operations.concerns(i64::MIN).into_iter().find(|concern| concern.kind == NoticeKind::CallsLost);
+    assert!(lost.is_some_and(|concern| concern.detail.contains(&u64::MAX.to_string())));
+}
+
 #[test]
 fn a_few_calls_are_no_rhythm_and_too_many_gateways_are_counted() {
     let mut operations = Operations::default();

@@ -1,4 +1,4 @@
-use super::super::record::RECORD_BYTES_MAX;
+use super::super::record::{CALL_NUMBER_MAX, RECORD_BYTES_MAX};
 use super::*;
 
 #[test]
@@ -43,6 +43,24 @@ fn what_is_too_large_is_refused() {
     let mut reader = log.reader(Position(1));
     assert_eq!(reader.next().unwrap().unwrap().payload.len(), RECORD_BYTES_MAX);
     assert_eq!(reader.next().unwrap().unwrap().kind, RecordKind::Tick);
+}
+
+#[test]
+fn ranges_that_no_collector_comes_to_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(dir.path(), LogSettings::default()).unwrap();
+    let batch =
+        |epoch, first, last, count| NewRecord::calls(0, CallBatch { epoch, first, last, count, batch: vec![1] });
+    let max = CALL_NUMBER_MAX;
+    for (first, last, count) in [(1, u64::MAX, 0), (1, u64::MAX, 1), (1, 1, 0), (0, 1, 2), (2, 1, 1), (1, max + 1, 9)] {
+        let error = log.append(&[batch(1, first, last, count)]).unwrap_err();
+        assert!(matches!(error, LogError::Range { .. }), "{first}..={last}: {error}");
+    }
+    // The largest gaps there can be add up.
+    let stored = log.append(&[batch(1, max, max, 1), batch(2, max, max, 1)]).unwrap();
+    assert_eq!(stored.missing_calls, 2 * (max - 1));
+    assert_eq!(log.append(&[batch(1, max, max, 1)]).unwrap().duplicates, 1);
+    log.sync().unwrap();
 }
 
 #[test]
