@@ -36,9 +36,31 @@ pub enum NoticeKind {
     ClockSetBack,
     /// Messages do not get through to somebody who is to be told.
     NotifyFailing,
+    /// The certificate of a listener expires soon, or has.
+    CertificateExpires,
 }
 
 impl NoticeKind {
+    /// All of them.
+    pub const ALL: [NoticeKind; 16] = [
+        NoticeKind::GatewaySilent,
+        NoticeKind::CallsLost,
+        NoticeKind::CallsDropped,
+        NoticeKind::AnalysisBehind,
+        NoticeKind::LakeBehind,
+        NoticeKind::StoreFailing,
+        NoticeKind::ActionsWaiting,
+        NoticeKind::ResponderFailing,
+        NoticeKind::ResponderSilent,
+        NoticeKind::CollectorSilent,
+        NoticeKind::CollectorFailing,
+        NoticeKind::DiskNearlyFull,
+        NoticeKind::DetectorOutOfUse,
+        NoticeKind::ClockSetBack,
+        NoticeKind::NotifyFailing,
+        NoticeKind::CertificateExpires,
+    ];
+
     /// The kind's name in JSON, metrics and queries.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,6 +79,7 @@ impl NoticeKind {
             NoticeKind::DetectorOutOfUse => "detector_out_of_use",
             NoticeKind::ClockSetBack => "clock_set_back",
             NoticeKind::NotifyFailing => "notify_failing",
+            NoticeKind::CertificateExpires => "certificate_expires",
         }
     }
 }
@@ -88,4 +111,18 @@ pub struct Notice {
     pub opened_ms: i64,
     /// When it was over; none while it is open.
     pub closed_ms: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kinds_are_listed_and_named_as_in_json() {
+        let schema = serde_json::to_value(schemars::schema_for!(NoticeKind)).unwrap();
+        assert_eq!(schema["oneOf"].as_array().unwrap().len(), NoticeKind::ALL.len(), "{schema}");
+        for kind in NoticeKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

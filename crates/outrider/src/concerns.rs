@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outrider_collect::Counters;
+use outrider_collect::{Counters, CountersSnapshot};
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::watcher::{ConcernSource, HELD_MS, Rising};
 use outrider_respond::gateways::kong::ResponderStatus;
@@ -33,25 +33,28 @@ impl ConcernSource for EdgeConcerns {
         let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
         let mut concerns = Vec::new();
         for (name, counters) in &self.sources {
-            let counters = counters.snapshot();
-            let connections = counters.connections_over_limit + counters.connections_not_allowed;
-            let count = counters.dropped_total() + connections + counters.accept_errors;
             let rising = turned_away.entry(name.clone()).or_default();
-            if let Some(count) = rising.look(count, now_ms, HELD_MS) {
-                concerns.push(Concern {
-                    kind: NoticeKind::CollectorFailing,
-                    subject: name.clone(),
-                    since_ms: now_ms,
-                    detail: format!("{count} calls or connections were turned away; the counters of the source say why"),
-                    remedy: "look at `sources` in the status: too many connections, an address that is not allowed, or a full queue"
-                        .to_owned(),
-                });
-            }
+            concerns.extend(of_source(name, &counters.snapshot(), rising, now_ms));
         }
         concerns
             .extend(self.responders.iter().filter_map(|(name, status)| of_responder(name, &status.borrow(), now_ms)));
         concerns
     }
+}
+
+/// Whether a source turned something away lately.
+fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, now_ms: i64) -> Option<Concern> {
+    let connections = counters.connections_over_limit + counters.connections_not_allowed;
+    let count = counters.dropped_total() + connections + counters.accept_errors;
+    turned_away.look(count, now_ms, HELD_MS).map(|count| Concern {
+        kind: NoticeKind::CollectorFailing,
+        subject: name.to_owned(),
+        since_ms: now_ms,
+        detail: format!("{count} calls or connections were turned away; the counters of the source say why"),
+        remedy:
+            "look at `sources` in the status: too many connections, an address that is not allowed, or a full queue"
+                .to_owned(),
+    })
 }
 
 /// The gravest of what is wrong with a responder.
@@ -77,9 +80,68 @@ fn of_responder(gateway: &str, status: &ResponderStatus, now_ms: i64) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use outrider_model::FailureReason;
 
     use super::*;
+
+    #[test]
+    fn a_source_is_told_of_while_it_turns_something_away() {
+        let before = CountersSnapshot { accept_errors: 9, ..CountersSnapshot::default() };
+        type Edit = fn(&mut CountersSnapshot);
+        let cases: [(Edit, Option<&str>); 5] = [
+            (|_| {}, None),
+            (|c| c.connections_over_limit += 2, Some("2 calls or connections")),
+            (|c| c.connections_not_allowed += 3, Some("3 calls or connections")),
+            (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls or connections")),
+            (|c| c.accept_errors += 4, Some("4 calls or connections")),
+        ];
+        for (edit, expected) in cases {
+            let (mut rising, mut now) = (Rising::default(), before.clone());
+            assert_eq!(of_source("a", &now, &mut rising, 1), None, "what was before the first look is not news");
+            edit(&mut now);
+            let found = of_source("a", &now, &mut rising, 2);
+            assert_eq!(found.is_some(), expected.is_some(), "{now:?}");
+            assert!(found.unwrap_or_else(nothing).detail.contains(expected.unwrap_or_default()), "{now:?}");
+            assert_eq!(of_source("a", &now, &mut rising, 2 + HELD_MS), None, "and it ends");
+        }
+    }
+
+    fn nothing() -> Concern {
+        let (kind, text) = (NoticeKind::CollectorFailing, String::new);
+        Concern { kind, subject: text(), since_ms: 0, detail: text(), remedy: text() }
+    }
+
+    /// The text of all sources below a directory, without what tests of their own are.
+    fn sources_below(directory: &Path, text: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources_below(&path, text);
+            } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
+                let whole = std::fs::read_to_string(&path).unwrap();
+                text.push_str(whole.split("#[cfg(test)]").next().unwrap_or_default());
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_notice_is_said_by_somebody_and_explained() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut text = String::new();
+        for room in ["outrider", "platform"] {
+            sources_below(&crates.join(room).join("src"), &mut text);
+        }
+        let page = include_str!("../../../docs/notify.md");
+        let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        for kind in NoticeKind::ALL {
+            assert!(text.contains(&format!("NoticeKind::{kind:?}")), "nobody says {kind:?}");
+            let name = format!("`{}`", kind.as_str());
+            let is_explained = rows.iter().any(|row| row.split('|').nth(1).is_some_and(|kinds| kinds.contains(&name)));
+            assert!(is_explained, "docs/notify.md has no row for {name}");
+        }
+    }
 
     #[test]
     fn a_responder_is_told_of_when_it_cannot_work_for_a_while() {

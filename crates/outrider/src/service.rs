@@ -1,6 +1,7 @@
 //! All of outrider in one process: sources, platform, responders and API, wired and drained in order. Without sources and
 //! gateways of its own it is the platform alone.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,12 +80,15 @@ impl Outrider {
         let edge = EdgeConcerns::new(sources.counters(), statuses.responders.clone());
         let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge)];
         concerns.extend(premises.clone().map(|premises| Arc::new(premises) as Arc<dyn ConcernSource>));
+        let tls = doors.tls();
+        concerns.extend(tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn ConcernSource>));
         platform.watch(concerns, now_ms);
         let status = Arc::new(Status {
             platform: platform.status(),
             sources: sources.counters(),
             gateways: statuses,
             premises: premises.clone(),
+            tls: tls.clone(),
             traces,
             installation: installation_id,
         });
@@ -102,7 +106,6 @@ impl Outrider {
             sources: sources.addresses().iter().map(ToString::to_string).collect(),
         };
         let local_task = local::open(data_dir, status, &stop_edges);
-        let tls = doors.tls();
         let servers = doors.serve(state, premises.clone(), &stop_edges);
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(%api, data_dir = %data_dir.display(), "outrider is ready");
@@ -210,6 +213,7 @@ struct Status {
     sources: SourceCounters,
     gateways: GatewayStatuses,
     premises: Option<Premises>,
+    tls: Vec<Arc<TlsServer>>,
     traces: Option<Traces>,
     installation: String,
 }
@@ -224,7 +228,14 @@ impl outrider_platform::api::StatusSource for Status {
             "responders": self.gateways.responders_json(),
             "configurations": self.gateways.configurations_json(),
             "services": self.premises.as_ref().map(Premises::services),
+            "certificates": certificates_json(&self.tls),
             "tracing": self.traces.as_ref().map(Traces::counters),
         })
     }
+}
+
+/// When the certificates of the listeners expire; two listeners may share one.
+fn certificates_json(tls: &[Arc<TlsServer>]) -> serde_json::Value {
+    let certificates: BTreeMap<_, _> = tls.iter().map(|tls| (tls.certificate_file(), tls.expires_ms())).collect();
+    certificates.into_iter().map(|(file, expires_ms)| json!({"file": file, "expires_ms": expires_ms})).collect()
 }

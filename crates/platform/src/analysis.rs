@@ -252,7 +252,7 @@ impl Analysis {
     pub fn concerns(&self) -> Vec<Concern> {
         let mut concerns = self.operations.concerns(self.now_ms);
         concerns.extend(operations::waiting_actions(self.desk.actions(), self.now_ms));
-        concerns.extend(operations::failed_detectors(&self.engine, self.now_ms));
+        concerns.extend(operations::failed_detectors(self.engine.status(), self.now_ms));
         concerns
     }
 

@@ -280,3 +280,26 @@ fn random_fraction() -> f64 {
     let random = getrandom::fill(&mut bytes).map_or(0, |()| u32::from_le_bytes(bytes));
     f64::from(random) / f64::from(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_told_of_after_some_failures_in_a_row() {
+        let statuses = Statuses::default();
+        for (failing, is_told) in [(0, false), (FAILURES_TOLD - 1, false), (FAILURES_TOLD, true), (0, false)] {
+            statuses.change("on-call", |status| {
+                (status.failing, status.failing_since_ms) = (failing, (failing > 0).then_some(7));
+                status.last_error = "nobody answers".to_owned();
+            });
+            let found = statuses.concerns();
+            assert_eq!(found.len(), usize::from(is_told), "{failing}: {found:?}");
+            for concern in found {
+                let said = (concern.kind, concern.subject.as_str(), concern.since_ms);
+                assert_eq!(said, (NoticeKind::NotifyFailing, "on-call", 7));
+                assert!(concern.detail.contains("3 tries in a row failed, the last because nobody answers"));
+            }
+        }
+    }
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use outrider_model::{Concern, NoticeKind};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -20,15 +21,18 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::watcher::ConcernSource;
+
 /// How long a client that was refused may take to read why.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
-/// From this long before its end on, an old certificate is a warning.
-const EXPIRY_WARNING_MS: i64 = 14 * 24 * 3600 * 1000;
-/// Time between two warnings.
-const WARNING_INTERVAL_MS: i64 = 24 * 3600 * 1000;
+/// From this long before its end on, a certificate is told of.
+pub const EXPIRY_WARNING_MS: i64 = 14 * 24 * HOUR_MS;
+/// Time between two warnings in the log.
+const WARNING_INTERVAL_MS: i64 = 24 * HOUR_MS;
+const HOUR_MS: i64 = 3600 * 1000;
 
 /// The files of a listener's TLS, all PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -78,6 +82,33 @@ pub struct TlsServer {
 /// Certificate, key and authorities. Nothing for a file that cannot be read, which is a change like any other.
 type Files = [Option<Vec<u8>>; 3];
 
+impl ConcernSource for TlsServer {
+    fn concerns(&self, now_ms: i64) -> Vec<Concern> {
+        expiry_concern(&self.settings.certificate_file, self.expires_ms(), now_ms).into_iter().collect()
+    }
+}
+
+/// Whether a certificate is at its end, or near.
+fn expiry_concern(file: &Path, expires_ms: i64, now_ms: i64) -> Option<Concern> {
+    let left_ms = expires_ms.saturating_sub(now_ms);
+    if left_ms >= EXPIRY_WARNING_MS {
+        return None;
+    }
+    let detail = match left_ms {
+        1.. => format!("it expires in {} h; nobody connects after that", left_ms / HOUR_MS),
+        _ => format!("it expired {} h ago; nobody connects who checks it", left_ms / -HOUR_MS),
+    };
+    Some(Concern {
+        kind: NoticeKind::CertificateExpires,
+        subject: file.display().to_string(),
+        since_ms: now_ms,
+        detail,
+        remedy: "put a new certificate and its key in place of the old ones (`outrider ca issue NAME`); they are read again \
+                 by themselves"
+            .to_owned(),
+    })
+}
+
 impl TlsServer {
     /// Reads the files.
     pub fn load(settings: TlsSettings) -> Result<TlsServer, TlsError> {
@@ -85,6 +116,11 @@ impl TlsServer {
         let config = watch::Sender::new(Arc::new(server_config(&settings)?));
         let expires_ms = watch::Sender::new(certificate_expiry_ms(&settings.certificate_file)?);
         Ok(TlsServer { settings, config, expires_ms, known })
+    }
+
+    /// The certificate's file.
+    pub fn certificate_file(&self) -> &Path {
+        &self.settings.certificate_file
     }
 
     /// When the certificate in force expires, in milliseconds since the Unix epoch.
@@ -116,12 +152,12 @@ impl TlsServer {
         let mut warned_ms = i64::MIN;
         loop {
             let now = now_ms();
-            let left_ms = self.expires_ms() - now;
-            if left_ms < EXPIRY_WARNING_MS && now.saturating_sub(warned_ms) >= WARNING_INTERVAL_MS {
+            if let Some(concern) = expiry_concern(self.certificate_file(), self.expires_ms(), now)
+                && now.saturating_sub(warned_ms) >= WARNING_INTERVAL_MS
+            {
                 warned_ms = now;
-                let file = self.settings.certificate_file.display();
-                let hours = left_ms / 3_600_000;
-                tracing::warn!(%file, hours, "the certificate expires soon, or has; nobody connects after that. Replace the file");
+                let Concern { subject: file, detail, remedy, .. } = concern;
+                tracing::warn!(file, detail, remedy, "a certificate is at its end");
             }
             if cancel.run_until_cancelled(tokio::time::sleep(LOOK_INTERVAL)).await.is_none() {
                 return;
@@ -209,4 +245,71 @@ pub fn certificate_expiry_ms(path: &Path) -> Result<i64, TlsError> {
     let first = chain.first().ok_or_else(|| wrong("it is empty".to_owned()))?;
     let (_, certificate) = x509_parser::parse_x509_certificate(first).map_err(|error| wrong(error.to_string()))?;
     Ok(certificate.validity().not_after.timestamp().saturating_mul(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: i64 = 1_795_448_400_000;
+
+    /// Makes a certificate and its key, good until a day.
+    fn write_pair(settings: &TlsSettings, until: (i32, u8, u8)) {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        std::fs::write(&settings.key_file, key.serialize_pem()).unwrap();
+        std::fs::write(&settings.certificate_file, certificate.pem()).unwrap();
+    }
+
+    #[test]
+    fn a_certificate_is_told_of_before_its_end_and_after() {
+        const DAY_MS: i64 = 24 * HOUR_MS;
+        let cases = [
+            (90 * DAY_MS, None),
+            (14 * DAY_MS, None),
+            (14 * DAY_MS - 1, Some("expires in 335 h")),
+            (1, Some("expires in 0 h")),
+            (0, Some("expired 0 h ago")),
+            (-2 * DAY_MS, Some("expired 48 h ago")),
+            (i64::MIN, Some("expired")),
+        ];
+        for (left_ms, expected) in cases {
+            let found = expiry_concern(Path::new("x.pem"), NOW_MS.saturating_add(left_ms), NOW_MS);
+            let detail = found.map(|concern| concern.detail);
+            assert_eq!(detail.is_some(), expected.is_some(), "{left_ms}");
+            assert!(detail.unwrap_or_default().contains(expected.unwrap_or_default()), "{left_ms}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_files_are_in_force_by_themselves_and_bad_ones_are_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let settings = TlsSettings { certificate_file: path("a.pem"), key_file: path("a.key"), client_ca_file: None };
+        write_pair(&settings, (2026, 11, 30));
+        let server = Arc::new(TlsServer::load(settings.clone()).unwrap());
+        let concerns = server.concerns(NOW_MS);
+        assert_eq!(
+            (concerns[0].kind, &concerns[0].subject),
+            (NoticeKind::CertificateExpires, &path("a.pem").display().to_string())
+        );
+
+        let mut expires = server.expires_ms.subscribe();
+        let stop = CancellationToken::new();
+        let following = Arc::clone(&server);
+        let token = stop.clone();
+        let task = tokio::spawn(async move { following.follow_files(|| NOW_MS, token).await });
+        write_pair(&settings, (2027, 11, 30));
+        expires.changed().await.unwrap();
+        assert_eq!((server.concerns(NOW_MS), server.expires_ms()), (vec![], 1_827_532_800_000));
+        // A key that is not the certificate's.
+        std::fs::write(&settings.key_file, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let before = server.expires_ms();
+        tokio::time::sleep(2 * LOOK_INTERVAL).await;
+        assert_eq!(server.expires_ms(), before, "the one before stays in force");
+        stop.cancel();
+        task.await.unwrap();
+    }
 }

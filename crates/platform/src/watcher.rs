@@ -12,6 +12,7 @@ use outrider_model::{Concern, NoticeKind};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::progress::ProgressStats;
 use crate::service::PlatformStatus;
 use crate::store::Store;
 
@@ -131,82 +132,87 @@ impl PlatformConcerns {
 impl ConcernSource for PlatformConcerns {
     fn concerns(&self, now_ms: i64) -> Vec<Concern> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let (progress, log) = (self.status.progress(), self.status.log());
-        let concern = |kind, subject: &str, detail: String, remedy: &str| Concern {
+        let disk = rustix::fs::statvfs(&self.data_dir).ok();
+        let seen = Seen {
+            progress: self.status.progress(),
+            log_last: self.status.log().last.0,
+            has_lake: self.has_lake,
+            disk_bytes: disk.map(|disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)),
+        };
+        let mut concerns = self.status.own_concerns();
+        concerns.extend(judge(&seen, &mut memory, now_ms));
+        concerns
+    }
+}
+
+/// What the parts of the platform show at one moment.
+struct Seen {
+    progress: ProgressStats,
+    log_last: u64,
+    has_lake: bool,
+    /// Free and all bytes of the disk.
+    disk_bytes: Option<(u64, u64)>,
+}
+
+/// What is wrong with that.
+fn judge(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Vec<Concern> {
+    let progress = &seen.progress;
+    let mut concerns = Vec::new();
+    let mut tell = |kind, subject: &str, detail: String, remedy: &str| {
+        concerns.push(Concern {
             kind,
             subject: subject.to_owned(),
             since_ms: now_ms,
             detail,
             remedy: remedy.to_owned(),
-        };
-        let mut concerns = self.status.own_concerns();
-        if let Some(count) = memory.dropped.look(progress.dropped_calls, now_ms, HELD_MS) {
-            let detail = format!("the log refused {count} calls, which are gone");
-            let remedy = "free disk space, raise log.total_bytes_max, or look at why the lake or the store is behind";
-            concerns.push(concern(NoticeKind::CallsDropped, "log", detail, remedy));
-        }
-        if memory.store_failures.look(progress.store_failures, now_ms, STORE_FAILING_MS).is_some() {
-            let detail = "the control store cannot be written; alerts and decisions wait".to_owned();
-            concerns.push(concern(
-                NoticeKind::StoreFailing,
-                "control store",
-                detail,
-                "look at the disk and at outrider's own log",
-            ));
-        }
-        let behind_ms = now_ms - progress.analysed_at_ms;
-        if log.last.0 > progress.analysed_position && behind_ms > ANALYSIS_BEHIND_MS {
-            let detail = format!("the analysis is {} s behind, so alerts and blocks are as late", behind_ms / 1000);
-            let remedy = "look at processor load; calls that come faster than they can be analysed wait in the log";
-            concerns.push(concern(NoticeKind::AnalysisBehind, "analysis", detail, remedy));
-        }
-        if self.has_lake {
-            let here = progress.lake_position;
-            let (_, since_ms) = *memory.lake.get_or_insert((here, now_ms));
-            if memory.lake.is_some_and(|(seen, _)| seen != here) || log.last.0 <= here {
-                memory.lake = Some((here, now_ms));
-            } else if now_ms - since_ms > LAKE_STILL_MS {
-                let detail = format!(
-                    "nothing was committed for {} s, {} tries failed",
-                    (now_ms - since_ms) / 1000,
-                    progress.lake_failures
-                );
-                let remedy = "look at the disk and at outrider's own log; calls wait in the log meanwhile";
-                concerns.push(concern(NoticeKind::LakeBehind, "lake", detail, remedy));
-            }
-        }
-        if progress.clock_behind_ms > 0 {
-            let detail = format!(
-                "the clock is {} s behind what it was, so calls count as late",
-                progress.clock_behind_ms / 1000
-            );
-            concerns.push(concern(
-                NoticeKind::ClockSetBack,
-                "clock",
-                detail,
-                "let the clock be set by NTP; it ends when the clock has caught up",
-            ));
-        }
-        concerns.extend(self.disk(now_ms));
-        concerns
+        });
+    };
+    if let Some(count) = memory.dropped.look(progress.dropped_calls, now_ms, HELD_MS) {
+        let detail = format!("the log refused {count} calls, which are gone");
+        let remedy = "free disk space, raise log.total_bytes_max, or look at why the lake or the store is behind";
+        tell(NoticeKind::CallsDropped, "log", detail, remedy);
     }
+    if memory.store_failures.look(progress.store_failures, now_ms, STORE_FAILING_MS).is_some() {
+        let detail = "the control store cannot be written; alerts and decisions wait".to_owned();
+        tell(NoticeKind::StoreFailing, "control store", detail, "look at the disk and at outrider's own log");
+    }
+    let behind_ms = now_ms.saturating_sub(progress.analysed_at_ms);
+    if seen.log_last > progress.analysed_position && behind_ms > ANALYSIS_BEHIND_MS {
+        let detail = format!("the analysis is {} s behind, so alerts and blocks are as late", behind_ms / 1000);
+        let remedy = "look at processor load; calls that come faster than they can be analysed wait in the log";
+        tell(NoticeKind::AnalysisBehind, "analysis", detail, remedy);
+    }
+    if let Some(still_ms) = lake_still_ms(seen, memory, now_ms) {
+        let failures = progress.lake_failures;
+        let detail = format!("nothing was committed for {} s, {failures} tries failed", still_ms / 1000);
+        let remedy = "look at the disk and at outrider's own log; calls wait in the log meanwhile";
+        tell(NoticeKind::LakeBehind, "lake", detail, remedy);
+    }
+    if progress.clock_behind_ms > 0 {
+        let seconds = progress.clock_behind_ms / 1000;
+        let detail = format!("the clock is {seconds} s behind what it was, so calls count as late");
+        let remedy = "let the clock be set by NTP; it ends when the clock has caught up";
+        tell(NoticeKind::ClockSetBack, "clock", detail, remedy);
+    }
+    if let Some((free, total)) = seen.disk_bytes.filter(|(free, total)| is_nearly_full(*free, *total)) {
+        let detail = format!("{} MiB of {} MiB are free; when it is full, calls are dropped", free >> 20, total >> 20);
+        tell(NoticeKind::DiskNearlyFull, "data_dir", detail, "free space, or move data_dir to a larger disk");
+    }
+    concerns
 }
 
-impl PlatformConcerns {
-    fn disk(&self, now_ms: i64) -> Option<Concern> {
-        let disk = rustix::fs::statvfs(&self.data_dir).ok()?;
-        let (free, total) = (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize);
-        if !is_nearly_full(free, total) {
-            return None;
-        }
-        Some(Concern {
-            kind: NoticeKind::DiskNearlyFull,
-            subject: "data_dir".to_owned(),
-            since_ms: now_ms,
-            detail: format!("{} MiB of {} MiB are free; when it is full, calls are dropped", free >> 20, total >> 20),
-            remedy: "free space, or move data_dir to a larger disk".to_owned(),
-        })
+/// For how long the lake has stood still although there is something to commit, if that is too long.
+fn lake_still_ms(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Option<i64> {
+    if !seen.has_lake {
+        return None;
     }
+    let here = seen.progress.lake_position;
+    let (before, since_ms) = *memory.lake.get_or_insert((here, now_ms));
+    if before != here || seen.log_last <= here {
+        memory.lake = Some((here, now_ms));
+        return None;
+    }
+    Some(now_ms.saturating_sub(since_ms)).filter(|still_ms| *still_ms > LAKE_STILL_MS)
 }
 
 /// Small disks count by their part alone.
@@ -218,6 +224,7 @@ fn is_nearly_full(free: u64, total: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Progress;
 
     #[test]
     fn a_counter_that_rises_is_held_for_a_while() {
@@ -234,6 +241,76 @@ mod tests {
         ];
         for (value, now_ms, expected) in looks {
             assert_eq!(rising.look(value, now_ms, 100), expected, "at {now_ms}");
+        }
+    }
+
+    const NOW_MS: i64 = 1_795_448_400_000;
+
+    /// A platform that is well, with something to do.
+    fn well() -> Seen {
+        let progress = ProgressStats {
+            analysed_position: 90,
+            analysed_at_ms: NOW_MS - 1000,
+            lake_position: 80,
+            ..Progress::default().stats()
+        };
+        Seen { progress, log_last: 100, has_lake: true, disk_bytes: Some((50 << 30, 100 << 30)) }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_platform_is_told() {
+        use NoticeKind::{AnalysisBehind, CallsDropped, ClockSetBack, DiskNearlyFull, LakeBehind, StoreFailing};
+        type Case = (&'static str, fn(&mut Seen), i64, &'static [(NoticeKind, &'static str)]);
+        // What differs from well at the second look, and how long after the first one that is.
+        let cases: [Case; 12] = [
+            ("well", |_| {}, 5_000, &[]),
+            ("drops", |s| s.progress.dropped_calls = 7, 5_000, &[(CallsDropped, "refused 7 calls")]),
+            ("store", |s| s.progress.store_failures = 1, 5_000, &[(StoreFailing, "decisions wait")]),
+            (
+                "far behind",
+                |s| s.progress.analysed_at_ms = NOW_MS - 61_000,
+                1_000,
+                &[(AnalysisBehind, "is 62 s behind")],
+            ),
+            ("not too far behind", |s| s.progress.analysed_at_ms = NOW_MS - 58_000, 1_000, &[]),
+            (
+                "nothing to analyse",
+                |s| (s.progress.analysed_position, s.progress.analysed_at_ms) = (100, 0),
+                1_000,
+                &[],
+            ),
+            (
+                "lake still",
+                |s| (s.progress.analysed_position, s.progress.lake_failures) = (100, 3),
+                LAKE_STILL_MS + 1_000,
+                &[(LakeBehind, "for 121 s, 3 tries failed")],
+            ),
+            (
+                "lake moves",
+                |s| (s.progress.analysed_position, s.progress.lake_position) = (100, 81),
+                LAKE_STILL_MS + 1_000,
+                &[],
+            ),
+            (
+                "nothing for the lake",
+                |s| (s.progress.analysed_position, s.log_last) = (100, 80),
+                LAKE_STILL_MS + 1_000,
+                &[],
+            ),
+            ("no lake", |s| (s.progress.analysed_position, s.has_lake) = (100, false), LAKE_STILL_MS + 1_000, &[]),
+            ("clock", |s| s.progress.clock_behind_ms = 90_000, 5_000, &[(ClockSetBack, "90 s behind")]),
+            ("disk", |s| s.disk_bytes = Some((1 << 30, 100 << 30)), 5_000, &[(DiskNearlyFull, "1024 MiB of 102400")]),
+        ];
+        for (case, edit, after_ms, expected) in cases {
+            let (mut seen, mut memory) = (well(), Memory::default());
+            assert_eq!(judge(&seen, &mut memory, NOW_MS), [], "{case}");
+            edit(&mut seen);
+            let found = judge(&seen, &mut memory, NOW_MS + after_ms);
+            let kinds: Vec<_> = found.iter().map(|concern| concern.kind).collect();
+            assert_eq!(kinds, expected.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), "{case}: {found:?}");
+            for (concern, (_, words)) in found.iter().zip(expected) {
+                assert!(concern.detail.contains(words), "{case}: {}", concern.detail);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Gathers what doctor judges. This is the part that reads files, asks the gateways and asks a running outrider; it
 //! changes nothing anywhere.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,6 +27,8 @@ pub struct Facts {
     pub role: Role,
     /// The way to the platform, where that is elsewhere.
     pub uplink: Option<UplinkSeen>,
+    /// The certificates of the listeners.
+    pub listeners: Vec<OwnCertificate>,
     pub data: DataFacts,
     pub gateways: Vec<GatewaySeen>,
     pub sources: Vec<SourceAsked>,
@@ -40,7 +43,7 @@ pub struct UplinkSeen {
     pub certificate: Option<OwnCertificate>,
 }
 
-/// The certificate that a service shows.
+/// The certificate that outrider shows.
 #[derive(Debug)]
 pub struct OwnCertificate {
     pub path: PathBuf,
@@ -223,16 +226,24 @@ pub async fn gather(config: &Config, now_ms: i64) -> Facts {
     let process = ask_process(&config.data_dir).await;
     // One for no service at all was refused before it came here.
     let role = config.roles().ok().and_then(|roles| roles.last().copied()).unwrap_or(Role::Run);
-    Facts { now_ms, role, uplink: see_uplink(config), data: see_data(config), gateways, sources, process }
+    let (uplink, listeners) = (see_uplink(config), see_listeners(config));
+    Facts { now_ms, role, uplink, listeners, data: see_data(config), gateways, sources, process }
 }
 
 fn see_uplink(config: &Config) -> Option<UplinkSeen> {
     let uplink = config.platform.as_ref()?;
-    let certificate = uplink.certificate_file.clone().map(|path| {
-        let expires_ms = certificate_expiry_ms(&path).map_err(|error| error.to_string());
-        OwnCertificate { path, expires_ms }
-    });
-    Some(UplinkSeen { url: uplink.url.clone(), certificate })
+    Some(UplinkSeen { url: uplink.url.clone(), certificate: uplink.certificate_file.clone().map(see_certificate) })
+}
+
+fn see_listeners(config: &Config) -> Vec<OwnCertificate> {
+    let premises = config.premises.as_ref().and_then(|premises| premises.certificate_file.clone());
+    let files: BTreeSet<_> = config.api.certificate_file.iter().cloned().chain(premises).collect();
+    files.into_iter().map(see_certificate).collect()
+}
+
+fn see_certificate(path: PathBuf) -> OwnCertificate {
+    let expires_ms = certificate_expiry_ms(&path).map_err(|error| error.to_string());
+    OwnCertificate { path, expires_ms }
 }
 
 /// Asks the running outrider.

@@ -1,14 +1,14 @@
 //! Judges the way between the three services: a collector's or responder's to its platform, a collector's spool, and at the
 //! platform who was heard from.
 
+use outrider_platform::tls::EXPIRY_WARNING_MS;
+
 use super::facts::{Facts, OwnCertificate, ServiceStatus, SpoolStatus, Status};
 use super::report::{Check, Id};
 use crate::services::link::LinkStatus;
 
 /// Below this the system's own clock service is at work.
 const CLOCK_DIFFERENCE_MS_MAX: u64 = 5_000;
-/// From this long before its end on, an old certificate is a warning.
-const EXPIRY_WARNING_MS: i64 = 14 * 24 * 3600 * 1000;
 /// Calls that wait for longer are late.
 const WAITING_MS_MAX: i64 = 60_000;
 /// A spool that is so full drops calls soon.
@@ -17,11 +17,13 @@ const SPOOL_PERCENT_MAX: u64 = 80;
 const SILENT_SECONDS_MAX: u64 = 45;
 
 const SPOOL: &str = "spool";
+const LISTENERS: &str = "listeners";
 
 pub fn judge(facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(uplink) = &facts.uplink {
-        checks.extend(uplink.certificate.as_ref().map(|seen| certificate(&uplink.url, seen, facts.now_ms)));
+        let own = uplink.certificate.as_ref();
+        checks.extend(own.map(|seen| certificate(&uplink.url, seen, facts.now_ms, "outrider ca issue --client NAME")));
         let running = match &facts.process {
             Ok(Some(status)) => Ok(status),
             _ => Err("the running service could not be asked"),
@@ -36,28 +38,34 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
             checks.push(spool(status, *refused_calls, facts.now_ms));
         }
     }
+    let listeners = facts.listeners.iter();
+    checks.extend(listeners.map(|seen| certificate(LISTENERS, seen, facts.now_ms, "outrider ca issue NAME")));
     if let Ok(Some(Status { services: Some(services), .. })) = &facts.process {
         checks.extend(services.iter().map(heard));
     }
     checks
 }
 
-fn certificate(url: &str, seen: &OwnCertificate, now_ms: i64) -> Check {
+fn certificate(subject: &str, seen: &OwnCertificate, now_ms: i64, issue: &str) -> Check {
     let id = Id::LinkCertificate;
-    let todo = "make a new one at the platform (`outrider ca issue --client NAME`), and put both files in place of the old ones; \
-                they are read again at the next request";
+    let todo = format!(
+        "make a new one at the platform (`{issue}`), and put both files in place of the old ones; they are read again by themselves"
+    );
+    let file = seen.path.display();
     match &seen.expires_ms {
-        Err(problem) => Check::failed(id, url, problem, todo),
+        Err(problem) => Check::failed(id, subject, problem, todo),
         Ok(expires_ms) if *expires_ms <= now_ms => {
             let days = (now_ms - expires_ms) / 86_400_000;
-            let seen = format!("this service's certificate {} expired {days} days ago", seen.path.display());
-            Check::failed(id, url, seen, todo)
+            Check::failed(id, subject, format!("the certificate {file} expired {days} days ago"), todo)
         }
         Ok(expires_ms) => {
             let left_ms = expires_ms - now_ms;
-            let seen =
-                format!("this service's certificate {} is good for {} days", seen.path.display(), left_ms / 86_400_000);
-            if left_ms < EXPIRY_WARNING_MS { Check::warning(id, url, seen, todo) } else { Check::ok(id, url, seen) }
+            let seen = format!("the certificate {file} is good for {} days", left_ms / 86_400_000);
+            if left_ms < EXPIRY_WARNING_MS {
+                Check::warning(id, subject, seen, todo)
+            } else {
+                Check::ok(id, subject, seen)
+            }
         }
     }
 }
@@ -190,6 +198,11 @@ mod tests {
         facts.uplink.as_mut().unwrap().certificate.as_mut().unwrap().expires_ms = expires_ms;
     }
 
+    fn listener(facts: &mut Facts, left_ms: i64) {
+        let expires_ms = Ok(facts.now_ms + left_ms);
+        facts.listeners = vec![OwnCertificate { path: PathBuf::from("a.pem"), expires_ms }];
+    }
+
     fn service(facts: &mut Facts, silent_seconds: Option<u64>, version: &str, clock_ahead_ms: i64) {
         facts.status().services = Some(vec![ServiceStatus {
             name: "edge".to_owned(),
@@ -222,6 +235,9 @@ mod tests {
             ("expired", |f| expiry(f, Ok(f.now_ms - 2 * DAY_MS)), &["link.certificate failed"], "expired 2 days ago"),
             ("expires soon", |f| expiry(f, Ok(f.now_ms + 2 * DAY_MS)), &["link.certificate warning"], "for 2 days"),
             ("no certificate", |f| expiry(f, Err("it is empty".to_owned())), &["link.certificate failed"], "is empty"),
+            ("a listener's", |f| listener(f, 90 * DAY_MS), &[], "the certificate a.pem is good for 90 days"),
+            ("expires soon", |f| listener(f, 2 * DAY_MS), &["link.certificate warning"], "`outrider ca issue NAME`"),
+            ("expired", |f| listener(f, -2 * DAY_MS), &["link.certificate failed"], "a.pem expired 2 days ago"),
             (
                 "away",
                 |f| {

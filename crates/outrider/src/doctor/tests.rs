@@ -56,6 +56,7 @@ pub(super) fn well() -> Facts {
         now_ms: NOW_MS,
         role: Role::Run,
         uplink: None,
+        listeners: Vec::new(),
         data: DataFacts {
             path: PathBuf::from("/var/lib/outrider"),
             directory: Some(DirectorySeen { mode: 0o700, content: Ok(()), is_writable: true }),

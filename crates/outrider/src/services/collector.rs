@@ -207,16 +207,39 @@ impl ConcernSource for SpoolConcerns {
         let dropped = self.progress.stats().dropped_calls;
         let refused = self.shipped.refused_calls.load(Ordering::Relaxed);
         let mut rising = self.rising.lock().unwrap_or_else(PoisonError::into_inner);
-        let lost = rising.look(dropped + refused, now_ms, HELD_MS).map(|count| Concern {
-            kind: NoticeKind::CallsDropped,
-            subject: "spool".to_owned(),
-            since_ms: now_ms,
-            detail: format!(
-                "{count} calls are gone; since its start the spool refused {dropped}, and the platform {refused}"
-            ),
-            remedy: "look at the collector's own log: a full disk, log.total_bytes_max, or versions that do not fit"
-                .to_owned(),
-        });
-        lost.into_iter().collect()
+        lost_calls(dropped, refused, &mut rising, now_ms).into_iter().collect()
+    }
+}
+
+/// Whether calls were lost lately, of those that the spool and the platform have refused since the start.
+fn lost_calls(dropped: u64, refused: u64, rising: &mut Rising, now_ms: i64) -> Option<Concern> {
+    rising.look(dropped + refused, now_ms, HELD_MS).map(|count| Concern {
+        kind: NoticeKind::CallsDropped,
+        subject: "spool".to_owned(),
+        since_ms: now_ms,
+        detail: format!(
+            "{count} calls are gone; since its start the spool refused {dropped}, and the platform {refused}"
+        ),
+        remedy: "look at the collector's own log: a full disk, log.total_bytes_max, or versions that do not fit"
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_will_not_arrive_are_told_of() {
+        // Refused by the spool and by the platform, and how many are told.
+        for (dropped, refused, expected) in [(5, 2, None), (6, 2, Some("1 calls")), (5, 4, Some("2 calls"))] {
+            let mut rising = Rising::default();
+            assert_eq!(lost_calls(5, 2, &mut rising, 0), None);
+            let found = lost_calls(dropped, refused, &mut rising, 1).map(|concern| (concern.kind, concern.detail));
+            assert_eq!(found.is_some(), expected.is_some(), "{dropped} {refused}");
+            let Some((kind, detail)) = found else { continue };
+            assert_eq!(kind, NoticeKind::CallsDropped);
+            assert!(detail.starts_with(expected.unwrap()), "{detail}");
+        }
     }
 }

@@ -55,6 +55,9 @@ fn a_certificate_that_the_platform_refuses_is_named_and_can_be_swapped() {
         let sample = format!("{name}{{service=\"collector\"}} ");
         assert!(metrics.as_str().unwrap().contains(&sample), "`{sample}` is not in {metrics}");
     }
+    let expiry = format!("outrider_certificate_expiry_seconds{{file=\"{}\"}} ", site.text("ca/127.0.0.1.pem"));
+    assert!(metrics.as_str().unwrap().contains(&expiry), "`{expiry}` is not in {metrics}");
+    assert_eq!(doctor(platform.config_path(), "link.certificate")["result"], "ok");
 
     let (certificate, key) = (site.path("ca/edge.pem"), site.path("ca/edge.key"));
     let good = (std::fs::read(&certificate).unwrap(), std::fs::read(&key).unwrap());

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use outrider_detect::Engine;
+use outrider_detect::DetectorStatus;
 use outrider_model::{Action, ActionState, Concern, NoticeKind};
 use serde::{Deserialize, Serialize};
 
@@ -204,8 +204,8 @@ pub(super) fn waiting_actions<'a>(actions: impl Iterator<Item = &'a Action>, now
 }
 
 /// Detectors that were put out of use.
-pub(super) fn failed_detectors(engine: &Engine, now_ms: i64) -> Vec<Concern> {
-    let failed = engine.status().into_iter().filter_map(|detector| {
+pub(super) fn failed_detectors(detectors: Vec<DetectorStatus>, now_ms: i64) -> Vec<Concern> {
+    let failed = detectors.into_iter().filter_map(|detector| {
         let failure = detector.failure?;
         Some(Concern {
             kind: NoticeKind::DetectorOutOfUse,

@@ -140,3 +140,14 @@ fn actions_that_wait_are_said_once_for_each_gateway() {
     assert_eq!(said, ("kong", 1_000));
     assert!(concerns[0].detail.starts_with("2 actions wait") && concerns[0].detail.contains("cannot be reached"));
 }
+
+#[test]
+fn a_detector_that_is_out_of_use_is_told_of_with_why() {
+    let mut detectors = outrider_detect::Engine::new(outrider_detect::Settings::default()).unwrap().status();
+    assert_eq!(failed_detectors(detectors.clone(), START_MS), []);
+    detectors[0].failure = Some("it divided by zero".to_owned());
+    let name = detectors[0].descriptor.name;
+    let [concern] = failed_detectors(detectors, START_MS).try_into().unwrap();
+    assert_eq!((concern.kind, concern.subject.as_str()), (NoticeKind::DetectorOutOfUse, name));
+    assert!(concern.detail.contains("it divided by zero"), "{}", concern.detail);
+}

@@ -115,6 +115,7 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_responder_deleted", Counter, "", responder("/deleted"), "Plugins deleted"),
     metric("outrider_responder_repaired", Counter, "", responder("/repaired"), "Plugins written again because somebody else changed them"),
     metric("outrider_responder_gateway_failures", Counter, "", responder("/gateway_failures"), "Changes and lists that the gateway failed"),
+    scaled(metric("outrider_certificate_expiry", Gauge, "seconds", Rows::Each { list: "/certificates", label: "file", name: "/file", value: "/expires_ms" }, "When the certificate of a listener expires, since 1970"), 0.001),
     metric("outrider_service_connected", Gauge, "", service("/is_connected"), "Whether a collector or responder elsewhere was heard from lately"),
     metric("outrider_service_silence", Gauge, "seconds", service("/silent_seconds"), "Time since its last heartbeat"),
     scaled(metric("outrider_service_clock_ahead", Gauge, "seconds", service("/clock_ahead_ms"), "How far its clock is ahead of the platform's"), 0.001),
