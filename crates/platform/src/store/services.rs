@@ -10,8 +10,10 @@ use serde_json::Value;
 use super::tokens::{check_name, hash, note_access, random_secret};
 use super::{NewToken, Store, StoreError};
 
-/// How many services are remembered, revoked ones too.
+/// How many services there may be at once.
 pub const SERVICES_MAX: i64 = 1000;
+/// How many revoked ones are remembered: the newest. The audit log has all of them.
+pub const REVOKED_MAX: i64 = 1000;
 
 /// What a service does on the premises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -92,7 +94,7 @@ impl Store {
         }
         let token = random_secret("outrider_")?;
         let mut transaction = self.begin(doing).await?;
-        let (others,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM services WHERE name <> $1")
+        let (others,): (i64,) = sqlx::query_as("SELECT COUNT(*) FROM services WHERE name <> $1 AND revoked_ms IS NULL")
             .bind(name)
             .fetch_one(&mut *transaction)
             .await
@@ -125,7 +127,7 @@ impl Store {
         Ok(token)
     }
 
-    /// Revokes a service's token; it is let in no more from now on.
+    /// Revokes a service's token; it is let in no more from now on. Of too many revoked ones the oldest are forgotten.
     pub async fn revoke_service(&self, name: &str, by: &str, now_ms: i64) -> Result<(), StoreError> {
         let doing = "revoke a service";
         let mut transaction = self.begin(doing).await?;
@@ -138,6 +140,14 @@ impl Store {
         if revoked.rows_affected() == 0 {
             return Err(StoreError::ServiceMissing(name.to_owned()));
         }
+        sqlx::query(
+            "DELETE FROM services WHERE revoked_ms IS NOT NULL AND name NOT IN
+               (SELECT name FROM services WHERE revoked_ms IS NOT NULL ORDER BY revoked_ms DESC, name LIMIT $1)",
+        )
+        .bind(REVOKED_MAX)
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::query(doing))?;
         note_access(&mut transaction, now_ms, by, "revoked service", name).await?;
         transaction.commit().await.map_err(StoreError::query(doing))
     }
@@ -190,4 +200,49 @@ fn service(name: String, kind: &str, gateways: &str) -> Result<Service, StoreErr
     let kind = kind.parse().map_err(|why| StoreError::Document { table: "services", why })?;
     let gateways = serde_json::from_str(gateways).map_err(StoreError::document("services"))?;
     Ok(Service { name, kind, gateways })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collector(name: &str) -> Service {
+        Service { name: name.to_owned(), kind: ServiceKind::Collector, gateways: vec!["kong".to_owned()] }
+    }
+
+    /// Fills the table with services from number `first` on.
+    async fn fill(store: &Store, first: i64, count: i64, revoked_ms: Option<i64>) {
+        sqlx::query(
+            "WITH RECURSIVE numbers(number) AS
+               (SELECT $1 UNION ALL SELECT number + 1 FROM numbers WHERE number < $1 + $2 - 1)
+             INSERT INTO services (name, kind, gateways, hash, created_ms, created_by, revoked_ms)
+             SELECT 'service-' || number, 'collector', '[\"kong\"]', 'hash-' || number, 1, 'test', $3 FROM numbers",
+        )
+        .bind(first)
+        .bind(count)
+        .bind(revoked_ms)
+        .execute(&store.writer)
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn revoked_services_keep_no_new_one_out_and_are_forgotten_in_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("control.sqlite")).await.unwrap();
+        fill(&store, 0, REVOKED_MAX, Some(5)).await;
+        fill(&store, 5000, SERVICES_MAX - 1, None).await;
+        store.create_service(&collector("last"), "test", 9).await.unwrap();
+        let error = store.create_service(&collector("more"), "test", 9).await.unwrap_err();
+        assert!(matches!(error, StoreError::TooManyServices(SERVICES_MAX)), "{error}");
+        // A revoked one gives its place free, and the oldest revoked one goes.
+        store.revoke_service("last", "test", 10).await.unwrap();
+        let rows = store.services().await.unwrap();
+        let revoked: Vec<_> = rows.iter().filter(|row| row.revoked_ms.is_some()).collect();
+        assert_eq!(revoked.len() as i64, REVOKED_MAX);
+        assert!(revoked.iter().any(|row| row.name == "last"));
+        assert!(!revoked.iter().any(|row| row.name == "service-999"), "of equals the last by name");
+        store.create_service(&collector("more"), "test", 11).await.unwrap();
+        store.create_service(&collector("last"), "test", 12).await.unwrap_err();
+    }
 }
