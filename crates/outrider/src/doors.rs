@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use outrider_platform::api::{AccessSettings, ApiState, serve, serve_metrics};
+use outrider_platform::api::{AccessSettings, ApiState, StatusSource, serve, serve_metrics, serve_own_metrics};
 use outrider_platform::oidc::Oidc;
 use outrider_platform::premises::Premises;
 use outrider_platform::tls::{TlsServer, TlsSettings};
@@ -16,6 +16,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::edges::now_ms;
+
+/// The socket for the metrics alone, where there is one.
+pub async fn open_metrics(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let Some(listen) = config.metrics.listen else { return Ok(None) };
+    Ok(Some(Door::open("the metrics", "metrics.listen", listen, None).await?.listener))
+}
+
+/// Gives a collector's or responder's own metrics until `stop` is cancelled.
+pub async fn serve_own(listener: TcpListener, status: Arc<dyn StatusSource>, stop: CancellationToken) {
+    if let Err(error) = serve_own_metrics(listener, status, stop).await {
+        tracing::error!(%error, "the metrics ended badly");
+    }
+}
 
 /// The listeners of a platform.
 pub struct Doors {
@@ -45,10 +58,7 @@ impl Door {
 impl Doors {
     pub async fn open(config: &Config) -> anyhow::Result<Doors> {
         let api = Door::open("the API", "api.listen", config.api.listen, config.api.tls()).await?;
-        let metrics = match config.metrics.listen {
-            Some(listen) => Some(Door::open("the metrics", "metrics.listen", listen, None).await?.listener),
-            None => None,
-        };
+        let metrics = open_metrics(config).await?;
         let premises = match &config.premises {
             Some(premises) => {
                 Some(Door::open("the premises", "premises.listen", premises.listen, premises.tls()).await?)

@@ -228,6 +228,7 @@ impl outrider_platform::api::StatusSource for Status {
             "responders": self.gateways.responders_json(),
             "configurations": self.gateways.configurations_json(),
             "services": self.premises.as_ref().map(Premises::services),
+            "premises": self.premises.as_ref().map(Premises::requests),
             "certificates": certificates_json(&self.tls),
             "tracing": self.traces.as_ref().map(Traces::counters),
         })

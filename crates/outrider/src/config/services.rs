@@ -80,7 +80,7 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Collector => &["collector", "platform", "logging", "tracing", "log"],
+            Role::Collector => &["collector", "platform", "metrics", "logging", "tracing", "log"],
             Role::Platform => &[
                 "premises",
                 "api",
@@ -97,7 +97,7 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Responder => &["gateways", "platform", "logging", "tracing"],
+            Role::Responder => &["gateways", "platform", "metrics", "logging", "tracing"],
         }
     }
 }
@@ -274,17 +274,20 @@ mod tests {
     const SOURCE: &str = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'k'\n";
     const GATEWAY: &str = "[[gateways]]\nname = 'k'\nadmin_url = 'http://k'\n";
     const UPLINK: &str = "[platform]\nurl = 'https://outrider.example:9581'\ntoken_file = 't'\n";
+    const METRICS: &str = "[metrics]\nlisten = '127.0.0.1:9582'\n";
     const PREMISES: &str = "[premises]\ngateways = ['k']\n";
 
     #[test]
     fn each_service_reads_its_own_sections_and_no_others() {
         use Role::{Collector, Platform, Responder, Run};
-        let cases: [(&[&str], &[Role], &str); 9] = [
+        let cases: [(&[&str], &[Role], &str); 11] = [
             (&[], &[Run], ""),
             (&[SOURCE, GATEWAY], &[Run], ""),
             (&[SOURCE, UPLINK], &[Collector], ""),
             (&[SOURCE, UPLINK, "[log]\ncompress = true\n"], &[Collector], ""),
             (&[GATEWAY, UPLINK], &[Responder], ""),
+            (&[SOURCE, UPLINK, METRICS], &[Collector], ""),
+            (&[GATEWAY, UPLINK, METRICS], &[Responder], ""),
             (&[PREMISES], &[Run, Platform], ""),
             (&[SOURCE, PREMISES], &[Run], ""),
             (&[SOURCE, GATEWAY, UPLINK], &[], "does not read the section `collector`, which is for `outrider run` or"),

@@ -29,6 +29,7 @@ use super::shipper::{Shipped, Shipper, kept_position};
 use super::uplink::Uplink;
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
+use crate::doors;
 use crate::edges::{self, BoundSources, SourceCounters, Sources, now_ms, report_panic, sources_json};
 use crate::installation::{self, RunFile};
 use crate::local;
@@ -45,7 +46,7 @@ pub struct Collector {
     spool: LogWriter,
     shipper: JoinHandle<Result<(), LogError>>,
     heart: JoinHandle<()>,
-    local_task: Option<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
     closing: CancellationToken,
     stop: CancellationToken,
 }
@@ -56,6 +57,7 @@ impl Collector {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let bound = BoundSources::bind(&config)?;
+        let metrics = doors::open_metrics(&config).await?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
         let position_file = data_dir.join("shipped");
@@ -78,7 +80,9 @@ impl Collector {
             uplink: Arc::clone(&uplink),
             traces,
         });
-        let local_task = local::open(data_dir, Arc::clone(&status) as _, &stop);
+        let mut helpers = Vec::from_iter(local::open(data_dir, Arc::clone(&status) as _, &stop));
+        let serve = |listener| tokio::spawn(doors::serve_own(listener, Arc::clone(&status) as _, stop.clone()));
+        helpers.extend(metrics.map(serve));
         let gateways: BTreeSet<_> =
             config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
         let edge = EdgeConcerns::new(sources.counters(), Vec::new());
@@ -101,7 +105,7 @@ impl Collector {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
-        Ok(Collector { config, sources, handed, spool, shipper, heart, local_task, closing, stop })
+        Ok(Collector { config, sources, handed, spool, shipper, heart, helpers, closing, stop })
     }
 
     /// Ends when the spool has failed in a way that going on could not mend.
@@ -128,8 +132,8 @@ impl Collector {
         }
         self.stop.cancel();
         report_panic("heart", self.heart.await);
-        if let Some(task) = self.local_task {
-            report_panic("local socket", task.await);
+        for task in self.helpers {
+            report_panic("local socket or metrics", task.await);
         }
         let data_dir = &self.config.data_dir;
         let all_well = are_sources_well && is_spool_well;
@@ -178,6 +182,7 @@ impl StatusSource for Status {
             "version": env!("CARGO_PKG_VERSION"),
             "service": ServiceKind::Collector,
             "link": self.uplink.link().status(),
+            "is_linked": self.uplink.link().status().connected_since_ms.is_some(),
             "sources": sources_json(&self.sources),
             "spool": {
                 "bytes": stats.bytes,

@@ -19,6 +19,7 @@ use super::heart::{Heart, first_heartbeat};
 use super::uplink::{Patience, Uplink};
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
+use crate::doors;
 use crate::edges::{self, Gateway, GatewayStatuses, Upward, report_panic};
 use crate::installation::{self, RunFile};
 use crate::local;
@@ -43,12 +44,15 @@ impl ResponderService {
         installation::prepare(data_dir)?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
+        let metrics = doors::open_metrics(&config).await?;
         let stop = CancellationToken::new();
         // A start that does not come to its end takes the socket away, too.
         let unfinished = stop.clone().drop_guard();
         let status = Arc::new(Status { uplink: Arc::clone(&uplink), traces, working: OnceLock::new() });
         // Before the first answer of the platform: mistakes are made at the first start.
-        let local_task = local::open(data_dir, Arc::clone(&status) as _, &stop);
+        let mut tasks = Vec::from_iter(local::open(data_dir, Arc::clone(&status) as _, &stop));
+        let serve = |listener| tokio::spawn(doors::serve_own(listener, Arc::clone(&status) as _, stop.clone()));
+        tasks.extend(metrics.map(serve));
         let names: Vec<_> = config.gateways.iter().map(|gateway| gateway.name.clone()).collect();
         let id = match installation::known_id(data_dir)? {
             Some(id) => id,
@@ -59,7 +63,7 @@ impl ResponderService {
             }
         };
         let upward = Upward::Platform(Arc::clone(&uplink));
-        let (mut gateways, mut tasks) = (Vec::new(), Vec::from_iter(local_task));
+        let mut gateways = Vec::new();
         for gateway in edges::prepare_gateways(&config, &id)? {
             let (sender, desired) = watch::channel(None);
             let following = follow(Arc::clone(&uplink), gateway.name().to_owned(), sender, stop.clone());
@@ -114,6 +118,7 @@ impl StatusSource for Status {
             "version": env!("CARGO_PKG_VERSION"),
             "service": ServiceKind::Responder,
             "link": self.uplink.link().status(),
+            "is_linked": self.uplink.link().status().connected_since_ms.is_some(),
             "installation": working.map(|(id, _)| id),
             "responders": working.map_or(json!([]), |(_, statuses)| statuses.responders_json()),
             "configurations": working.map_or(json!([]), |(_, statuses)| statuses.configurations_json()),

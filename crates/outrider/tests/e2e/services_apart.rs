@@ -1,13 +1,14 @@
 //! What the three services say of each other, and what happens at their limits: certificates, a full spool, doctor.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Outrider, line, now_ms, wait_for};
+use crate::harness::{Outrider, free_port, line, now_ms, wait_for};
 use crate::services::{Site, assert_calls, lines, outrider, write_expired};
 
 /// What a running service says through its local socket.
@@ -15,6 +16,16 @@ fn status(service: &Outrider) -> Value {
     let mut document = String::new();
     UnixStream::connect(service.data_dir.join("local.sock")).unwrap().read_to_string(&mut document).unwrap();
     serde_json::from_str(&document).unwrap()
+}
+
+/// What the socket for the metrics of a collector or responder gives.
+fn metrics(port: u16) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    answer
 }
 
 /// One check of doctor, beside the service of this configuration.
@@ -53,6 +64,10 @@ fn a_certificate_that_the_platform_refuses_is_named_and_can_be_swapped() {
         .filter_map(|row| row.strip_prefix("| `")?.split('`').next());
     for name in page.filter(|name| name.starts_with("outrider_service_")) {
         let sample = format!("{name}{{service=\"collector\"}} ");
+        assert!(metrics.as_str().unwrap().contains(&sample), "`{sample}` is not in {metrics}");
+    }
+    for name in ["connections", "requests", "refused", "unauthorized", "failed"] {
+        let sample = format!("outrider_premises_{name}_total ");
         assert!(metrics.as_str().unwrap().contains(&sample), "`{sample}` is not in {metrics}");
     }
     let expiry = format!("outrider_certificate_expiry_seconds{{file=\"{}\"}} ", site.text("ca/127.0.0.1.pem"));
@@ -119,7 +134,10 @@ fn a_full_spool_drops_counts_and_says_so() {
     let collector = site.collector();
     let toml = std::fs::read_to_string(collector.config_path()).unwrap();
     collector.stop();
-    let toml = format!("{toml}[log]\nsegment_bytes_max = 16384\ntotal_bytes_max = {BYTES_MAX}\n");
+    let port = free_port();
+    let toml = format!(
+        "{toml}[log]\nsegment_bytes_max = 16384\ntotal_bytes_max = {BYTES_MAX}\n[metrics]\nlisten = '127.0.0.1:{port}'\n"
+    );
     let collector = Outrider::start_as("collector", &site.path("collector"), &toml);
 
     let mut sent = 0;
@@ -155,6 +173,18 @@ fn a_full_spool_drops_counts_and_says_so() {
     collector.send(&lines(1));
     assert_calls(&platform, kept + 1);
     assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["missing_calls"], dropped());
+    let own = metrics(port);
+    let samples = [
+        format!("outrider_spool_dropped_calls_total {}.0", dropped()),
+        format!("outrider_spool_shipped_calls_total {}.0", kept + 1),
+        "outrider_spool_refused_calls_total 0.0".to_owned(),
+        "outrider_spool_waiting_records 0.0".to_owned(),
+        "outrider_link_connected 1.0".to_owned(),
+        format!("outrider_collector_calls_total{{source=\"kong_tcp_log {}\"}} {}.0", collector.sources[0], sent + 1),
+    ];
+    for sample in samples {
+        assert!(own.lines().any(|line| line == sample), "`{sample}` is not in {own}");
+    }
     wait_for("the collector's own trouble at the platform", || {
         let notices = platform.list("/api/v1/notices?state=open");
         notices.iter().any(|notice| notice["subject"] == "collector: spool").then_some(())
@@ -169,8 +199,9 @@ fn a_first_start_without_a_platform_is_told_of_and_can_be_given_up() {
     site.trust("ca");
     std::fs::write(site.path("responder.token"), "none").unwrap();
     let config = site.path("outrider.toml");
+    let port = free_port();
     let toml = format!(
-        "data_dir = '{}'\n[[gateways]]\nname = 'kong'\nadmin_url = 'http://127.0.0.1:9'\n{}",
+        "data_dir = '{}'\n[[gateways]]\nname = 'kong'\nadmin_url = 'http://127.0.0.1:9'\n{}[metrics]\nlisten = '127.0.0.1:{port}'\n",
         site.text("data"),
         site.uplink("responder")
     );
@@ -186,6 +217,7 @@ fn a_first_start_without_a_platform_is_told_of_and_can_be_given_up() {
     let check = await_check(&config, "link.platform", "failed", "cannot be reached");
     assert!(check["todo"].as_str().unwrap().contains("is the platform running"), "{check}");
     assert_eq!(doctor(&config, "process.running")["result"], "ok");
+    assert!(metrics(port).lines().any(|line| line == "outrider_link_connected 0.0"), "{}", metrics(port));
     assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
     let ended = wait_for("the end of the responder", || child.try_wait().unwrap());
     assert!(ended.success(), "{ended}");

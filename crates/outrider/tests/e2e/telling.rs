@@ -39,6 +39,9 @@ fn assert_every_metric_has_a_source(metrics: &str) {
         "outrider_responder_",
         "outrider_service_",
         "outrider_certificate_",
+        "outrider_premises_",
+        "outrider_link_",
+        "outrider_spool_",
     ];
     let names = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     for name in names.filter(|name| !quiet.iter().any(|quiet| name.starts_with(quiet))) {

@@ -3,6 +3,7 @@
 //! [`METRICS`] is the one list: each metric says where in the status its number is. `docs/metrics.md` is made of it.
 
 use std::fmt::Error;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -13,11 +14,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::Value;
 
-use super::ApiState;
 use super::openapi::Description;
 use super::problem::Problem;
 use super::reading::whole_status;
 use super::routes::Answer;
+use super::{ApiState, StatusSource};
 use table::{METRICS, Metric, Rows};
 
 mod table;
@@ -37,6 +38,11 @@ enum Kind {
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<Metrics, Problem> {
     let status = serde_json::to_value(whole_status(&state).await?).map_err(|_| Problem::internal())?;
     encode(status).map(Metrics).map_err(|Error| Problem::internal())
+}
+
+/// Of a process that has a status and nothing else.
+pub(super) async fn own_metrics(State(status): State<Arc<dyn StatusSource>>) -> Result<Metrics, Problem> {
+    encode(status.status()).map(Metrics).map_err(|Error| Problem::internal())
 }
 
 /// All samples as text.

@@ -57,7 +57,7 @@ pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
 pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
 pub use openapi::openapi;
-pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics};
+pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics, serve_own_metrics};
 
 use tokio_util::sync::CancellationToken;
 
@@ -153,6 +153,15 @@ fn metrics_router(state: ApiState) -> Router {
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
         .layer(from_fn_with_state(state.clone(), finish))
         .with_state(state)
+}
+
+/// The same where there is no control store.
+fn own_metrics_router(status: Arc<dyn StatusSource>) -> Router {
+    Router::new()
+        .route("/metrics", axum::routing::get(metrics::own_metrics))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
+        .with_state(status)
 }
 
 fn open_routes() -> Routes {

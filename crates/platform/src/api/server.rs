@@ -24,7 +24,7 @@ use super::events::StreamStats;
 use super::origin::Peer;
 use super::problem::Problem;
 use super::writing::WriteLimited;
-use super::{ApiState, failures, metrics_router, router};
+use super::{ApiState, StatusSource, failures, metrics_router, own_metrics_router, router};
 use crate::tls::TlsServer;
 
 /// Connections at once. Beyond them new ones wait in the listener's backlog.
@@ -68,6 +68,15 @@ pub async fn serve(
 pub async fn serve_metrics(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> std::io::Result<()> {
     let counters = Arc::clone(&state.counters);
     serve_router(listener, None, metrics_router(state), &counters, TIMES, cancel).await
+}
+
+/// As [`serve_metrics`], for a process without an API: a collector, a responder.
+pub async fn serve_own_metrics(
+    listener: TcpListener,
+    status: Arc<dyn StatusSource>,
+    cancel: CancellationToken,
+) -> std::io::Result<()> {
+    serve_router(listener, None, own_metrics_router(status), &Counters::default(), TIMES, cancel).await
 }
 
 pub(crate) async fn serve_router(
@@ -212,7 +221,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn answered(&self, status: StatusCode) {
+    pub(crate) fn answered(&self, status: StatusCode) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if status.is_client_error() {
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -221,12 +230,24 @@ impl Counters {
         }
     }
 
-    pub(super) fn unauthorized(&self) {
+    pub(crate) fn unauthorized(&self) {
         self.unauthorized.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn forbidden(&self) {
         self.forbidden.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections, requests, and what became of them.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        serde_json::json!({
+            "connections": read(&self.connections),
+            "requests": read(&self.requests),
+            "refused": read(&self.refused),
+            "unauthorized": read(&self.unauthorized),
+            "failed": read(&self.failed),
+        })
     }
 
     pub(super) fn stats(&self, streams: StreamStats) -> ApiStats {

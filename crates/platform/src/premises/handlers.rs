@@ -70,15 +70,24 @@ impl Caller {
     }
 }
 
-/// Lets a request through when it speaks this protocol and its token stands for a service.
+/// Lets a request through when it speaks this protocol and its token stands for a service. Counts what becomes of it.
 pub(super) async fn let_in(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
-    match caller(&shared.premises, request.headers()).await {
+    let premises = &shared.premises;
+    let response = match caller(premises, request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
         Err(problem) => problem.into_response(),
+    };
+    premises.counters.answered(response.status());
+    if response.status() == StatusCode::UNAUTHORIZED {
+        premises.counters.unauthorized();
+        if let Some(count) = premises.strangers.refused(Instant::now()) {
+            tracing::warn!(count, "the premises refused tokens that stand for no service, or were revoked");
+        }
     }
+    response
 }
 
 async fn caller(premises: &Premises, headers: &HeaderMap) -> Result<Caller, Problem> {

@@ -6,6 +6,7 @@
 
 mod handlers;
 mod live;
+mod strangers;
 pub mod wire;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::store::{Store, StoreError};
 use crate::tls::TlsServer;
 use crate::watcher::ConcernSource;
 use live::Live;
+use strangers::Strangers;
 
 pub use live::LEASE;
 
@@ -53,6 +55,7 @@ pub struct Premises {
     live: Arc<Live>,
     shipments: Arc<Semaphore>,
     counters: Arc<Counters>,
+    strangers: Arc<Strangers>,
     now_ms: fn() -> i64,
 }
 
@@ -74,6 +77,7 @@ impl Premises {
             live: Arc::default(),
             shipments: Arc::new(Semaphore::new(SHIPMENTS_MAX)),
             counters: Arc::default(),
+            strangers: Arc::default(),
             now_ms,
         }
     }
@@ -81,6 +85,11 @@ impl Premises {
     /// The services that may speak, with what they said since the start, as JSON for operators.
     pub fn services(&self) -> serde_json::Value {
         self.live.to_json(Instant::now())
+    }
+
+    /// Its connections and requests in numbers, as JSON for operators.
+    pub fn requests(&self) -> serde_json::Value {
+        self.counters.to_json()
     }
 
     /// Answers until it is cancelled, then lets what is under way end.

@@ -49,8 +49,9 @@ fn the_page_is_made_of_the_table() {
         "# Metrics\n\n`GET /metrics` of the API gives them in the OpenMetrics text format to whoever has a viewer's token:\n\n\
          ```yaml\nscrape_configs:\n  - job_name: outrider\n    authorization: {credentials_file: /etc/prometheus/outrider.token}\n    \
          static_configs: [{targets: [\"127.0.0.1:9580\"]}]\n```\n\nWith `metrics.listen` in the configuration a second socket gives \
-         the metrics alone, without a token; it has\nto be on loopback. Counters begin with the process unless they say otherwise. \
-         This page is made from the code.\n\n| metric | labels | what |\n| --- | --- | --- |\n",
+         the metrics alone, without a token; it has\nto be on loopback. A collector or responder of its own has no API, and this \
+         socket gives what it has of them.\nCounters begin with the process unless they say otherwise. This page is made from the \
+         code.\n\n| metric | labels | what |\n| --- | --- | --- |\n",
     );
     for metric in METRICS {
         let unit = if metric.unit.is_empty() { String::new() } else { format!("_{}", metric.unit) };
