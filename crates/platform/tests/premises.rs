@@ -6,11 +6,13 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use outrider_model::batch::BatchWriter;
 use outrider_model::{
-    ActionScope, ApiCall, Command, CommandRecord, Duration, EntityKey, EntityKind, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX,
+    ActionScope, ApiCall, Command, CommandRecord, Duration, EntityKey, EntityKind, NoticeKind, SKEW_FUTURE_MS_MAX,
+    SKEW_PAST_MS_MAX,
 };
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::log::{EPOCHS_MAX, LogSettings};
@@ -31,6 +33,7 @@ fn now_ms() -> i64 {
 
 struct Site {
     platform: Platform,
+    clock: fn() -> i64,
     address: SocketAddr,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -38,6 +41,11 @@ struct Site {
 
 impl Site {
     async fn start(data_dir: &Path) -> Site {
+        Site::start_at(data_dir, now_ms).await
+    }
+
+    /// The same by a clock of the test's.
+    async fn start_at(data_dir: &Path, clock: fn() -> i64) -> Site {
         let gateways = ["kong".to_owned(), "other".to_owned()];
         let settings = PlatformSettings {
             data_dir: data_dir.to_owned(),
@@ -45,16 +53,17 @@ impl Site {
             gateways: gateways.to_vec(),
             analysis: AnalysisSettings::default(),
             log: LogSettings::default(),
-            lake_commit_interval: None,
+            lake_commit_interval: Some(std::time::Duration::from_millis(20)),
             snapshot_interval: std::time::Duration::from_secs(60),
             notify: Vec::new(),
         };
-        let platform = Platform::start(settings, now_ms).await.unwrap();
+        let mut platform = Platform::start(settings, clock).await.unwrap();
         platform.caught_up().await;
+        platform.watch(Vec::new(), clock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let task = tokio::spawn(platform.premises(&gateways).serve(listener, None, stop.clone()));
-        Site { platform, address, stop, task }
+        Site { platform, clock, address, stop, task }
     }
 
     async fn identity(&self, name: &str, kind: ServiceKind, gateway: &str) -> String {
@@ -87,6 +96,10 @@ impl Site {
 
     /// Somebody blocks a consumer at a gateway.
     async fn block(&self, gateway: &str, consumer: &str) {
+        self.block_for(gateway, consumer, Duration::Permanent).await;
+    }
+
+    async fn block_for(&self, gateway: &str, consumer: &str, duration: Duration) {
         let (gateway, value) = (gateway.to_owned(), consumer.to_owned());
         let id = format!("{gateway}-{value}");
         let (workspace, label) = (String::new(), value.clone());
@@ -96,11 +109,28 @@ impl Site {
             target,
             scope: ActionScope::Consumer,
             response: serde_json::from_value(json!({"kind": "block"})).unwrap(),
-            duration: Duration::Permanent,
+            duration,
             reason: "a test".to_owned(),
         };
-        let record = CommandRecord { id, by: "a".to_owned(), at_ms: now_ms(), command };
+        let record = CommandRecord { id, by: "a".to_owned(), at_ms: (self.clock)(), command };
         self.platform.commands().submit(record).await.unwrap();
+    }
+
+    /// Looks at the status again until it is as it should be.
+    async fn until(&self, what: &str, is_so: impl AsyncFn(&Value) -> bool) {
+        let looking = async {
+            let mut looks = tokio::time::interval(std::time::Duration::from_millis(20));
+            while !is_so(&self.platform.status().to_json()).await {
+                looks.tick().await;
+            }
+        };
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), looking).await;
+        assert!(ended.is_ok(), "in vain for {what}: {}", self.platform.status().to_json());
+    }
+
+    async fn is_silent(&self, gateway: &str) -> bool {
+        let open = self.platform.store().open_notices().await.unwrap();
+        open.iter().any(|one| one.concern.kind == NoticeKind::GatewaySilent && one.concern.subject == gateway)
     }
 
     async fn stop(self) {
@@ -317,5 +347,80 @@ async fn who_is_revoked_while_it_waits_hears_no_news() {
     assert!(status == 401 && !said.contains("alice"), "{status} {said}");
     assert_eq!(site.ask(&first, "GET", &path, b"").await.0, 401, "nor at the next request");
 
+    site.stop().await;
+}
+
+const MINUTE_MS: i64 = 60_000;
+const START_MS: i64 = 1_795_448_400_000;
+
+/// A collector that was cut off ships what it spooled meanwhile: all of it is there once, and none of it acts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_hours_is_kept_and_does_not_act() {
+    static CLOCK_MS: AtomicI64 = AtomicI64::new(START_MS);
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start_at(directory.path(), || CLOCK_MS.load(Ordering::Relaxed)).await;
+    let token = site.identity("edge", ServiceKind::Collector, "kong").await;
+    let ship =
+        async |batches: &[ShippedBatch]| site.ask(&token, "POST", "calls", &encode_shipment(batches).unwrap()).await;
+    let is_there = |status: &Value, calls: u64| {
+        let progress = &status["progress"];
+        progress["calls"] == calls && progress["lake_rows"] == calls
+    };
+    ship(&[batch("kong", 1, 200, START_MS)]).await;
+    site.until("the first calls", async |status| is_there(status, 200)).await;
+    let now = START_MS + 120 * MINUTE_MS;
+    CLOCK_MS.store(now, Ordering::Relaxed);
+    site.until("the notice of silence", async |_| site.is_silent("kong").await).await;
+
+    // One batch a minute, up to now; in the middle somebody calls a hundred times as often.
+    let mut backlog = Vec::new();
+    let mut next = 201;
+    for minute in 1..=120 {
+        let calls = if minute == 60 { 2_000 } else { 20 };
+        backlog.push(batch("kong", next, calls, START_MS + minute * MINUTE_MS));
+        next += u64::from(calls);
+    }
+    for shipped in [r#""stored":60"#, r#""duplicates":60"#] {
+        for part in backlog.chunks(60) {
+            let (status, said) = ship(part).await;
+            assert!(status == 200 && said.contains(shipped), "{said}");
+        }
+    }
+    let calls = 200 + 119 * 20 + 2_000;
+    site.until("the backlog", async |status| is_there(status, calls)).await;
+    // What is a minute old is not late: windows wait as long for it.
+    let late = calls - 200 - 2 * 20;
+    site.until("the late calls", async |status| status["analysis"]["detect"]["late"] == late).await;
+    let status = site.platform.status().to_json();
+    assert_eq!((&status["progress"]["findings"], &status["log"]["missing_calls"]), (&json!(0), &json!(0)));
+    let actions = site.platform.store().actions(&ActionFilter::default(), 10, None).await.unwrap().items;
+    assert_eq!(actions.len(), 0, "{actions:?}");
+    site.until("the end of the notice", async |_| !site.is_silent("kong").await).await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_over_before_a_responder_comes_back_is_never_brought() {
+    static CLOCK_MS: AtomicI64 = AtomicI64::new(START_MS);
+    let directory = tempfile::tempdir().unwrap();
+    let site = Site::start_at(directory.path(), || CLOCK_MS.load(Ordering::Relaxed)).await;
+    let token = site.identity("edge", ServiceKind::Responder, "kong").await;
+    let desired = async || {
+        let (status, said) = site.ask(&token, "GET", "desired?gateway=kong", b"").await;
+        assert_eq!(status, 200, "{said}");
+        serde_json::from_str::<Value>(&said).unwrap()
+    };
+    site.block_for("kong", "alice", Duration::Seconds(900)).await;
+    site.block("kong", "bob").await;
+    let before = desired().await.to_string();
+    assert!(before.contains("alice") && before.contains("bob"), "{before}");
+    // Nobody brought it to the gateway; hours later it is over.
+    CLOCK_MS.store(START_MS + 120 * MINUTE_MS, Ordering::Relaxed);
+    site.until("the end of the block", async |status| {
+        status["progress"]["analysed_at_ms"].as_i64().unwrap() > START_MS + 100 * MINUTE_MS
+    })
+    .await;
+    site.until("the news", async |_| !desired().await.to_string().contains("alice")).await;
+    assert!(desired().await.to_string().contains("bob"));
     site.stop().await;
 }
