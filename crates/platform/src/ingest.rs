@@ -115,7 +115,7 @@ mod tests {
     use crate::log::{Gap, Log, LogReader, LogSettings, LogWriter, Missing, OnDamage, Position, RecordKind};
 
     /// A log with room for two batches of these.
-    const BATCH_BYTES: usize = 20_000;
+    const BATCH_BYTES: usize = 25_000;
 
     fn start(directory: &std::path::Path) -> LogWriter {
         let settings = LogSettings {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outrider_model::batch::BatchWriter;
-use outrider_model::{AlertId, Command, CommandRecord};
+use outrider_model::{AlertId, ApiCall, Command, CommandRecord};
 use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
 use outrider_platform::log::{LogSettings, Position};
 use outrider_platform::service::{Platform, PlatformSettings};
@@ -116,6 +116,37 @@ async fn a_lake_that_is_switched_on_later_or_was_removed_begins_where_the_analys
         std::fs::remove_dir_all(directory.path().join("lake")).unwrap();
     }
     assert_eq!(calls_after_start(settings(directory.path(), true)).await, before + 100);
+}
+
+/// The premises refuse such calls. Should a log hold them, it is read again at each start, and none may fail on them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_times_that_no_clock_says_keep_no_start_from_its_work() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), false);
+    let platform = Platform::start(settings.clone(), now_ms).await.unwrap();
+    let now = now_ms();
+    let times = [
+        (i64::MIN, now, now),
+        (now, now, now),
+        (-1, i64::MIN, i64::MIN),
+        (now, i64::MAX, i64::MAX),
+        (i64::MIN, i64::MAX, i64::MIN),
+        (now, now, now),
+    ];
+    let mut writer = BatchWriter::default();
+    for (received_ms, started_ms, event_ms) in times {
+        let path = "/shop/items/1".to_owned();
+        let call = Call { at_ms: received_ms, consumer: "alice".to_owned(), path, status: 200 };
+        writer.push(&ApiCall { started_ms, event_ms, ..api_call(&call) }).unwrap();
+    }
+    platform.ingest(1).accept(writer.take(), times.len() as u32, i64::MIN);
+    idle_until(&platform, |status| number(status, "/progress/calls") == times.len() as u64).await;
+    // What the state is made of is read again, too.
+    platform.stop().await;
+    for file in std::fs::read_dir(directory.path().join("snapshots")).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    assert_eq!(calls_after_start(settings).await, times.len() as u64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use outrider_platform::log::{Gap, LogReader, OnDamage, Position, RecordKind};
 use serde_json::Value;
 
 /// How long anything that must happen may take before the test gives up.
@@ -240,6 +241,18 @@ fn token(directory: &Path, data_dir: &Path, config: &Path) -> String {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     std::fs::write(&path, &made.stdout).unwrap();
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+/// What the log of a stopped process says is missing.
+pub fn gaps(log: &Path) -> Vec<Gap> {
+    let mut reader = LogReader::open(log, Position::ZERO, OnDamage::Refuse).unwrap();
+    let mut gaps = Vec::new();
+    while let Some(record) = reader.next().unwrap() {
+        if record.kind == RecordKind::Gap {
+            gaps.push(record.json().unwrap());
+        }
+    }
+    gaps
 }
 
 /// An unexpected warning in the program's log fails the test.

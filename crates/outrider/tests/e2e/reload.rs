@@ -1,8 +1,12 @@
-//! Another configuration is put in force while lines come in, and a wrong one changes nothing.
+//! Another configuration is put in force while lines come in, and a wrong one changes nothing. A stop under load loses
+//! nothing either.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::harness::{Outrider, Setup, assert_quiet, line, now_ms, wait_for};
+use crate::harness::{Outrider, Setup, assert_quiet, gaps, line, now_ms, wait_for};
+use crate::services::assert_calls;
 
 fn policy(name: &str) -> String {
     format!(
@@ -60,4 +64,56 @@ fn a_reload_changes_what_it_can_and_loses_no_line() {
     assert_eq!((policies(), destinations()), (vec!["second".to_owned()], vec!["two".to_owned()]));
     send();
     assert_quiet(&outrider.stop(), &["the configuration was not reloaded", "after a restart sections=\"lake\""]);
+}
+
+/// How many lines are on their way when a stop comes: more than any part holds at once.
+const LINES: u64 = 3_000;
+
+#[test]
+fn what_was_sent_before_a_stop_is_there_once_after_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let outrider = Outrider::start(directory.path(), &Setup::default());
+    let mut connections: Vec<_> = (0..8).map(|_| outrider.connect()).collect();
+    let count = connections.len();
+    for at in 0..LINES {
+        let call = line("alice", "GET", &format!("/shop/items/{at}"), 200, now_ms());
+        connections[at as usize % count].write_all(format!("{call}\n").as_bytes()).unwrap();
+    }
+    assert_quiet(&outrider.stop(), &[]);
+    let outrider = Outrider::start(directory.path(), &Setup::default());
+    assert_calls(&outrider, LINES);
+    let log = outrider.data_dir.join("log");
+    assert_quiet(&outrider.stop(), &[]);
+    assert_eq!(gaps(&log), []);
+}
+
+#[test]
+fn reloads_lose_no_line_of_who_sends_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let outrider = Outrider::start(directory.path(), &Setup::default());
+    let is_over = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let (mut connection, mut sent) = (outrider.connect(), 0);
+            while !is_over.load(Ordering::Relaxed) {
+                let call = line("alice", "GET", &format!("/shop/items/{sent}"), 200, now_ms());
+                connection.write_all(format!("{call}\n").as_bytes()).unwrap();
+                sent += 1;
+                // A thousand lines a second are load enough; more than the machine can take would be dropped and counted.
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            sent
+        });
+        for reload in 1..=20 {
+            outrider.signal("-HUP");
+            wait_for("the reload", || (outrider.said("the configuration was reloaded") >= reload).then_some(()));
+        }
+        is_over.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    assert!(sent > 20, "only {sent} lines were sent meanwhile");
+    assert_calls(&outrider, sent);
+    let log = outrider.data_dir.join("log");
+    assert_quiet(&outrider.stop(), &[]);
+    assert_eq!(gaps(&log), []);
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use outrider_practice::{Practice, Settings};
 use serde_json::{Value, json};
 
-use crate::harness::{Outrider, line, now_ms, wait_for};
+use crate::harness::{Outrider, gaps, line, now_ms, wait_for};
 
 /// Directories, certificates and configurations of three services.
 pub struct Site {
@@ -123,6 +123,27 @@ fn await_accepted(collector: &Outrider, calls: u64) {
         let found = bytes.windows(11).filter(|window| window == b"/shop/items").count() as u64;
         (found >= calls).then_some(())
     });
+}
+
+/// A stop of the collector under load, with the platform away.
+#[test]
+fn what_was_sent_before_a_collector_stops_is_shipped_after_the_start() {
+    const LINES: usize = 2_000;
+    let site = Site::new();
+    site.trust("ca");
+    let platform = site.platform();
+    site.identity("collector");
+    platform.stop();
+    let collector = site.collector();
+    collector.send(&lines(LINES));
+    collector.stop();
+    let collector = site.collector();
+    let platform = site.platform();
+    assert_calls(&platform, LINES as u64);
+    let log = platform.data_dir.join("log");
+    collector.stop();
+    platform.stop();
+    assert_eq!(gaps(&log), []);
 }
 
 #[test]

@@ -173,7 +173,6 @@ fn a_full_spool_drops_counts_and_says_so() {
     collector.send(&lines(1));
     assert_calls(&platform, kept + 1);
     assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["missing_calls"], dropped());
-    let own = metrics(port);
     let samples = [
         format!("outrider_spool_dropped_calls_total {}.0", dropped()),
         format!("outrider_spool_shipped_calls_total {}.0", kept + 1),
@@ -183,7 +182,7 @@ fn a_full_spool_drops_counts_and_says_so() {
         format!("outrider_collector_calls_total{{source=\"kong_tcp_log {}\"}} {}.0", collector.sources[0], sent + 1),
     ];
     for sample in samples {
-        assert!(own.lines().any(|line| line == sample), "`{sample}` is not in {own}");
+        wait_for(&sample, || metrics(port).lines().any(|line| line == sample).then_some(()));
     }
     wait_for("the collector's own trouble at the platform", || {
         let notices = platform.list("/api/v1/notices?state=open");
