@@ -14,7 +14,7 @@ use outrider_collect::{KongTcpLog, KongTcpLogConfig, MicroBatch, PseudonymKey, S
 use outrider_model::{ActionId, ActionReport, Policy, ReportedState};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::log::LogSettings;
-use outrider_platform::service::{Platform, PlatformSettings};
+use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::store::{ActionFilter, AlertFilter};
 use outrider_practice::Practice;
 use outrider_respond::gateways::kong::{AdminSettings, Responder, ResponderSettings};
@@ -132,7 +132,10 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
         gateways: vec!["kong".to_owned()],
         analysis,
         log: LogSettings::default(),
-        lake_commit_interval: Some(Duration::from_secs(2)),
+        lake: Some(LakeSettings {
+            commit_interval: Duration::from_secs(2),
+            ..LakeSettings::default()
+        }),
         snapshot_interval: Duration::from_secs(60),
         notify: Vec::new(),
     })

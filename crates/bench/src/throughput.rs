@@ -189,7 +189,7 @@ fn to_the_lake(bytes: &[u8]) -> anyhow::Result<()> {
     let (mut number, mut failure) = (0u64, None);
     let mut commit = |rows: &mut Rows, position| -> anyhow::Result<()> {
         let batch = rows.finish()?;
-        Ok(runtime.block_on(lake.commit(&batch, position))?)
+        Ok(runtime.block_on(lake.commit(&[batch], position))?)
     };
     each_call(bytes, |call| {
         number += 1;

@@ -10,6 +10,8 @@ use deltalake::datafusion::execution::memory_pool::FairSpillPool;
 use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::functions::functions;
+
 /// Where intermediate results go that are larger than the memory, below the lake's directory.
 const SCRATCH: &str = "scratch";
 /// What is known of data files from earlier queries: their footers and indexes.
@@ -55,8 +57,10 @@ impl Engine {
 
     /// A session without tables.
     pub(crate) fn context(&self) -> SessionContext {
-        let mut config =
-            SessionConfig::new().with_target_partitions(self.threads).with_information_schema(true).with_collect_statistics(true);
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.threads)
+            .with_information_schema(true)
+            .with_collect_statistics(true);
         let options = config.options_mut();
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
@@ -66,6 +70,9 @@ impl Engine {
         for function in FUNCTIONS_LEFT_OUT {
             context.deregister_udf(function);
             context.deregister_udtf(function);
+        }
+        for function in functions() {
+            context.register_udf(function);
         }
         context
     }

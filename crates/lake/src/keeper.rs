@@ -7,12 +7,12 @@ use std::path::Path;
 
 use deltalake::operations::vacuum::VacuumMode;
 
+use crate::engine::{Engine, Resources};
+use crate::index::index_next;
 use crate::merge::{data_files, merge, plan};
 use crate::retention::{Retention, day_of, days_over, take_away};
 use crate::schema::{EVENTS, TIMELINE};
 use crate::table::{LakeError, Table};
-use crate::engine::{Engine, Resources};
-use crate::index::index_next;
 
 /// How often files that are not needed any more are looked for.
 const VACUUM_EVERY_MS: i64 = 3_600_000;

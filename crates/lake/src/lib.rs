@@ -13,6 +13,7 @@ mod engine;
 mod entities;
 mod events;
 mod files;
+mod functions;
 mod index;
 mod keeper;
 mod merge;
@@ -22,6 +23,7 @@ mod reader;
 mod retention;
 mod rows;
 mod schema;
+mod search;
 mod table;
 
 pub use events::{Lake, Tail};
@@ -33,6 +35,7 @@ pub use reader::{LakeReader, QueryLimits, SideTable};
 pub use retention::Retention;
 pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, complete_field, parse_search};
 pub use table::LakeError;
 
 /// The engine's and the table library's column types, for those who read answers.

@@ -10,10 +10,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use deltalake::arrow::array::StringArray;
 use deltalake::arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, SchemaRef};
-use deltalake::arrow::array::StringArray;
 use deltalake::datafusion::datasource::file_format::parquet::ParquetFormat;
 use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use deltalake::datafusion::error::DataFusionError;
@@ -95,11 +95,8 @@ pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), L
     let Some(first) = files.first() else { return Ok(()) };
     let mut writer = table.writer()?.with_target_file_size(TARGET_BYTES);
     let schema = writer.arrow_schema();
-    let engine_failed = |source| LakeError::Engine {
-        doing: "merge files of",
-        path: table.path.clone(),
-        source: Box::new(source),
-    };
+    let engine_failed =
+        |source| LakeError::Engine { doing: "merge files of", path: table.path.clone(), source: Box::new(source) };
     let mut rows = read_in_order(table, files, &schema).await.map_err(engine_failed)?;
     while let Some(batch) = rows.next().await {
         let batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;

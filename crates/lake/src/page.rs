@@ -166,9 +166,11 @@ impl Search<'_> {
             let rows = RecordBatch::new_empty(std::sync::Arc::new(schema.schema().as_arrow().clone()));
             return Ok(Page { rows, next: None });
         };
-        let places = places(&found).ok_or_else(|| QueryError::Statement("the timeline has other columns".to_owned()))?;
+        let places =
+            places(&found).ok_or_else(|| QueryError::Statement("the timeline has other columns".to_owned()))?;
         let mut order: Vec<_> = (0..found.num_rows()).collect();
-        order.sort_unstable_by_key(|&at| std::cmp::Reverse((places[at].time_us, places[at].position, places[at].index)));
+        order
+            .sort_unstable_by_key(|&at| std::cmp::Reverse((places[at].time_us, places[at].position, places[at].index)));
         let has_more = order.len() > rows_max;
         order.truncate(rows_max);
         let next = order.last().filter(|_| has_more).map(|&at| places[at]);

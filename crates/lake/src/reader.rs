@@ -14,7 +14,9 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::engine::{Engine, Resources, table_in};
 use crate::events::Tail;
 use crate::query::{Answer, QueryError};
+use crate::retention::day_of;
 use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema};
+use crate::search::Search;
 use crate::table::{LakeError, has_versions, load, position_of, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
@@ -102,6 +104,20 @@ impl LakeReader {
             .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
         let context = self.context(side_tables).await?;
         Answer::begin(&context, statement, &self.limits, permit).await
+    }
+
+    /// Begins to answer a search: the newest calls first, with all columns, as many as an answer may have.
+    pub async fn search(&self, search: &Search, now_ms: i64) -> Result<Answer, QueryError> {
+        let since = search.last_ms.map(|last_ms| now_ms.saturating_sub(last_ms));
+        let since = since.map(|since_ms| {
+            let day = day_of(since_ms);
+            let at = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", since_ms.saturating_mul(1000));
+            format!(" AND {PARTITION} >= DATE '{day}' AND event_time >= {at}")
+        });
+        let order = "event_time DESC, position DESC, call_index DESC";
+        let condition = &search.condition;
+        let statement = format!("SELECT * FROM events WHERE {condition}{} ORDER BY {order}", since.unwrap_or_default());
+        self.query(&statement, vec![]).await
     }
 
     /// A session with every table.

@@ -10,8 +10,8 @@ use crate::table::{LakeError, Table};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// How much is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much is kept; by default all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Days that are kept, besides the running one; `None` for all.
     pub days: Option<u32>,
@@ -93,8 +93,13 @@ mod tests {
 
     #[test]
     fn the_oldest_days_go_by_age_and_by_size_and_never_the_running_one() {
-        let files =
-            [file("2026-11-25", 10), file("2026-11-27", 30), file("2026-11-28", 100), file("2026-11-25", 5), file("2026-11-26", 20)];
+        let files = [
+            file("2026-11-25", 10),
+            file("2026-11-27", 30),
+            file("2026-11-28", 100),
+            file("2026-11-25", 5),
+            file("2026-11-26", 20),
+        ];
         assert_eq!(over(&files, None, None), [""; 0]);
         assert_eq!(over(&files, Some(30), None), [""; 0]);
         assert_eq!(over(&files, Some(2), None), ["2026-11-25"]);

@@ -244,10 +244,8 @@ pub(crate) fn url_of(path: &Path) -> Result<url::Url, LakeError> {
 pub(crate) async fn position_of(table: &DeltaTable, path: &Path, shape: &TableShape) -> Result<u64, LakeError> {
     let failed = table_error(path, "read the position of");
     let snapshot = table.snapshot().map_err(&failed)?;
-    let version = snapshot
-        .transaction_version(table.log_store().as_ref(), shape.position_application)
-        .await
-        .map_err(&failed)?;
+    let version =
+        snapshot.transaction_version(table.log_store().as_ref(), shape.position_application).await.map_err(&failed)?;
     Ok(version.unwrap_or(0).max(0).cast_unsigned())
 }
 
@@ -273,7 +271,8 @@ async fn create(path: &Path, shape: &TableShape) -> Result<DeltaTable, LakeError
         .with_comment(shape.comment)
         .with_columns(schema.fields().cloned())
         .with_partition_columns([PARTITION]);
-    let create = KEPT.into_iter().fold(create, |create, (key, value)| create.with_configuration_property(key, Some(value)));
+    let create =
+        KEPT.into_iter().fold(create, |create, (key, value)| create.with_configuration_property(key, Some(value)));
     create.await.map_err(failed)
 }
 

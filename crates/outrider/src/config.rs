@@ -16,12 +16,14 @@ use serde::Deserialize;
 
 pub use access::AccessConfig;
 pub use api::ApiConfig;
+pub use lake::LakeConfig;
 pub use notify::NotifyConfig;
 pub use services::{PremisesConfig, Role, UplinkConfig};
 pub use telemetry::{LogFormat, LoggingConfig, TracingConfig};
 
 mod access;
 mod api;
+mod lake;
 mod notify;
 mod services;
 mod telemetry;
@@ -127,16 +129,6 @@ pub struct MetricsConfig {
     pub listen: Option<SocketAddr>,
 }
 
-/// The table of all events.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LakeConfig {
-    /// Whether events are kept as a table at all.
-    pub enabled: bool,
-    /// How long events wait at most before they are committed, in milliseconds, 100 to 60000.
-    pub commit_interval_ms: u64,
-}
-
 /// How the analysis saves its state.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,12 +160,6 @@ impl Default for Config {
             policies: Vec::new(),
             sections: BTreeSet::new(),
         }
-    }
-}
-
-impl Default for LakeConfig {
-    fn default() -> Self {
-        LakeConfig { enabled: true, commit_interval_ms: 10_000 }
     }
 }
 
@@ -330,8 +316,7 @@ impl Config {
         }
         notify::check(&self.notify)?;
         self.access.check(&self.api)?;
-        let interval = self.lake.commit_interval_ms;
-        ensure!((100..=60_000).contains(&interval), "lake.commit_interval_ms is {interval}; use 100 to 60000");
+        self.lake.check()?;
         let interval = self.snapshots.interval_seconds;
         ensure!((1..=3600).contains(&interval), "snapshots.interval_seconds is {interval}; use 1 to 3600");
         if let Some(listen) = self.metrics.listen.filter(|listen| !listen.ip().is_loopback()) {

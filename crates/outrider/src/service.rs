@@ -197,7 +197,7 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
         gateways: config.gateway_names(),
         analysis: config.analysis(),
         log: config.log.clone(),
-        lake_commit_interval: config.lake.enabled.then(|| Duration::from_millis(config.lake.commit_interval_ms)),
+        lake: config.lake.settings(),
         snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
         notify: destinations(config)?,
     })

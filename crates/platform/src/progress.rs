@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use outrider_lake::{Kept, LakeSize};
 use outrider_model::Concern;
 use serde::Serialize;
 
@@ -26,6 +27,10 @@ pub struct Progress {
     lake_rows: AtomicU64,
     lake_commits: AtomicU64,
     lake_failures: AtomicU64,
+    lake_keeping_failures: AtomicU64,
+    lake_merges: AtomicU64,
+    lake_days_removed: AtomicU64,
+    lake_size: Mutex<LakeSize>,
     dropped_calls: AtomicU64,
     analysed_at_ms: AtomicI64,
     clock_behind_ms: AtomicI64,
@@ -64,6 +69,20 @@ pub struct ProgressStats {
     pub lake_commits: u64,
     /// Tries to commit to the lake that failed.
     pub lake_failures: u64,
+    /// Times that the lake could not be kept in shape.
+    pub lake_keeping_failures: u64,
+    /// Merges of the lake's files.
+    pub lake_merges: u64,
+    /// Days that were taken out of the lake.
+    pub lake_days_removed: u64,
+    /// Bytes of the lake's data files.
+    pub lake_bytes: u64,
+    /// The lake's data files.
+    pub lake_files: u64,
+    /// Calls are in the timeline up to this record.
+    pub lake_timeline_position: u64,
+    /// The oldest day that the lake has calls of, such as `2026-11-28`.
+    pub lake_oldest_day: Option<String>,
     /// Calls that the log refused: full disk, size limit, or too much waiting.
     pub dropped_calls: u64,
 }
@@ -122,6 +141,16 @@ impl Progress {
         self.lake_failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn lake_keeping_failed(&self) {
+        self.lake_keeping_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lake_kept(&self, kept: &Kept, size: LakeSize) {
+        self.lake_merges.fetch_add(kept.merges, Ordering::Relaxed);
+        self.lake_days_removed.fetch_add(kept.days_removed, Ordering::Relaxed);
+        *self.lake_size.lock().unwrap_or_else(PoisonError::into_inner) = size;
+    }
+
     pub(crate) fn dropped(&self, calls: u64) {
         self.dropped_calls.fetch_add(calls, Ordering::Relaxed);
     }
@@ -147,6 +176,7 @@ impl Progress {
     /// All numbers as they are now.
     pub fn stats(&self) -> ProgressStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let size = self.lake_size.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ProgressStats {
             analysed_position: read(&self.analysed_position),
             analysed_at_ms: self.analysed_at_ms.load(Ordering::Relaxed),
@@ -162,6 +192,13 @@ impl Progress {
             lake_rows: read(&self.lake_rows),
             lake_commits: read(&self.lake_commits),
             lake_failures: read(&self.lake_failures),
+            lake_keeping_failures: read(&self.lake_keeping_failures),
+            lake_merges: read(&self.lake_merges),
+            lake_days_removed: read(&self.lake_days_removed),
+            lake_bytes: size.bytes,
+            lake_files: size.files,
+            lake_timeline_position: size.timeline_position,
+            lake_oldest_day: size.oldest_day,
             dropped_calls: read(&self.dropped_calls),
         }
     }

@@ -6,11 +6,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use outrider_lake::{Lake, LakeError};
+use outrider_lake::{Keeper, Lake, LakeError, QueryLimits, Retention};
 use outrider_model::DesiredState;
 use outrider_respond::notify::{Teller, WebhookError};
 use tokio::runtime::Handle;
@@ -23,6 +24,7 @@ use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
 use crate::ingest::{Handed, Ingest, Reports};
+use crate::lake_keeper::LakeKeeper;
 use crate::lake_writer::LakeWriter;
 use crate::log::{
     Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
@@ -31,6 +33,7 @@ use crate::notify::{Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
 use crate::premises::Premises;
 use crate::progress::Progress;
+use crate::queries::{Queries, QueryThreads};
 use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 pub use crate::status::PlatformStatus;
@@ -51,12 +54,33 @@ pub struct PlatformSettings {
     pub analysis: AnalysisSettings,
     /// The log.
     pub log: LogSettings,
-    /// How long calls wait at most before they are committed to the lake; `None` for no lake.
-    pub lake_commit_interval: Option<Duration>,
+    /// The lake; `None` for none.
+    pub lake: Option<LakeSettings>,
     /// Time between snapshots of the analysis.
     pub snapshot_interval: Duration,
     /// Who is told of alerts, actions and notices.
     pub notify: Vec<Destination>,
+}
+
+/// How the lake is kept and asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LakeSettings {
+    /// How long calls wait at most before they are committed.
+    pub commit_interval: Duration,
+    /// How much is kept.
+    pub retention: Retention,
+    /// What queries may use.
+    pub limits: QueryLimits,
+}
+
+impl Default for LakeSettings {
+    fn default() -> Self {
+        LakeSettings {
+            commit_interval: Duration::from_secs(10),
+            retention: Retention::default(),
+            limits: QueryLimits::default(),
+        }
+    }
 }
 
 /// Why a platform cannot start.
@@ -138,6 +162,9 @@ pub struct Platform {
     notifier: tokio::sync::Mutex<Notifier>,
     statuses: Statuses,
     watcher: Option<TaskHandle<()>>,
+    queries: Option<Queries>,
+    /// Ends the threads of queries, and the lake's keeper, when it goes.
+    asking: Option<(QueryThreads, Sender<()>)>,
 }
 
 impl Platform {
@@ -152,8 +179,8 @@ impl Platform {
         // Before the analysis writes anything: what it catches up on is told too.
         let mut notifier = Notifier::new(store.clone(), now_ms);
         notifier.set(teller(&settings.installation, &settings.analysis), settings.notify.clone()).await?;
-        let lake = match settings.lake_commit_interval {
-            Some(interval) => Some((Lake::open(&data.join("lake")).await?, interval)),
+        let lake = match settings.lake {
+            Some(how) => Some((Lake::open(&data.join("lake")).await?, how)),
             None => None,
         };
         let stored = store.position().await?;
@@ -221,7 +248,19 @@ impl Platform {
             let _ended = EndOfIds(ids);
             pipeline.run()
         })?);
-        if let (Some((lake, commit_interval)), Some(assignments)) = (lake, &assignments) {
+        let (mut queries, mut asking) = (None, None);
+        if let (Some((lake, how)), Some(assignments)) = (lake, &assignments) {
+            let directory = data.join("lake");
+            let (asks, threads) = Queries::start(&directory, lake.tail(), how.limits)?;
+            let (stop_keeping, stop) = channel();
+            (queries, asking) = (Some(asks), Some((threads, stop_keeping)));
+            let keeper = LakeKeeper {
+                keeper: Keeper::open(&directory, how.retention).await?,
+                runtime: Handle::current(),
+                progress: Arc::clone(&progress),
+                stop,
+                now_ms,
+            };
             let lake = LakeWriter {
                 reader: handle.reader(lake_after.next()),
                 after: lake_after,
@@ -229,9 +268,10 @@ impl Platform {
                 runtime: Handle::current(),
                 assignments: Arc::clone(assignments),
                 progress: Arc::clone(&progress),
-                commit_interval,
+                commit_interval: how.commit_interval,
             };
-            threads.push(spawn("lake", failing, move || lake.run())?);
+            threads.push(spawn("lake", failing.clone(), move || lake.run())?);
+            threads.push(spawn("lake-keeper", failing, move || keeper.run())?);
         }
         let stop_ticks = CancellationToken::new();
         let ticker = tokio::spawn(tick(handle.clone(), Arc::clone(&progress), now_ms, stop_ticks.clone()));
@@ -258,6 +298,8 @@ impl Platform {
             statuses: notifier.statuses(),
             notifier: tokio::sync::Mutex::new(notifier),
             watcher: None,
+            queries,
+            asking,
         })
     }
 
@@ -288,6 +330,11 @@ impl Platform {
     /// The control store, for reading.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The lake, for asking; `None` without one.
+    pub fn queries(&self) -> Option<Queries> {
+        self.queries.clone()
     }
 
     /// What the responder of a gateway has to bring about; `None` inside until the analysis has caught up.
@@ -354,6 +401,7 @@ impl Platform {
         {
             tracing::error!(%error, "the watcher ended badly");
         }
+        self.asking = None;
         let writer = self.writer.take();
         let threads = std::mem::take(&mut self.threads);
         let all_well = tokio::task::spawn_blocking(move || {

@@ -97,7 +97,7 @@ async fn live(calls: &[Call], end_ms: i64, dice: &mut Dice) -> (Vec<Finding>, Ve
         gateways: vec!["kong".to_owned()],
         analysis: settings(),
         log: LogSettings::default(),
-        lake_commit_interval: None,
+        lake: None,
         snapshot_interval: Duration::from_millis(50),
         notify: Vec::new(),
     };

@@ -17,7 +17,7 @@ use outrider_model::{
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::log::{EPOCHS_MAX, LogSettings};
 use outrider_platform::premises::wire::{SHIPMENT_BATCHES_MAX, SHIPMENT_BYTES_MAX, ShippedBatch, encode_shipment};
-use outrider_platform::service::{Platform, PlatformSettings};
+use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::store::{ActionFilter, Service, ServiceKind};
 use serde_json::{Value, json};
 use support::{Call, api_call};
@@ -53,7 +53,10 @@ impl Site {
             gateways: gateways.to_vec(),
             analysis: AnalysisSettings::default(),
             log: LogSettings::default(),
-            lake_commit_interval: Some(std::time::Duration::from_millis(20)),
+            lake: Some(LakeSettings {
+                commit_interval: std::time::Duration::from_millis(20),
+                ..LakeSettings::default()
+            }),
             snapshot_interval: std::time::Duration::from_secs(60),
             notify: Vec::new(),
         };

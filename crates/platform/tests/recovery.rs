@@ -11,7 +11,7 @@ use outrider_model::batch::BatchWriter;
 use outrider_model::{AlertId, ApiCall, Command, CommandRecord};
 use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
 use outrider_platform::log::{LogSettings, Position};
-use outrider_platform::service::{Platform, PlatformSettings};
+use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::snapshots::Snapshots;
 use support::{Call, api_call};
 
@@ -26,7 +26,7 @@ fn settings(data_dir: &Path, has_lake: bool) -> PlatformSettings {
         gateways: vec!["kong".to_owned()],
         analysis: AnalysisSettings::default(),
         log: LogSettings { segment_bytes_max: 4096, ..LogSettings::default() },
-        lake_commit_interval: has_lake.then_some(Duration::from_millis(20)),
+        lake: has_lake.then(|| LakeSettings { commit_interval: Duration::from_millis(20), ..LakeSettings::default() }),
         snapshot_interval: Duration::from_millis(50),
         notify: Vec::new(),
     }
@@ -73,7 +73,7 @@ async fn calls_after_start(settings: PlatformSettings) -> u64 {
 /// many calls it made.
 async fn run_and_idle(settings: &PlatformSettings) -> u64 {
     let platform = Platform::start(settings.clone(), now_ms).await.unwrap();
-    let rows = if settings.lake_commit_interval.is_some() { "/progress/lake_rows" } else { "/progress/calls" };
+    let rows = if settings.lake.is_some() { "/progress/lake_rows" } else { "/progress/calls" };
     let mut calls = 0;
     while number(&platform.status().to_json(), "/log/first") == 1 {
         assert!(calls < 2000, "it is never cut: {}", platform.status().to_json());

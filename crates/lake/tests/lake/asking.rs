@@ -47,6 +47,24 @@ async fn statements_that_read_are_answered() {
 }
 
 #[tokio::test]
+async fn a_search_finds_what_it_says() {
+    let (_directory, _filler, reader) = filled(QueryLimits::default()).await;
+    for (search, expected) in [
+        ("status:404", 10),
+        ("status:200..299 consumer:\"user 1\"", 9),
+        ("-consumer:*", 34),
+        ("path:/orders/9?", 0),
+        ("path:/orders/9*", 11),
+        ("orders/42", 1),
+        ("last 50s", 50),
+    ] {
+        let search = outrider_lake::parse_search(search).unwrap();
+        let mut answer = reader.search(&search, crate::calls::NOON_MS + 100_000).await.unwrap();
+        assert_eq!(count(&mut answer).await.unwrap(), expected, "{search:?}");
+    }
+}
+
+#[tokio::test]
 async fn statements_that_do_anything_else_are_refused() {
     let (directory, _filler, reader) = filled(QueryLimits::default()).await;
     let secret = directory.path().join("secret.csv");
@@ -91,7 +109,8 @@ const ENDLESS: &str = "SELECT count(*) FROM events a, events b, events c, events
 
 #[tokio::test]
 async fn a_query_ends_when_its_time_is_over() {
-    let (_directory, _filler, reader) = filled(QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() }).await;
+    let (_directory, _filler, reader) =
+        filled(QueryLimits { time: Duration::from_millis(200), ..QueryLimits::default() }).await;
     assert!(matches!(rows(&reader, ENDLESS).await, Err(QueryError::Time(_))));
     assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100, "the next one has its place");
 }
@@ -137,7 +156,9 @@ async fn a_damaged_file_is_named_and_the_rest_is_read() {
     let day = directory.path().join("events/event_date=2026-11-28");
     let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
     std::fs::write(&damaged, b"not a table").unwrap();
-    filler.commit(&[outrider_model::ApiCall { event_ms: crate::calls::NOON_MS - crate::calls::DAY_MS, ..mixed_call(1) }]).await;
+    filler
+        .commit(&[outrider_model::ApiCall { event_ms: crate::calls::NOON_MS - crate::calls::DAY_MS, ..mixed_call(1) }])
+        .await;
     let error = rows(&reader, "SELECT path FROM events").await.unwrap_err();
     assert!(matches!(error, QueryError::File(_)), "{error:?}");
     assert_eq!(rows(&reader, "SELECT path FROM events WHERE event_date = DATE '2026-11-27'").await.unwrap(), 1);

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use outrider_lake::{Keeper, Kept, Lake, Retention, Rows};
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text,
+    Trust,
 };
 
 /// 2026-11-28 12:00:00 UTC.

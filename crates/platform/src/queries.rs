@@ -1,0 +1,72 @@
+//! Queries of the lake, on threads of their own, so that they delay neither the API nor the analysis.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use outrider_lake::{Answer, LakeReader, Page, PageRequest, QueryError, QueryLimits, SideTable, Tail};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::service::PlatformError;
+
+/// Who may ask the lake, and on which threads.
+#[derive(Clone)]
+pub struct Queries {
+    reader: Arc<LakeReader>,
+    threads: Handle,
+}
+
+/// The threads; they end with it.
+pub(crate) struct QueryThreads(Option<Runtime>);
+
+impl Queries {
+    /// Opens the lake for asking.
+    pub(crate) fn start(
+        directory: &Path,
+        tail: Tail,
+        limits: QueryLimits,
+    ) -> Result<(Queries, QueryThreads), PlatformError> {
+        let reader = Arc::new(LakeReader::open(directory, Some(tail), limits)?);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(limits.threads)
+            .thread_name("lake-query")
+            .enable_all()
+            .build()
+            .map_err(|source| PlatformError::System { doing: "start the threads of queries", source })?;
+        let threads = runtime.handle().clone();
+        Ok((Queries { reader, threads }, QueryThreads(Some(runtime))))
+    }
+
+    /// Begins to answer a statement, and hands the rows to `take` as they come. When the caller goes away the query ends.
+    pub async fn run<T, F, R>(&self, statement: String, side_tables: Vec<SideTable>, take: F) -> Result<T, QueryError>
+    where
+        T: Send + 'static,
+        F: FnOnce(Answer) -> R + Send + 'static,
+        R: Future<Output = Result<T, QueryError>> + Send,
+    {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { take(reader.query(&statement, side_tables).await?).await }).await
+    }
+
+    /// A page of an entity's calls.
+    pub async fn page(&self, request: PageRequest) -> Result<Page, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.page(&request).await }).await
+    }
+
+    async fn on_threads<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let task = tokio_util::task::AbortOnDropHandle::new(self.threads.spawn(work));
+        task.await.unwrap_or_else(|_| Err(QueryError::Statement("the query was broken off".to_owned())))
+    }
+}
+
+impl Drop for QueryThreads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // What is still asked has no reader any more.
+            runtime.shutdown_background();
+        }
+    }
+}
