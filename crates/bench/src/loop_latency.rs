@@ -132,10 +132,7 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
         gateways: vec!["kong".to_owned()],
         analysis,
         log: LogSettings::default(),
-        lake: Some(LakeSettings {
-            commit_interval: Duration::from_secs(2),
-            ..LakeSettings::default()
-        }),
+        lake: Some(LakeSettings { commit_interval: Duration::from_secs(2), ..LakeSettings::default() }),
         snapshot_interval: Duration::from_secs(60),
         notify: Vec::new(),
     })

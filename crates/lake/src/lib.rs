@@ -29,14 +29,16 @@ mod table;
 pub use events::{Lake, Tail};
 pub use files::{LakeFiles, files};
 pub use keeper::{Keeper, Kept, LakeSize};
-pub use page::{CallPlace, PAGE_ROWS_MAX, Page, PageRequest};
+pub use page::{CallPlace, PAGE_ROWS_MAX, Page, Range};
 pub use query::{Answer, QueryError, QueryProgress, STATEMENT_BYTES_MAX};
 pub use reader::{LakeReader, QueryLimits, SideTable};
 pub use retention::Retention;
 pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
-pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, complete_field, parse_search};
+pub use search::{
+    SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, complete_field, parse_duration_ms, parse_search,
+};
 pub use table::LakeError;
 
 /// The engine's and the table library's column types, for those who read answers.
-pub use deltalake::arrow;
+pub use deltalake::{arrow, parquet};

@@ -1,34 +1,33 @@
-//! One entity's calls, newest first, a page at a time.
+//! Calls, newest first, a page at a time: those of one entity, or those that a search finds.
 //!
-//! The timeline has them together for each day. It is asked for the newest day first, then for twice as many days each
-//! time, until the page is full: who is busy is answered from one day, who is rare from few pages of each. What is not in
-//! the timeline yet comes from the events themselves.
+//! The newest day is asked first, then twice as many days each time, until the page is full: who is busy is answered from
+//! one day, who is rare from a few pages of each. An entity's calls lie together in the timeline; what is not in the
+//! timeline yet comes from the events themselves.
+
+use std::collections::BTreeSet;
 
 use deltalake::arrow::array::{AsArray as _, RecordBatch, UInt64Array};
-use deltalake::arrow::compute::concat_batches;
-use deltalake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use deltalake::arrow::compute::{concat_batches, take_record_batch};
+use deltalake::arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::datafusion::error::DataFusionError;
-use deltalake::datafusion::prelude::{DataFrame, SessionContext};
-use deltalake::datafusion::scalar::ScalarValue;
+use deltalake::datafusion::prelude::SessionContext;
 
 use crate::engine::table_in;
 use crate::entities::expression;
 use crate::query::QueryError;
 use crate::reader::{LakeReader, View};
+use crate::retention::{DAY_MS, day_of};
 use crate::schema::{PARTITION, TIMELINE_COLUMNS};
+use crate::search::{Search, literal};
 
 /// Rows of a page at most.
 pub const PAGE_ROWS_MAX: usize = 1_000;
 
-/// Which calls of an entity.
+/// Which calls, and how many.
 #[derive(Debug, Clone, Default)]
-pub struct PageRequest {
-    /// The kind of entity, as `entity_kind` has it.
-    pub kind: String,
-    /// The entity, as `entity` has it.
-    pub entity: String,
-    /// Only calls at this gateway.
-    pub gateway: Option<String>,
+pub struct Range {
+    /// Only calls at these gateways; `None` for all.
+    pub gateways: Option<Vec<String>>,
     /// Only calls from this moment on, in milliseconds since 1970.
     pub since_ms: Option<i64>,
     /// Only calls before this moment, in milliseconds since 1970.
@@ -40,7 +39,7 @@ pub struct PageRequest {
 }
 
 /// Where a call stands: its time, and its place in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallPlace {
     /// The event time in microseconds since 1970.
     pub time_us: i64,
@@ -53,103 +52,144 @@ pub struct CallPlace {
 /// A page of calls, newest first.
 #[derive(Debug)]
 pub struct Page {
-    /// The calls, with the columns of `timeline` that are not the entity's.
-    pub rows: RecordBatch,
+    /// The calls, with the columns of `timeline` that are not the entity's; `None` where there are none.
+    pub rows: Option<RecordBatch>,
     /// Where the next page begins; `None` where this is the last one.
     pub next: Option<CallPlace>,
 }
 
 impl LakeReader {
-    /// A page of an entity's calls.
-    pub async fn page(&self, request: &PageRequest) -> Result<Page, QueryError> {
-        let Some(entity) = expression(&request.kind) else {
-            return Err(QueryError::Statement(format!("`{}` is no kind of entity", request.kind)));
+    /// A page of an entity's calls. `kind` and `entity` are as the timeline has them.
+    pub async fn page(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
+        let Some(column) = expression(kind) else {
+            return Err(QueryError::Statement(format!("`{kind}` is no kind of entity")));
         };
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
-        if let Some(timeline) = &view.timeline {
-            context.register_table("timeline", table_in(&context, timeline).await?)?;
+        let ask = Ask { context, range };
+        let fresh = format!("{column} = {} AND position > {}", literal(entity), view.timeline_position);
+        let mut batches = ask.newest("events", &fresh).await?;
+        let Some(timeline) = &view.timeline else { return ask.page(&batches) };
+        ask.context.register_table("timeline", table_in(&ask.context, timeline).await?)?;
+        let condition = format!("entity_kind = {} AND entity = {}", literal(kind), literal(entity));
+        // Fresh calls may be of any day, so only what the timeline gives ends the search.
+        batches.extend(ask.day_by_day("timeline", &condition, view.timeline_days()?).await?);
+        ask.page(&batches)
+    }
+
+    /// The id of the entity that people call so: a consumer's id for its name, as the newest call with that name has it. Any
+    /// other text is an id already.
+    pub async fn entity_named(&self, kind: &str, name: &str) -> Result<String, QueryError> {
+        if kind != "consumer" {
+            return Ok(name.to_owned());
         }
-        let rows_max = request.rows.clamp(1, PAGE_ROWS_MAX);
-        let search = Search { context, request, entity, timeline_position: view.timeline_position };
-        let mut batches = search.fresh(rows_max + 1).await?;
-        for days in days_asked(search.days(&view)?) {
-            let found = search.of_timeline(&days, rows_max + 1).await?;
-            batches.extend(found);
-            // Fresh calls may be of any day, so only what the timeline gave ends the search.
-            if batches.iter().skip(1).map(RecordBatch::num_rows).sum::<usize>() > rows_max {
-                break;
-            }
-        }
-        search.newest(batches, rows_max).await
+        let view = self.view().await?;
+        let context = self.engine.context();
+        view.register_events(&context, "events").await?;
+        let range = Range { rows: 1, ..Range::default() };
+        let ask = Ask { context, range: &range };
+        let condition = format!("consumer_id = {0} OR consumer_name = {0}", literal(name));
+        let batches = ask.day_by_day("events", &condition, view.event_days()?).await?;
+        let page = ask.page(&batches)?;
+        let rows = page.rows.as_ref();
+        let id = rows.and_then(|rows| rows.column_by_name("consumer_id")?.as_string_opt::<i32>()?.iter().next()?);
+        Ok(id.unwrap_or(name).to_owned())
+    }
+
+    /// A page of the calls that a search finds.
+    pub async fn search(&self, search: &Search, range: &Range) -> Result<Page, QueryError> {
+        let view = self.view().await?;
+        let context = self.engine.context();
+        view.register_events(&context, "events").await?;
+        let ask = Ask { context, range };
+        let batches = ask.day_by_day("events", &search.condition, view.event_days()?).await?;
+        ask.page(&batches)
     }
 }
 
-struct Search<'a> {
-    context: SessionContext,
-    request: &'a PageRequest,
-    entity: &'static str,
-    timeline_position: u64,
-}
-
-impl Search<'_> {
-    /// The days that may have calls, newest first.
-    fn days(&self, view: &View) -> Result<Vec<String>, QueryError> {
-        let mut days = view.timeline_days()?;
-        let before_ms = self.request.before.map(|place| place.time_us.div_euclid(1000));
-        let newest = [self.request.until_ms, before_ms].into_iter().flatten().min().map(crate::retention::day_of);
-        let oldest = self.request.since_ms.map(crate::retention::day_of);
-        days.retain(|day| newest.as_ref().is_none_or(|newest| day <= newest));
-        days.retain(|day| oldest.as_ref().is_none_or(|oldest| day >= oldest));
+impl View {
+    /// The days that there are calls of, committed or not.
+    fn event_days(&self) -> Result<BTreeSet<String>, QueryError> {
+        let mut days = self.days_of(&self.events)?;
+        for batch in &self.tail {
+            let column = batch.column_by_name(PARTITION).and_then(|column| column.as_primitive_opt::<Date32Type>());
+            let of_tail: BTreeSet<i32> = column.into_iter().flat_map(|days| days.values().iter().copied()).collect();
+            days.extend(of_tail.into_iter().map(|day| day_of(i64::from(day) * DAY_MS)));
+        }
         Ok(days)
     }
 
-    /// Calls that are not in the timeline yet.
-    async fn fresh(&self, rows: usize) -> Result<Vec<RecordBatch>, QueryError> {
-        let of_entity = format!("{} = $entity AND position > {}", self.entity, self.timeline_position);
-        self.ask("events", &of_entity, rows).await
+    fn timeline_days(&self) -> Result<BTreeSet<String>, QueryError> {
+        Ok(self.timeline.as_ref().map(|timeline| self.days_of(timeline)).transpose()?.unwrap_or_default())
+    }
+}
+
+struct Ask<'a> {
+    context: SessionContext,
+    range: &'a Range,
+}
+
+impl Ask<'_> {
+    fn rows_max(&self) -> usize {
+        self.range.rows.clamp(1, PAGE_ROWS_MAX)
     }
 
-    async fn of_timeline(&self, days: &[String], rows: usize) -> Result<Vec<RecordBatch>, QueryError> {
-        let days = days.iter().map(|day| format!("DATE '{day}'")).collect::<Vec<_>>().join(", ");
-        let of_entity = format!("entity_kind = $kind AND entity = $entity AND {PARTITION} IN ({days})");
-        self.ask("timeline", &of_entity, rows).await
-    }
-
-    async fn ask(&self, table: &str, of_entity: &str, rows: usize) -> Result<Vec<RecordBatch>, QueryError> {
-        let columns = TIMELINE_COLUMNS.join(", ");
-        let limits = self.limits();
-        let statement = format!(
-            "SELECT {columns} FROM {table} WHERE {of_entity}{limits} \
-             ORDER BY event_time DESC, position DESC, call_index DESC LIMIT {rows}"
-        );
-        let text = |value: &str| ScalarValue::Utf8(Some(value.to_owned()));
-        let mut values = vec![("entity", text(&self.request.entity))];
-        if table == "timeline" {
-            values.push(("kind", text(&self.request.kind)));
+    /// The newest rows that fit a condition: those of a page and one, if there are so many, by days.
+    async fn day_by_day(
+        &self,
+        table: &str,
+        condition: &str,
+        days: BTreeSet<String>,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        for days in groups(self.days_wanted(days)) {
+            let days = days.iter().map(|day| format!("DATE '{day}'")).collect::<Vec<_>>().join(", ");
+            batches.extend(self.newest(table, &format!("({condition}) AND {PARTITION} IN ({days})")).await?);
+            if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > self.rows_max() {
+                break;
+            }
         }
-        values.extend(self.request.gateway.as_deref().map(|gateway| ("gateway", text(gateway))));
-        let rows: DataFrame = self.context.sql(&statement).await?.with_param_values(values)?;
-        let batches = rows.collect().await?;
-        Ok(vec![one(&batches)?].into_iter().flatten().collect())
+        Ok(batches)
     }
 
-    /// What the request asks for besides the entity.
+    /// The days that the range touches, newest first.
+    fn days_wanted(&self, days: BTreeSet<String>) -> Vec<String> {
+        let before_ms = self.range.before.map(|place| place.time_us.div_euclid(1000));
+        let newest = [self.range.until_ms, before_ms].into_iter().flatten().min().map(day_of);
+        let oldest = self.range.since_ms.map(day_of);
+        let is_wanted = |day: &String| {
+            newest.as_ref().is_none_or(|newest| day <= newest) && oldest.as_ref().is_none_or(|oldest| day >= oldest)
+        };
+        days.into_iter().rev().filter(is_wanted).collect()
+    }
+
+    async fn newest(&self, table: &str, condition: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let statement = format!(
+            "SELECT {} FROM {table} WHERE {condition}{} ORDER BY event_time DESC, position DESC, call_index DESC LIMIT {}",
+            TIMELINE_COLUMNS.join(", "),
+            self.limits(),
+            self.rows_max() + 1,
+        );
+        Ok(self.context.sql(&statement).await?.collect().await?)
+    }
+
+    /// What the range asks for.
     fn limits(&self) -> String {
         let time = |us: i64| format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')");
         let ms = |ms: i64| time(ms.saturating_mul(1000));
         let mut limits = String::new();
-        if self.request.gateway.is_some() {
-            limits += " AND gateway = $gateway";
+        if let Some(gateways) = &self.range.gateways {
+            let names: Vec<_> = gateways.iter().map(|name| literal(name)).collect();
+            limits += &format!(" AND gateway IN ({})", names.join(", "));
         }
-        if let Some(since) = self.request.since_ms {
+        if let Some(since) = self.range.since_ms {
             limits += &format!(" AND event_time >= {}", ms(since));
         }
-        if let Some(until) = self.request.until_ms {
+        if let Some(until) = self.range.until_ms {
             limits += &format!(" AND event_time < {}", ms(until));
         }
-        if let Some(CallPlace { time_us, position, index }) = self.request.before {
+        if let Some(CallPlace { time_us, position, index }) = self.range.before {
             let at = time(time_us);
             limits += &format!(
                 " AND (event_time < {at} OR event_time = {at} AND (position < {position} OR position = {position} \
@@ -160,29 +200,23 @@ impl Search<'_> {
     }
 
     /// The newest of what was found.
-    async fn newest(&self, batches: Vec<RecordBatch>, rows_max: usize) -> Result<Page, QueryError> {
-        let Some(found) = one(&batches)? else {
-            let schema = self.context.sql(&format!("SELECT {} FROM events", TIMELINE_COLUMNS.join(", "))).await?;
-            let rows = RecordBatch::new_empty(std::sync::Arc::new(schema.schema().as_arrow().clone()));
-            return Ok(Page { rows, next: None });
-        };
-        let places =
-            places(&found).ok_or_else(|| QueryError::Statement("the timeline has other columns".to_owned()))?;
-        let mut order: Vec<_> = (0..found.num_rows()).collect();
-        order
-            .sort_unstable_by_key(|&at| std::cmp::Reverse((places[at].time_us, places[at].position, places[at].index)));
-        let has_more = order.len() > rows_max;
-        order.truncate(rows_max);
+    fn page(&self, batches: &[RecordBatch]) -> Result<Page, QueryError> {
+        let Some(first) = batches.first() else { return Ok(Page { rows: None, next: None }) };
+        let found = concat_batches(&first.schema(), batches).map_err(DataFusionError::from)?;
+        let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
+        let mut order: Vec<usize> = (0..found.num_rows()).collect();
+        order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
+        let has_more = order.len() > self.rows_max();
+        order.truncate(self.rows_max());
         let next = order.last().filter(|_| has_more).map(|&at| places[at]);
         let order: UInt64Array = order.into_iter().map(|at| at as u64).collect();
-        let rows = deltalake::arrow::compute::take_record_batch(&found, &order)
-            .map_err(|error| QueryError::Statement(error.to_string()))?;
-        Ok(Page { rows, next })
+        let rows = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
+        Ok(Page { rows: (rows.num_rows() > 0).then_some(rows), next })
     }
 }
 
 /// Groups of days to ask for together: one, two, four, and so on.
-fn days_asked(days: Vec<String>) -> impl Iterator<Item = Vec<String>> {
+fn groups(days: Vec<String>) -> impl Iterator<Item = Vec<String>> {
     let mut left = days;
     let mut count = 1;
     std::iter::from_fn(move || {
@@ -191,11 +225,6 @@ fn days_asked(days: Vec<String>) -> impl Iterator<Item = Vec<String>> {
         count *= 2;
         (!group.is_empty()).then_some(group)
     })
-}
-
-fn one(batches: &[RecordBatch]) -> Result<Option<RecordBatch>, DataFusionError> {
-    let Some(first) = batches.first() else { return Ok(None) };
-    Ok(Some(concat_batches(&first.schema(), batches)?))
 }
 
 fn places(rows: &RecordBatch) -> Option<Vec<CallPlace>> {
@@ -213,9 +242,9 @@ mod tests {
     #[test]
     fn twice_as_many_days_are_asked_for_each_time() {
         let days: Vec<String> = (0..9).map(|day| day.to_string()).collect();
-        let groups: Vec<usize> = days_asked(days.clone()).map(|group| group.len()).collect();
-        assert_eq!(groups, [1, 2, 4, 2]);
-        assert_eq!(days_asked(days.clone()).flatten().collect::<Vec<_>>(), days);
-        assert_eq!(days_asked(Vec::new()).count(), 0);
+        let sizes: Vec<usize> = groups(days.clone()).map(|group| group.len()).collect();
+        assert_eq!(sizes, [1, 2, 4, 2]);
+        assert_eq!(groups(days.clone()).flatten().collect::<Vec<_>>(), days);
+        assert_eq!(groups(Vec::new()).count(), 0);
     }
 }

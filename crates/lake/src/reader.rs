@@ -1,5 +1,6 @@
 //! The lake as those who ask see it: what is committed, and what is not committed yet, as of one moment.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +15,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::engine::{Engine, Resources, table_in};
 use crate::events::Tail;
 use crate::query::{Answer, QueryError};
-use crate::retention::day_of;
 use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema};
-use crate::search::Search;
 use crate::table::{LakeError, has_versions, load, position_of, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
@@ -106,20 +105,6 @@ impl LakeReader {
         Answer::begin(&context, statement, &self.limits, permit).await
     }
 
-    /// Begins to answer a search: the newest calls first, with all columns, as many as an answer may have.
-    pub async fn search(&self, search: &Search, now_ms: i64) -> Result<Answer, QueryError> {
-        let since = search.last_ms.map(|last_ms| now_ms.saturating_sub(last_ms));
-        let since = since.map(|since_ms| {
-            let day = day_of(since_ms);
-            let at = format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", since_ms.saturating_mul(1000));
-            format!(" AND {PARTITION} >= DATE '{day}' AND event_time >= {at}")
-        });
-        let order = "event_time DESC, position DESC, call_index DESC";
-        let condition = &search.condition;
-        let statement = format!("SELECT * FROM events WHERE {condition}{} ORDER BY {order}", since.unwrap_or_default());
-        self.query(&statement, vec![]).await
-    }
-
     /// A session with every table.
     async fn context(&self, side_tables: Vec<SideTable>) -> Result<SessionContext, QueryError> {
         let view = self.view().await?;
@@ -166,14 +151,11 @@ impl View {
         Ok(())
     }
 
-    /// The days that the timeline has files of, newest first.
-    pub(crate) fn timeline_days(&self) -> Result<Vec<String>, LakeError> {
-        let Some(timeline) = &self.timeline else { return Ok(Vec::new()) };
-        let path = Path::new(TIMELINE.name);
-        let snapshot = timeline.snapshot().map_err(table_error(path, "read"))?;
-        let day = |file: deltalake::kernel::LogicalFileView| file.partition_values_map().remove(PARTITION).flatten();
-        let days: std::collections::BTreeSet<String> = snapshot.log_data().iter().filter_map(day).collect();
-        Ok(days.into_iter().rev().collect())
+    /// The days that a table has files of.
+    pub(crate) fn days_of(&self, table: &DeltaTable) -> Result<BTreeSet<String>, LakeError> {
+        let snapshot = table.snapshot().map_err(table_error(Path::new("lake"), "read"))?;
+        let files = snapshot.log_data();
+        Ok(files.iter().filter_map(|file| file.partition_values_map().remove(PARTITION).flatten()).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::merge::DataFile;
 use crate::schema::PARTITION;
 use crate::table::{LakeError, Table};
 
-const DAY_MS: i64 = 86_400_000;
+pub(crate) const DAY_MS: i64 = 86_400_000;
 
 /// How much is kept; by default all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -115,7 +115,7 @@ pub fn parse_search(text: &str) -> Result<Search, SearchError> {
             let problem =
                 || SearchError { at: word.at, problem: "after `last` comes a time such as 30m, 24h or 7d".into() };
             let time = words.next().ok_or_else(problem)?;
-            last_ms = Some(duration_ms(&time.text).ok_or_else(problem)?);
+            last_ms = Some(parse_duration_ms(&time.text).ok_or_else(problem)?);
             continue;
         }
         conditions.push(term(&word)?);
@@ -157,8 +157,8 @@ fn split(text: &str) -> Result<Vec<Word>, SearchError> {
     }
 }
 
-/// `30m` and the like in milliseconds.
-fn duration_ms(text: &str) -> Option<i64> {
+/// `30m` and the like in milliseconds; `None` for anything else.
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let unit = text.chars().last()?;
     let unit_ms = match unit {
         's' => 1_000,

@@ -61,6 +61,13 @@ pub enum Command {
     /// Check the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Ask the lake in SQL, over the tables `events` and `timeline`.
+    ///
+    /// Reads what is committed, whether outrider runs or not; a running one commits every few seconds. Nothing can be
+    /// changed. Time, memory and rows are limited as `[lake]` says.
+    Query(QueryArguments),
+    /// Show one entity's calls, the newest first.
+    Timeline(TimelineArguments),
     /// Set up a Kong gateway.
     #[command(subcommand)]
     Kong(KongCommand),
@@ -86,6 +93,58 @@ pub struct ConfigArgument {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct AskArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The data directory, in the place of a configuration; limits are then the usual ones.
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data_dir: Option<PathBuf>,
+    /// How rows are written to standard output.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For reading, 10,000 rows at most.
+    Table,
+    /// With a header.
+    Csv,
+    /// An object a line.
+    Json,
+    /// A Parquet file.
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub struct QueryArguments {
+    #[command(flatten)]
+    pub ask: AskArguments,
+    /// One SELECT, EXPLAIN, SHOW or DESCRIBE.
+    #[arg(value_name = "SQL")]
+    pub statement: String,
+}
+
+#[derive(Debug, Args)]
+pub struct TimelineArguments {
+    #[command(flatten)]
+    pub ask: AskArguments,
+    /// Whose calls: the kind (consumer, credential, ip, session) and the id; a consumer's name will do.
+    #[arg(value_name = "KIND:ID")]
+    pub entity: String,
+    /// How far back, such as 30m, 24h or 7d.
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub last: String,
+    /// Only calls at this gateway.
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Option<String>,
+    /// Rows at most.
+    #[arg(long, value_name = "ROWS", default_value_t = 200)]
+    pub rows: usize,
 }
 
 #[derive(Debug, Args)]

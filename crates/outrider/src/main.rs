@@ -1,5 +1,6 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
+mod ask;
 mod audit;
 mod backup;
 mod ca;
@@ -74,6 +75,8 @@ fn main() -> ExitCode {
         Command::Notify(command) => on_runtime(notify::run(command)),
         Command::Token(command) => on_runtime(tokens::run(command)),
         Command::Audit(command) => on_runtime(audit::run(command)),
+        Command::Query(arguments) => on_runtime(ask::query(arguments)),
+        Command::Timeline(arguments) => on_runtime(ask::timeline(arguments)),
         Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Openapi => openapi(),

@@ -97,7 +97,8 @@ impl Outrider {
             Arc::new(platform.commands()),
             Arc::clone(&status) as _,
         )
-        .with_access(doors.access(&config, setup_file));
+        .with_access(doors.access(&config, setup_file))
+        .with_queries(platform.queries());
         let api = doors.api_address;
         let run = RunFile {
             pid: std::process::id(),

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use outrider_lake::{Answer, LakeReader, Page, PageRequest, QueryError, QueryLimits, SideTable, Tail};
+use outrider_lake::{Answer, LakeReader, Page, QueryError, QueryLimits, Range, Search, SideTable, Tail};
+use outrider_model::EntityKind;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::service::PlatformError;
@@ -47,10 +48,20 @@ impl Queries {
         self.on_threads(async move { take(reader.query(&statement, side_tables).await?).await }).await
     }
 
-    /// A page of an entity's calls.
-    pub async fn page(&self, request: PageRequest) -> Result<Page, QueryError> {
+    /// A page of an entity's calls; a consumer may be meant by its name.
+    pub async fn page(&self, kind: EntityKind, entity: String, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
-        self.on_threads(async move { reader.page(&request).await }).await
+        self.on_threads(async move {
+            let entity = reader.entity_named(kind.as_str(), &entity).await?;
+            reader.page(kind.as_str(), &entity, &range).await
+        })
+        .await
+    }
+
+    /// A page of the calls that a search finds.
+    pub async fn search(&self, search: Search, range: Range) -> Result<Page, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.search(&search, &range).await }).await
     }
 
     async fn on_threads<T: Send + 'static>(

@@ -251,9 +251,9 @@ impl Platform {
         let (mut queries, mut asking) = (None, None);
         if let (Some((lake, how)), Some(assignments)) = (lake, &assignments) {
             let directory = data.join("lake");
-            let (asks, threads) = Queries::start(&directory, lake.tail(), how.limits)?;
+            let (asks, query_threads) = Queries::start(&directory, lake.tail(), how.limits)?;
             let (stop_keeping, stop) = channel();
-            (queries, asking) = (Some(asks), Some((threads, stop_keeping)));
+            (queries, asking) = (Some(asks), Some((query_threads, stop_keeping)));
             let keeper = LakeKeeper {
                 keeper: Keeper::open(&directory, how.retention).await?,
                 runtime: Handle::current(),

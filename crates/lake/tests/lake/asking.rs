@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use outrider_lake::{Answer, LakeError, LakeReader, QueryError, QueryLimits};
+use outrider_lake::{Answer, LakeError, LakeReader, QueryError, QueryLimits, Range, parse_search};
 
-use crate::calls::{Filler, mixed_call};
+use crate::calls::{DAY_MS, Filler, NOON_MS, mixed_call};
 
 /// A lake of a hundred calls.
 async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) {
@@ -58,9 +58,10 @@ async fn a_search_finds_what_it_says() {
         ("orders/42", 1),
         ("last 50s", 50),
     ] {
-        let search = outrider_lake::parse_search(search).unwrap();
-        let mut answer = reader.search(&search, crate::calls::NOON_MS + 100_000).await.unwrap();
-        assert_eq!(count(&mut answer).await.unwrap(), expected, "{search:?}");
+        let parsed = parse_search(search).unwrap();
+        let since_ms = parsed.last_ms.map(|last_ms| NOON_MS + 100_000 - last_ms);
+        let page = reader.search(&parsed, &Range { since_ms, rows: 200, ..Range::default() }).await.unwrap();
+        assert_eq!(page.rows.map_or(0, |rows| rows.num_rows()), expected, "{search}");
     }
 }
 
@@ -156,9 +157,7 @@ async fn a_damaged_file_is_named_and_the_rest_is_read() {
     let day = directory.path().join("events/event_date=2026-11-28");
     let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
     std::fs::write(&damaged, b"not a table").unwrap();
-    filler
-        .commit(&[outrider_model::ApiCall { event_ms: crate::calls::NOON_MS - crate::calls::DAY_MS, ..mixed_call(1) }])
-        .await;
+    filler.commit(&[outrider_model::ApiCall { event_ms: NOON_MS - DAY_MS, ..mixed_call(1) }]).await;
     let error = rows(&reader, "SELECT path FROM events").await.unwrap_err();
     assert!(matches!(error, QueryError::File(_)), "{error:?}");
     assert_eq!(rows(&reader, "SELECT path FROM events WHERE event_date = DATE '2026-11-27'").await.unwrap(), 1);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::Int64Type;
-use outrider_lake::{CallPlace, Keeper, Lake, LakeReader, PageRequest, QueryLimits, Retention};
+use outrider_lake::{CallPlace, Keeper, Lake, LakeReader, Page, QueryLimits, Range, Retention};
 use outrider_model::ApiCall;
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
@@ -20,18 +20,23 @@ async fn number(reader: &LakeReader, statement: &str) -> i64 {
     batch.column(0).as_primitive::<Int64Type>().value(0)
 }
 
+fn positions_of(page: &Page) -> Vec<i64> {
+    let column = page.rows.as_ref().map(|rows| rows.column_by_name("position").unwrap());
+    column.map(|column| column.as_primitive::<Int64Type>().values().to_vec()).unwrap_or_default()
+}
+
 /// The positions of an entity's calls, by pages of `rows`.
 async fn positions(reader: &LakeReader, kind: &str, entity: &str, rows: usize) -> Vec<i64> {
-    let mut request = PageRequest { kind: kind.into(), entity: entity.into(), rows, ..PageRequest::default() };
-    let mut positions = Vec::new();
+    let mut range = Range { rows, ..Range::default() };
+    let mut found = Vec::new();
     loop {
-        let page = reader.page(&request).await.unwrap();
-        assert!(page.rows.num_rows() <= rows);
-        let column = page.rows.column_by_name("position").unwrap();
-        positions.extend(column.as_primitive::<Int64Type>().values());
+        let page = reader.page(kind, entity, &range).await.unwrap();
+        let of_page = positions_of(&page);
+        assert!(of_page.len() <= rows);
+        found.extend(of_page);
         match page.next {
-            Some(place) => request.before = Some(place),
-            None => return positions,
+            Some(place) => range.before = Some(place),
+            None => return found,
         }
     }
 }
@@ -103,23 +108,19 @@ async fn a_page_is_of_the_time_and_gateway_that_it_is_asked_for() {
             keep(directory.path(), ALL, NOON_MS).await;
         }
         let reader = reader(directory.path(), &filler.lake);
-        let request = PageRequest {
-            kind: "ip".into(),
-            entity: "192.0.2.1".into(),
-            gateway: Some("a".into()),
+        let range = Range {
+            gateways: Some(vec!["a".into(), "c".into()]),
             since_ms: Some(NOON_MS + 16_000),
             until_ms: Some(NOON_MS + 46_000),
             rows: 2,
-            ..PageRequest::default()
+            ..Range::default()
         };
-        let page = reader.page(&request).await.unwrap();
-        let found = page.rows.column_by_name("position").unwrap().as_primitive::<Int64Type>();
-        assert_eq!(found.values(), &[36, 26], "46 is the first that is too late");
+        let page = reader.page("ip", "192.0.2.1", &range).await.unwrap();
+        assert_eq!(positions_of(&page), [36, 26], "46 is the first that is too late");
         let place = CallPlace { time_us: (NOON_MS + 26_000) * 1000, position: 26, index: 0 };
         assert_eq!(page.next, Some(place));
-        let page = reader.page(&PageRequest { before: Some(place), ..request }).await.unwrap();
-        let found = page.rows.column_by_name("position").unwrap().as_primitive::<Int64Type>();
-        assert_eq!((found.values().to_vec(), page.next), (vec![16], None));
+        let page = reader.page("ip", "192.0.2.1", &Range { before: Some(place), ..range }).await.unwrap();
+        assert_eq!((positions_of(&page), page.next), (vec![16], None));
     }
 }
 

@@ -23,6 +23,7 @@ mod device;
 mod events;
 mod failures;
 mod gateways;
+mod lake;
 mod metrics;
 mod notify;
 mod oidc;
@@ -61,6 +62,7 @@ pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics, serve_own_metr
 
 use tokio_util::sync::CancellationToken;
 
+use crate::queries::Queries;
 use crate::store::{Role, Store};
 use auth::Access;
 use events::Streams;
@@ -84,6 +86,7 @@ pub struct ApiState {
     counters: Arc<Counters>,
     access: Arc<Access>,
     streams: Arc<Streams>,
+    queries: Option<Queries>,
     /// When the server ends, streams end.
     stopping: CancellationToken,
     beat: Duration,
@@ -99,6 +102,7 @@ impl ApiState {
             counters: Arc::default(),
             access: Arc::default(),
             streams: Arc::default(),
+            queries: None,
             stopping: CancellationToken::new(),
             beat: events::BEAT,
         }
@@ -108,6 +112,12 @@ impl ApiState {
     #[must_use]
     pub fn with_access(self, settings: AccessSettings) -> Self {
         ApiState { access: Arc::new(Access { settings, ..Access::default() }), ..self }
+    }
+
+    /// Lets people ask the lake.
+    #[must_use]
+    pub fn with_queries(self, queries: Option<Queries>) -> Self {
+        ApiState { queries, ..self }
     }
 
     /// The same with another time between what every stream of events says although nothing changed.
@@ -265,6 +275,12 @@ fn outrider_routes() -> Routes {
         Each event is named for what changed and holds the whole of it as it is now; `x-events` names them with their \
         schemas. A stream begins with `reset`, which says: load what you show. With `Last-Event-ID` it goes on after that \
         event instead, where it can. `status` comes every few seconds.";
+    const TIMELINE: &str = "Calls of one entity, the newest first\n\
+        Every call that was there when the first page was read is shown exactly once.";
+    const SEARCH: &str = "Calls that a search finds, the newest first\n\
+        Terms stand beside each other and all have to hold: `consumer:alice status:>=400 path:/orders/* last 7d`.";
+    const QUERY: &str = "Ask the lake in SQL\n\
+        Over the tables `events` and `timeline`. It reads and can change nothing; time, memory and rows are limited.";
     Routes::of(Some(Role::Viewer))
         .get(
             "/api/v1/kill-switch",
@@ -302,6 +318,11 @@ fn outrider_routes() -> Routes {
             "list_messages",
             "Messages to destinations, the newest first",
         )
+        .get("/api/v1/timeline", Sensitive("read a timeline"), lake::timeline, "get_timeline", TIMELINE)
+        .reaches(Reach::ByItself)
+        .get("/api/v1/search", Sensitive("searched"), lake::search, "search_calls", SEARCH)
+        .reaches(Reach::ByItself)
+        .post("/api/v1/query", lake::query, "query_lake", QUERY)
         .get("/api/v1/events", Sensitive("followed events"), events::events, "follow_events", EVENTS)
         .reaches(Reach::ByItself)
         .get("/api/v1/session", Plain, session::who_am_i, "get_session", "Who asks, and what they may do")

@@ -1,0 +1,211 @@
+//! `outrider query` and `outrider timeline`: asking the lake on the machine itself, by who may read the data directory.
+//!
+//! They read what is committed; a running outrider commits every few seconds. What is asked is in the audit log.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use indicatif::ProgressBar;
+use outrider_lake::arrow::array::RecordBatch;
+use outrider_lake::arrow::csv::WriterBuilder;
+use outrider_lake::arrow::datatypes::SchemaRef;
+use outrider_lake::arrow::json::LineDelimitedWriter;
+use outrider_lake::arrow::util::pretty::pretty_format_batches;
+use outrider_lake::parquet::arrow::ArrowWriter;
+use outrider_lake::{Answer, LakeReader, PAGE_ROWS_MAX, Range, parse_duration_ms};
+use outrider_model::{AuditEntry, EntityKind};
+use outrider_platform::store::{AuditLog, Store};
+
+use crate::cli::{AskArguments, Format, QueryArguments, TimelineArguments};
+use crate::config::Config;
+use crate::{service, terminal};
+
+/// Rows that a table in the terminal waits for, so that its columns are as wide as they have to be.
+const TABLE_ROWS_MAX: usize = 10_000;
+/// How often the progress is looked at.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Answers one statement.
+pub async fn query(arguments: QueryArguments) -> anyhow::Result<()> {
+    let place = Place::of(&arguments.ask)?;
+    place.note("asked the lake", &arguments.statement).await?;
+    let reader = place.reader()?;
+    let bar = progress_bar();
+    let mut answer = reader.query(&arguments.statement, vec![]).await?;
+    let mut output = Output::new(arguments.ask.format, answer.schema())?;
+    while let Some(batch) = next(&mut answer, &bar).await {
+        output.write(&batch?)?;
+    }
+    bar.finish_and_clear();
+    output.finish()?;
+    if answer.is_truncated() {
+        let max = place.config.lake.query_rows_max;
+        terminal::note(&format!("there are more rows; `lake.query_rows_max` lets an answer have {max}"));
+    }
+    Ok(())
+}
+
+/// Shows one entity's calls.
+pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
+    let (kind, entity) = arguments
+        .entity
+        .split_once(':')
+        .context("whose timeline? Say the kind and the id, such as `consumer:alice` or `ip:192.0.2.7`")?;
+    let kind: EntityKind = kind.parse().map_err(anyhow::Error::msg)?;
+    ensure!(!entity.is_empty(), "whose timeline? Behind `{kind}:` comes an id");
+    let last_ms = parse_duration_ms(&arguments.last)
+        .with_context(|| format!("--last `{}`: use a number with s, m, h or d, such as 24h", arguments.last))?;
+    let place = Place::of(&arguments.ask)?;
+    place.note("read a timeline", &arguments.entity).await?;
+    let reader = place.reader()?;
+    let entity = reader.entity_named(kind.as_str(), entity).await?;
+    let mut range = Range {
+        gateways: arguments.gateway.map(|name| vec![name]),
+        since_ms: Some(service::now_ms().saturating_sub(last_ms)),
+        ..Range::default()
+    };
+    let (mut output, mut left) = (None, arguments.rows);
+    while left > 0 {
+        range.rows = left.min(PAGE_ROWS_MAX);
+        let page = reader.page(kind.as_str(), &entity, &range).await?;
+        if let Some(rows) = &page.rows {
+            left -= rows.num_rows();
+            if output.is_none() {
+                output = Some(Output::new(arguments.ask.format, rows.schema())?);
+            }
+            if let Some(output) = &mut output {
+                output.write(rows)?;
+            }
+        }
+        match page.next {
+            Some(next) => range.before = Some(next),
+            None => break,
+        }
+    }
+    match output {
+        Some(output) => output.finish(),
+        None => {
+            terminal::note(&format!("no calls of {} in the last {}", arguments.entity, arguments.last));
+            Ok(())
+        }
+    }
+}
+
+/// The installation that is asked.
+struct Place {
+    config: Config,
+}
+
+impl Place {
+    fn of(ask: &AskArguments) -> anyhow::Result<Place> {
+        let config = match &ask.data_dir {
+            Some(data_dir) => {
+                let mut config = Config::default();
+                config.data_dir = data_dir.clone();
+                config
+            }
+            None => Config::load(&ask.config.config)?,
+        };
+        Ok(Place { config })
+    }
+
+    fn lake(&self) -> PathBuf {
+        self.config.data_dir.join("lake")
+    }
+
+    fn reader(&self) -> anyhow::Result<LakeReader> {
+        Ok(LakeReader::open(&self.lake(), None, self.config.lake.limits())?)
+    }
+
+    /// Who may read the directory may read the lake; the audit log says that somebody did, where there is one.
+    async fn note(&self, what: &str, detail: &str) -> anyhow::Result<()> {
+        let file = self.config.data_dir.join("control.sqlite");
+        if !Path::exists(&file) {
+            return Ok(());
+        }
+        let (by, what) = ("command line".to_owned(), what.to_owned());
+        let entry = AuditEntry {
+            at_ms: service::now_ms(),
+            by,
+            what,
+            subject: String::new(),
+            detail: detail.chars().take(4096).collect(),
+        };
+        Ok(Store::open(&file).await?.note(AuditLog::Reads, &entry).await?)
+    }
+}
+
+/// The next rows, with progress meanwhile.
+async fn next(answer: &mut Answer, bar: &ProgressBar) -> Option<Result<RecordBatch, outrider_lake::QueryError>> {
+    loop {
+        // What is waited for goes on where it was: a stream loses nothing when it is not waited for any more.
+        if let Ok(batch) = tokio::time::timeout(PROGRESS_EVERY, answer.next()).await {
+            return batch;
+        }
+        let progress = answer.progress();
+        bar.set_message(format!("{} rows read, {} MiB", progress.rows_read, progress.bytes_read / (1024 * 1024)));
+        bar.tick();
+    }
+}
+
+fn progress_bar() -> ProgressBar {
+    match std::io::stderr().is_terminal() {
+        true => ProgressBar::new_spinner(),
+        false => ProgressBar::hidden(),
+    }
+}
+
+/// Rows on their way to standard output.
+enum Output {
+    Table(Vec<RecordBatch>, usize),
+    Csv(Box<outrider_lake::arrow::csv::Writer<std::io::Stdout>>),
+    Json(LineDelimitedWriter<std::io::Stdout>),
+    Parquet(Box<ArrowWriter<std::io::Stdout>>),
+}
+
+impl Output {
+    fn new(format: Format, schema: SchemaRef) -> anyhow::Result<Output> {
+        let out = std::io::stdout();
+        Ok(match format {
+            Format::Table => Output::Table(vec![RecordBatch::new_empty(schema)], 0),
+            Format::Csv => Output::Csv(Box::new(WriterBuilder::new().with_header(true).build(out))),
+            Format::Json => Output::Json(LineDelimitedWriter::new(out)),
+            Format::Parquet if out.is_terminal() => {
+                bail!("--format parquet writes bytes; send them to a file, such as `> calls.parquet`")
+            }
+            Format::Parquet => Output::Parquet(Box::new(ArrowWriter::try_new(out, schema, None)?)),
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
+        match self {
+            Output::Table(batches, rows) => {
+                *rows += batch.num_rows();
+                ensure!(
+                    *rows <= TABLE_ROWS_MAX,
+                    "the answer has more rows than a table in the terminal shows; say `LIMIT {TABLE_ROWS_MAX}`, or use --format csv"
+                );
+                batches.push(batch.clone());
+            }
+            Output::Csv(writer) => writer.write(batch)?,
+            Output::Json(writer) => writer.write(batch)?,
+            Output::Parquet(writer) => writer.write(batch)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Output::Table(batches, _) => writeln!(std::io::stdout(), "{}", pretty_format_batches(&batches)?)?,
+            Output::Csv(writer) => writer.into_inner().flush()?,
+            Output::Json(mut writer) => {
+                writer.finish()?;
+                writer.into_inner().flush()?;
+            }
+            Output::Parquet(writer) => drop(writer.close()?),
+        }
+        Ok(())
+    }
+}
