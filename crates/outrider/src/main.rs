@@ -21,6 +21,8 @@ mod measure;
 mod notify;
 #[cfg(test)]
 mod packaging;
+#[cfg(test)]
+mod pages;
 mod people;
 mod premises;
 mod replay;
