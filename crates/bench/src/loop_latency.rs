@@ -185,11 +185,11 @@ fn respond(
     Ok([working, reporting])
 }
 
-/// Sends each call when it is due, until a time.
-async fn send(stream: &mut TcpStream, traffic: &mut Traffic, end_ms: i64) -> anyhow::Result<()> {
+/// Sends each call when it is due, until a time. Says how many those were.
+pub async fn send(stream: &mut TcpStream, traffic: &mut Traffic, end_ms: i64) -> anyhow::Result<u64> {
     let mut beat = tokio::time::interval(BEAT);
     let mut bytes = Vec::new();
-    let mut sent_ms = 0;
+    let (mut sent_ms, mut calls) = (0, 0);
     while sent_ms < end_ms {
         beat.tick().await;
         bytes.clear();
@@ -197,12 +197,13 @@ async fn send(stream: &mut TcpStream, traffic: &mut Traffic, end_ms: i64) -> any
         while sent_ms < until_ms {
             let call = traffic.next_call();
             sent_ms = call.at_ms;
+            calls += 1;
             bytes.extend_from_slice(call.line);
             bytes.push(b'\n');
         }
         stream.write_all(&bytes).await?;
     }
-    Ok(())
+    Ok(calls)
 }
 
 /// Milliseconds from the completing line to the stored report, of every action that was stored. What became of other
@@ -248,6 +249,6 @@ fn report(latencies: &[i64], rate: f64, offenders: u32, platform: &Platform) {
     print(&format!("p50 {}  p90 {}  p99 {}  max {}", at(0.5), at(0.9), at(0.99), at(1.0)));
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     outrider_collect::Clock::now_ms(&SystemClock)
 }

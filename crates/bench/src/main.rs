@@ -1,8 +1,12 @@
 //! `outrider-bench`: the figures, each with what it was measured against in the same run.
 
+mod bytes;
+mod load;
 mod loop_latency;
 mod memory;
 mod throughput;
+
+use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 
@@ -43,17 +47,34 @@ enum Figure {
         #[arg(long, default_value_t = 5_000_000)]
         addresses: u32,
     },
+    /// Bytes a call in the log, and between collector and platform, by rate, over the frozen corpus.
+    Bytes,
+    /// Send generated calls to a source, in real time, to look at the outrider that it belongs to meanwhile.
+    Load {
+        /// The source's address.
+        #[arg(long, default_value = "127.0.0.1:9514")]
+        to: SocketAddr,
+        /// Calls per second.
+        #[arg(long, default_value_t = 1000)]
+        rate: u32,
+        /// For how long.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().figure {
         Figure::Throughput { rounds } => throughput::run(rounds),
-        Figure::Loop { rate, offenders } => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(loop_latency::run(rate, offenders))
-        }
+        Figure::Loop { rate, offenders } => runtime()?.block_on(loop_latency::run(rate, offenders)),
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
+        Figure::Bytes => bytes::run(),
+        Figure::Load { to, rate, seconds } => runtime()?.block_on(load::run(to, rate, seconds)),
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
 /// Prints a line of a figure.

@@ -105,7 +105,8 @@ fn measure(stage: usize, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-fn each_call(bytes: &[u8], mut take: impl FnMut(&ApiCall<'_>)) -> anyhow::Result<()> {
+/// Each call of the corpus as a source would read it.
+pub fn each_call(bytes: &[u8], mut take: impl FnMut(&ApiCall<'_>)) -> anyhow::Result<()> {
     let key = PseudonymKey::from_bytes(&[7; 32]);
     let normaliser = Normaliser::new(NormaliserSettings::new("kong"), key)?;
     let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);

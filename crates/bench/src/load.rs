@@ -1,0 +1,27 @@
+//! Generated calls to a source of a running outrider, to see what that takes on a machine of one's own.
+
+use std::net::SocketAddr;
+
+use outrider_bench::generate::{Traffic, TrafficSettings};
+use tokio::net::TcpStream;
+
+use crate::loop_latency::{now_ms, send};
+use crate::print;
+
+/// Sends calls in real time over one connection.
+pub async fn run(to: SocketAddr, rate: u32, seconds: u32) -> anyhow::Result<()> {
+    let start_ms = now_ms();
+    let mut traffic = Traffic::new(TrafficSettings {
+        seed: 7,
+        consumers: 2000,
+        workspaces: 1,
+        addresses: 5000,
+        calls_per_second: f64::from(rate),
+        start_ms,
+        attacks: Vec::new(),
+    });
+    let mut stream = TcpStream::connect(to).await?;
+    let calls = send(&mut stream, &mut traffic, start_ms + 1000 * i64::from(seconds)).await?;
+    print(&format!("{calls} calls in {:.1} s", (now_ms() - start_ms) as f64 / 1000.0));
+    Ok(())
+}
