@@ -50,7 +50,7 @@ kinds! {
     SIGN_IN_REFUSED = "sign-in-refused", FORBIDDEN,
         "The identity provider does not let somebody in, or what it says of them does not.";
     FORBIDDEN = "forbidden", FORBIDDEN,
-        "The role of who asks does not suffice, what a browser sends does not come from outrider's own pages, or the connection comes past the proxy.";
+        "The role of who asks does not suffice, their token is for other gateways, what a browser sends does not come from outrider's own pages, or the connection comes past the proxy.";
     NOT_FOUND = "not-found", NOT_FOUND,
         "There is nothing at this path, or no such thing.";
     METHOD_NOT_ALLOWED = "method-not-allowed", METHOD_NOT_ALLOWED,
