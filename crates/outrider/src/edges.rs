@@ -151,19 +151,20 @@ pub fn prepare_gateways(config: &Config, installation: &str) -> anyhow::Result<V
         Ok(PreparedGateway {
             name: gateway.name.clone(),
             responder: Responder::new(settings, Arc::new(SystemClock)).with_context(name)?,
-            configuration: configuration_watch(gateway).with_context(name)?,
+            configuration: configuration_watch(gateway, installation).with_context(name)?,
         })
     };
     config.gateways.iter().map(prepare).collect()
 }
 
-fn configuration_watch(gateway: &GatewayConfig) -> anyhow::Result<Option<ConfigurationWatch>> {
+fn configuration_watch(gateway: &GatewayConfig, installation: &str) -> anyhow::Result<Option<ConfigurationWatch>> {
     if gateway.configuration_seconds == 0 {
         return Ok(None);
     }
     let interval = Duration::from_secs(gateway.configuration_seconds);
     let admin = AdminClient::new(&gateway.admin())?;
-    Ok(Some(ConfigurationWatch::new(admin, gateway.name.clone(), interval, Arc::new(SystemClock))))
+    let (name, clock) = (gateway.name.clone(), Arc::new(SystemClock));
+    Ok(Some(ConfigurationWatch::new(admin, name, installation.to_owned(), interval, clock)))
 }
 
 impl PreparedGateway {

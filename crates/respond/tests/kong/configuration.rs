@@ -50,7 +50,7 @@ async fn what_is_there_comes_without_its_secrets() {
         let patch = json!({"path": format!("/{secret}")});
         site.admin.request("PATCH", &format!("/services/{}", site.shop), Some(&patch)).await.unwrap();
 
-        let found = read_configuration(&site.client()).await;
+        let found = read_configuration(&site.client(), &site.installation()).await;
         site.admin.delete(&format!("/routes/by-header-{}", site.mark)).await.unwrap();
         let found = found.unwrap();
         assert!(!serde_json::to_string(&found).unwrap().contains(&secret), "{found:?}");
@@ -83,7 +83,13 @@ async fn what_is_there_comes_without_its_secrets() {
 async fn changes_are_told_and_our_own_are_none() {
     at_site(|site| async move {
         let interval = Duration::from_millis(20);
-        let watching = ConfigurationWatch::new(site.client(), "edge".to_owned(), interval, Arc::new(SystemClock));
+        let watching = ConfigurationWatch::new(
+            site.client(),
+            "edge".to_owned(),
+            site.installation(),
+            interval,
+            Arc::new(SystemClock),
+        );
         let (sender, mut snapshots) = mpsc::channel(1);
         let cancel = CancellationToken::new();
         let watching = tokio::spawn(watching.run(sender, cancel.clone()));
@@ -124,14 +130,26 @@ fn consumers(ids: std::ops::Range<usize>, tag: &str, offset: Option<usize>) -> R
 
 /// What is read from a gateway that has nothing but these pages of consumers and these credentials.
 async fn read(consumers: Vec<Reply>, credentials: Reply) -> Result<GatewayConfiguration, GatewayError> {
+    read_all(vec![nothing()], consumers, credentials).await
+}
+
+fn nothing() -> Reply {
+    Reply::Bytes(kong("200 OK", &json!({"data": [], "next": null})))
+}
+
+async fn read_all(
+    plugins: Vec<Reply>,
+    consumers: Vec<Reply>,
+    credentials: Reply,
+) -> Result<GatewayConfiguration, GatewayError> {
     let node = json!({"version": "3.9.1", "configuration": {"database": "postgres"},
                       "plugins": {"available_on_server": {}}});
-    let empty = Reply::Bytes(kong("200 OK", &json!({"data": [], "next": null})));
-    let mut script = vec![Reply::Bytes(kong("200 OK", &node)), empty.clone(), empty.clone(), empty];
+    let mut script = vec![Reply::Bytes(kong("200 OK", &node)), nothing(), nothing()];
+    script.extend(plugins);
     script.extend(consumers);
     script.push(credentials);
     let server = Server::start(script).await;
-    read_configuration(&AdminClient::new(&AdminSettings::new(&server.url)).unwrap()).await
+    read_configuration(&AdminClient::new(&AdminSettings::new(&server.url)).unwrap(), "home").await
 }
 
 #[tokio::test]
@@ -182,4 +200,30 @@ async fn a_list_that_is_not_whole_is_named() {
     }
     let failing = kong("500 Internal Server Error", &json!({"message": "An unexpected error occurred"}));
     read(pages("t", 2), failing).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn our_own_plugins_crowd_out_nobodys() {
+    let count = ENTITIES_MAX + 2000;
+    let plugin = |id: usize| {
+        // Ours, but for the last three: another installation's, one whose tag only looks like ours, and an operator's.
+        let tags = match count - id {
+            3 => json!(["outrider", "outrider:homestead"]),
+            2 => json!(["outrider"]),
+            1 => json!(null),
+            _ => json!(["outrider", "outrider:home", "x".repeat(300)]),
+        };
+        json!({"id": format!("{id:06}"), "name": "request-termination", "tags": tags, "config": {}})
+    };
+    let page = |page: usize| {
+        let to = count.min((page + 1) * 1000);
+        let data: Vec<Value> = (page * 1000..to).map(plugin).collect();
+        let offset = (to < count).then(|| to.to_string());
+        Reply::Bytes(kong("200 OK", &json!({"next": offset, "offset": offset, "data": data})))
+    };
+    let pages = (0..count.div_ceil(1000)).map(page).collect();
+    let found = read_all(pages, vec![nothing()], nothing()).await.unwrap();
+    let ids: Vec<_> = found.plugins.iter().map(|plugin| plugin.id.clone()).collect();
+    assert_eq!(ids, (count - 3..count).map(|id| format!("{id:06}")).collect::<Vec<_>>());
+    assert_eq!(found.left_out, []);
 }

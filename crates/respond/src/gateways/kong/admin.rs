@@ -203,13 +203,15 @@ impl AdminClient {
         }
     }
 
-    /// The first entities of a list, and whether these are all; at most a page more than `enough` is read.
+    /// The first entities of a list that are to be kept, and whether these are all; of those, at most a page more than
+    /// `enough` is read.
     pub(super) async fn list_first<T: DeserializeOwned>(
         &self,
         list: &str,
+        keep: impl Fn(&T) -> bool,
         enough: usize,
     ) -> Result<(Vec<T>, bool), GatewayError> {
-        let mut entities = self.list_until(&[list], &[], |_| true, enough + 1).await?;
+        let mut entities = self.list_until(&[list], &[], keep, enough + 1).await?;
         let is_whole = entities.len() <= enough;
         entities.truncate(enough);
         Ok((entities, is_whole))

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::admin::{AdminApi as _, AdminClient};
-use super::fold::TAG;
+use super::plan::has_own_tags;
 use super::wire::{Reference, null_is_default};
 use crate::gateways::{Clock, GatewayError};
 
@@ -40,6 +40,7 @@ const CREDENTIALS: [(&str, &str); 5] = [
 pub struct ConfigurationWatch {
     admin: AdminClient,
     gateway: String,
+    installation: String,
     interval: Duration,
     clock: Arc<dyn Clock>,
     status: watch::Sender<ConfigurationStatus>,
@@ -55,11 +56,18 @@ pub struct ConfigurationStatus {
 }
 
 impl ConfigurationWatch {
-    /// A watch over one gateway.
-    pub fn new(admin: AdminClient, gateway: String, interval: Duration, clock: Arc<dyn Clock>) -> Self {
+    /// A watch over one gateway, for the installation whose own plugins are none of its configuration.
+    pub fn new(
+        admin: AdminClient,
+        gateway: String,
+        installation: String,
+        interval: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         ConfigurationWatch {
             admin,
             gateway,
+            installation,
             interval,
             clock,
             status: watch::Sender::new(ConfigurationStatus::default()),
@@ -79,7 +87,7 @@ impl ConfigurationWatch {
         let watching = async {
             loop {
                 ticks.tick().await;
-                match read_configuration(&self.admin).await {
+                match read_configuration(&self.admin, &self.installation).await {
                     Ok(configuration) => {
                         let taken_ms = self.clock.now_ms();
                         self.status.send_replace(ConfigurationStatus { read_ms: Some(taken_ms), failure: None });
@@ -107,22 +115,24 @@ impl ConfigurationWatch {
 }
 
 /// Reads what a gateway is configured to do. A list that this token may not read is left out and named.
-pub async fn read_configuration(admin: &AdminClient) -> Result<GatewayConfiguration, GatewayError> {
+///
+/// The blocks and limits of the installation are not among it: they come and go with the actions, and are told with them.
+pub async fn read_configuration(admin: &AdminClient, installation: &str) -> Result<GatewayConfiguration, GatewayError> {
     let mut left_out = Vec::new();
+    // Left out while they are read, so that many blocks do not crowd out the operator's own plugins.
+    let is_theirs = |plugin: &RawPlugin| !has_own_tags(installation, &plugin.tags);
     let mut configuration = GatewayConfiguration {
         version: admin.node().await?.version,
-        services: read_list(admin, "services", service, &mut left_out).await?,
-        routes: read_list(admin, "routes", route, &mut left_out).await?,
-        plugins: read_list(admin, "plugins", plugin, &mut left_out).await?,
-        consumers: read_list(admin, "consumers", consumer, &mut left_out).await?,
+        services: read_list(admin, "services", |_| true, service, &mut left_out).await?,
+        routes: read_list(admin, "routes", |_| true, route, &mut left_out).await?,
+        plugins: read_list(admin, "plugins", is_theirs, plugin, &mut left_out).await?,
+        consumers: read_list(admin, "consumers", |_| true, consumer, &mut left_out).await?,
         ..GatewayConfiguration::default()
     };
     for (list, kind) in CREDENTIALS {
-        let credentials = read_list(admin, list, |raw| credential(raw, kind), &mut left_out).await?;
+        let credentials = read_list(admin, list, |_| true, |raw| credential(raw, kind), &mut left_out).await?;
         configuration.credentials.extend(credentials);
     }
-    // What we put there ourselves comes and goes with the actions, and is told with them.
-    configuration.plugins.retain(|plugin| !plugin.tags.iter().any(|tag| tag == TAG));
     // Kong lists in the order of ids, except where rows came in meanwhile.
     configuration.services.sort_by(|a, b| a.id.cmp(&b.id));
     configuration.routes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -136,11 +146,12 @@ pub async fn read_configuration(admin: &AdminClient) -> Result<GatewayConfigurat
 async fn read_list<R: DeserializeOwned, T: Serialize>(
     admin: &AdminClient,
     list: &str,
+    keep: impl Fn(&R) -> bool,
     convert: impl Fn(R) -> T,
     left_out: &mut Vec<LeftOut>,
 ) -> Result<Vec<T>, GatewayError> {
     let mut leave_out = |why: String| left_out.push(LeftOut { list: list.to_owned(), why });
-    let (raw, is_whole) = match admin.list_first::<R>(list, ENTITIES_MAX).await {
+    let (raw, is_whole) = match admin.list_first::<R>(list, keep, ENTITIES_MAX).await {
         Ok(found) => found,
         // The plugin that has the list is not there.
         Err(GatewayError::Kong { status: 404, message, .. }) if message == "Not found" => return Ok(Vec::new()),

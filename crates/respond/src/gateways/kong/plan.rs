@@ -62,8 +62,13 @@ impl OwnPlugin {
 
 /// This installation wrote it, so it may change it. Both tags are needed: one alone may be anybody's idea.
 pub fn is_own(installation: &str, plugin: &Plugin) -> bool {
+    has_own_tags(installation, &plugin.tags)
+}
+
+/// The tags of what this installation wrote.
+pub(super) fn has_own_tags(installation: &str, tags: &[String]) -> bool {
     let installation = installation_tag(installation);
-    plugin.tags.iter().any(|tag| tag == TAG) && plugin.tags.contains(&installation)
+    tags.iter().any(|tag| tag == TAG) && tags.contains(&installation)
 }
 
 /// The actions that a plugin names.
