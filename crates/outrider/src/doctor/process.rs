@@ -205,7 +205,7 @@ fn guard(name: &str, responder: &ResponderStatus) -> Check {
             Id::ResponderGuard,
             name,
             problem,
-            "mend the file; until then what it said last holds, or nothing new is brought to the gateway",
+            "mend the file; until then nothing new is brought to the gateway",
         ),
     }
 }

@@ -26,6 +26,8 @@ pub struct Survey {
     of_everybody: Vec<Plugin>,
     routes: BTreeMap<String, Route>,
     services: BTreeMap<String, String>,
+    /// Routes and services were looked at too. Without them any route may be of any service.
+    pub(super) has_places: bool,
     /// Plugins that were not kept, because there are more than [`FOREIGN_PLUGINS_MAX`].
     pub left_out: usize,
 }
@@ -56,11 +58,17 @@ impl Survey {
     /// A survey of everything.
     pub fn new(installation: &str, plugins: Vec<Plugin>, routes: Vec<Route>, services: Vec<Service>) -> Self {
         let named = services.into_iter().filter_map(|service| Some((service.id, service.name?)));
-        let mut survey = Survey {
+        Survey {
             routes: routes.into_iter().map(|route| (route.id.clone(), route)).collect(),
             services: named.collect(),
-            ..Survey::default()
-        };
+            has_places: true,
+            ..Survey::without_places(installation, plugins)
+        }
+    }
+
+    /// A survey of the plugins alone, where it does not matter which route is of which service.
+    pub fn without_places(installation: &str, plugins: Vec<Plugin>) -> Self {
+        let mut survey = Survey::default();
         let mut kept = 0;
         for plugin in plugins {
             if !is_relevant(&plugin) || is_own(installation, &plugin) {

@@ -109,10 +109,28 @@ fn refuse_unknown<'a>(place: &str, keys: impl Iterator<Item = &'a String>, known
 pub enum Rails {
     /// They are known.
     Known(GuardRails),
+    /// They can no longer be read. What they last forbade stays forbidden and nothing is added: the change that cannot be
+    /// read may be the very one that forbids it.
+    Outdated(GuardRails, String),
     /// They never could be read: what is at the gateway stays until it is over, nothing is added.
     Unreadable(String),
     /// Somebody took everything off the gateway and holds it so: `release-all`.
     Held(String),
+}
+
+impl Rails {
+    /// Everything is to be taken off the gateway, whoever speaks for it.
+    pub fn take_everything_off(&self) -> bool {
+        match self {
+            Rails::Known(rails) | Rails::Outdated(rails, _) => rails.kill_switch,
+            Rails::Held(_) => true,
+            Rails::Unreadable(_) => false,
+        }
+    }
+}
+
+fn unreadable(problem: &str) -> Verdict {
+    Verdict::Waits(format!("the guard rails cannot be read: {problem}"))
 }
 
 /// What the guard rails say of one action.
@@ -140,8 +158,15 @@ pub fn judge(
 ) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> =
         actions.iter().map(|action| judge_alone(rails, action, consumers.get(&action.consumer_id))).collect();
+    if let Rails::Outdated(_, problem) = rails {
+        for (action, verdict) in actions.iter().zip(&mut verdicts) {
+            if matches!(verdict, Verdict::Allowed | Verdict::NeedsConsumer) && !held.contains(&action.id) {
+                *verdict = unreadable(problem);
+            }
+        }
+    }
     let automatic_max = match rails {
-        Rails::Known(rails) => rails.active_actions_max as usize,
+        Rails::Known(rails) | Rails::Outdated(rails, _) => rails.active_actions_max as usize,
         Rails::Unreadable(_) | Rails::Held(_) => usize::MAX,
     };
     let (mut all, mut automatic) = (0, 0);
@@ -166,9 +191,11 @@ pub fn judge(
 
 fn judge_alone(rails: &Rails, action: &DesiredAction, consumer: Option<&Option<Consumer>>) -> Verdict {
     let rails = match rails {
-        Rails::Known(rails) if rails.kill_switch => return Verdict::Refused("kill_switch is on".to_owned()),
-        Rails::Known(rails) => rails,
-        Rails::Unreadable(problem) => return Verdict::Waits(format!("the guard rails cannot be read: {problem}")),
+        Rails::Known(rails) | Rails::Outdated(rails, _) if rails.kill_switch => {
+            return Verdict::Refused("kill_switch is on".to_owned());
+        }
+        Rails::Known(rails) | Rails::Outdated(rails, _) => rails,
+        Rails::Unreadable(problem) => return unreadable(problem),
         Rails::Held(reason) => return Verdict::Refused(format!("everything is released and held so: {reason}")),
     };
     let (ActionKind::Block { status, message } | ActionKind::RateLimit { status, message, .. }) = &action.kind;
@@ -221,7 +248,7 @@ impl GuardFile {
         GuardFile { path, text: None, rails, problem: None }
     }
 
-    /// What the file says now. While it cannot be read, what it last said goes on to hold.
+    /// What the file says now.
     pub fn refresh(&mut self) -> Rails {
         if let Some(path) = &self.path {
             match read_limited(path) {
@@ -237,7 +264,8 @@ impl GuardFile {
             }
         }
         match (&self.rails, &self.problem) {
-            (Some(rails), _) => Rails::Known(rails.clone()),
+            (Some(rails), None) => Rails::Known(rails.clone()),
+            (Some(rails), Some(problem)) => Rails::Outdated(rails.clone(), problem.clone()),
             (None, problem) => Rails::Unreadable(problem.clone().unwrap_or_default()),
         }
     }

@@ -81,6 +81,17 @@ fn take_in(
     Ok(taken)
 }
 
+/// Whether one of these limits lies in another can only be said by who knows which route is of which service.
+pub fn need_places<'a>(limits: impl IntoIterator<Item = &'a DesiredPlugin>) -> bool {
+    let mut of_consumers: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for limit in limits.into_iter().filter(|limit| limit.name() == RATE_LIMITING) {
+        let (on_service, on_route) = of_consumers.entry(limit.scope.consumer_id.as_str()).or_default();
+        *on_service |= limit.scope.service_id.is_some();
+        *on_route |= limit.scope.route_id.is_some();
+    }
+    of_consumers.values().any(|(on_service, on_route)| *on_service && *on_route)
+}
+
 /// A narrower scope of the same consumer is inside a wider one, or may be.
 fn lies_in(survey: &Survey, narrow: &PluginScope, wide: &PluginScope) -> bool {
     match (&wide.service_id, &narrow.route_id) {

@@ -3,9 +3,13 @@
 //! What it remembers of the gateway is a mirror of our own plugins. While the mirror is fresh, a new desired state is
 //! written without listing anything first; after any failure or surprise the gateway is listed before it is written.
 //!
+//! What fails holds up nothing else: a look-up or a change that the gateway does not take is kept as the pass's failure,
+//! and the pass goes on, so that above all what is over is taken away.
+//!
 //! A rate limit is written only after a fresh look at others' plugins, which it must not weaken. Blocks do not wait for
 //! it: a pass goes through its changes once without such limits, looks, and once more.
 
+mod change;
 mod look;
 mod tell;
 
@@ -18,6 +22,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::change::{Failures, is_hopeless};
 use super::admin::AdminApi;
 use super::backoff::Backoff;
 use super::coverage::{Survey, is_relevant};
@@ -73,6 +78,8 @@ struct Decided {
     over: Vec<ActionId>,
     /// Some could not be decided in this pass.
     unfinished: bool,
+    /// Everything is to go, whoever speaks for it.
+    takes_everything_off: bool,
 }
 
 /// What the gateway is to hold now.
@@ -83,16 +90,8 @@ struct Wanted {
     refused: Vec<(DesiredPlugin, String)>,
     /// Limits that wait for a fresh look at others' plugins. The gateway's own of them stay as they are.
     waiting: Vec<DesiredPlugin>,
-}
-
-enum Change {
-    Write { wanted: Box<DesiredPlugin>, known: bool },
-    Delete(OwnPlugin),
-}
-
-enum Changed {
-    Written(Box<DesiredPlugin>, Result<Written, GatewayError>),
-    Deleted(String, Result<Deleted, GatewayError>),
+    /// Nothing else may be ours; false while nobody has said what is to be there.
+    is_all: bool,
 }
 
 /// A gateway as its responder knows it.
@@ -262,19 +261,21 @@ impl<A: AdminApi> Reconciler<A> {
             return Ok(Ended::Interrupted);
         }
         let rails = self.rails();
-        let decided = self.decide(&rails).await?;
+        let (decided, looked_up) = self.decide(&rails).await;
         self.unfinished = decided.unfinished;
         let mut wanted = self.wanted(&decided);
-        let mut ended = self.bring_about(&wanted, inbox).await?;
-        if ended == Ended::Done {
-            ended = self.survey_if_due(!wanted.waiting.is_empty(), inbox).await;
-        }
-        if ended == Ended::Done && !wanted.waiting.is_empty() {
-            wanted = self.wanted(&decided);
-            ended = self.bring_about(&wanted, inbox).await?;
+        let mut ended = self.bring_about(&wanted, inbox).await;
+        // A gateway that is away, or asks to be left alone, is asked nothing more.
+        if ended.as_ref().map_or_else(|error| !is_hopeless(error), |ended| *ended == Ended::Done) {
+            let mut then = Ok(self.survey_if_due(&wanted, inbox).await);
+            if then == Ok(Ended::Done) && !wanted.waiting.is_empty() {
+                wanted = self.wanted(&decided);
+                then = self.bring_about(&wanted, inbox).await;
+            }
+            ended = ended.and(then);
         }
         self.report(&decided, &wanted);
-        Ok(ended)
+        looked_up.and(ended)
     }
 
     /// What the gateway is to hold, as far as it can be said by what is known of others' plugins.
@@ -282,12 +283,14 @@ impl<A: AdminApi> Reconciler<A> {
         let folded = fold(&self.settings.installation, &decided.acting, self.clock.now_ms());
         let is_limit = |plugin: &DesiredPlugin| matches!(plugin.config, PluginConfig::RateLimit(_));
         let (limits, plugins): (Vec<_>, Vec<_>) = folded.into_iter().partition(is_limit);
-        let mut wanted = Wanted { plugins, ..Wanted::default() };
+        let is_all = self.desired.is_some() || decided.takes_everything_off;
+        let mut wanted = Wanted { plugins, is_all, ..Wanted::default() };
         let Some(surveyed) = self.surveyed else {
             wanted.waiting = limits;
             return wanted;
         };
-        let is_fresh = surveyed.elapsed() < self.settings.resync_interval;
+        let knows_places = self.survey.has_places || !limits::need_places(&limits);
+        let is_fresh = knows_places && surveyed.elapsed() < self.settings.resync_interval;
         let judged = limits::judge(&self.survey, limits);
         for limit in judged.allowed {
             let stands = self.mirror.get(&limit.id).is_some_and(|there| is_as(there, &limit));
@@ -307,20 +310,24 @@ impl<A: AdminApi> Reconciler<A> {
         wanted: &Wanted,
         inbox: &watch::Receiver<Option<DesiredState>>,
     ) -> Result<Ended, GatewayError> {
-        let desired = self.desired.as_ref().map(|_| wanted.plugins.as_slice());
+        let desired = wanted.is_all.then_some(wanted.plugins.as_slice());
         let waiting: BTreeSet<&str> = wanted.waiting.iter().map(|limit| limit.id.as_str()).collect();
         let actual = self.mirror.values().filter(|plugin| !waiting.contains(plugin.id.as_str()));
         let plan = plan(&self.settings.installation, desired, actual, self.clock.now_ms());
         self.remember(&plan, wanted);
+        let mut first_failure = None;
         for phase in self.phases(plan) {
-            if self.carry_out(phase, inbox).await? == Ended::Interrupted {
-                return Ok(Ended::Interrupted);
+            // After a failure the gateway is left alone for a while, so nothing new would be served sooner.
+            match self.carry_out(phase, first_failure.is_none().then_some(inbox)).await {
+                Ok(Ended::Done) => {}
+                Ok(Ended::Interrupted) => return Ok(Ended::Interrupted),
+                Err(error) => drop(first_failure.get_or_insert(error)),
             }
         }
         if self.mirror_is_fresh {
             self.surprises = 0;
         }
-        Ok(Ended::Done)
+        first_failure.map_or(Ok(Ended::Done), Err)
     }
 
     /// What the plan leaves behind besides its changes.
@@ -337,140 +344,5 @@ impl<A: AdminApi> Reconciler<A> {
             self.ledger.reopen(*action);
         }
         self.adopted.clone_from(&plan.adopted);
-    }
-
-    /// The plan's changes in the order in which they have to happen: what is in the way, then what protects, then what
-    /// is over.
-    fn phases(&self, plan: Plan) -> [Vec<Change>; 3] {
-        let deletions = |list: Vec<OwnPlugin>| list.into_iter().map(Change::Delete).collect();
-        let create = plan.create.into_iter().map(|wanted| (wanted, false));
-        let replace = plan.replace.into_iter().map(|wanted| (wanted, true));
-        let writes = create.chain(replace).filter(|(wanted, _)| self.is_due(wanted));
-        [
-            deletions(plan.clear),
-            writes.map(|(wanted, known)| Change::Write { wanted: Box::new(wanted), known }).collect(),
-            deletions(plan.delete),
-        ]
-    }
-
-    /// A plugin in trouble waits for its time unless something else is wanted of it now.
-    fn is_due(&self, wanted: &DesiredPlugin) -> bool {
-        let trouble = self.troubles.get(&wanted.id);
-        trouble.is_none_or(|trouble| trouble.next <= Instant::now() || trouble.wanted != *wanted)
-    }
-
-    /// Carries out changes that do not depend on each other, several at a time.
-    async fn carry_out(
-        &mut self,
-        changes: Vec<Change>,
-        inbox: &watch::Receiver<Option<DesiredState>>,
-    ) -> Result<Ended, GatewayError> {
-        let mut queue = changes.into_iter();
-        let mut running = JoinSet::new();
-        let mut first_failure = None;
-        let mut interrupted = false;
-        loop {
-            while running.len() < WRITES_IN_FLIGHT && first_failure.is_none() && !interrupted {
-                let Some(change) = queue.next() else { break };
-                // Somebody may be releasing everything right now, in another process.
-                if matches!(change, Change::Write { .. }) && self.files.held().is_some() {
-                    self.unfinished = true;
-                    break;
-                }
-                let (admin, installation) = (Arc::clone(&self.admin), self.settings.installation.clone());
-                let gateway = self.settings.gateway.clone();
-                running.spawn(async move {
-                    match change {
-                        Change::Write { wanted, known } => {
-                            let spans = ChangeSpans::new(&installation, &gateway, "write", &wanted.actions);
-                            let ended = spans.around(write(admin.as_ref(), &installation, &wanted, known)).await;
-                            Changed::Written(wanted, ended)
-                        }
-                        Change::Delete(own) => {
-                            let spans = ChangeSpans::new(&installation, &gateway, "delete", &own.actions);
-                            let ended = spans.around(delete(admin.as_ref(), &installation, &own.id)).await;
-                            Changed::Deleted(own.id, ended)
-                        }
-                    }
-                });
-            }
-            let Some(changed) = running.join_next().await else { break };
-            let outcome = match changed {
-                Ok(changed) => self.note(changed),
-                Err(error) => Err(GatewayError::Unreachable { detail: format!("a change was broken off: {error}") }),
-            };
-            if let Err(error) = outcome {
-                first_failure.get_or_insert(error);
-            }
-            interrupted = interrupted || (queue.len() > 0 && self.may_interrupt(inbox));
-        }
-        match first_failure {
-            Some(error) => Err(error),
-            None if interrupted => Ok(Ended::Interrupted),
-            None => Ok(Ended::Done),
-        }
-    }
-
-    fn may_interrupt(&self, inbox: &watch::Receiver<Option<DesiredState>>) -> bool {
-        self.interruptions < INTERRUPTIONS_MAX && inbox.has_changed().unwrap_or(false)
-    }
-
-    /// Takes one change's outcome into the mirror.
-    fn note(&mut self, changed: Changed) -> Result<(), GatewayError> {
-        match changed {
-            Changed::Written(wanted, Ok(Written::Stored { plugin, consumer_plugins })) => {
-                self.counters.written += 1;
-                if self.confirmed.get(&wanted.id) == Some(&*wanted) {
-                    self.counters.repaired += 1;
-                    tracing::warn!(
-                        gateway = self.settings.gateway,
-                        plugin = wanted.id,
-                        "somebody had changed our plugin; wrote it again"
-                    );
-                }
-                if let Some(plugins) = consumer_plugins {
-                    self.survey.update_consumer(&self.settings.installation, &wanted.scope.consumer_id, plugins);
-                }
-                self.troubles.remove(&wanted.id);
-                self.mirror.insert(plugin.id.clone(), *plugin);
-                self.tell_stored(&wanted);
-                self.confirmed.insert(wanted.id.clone(), *wanted);
-            }
-            Changed::Written(wanted, Ok(Written::Trouble(reason))) => self.note_trouble(*wanted, reason),
-            Changed::Written(wanted, Ok(Written::Surprise(message))) => {
-                self.mirror_is_fresh = false;
-                self.surprises += 1;
-                if self.surprises > SURPRISES_MAX {
-                    let detail = format!("it does not list our plugin {} and refuses a new one: {message}", wanted.id);
-                    return Err(GatewayError::UnexpectedAnswer { status: 409, detail, retry_after_s: None });
-                }
-            }
-            Changed::Deleted(id, Ok(ended)) => {
-                if ended == Deleted::Foreign {
-                    tracing::warn!(
-                        gateway = self.settings.gateway,
-                        plugin = id,
-                        "left a plugin alone that lost our tags"
-                    );
-                } else {
-                    self.counters.deleted += 1;
-                }
-                self.mirror.remove(&id);
-            }
-            Changed::Written(_, Err(error)) | Changed::Deleted(_, Err(error)) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn note_trouble(&mut self, wanted: DesiredPlugin, reason: FailureReason) {
-        let before = self.troubles.get(&wanted.id).filter(|trouble| trouble.wanted == wanted);
-        let attempt = before.map_or(1, |trouble| trouble.attempt.saturating_add(1));
-        let wait = match reason {
-            // The operator may remove theirs at any time, and then ours is needed.
-            FailureReason::OperatorPlugin { .. } => self.settings.resync_interval,
-            _ => self.settings.resync_interval.saturating_mul(1 << attempt.min(6)),
-        };
-        let trouble = Trouble { reason, attempt, next: Instant::now() + wait, wanted };
-        self.troubles.insert(trouble.wanted.id.clone(), trouble);
     }
 }

@@ -152,6 +152,8 @@ pub(super) struct FakeState {
     pub faults: VecDeque<Fault>,
     /// Fails every call while set.
     pub down: Option<GatewayError>,
+    /// Fails every call of one kind, named as in `calls`, while set.
+    pub refused: Option<(&'static str, GatewayError)>,
     pub read_only: bool,
     /// Fails every look at others' plugins while set.
     pub no_lists: Option<GatewayError>,
@@ -219,8 +221,9 @@ impl FakeKong {
         tokio::time::sleep(self.latency).await;
         let fault = {
             let mut state = self.state();
+            let refused = state.refused.clone().filter(|(call, _)| *call == what);
             state.calls.push(what);
-            if let Some(error) = state.down.clone() {
+            if let Some(error) = state.down.clone().or(refused.map(|(_, error)| error)) {
                 return Err(error);
             }
             state.faults.pop_front().unwrap_or(Fault::None)

@@ -36,9 +36,10 @@ impl<A: AdminApi> Reconciler<A> {
     /// Looks at others' plugins where it is time, or where limits wait for it. Its failure holds nothing else up.
     pub(super) async fn survey_if_due(
         &mut self,
-        limits_wait: bool,
+        wanted: &Wanted,
         inbox: &watch::Receiver<Option<DesiredState>>,
     ) -> Ended {
+        let limits_wait = !wanted.waiting.is_empty();
         if !limits_wait && self.next_survey > Instant::now() {
             return Ended::Done;
         }
@@ -48,13 +49,15 @@ impl<A: AdminApi> Reconciler<A> {
             return Ended::Done;
         }
         let (admin, installation) = (Arc::clone(&self.admin), self.settings.installation.clone());
+        let refused = wanted.refused.iter().map(|(limit, _)| limit);
+        let limits_need_places = limits::need_places(wanted.plugins.iter().chain(&wanted.waiting).chain(refused));
         let survey = async {
             let plugins = admin.plugins_where(is_relevant).await?;
-            let (mut routes, mut services) = (Vec::new(), Vec::new());
-            if Survey::needs_places(&installation, &plugins) {
-                (routes, services) = (admin.routes().await?, admin.services().await?);
+            if limits_need_places || Survey::needs_places(&installation, &plugins) {
+                let (routes, services) = (admin.routes().await?, admin.services().await?);
+                return Ok::<_, GatewayError>(Survey::new(&installation, plugins, routes, services));
             }
-            Ok::<_, GatewayError>(Survey::new(&installation, plugins, routes, services))
+            Ok(Survey::without_places(&installation, plugins))
         };
         let mut inbox = inbox.clone();
         let may_interrupt = self.interruptions < INTERRUPTIONS_MAX;
@@ -91,18 +94,20 @@ impl<A: AdminApi> Reconciler<A> {
         }
     }
 
-    /// Which actions act now.
-    pub(super) async fn decide(&mut self, rails: &Rails) -> Result<Decided, GatewayError> {
+    /// Which actions act now, as far as that is known where a look-up failed.
+    pub(super) async fn decide(&mut self, rails: &Rails) -> (Decided, Result<(), GatewayError>) {
         let (live, over) = self.split(self.clock.now_ms());
         let held = self.held_actions();
         self.forget_old_consumers(&live, &held);
         let mut verdicts = judge(rails, &live, &self.consumers, &held);
         let unknown = consumers_needed(&live, &verdicts, &held);
+        let mut looked_up = Ok(());
         if !unknown.is_empty() {
-            self.look_up(unknown).await?;
+            looked_up = self.look_up(unknown).await;
             verdicts = judge(rails, &live, &self.consumers, &held);
         }
-        let mut decided = Decided { over, ..Decided::default() };
+        let takes_everything_off = rails.take_everything_off();
+        let mut decided = Decided { over, takes_everything_off, ..Decided::default() };
         for (action, verdict) in live.into_iter().zip(verdicts) {
             let stays = held.contains(&action.id);
             match verdict {
@@ -118,7 +123,7 @@ impl<A: AdminApi> Reconciler<A> {
                 Verdict::Waits(why) => decided.waiting.push((action.id, why)),
             }
         }
-        Ok(decided)
+        (decided, looked_up)
     }
 
     /// The desired actions, and those that are over.
@@ -166,8 +171,9 @@ impl<A: AdminApi> Reconciler<A> {
     async fn look_up(&mut self, ids: Vec<String>) -> Result<(), GatewayError> {
         let mut queue = ids.into_iter();
         let mut running = JoinSet::new();
+        let mut failures = Failures::default();
         loop {
-            while running.len() < WRITES_IN_FLIGHT {
+            while running.len() < WRITES_IN_FLIGHT && !failures.are_enough() {
                 let Some(id) = queue.next() else { break };
                 let admin = Arc::clone(&self.admin);
                 running.spawn(async move {
@@ -176,13 +182,14 @@ impl<A: AdminApi> Reconciler<A> {
                 });
             }
             match running.join_next().await {
-                None => return Ok(()),
-                Some(Ok((id, consumer))) => {
-                    self.consumers.insert(id.clone(), consumer?);
+                None => return failures.first.map_or(Ok(()), Err),
+                Some(Ok((id, Ok(consumer)))) => {
+                    self.consumers.insert(id.clone(), consumer);
                     self.looked_up.insert(id, Instant::now());
                 }
+                Some(Ok((_, Err(error)))) => failures.add(error),
                 Some(Err(error)) => {
-                    return Err(GatewayError::Unreachable { detail: format!("a look-up was broken off: {error}") });
+                    failures.add(GatewayError::Unreachable { detail: format!("a look-up was broken off: {error}") });
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What happens when the gateway, the disk, the clock or the platform misbehave.
 
+use outrider_model::DesiredAction;
 use serde_json::Value;
 
 use super::*;
@@ -27,8 +28,12 @@ fn html() -> GatewayError {
 async fn an_outage_is_waited_out() {
     for error in [unreachable(), html(), answered(500), answered(429), answered(401)] {
         let mut world = World::started().await;
+        world.desire(desired(2, vec![block(7, BOB, None)], &[]));
+        world.pass_s(1).await;
+        assert_eq!(world.reports(), ["7 stored"]);
+        world.kong.take_calls();
         world.kong.state().down = Some(error.clone());
-        world.desire(desired(2, vec![block(1, ALICE, None)], &[7]));
+        world.desire(desired(3, vec![block(1, ALICE, None)], &[7]));
         world.pass_s(3600).await;
         let calls = world.kong.take_calls().len();
         assert!((200..700).contains(&calls), "{error}: {calls} calls in an hour");
@@ -83,6 +88,29 @@ async fn what_a_gateway_asks_to_wait_is_waited() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wait_that_is_asked_for_is_longer_than_our_own_and_has_an_end() {
+    // What is asked, and when at the latest the gateway is tried again.
+    for (asked_s, quiet_s, tried_s) in [(40, 39, 60), (86_400, 59, 90)] {
+        let mut world = World::started().await;
+        let busy =
+            GatewayError::UnexpectedAnswer { status: 429, detail: "busy".to_owned(), retry_after_s: Some(asked_s) };
+        world.kong.state().faults.push_back(Fault::Before(busy));
+        world.desire(desired(2, vec![block(1, ALICE, None)], &[]));
+        world.pass_ms(100).await;
+        world.kong.take_calls();
+        for second in 0..quiet_s {
+            // Something new does not shorten what the gateway asked for.
+            world.desire(desired(3 + second, vec![block(1, ALICE, None)], &[]));
+            world.pass_ms(if second == 0 { 800 } else { 1000 }).await;
+        }
+        assert_eq!(world.kong.take_calls(), [""; 0], "{asked_s}");
+        world.pass_s(tried_s - quiet_s).await;
+        assert_eq!(world.at_gateway(), ids(&[1]), "{asked_s}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_is_lost_is_not_done_twice() {
     for error in [unreachable(), html(), answered(500)] {
         let mut world = World::started().await;
@@ -95,6 +123,101 @@ async fn a_write_whose_answer_is_lost_is_not_done_twice() {
         assert_eq!((told.len(), told[1].as_str()), (2, "1 stored"), "{told:?}");
         world.stop().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_forever_keeps_no_end_from_coming() {
+    let page =
+        GatewayError::UnexpectedAnswer { status: 413, detail: "<h1>Too large</h1>".to_owned(), retry_after_s: None };
+    for call in ["POST /plugins", "PUT /plugins/{id}", "GET /consumers/{id}", "GET /consumers/{id}/plugins"] {
+        for error in [answered(403), answered(404), answered(413), answered(500), html(), page.clone(), unreachable()] {
+            let mut world = World::new();
+            world.guard("[never_block]\nnames = ['somebody']");
+            let (end, service) = (world.in_s(120), service_scope(SHOP));
+            let carol = consumer(3);
+            let alice = world.kong.state().consumers[ALICE].clone();
+            world.kong.state().consumers.insert(carol.clone(), super::super::Consumer { id: carol.clone(), ..alice });
+            world.start(Some(desired(1, vec![block(1, ALICE, end), block(2, BOB, None)], &[])));
+            world.pass_s(1).await;
+            assert_eq!((world.at_gateway(), world.reports().len()), (ids(&[1, 2]), 2));
+
+            // Something to write anew, something to create and somebody to look up: what cannot be done stays undone.
+            world.kong.state().refused = Some((call, error.clone()));
+            let at_shop = DesiredAction { scope: service, ..block(4, BOB, None) };
+            let longer = block(2, BOB, world.in_s(9000));
+            let limited = limit(6, BOB, None, 30);
+            world.desire(desired(2, vec![block(1, ALICE, end), longer, at_shop, block(5, &carol, None), limited], &[]));
+            world.pass_s(118).await;
+            assert!(world.at_gateway().contains(&ActionId(1)), "{call}, {error}");
+            if call.starts_with("PUT") && error != unreachable() {
+                assert!(world.at_gateway().ends_with(&ids(&[4, 5, 6])), "{error}: {:?}", world.at_gateway());
+            }
+            world.pass_s(22).await;
+            assert!(!world.at_gateway().contains(&ActionId(1)), "{call}, {error}: it is over and still there");
+            let told = world.reports();
+            assert!(told.contains(&"1 released".to_owned()), "{call}, {error}: {told:?}");
+
+            world.kong.state().refused = None;
+            world.pass_s(40).await;
+            assert_eq!(world.at_gateway(), ids(&[2, 4, 5, 6]), "{call}, {error}");
+            assert_eq!(world.status().failure, None);
+            world.stop().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_answer_out_of_place_holds_no_other_change_up() {
+    for call in ["POST /plugins", "GET /consumers/{id}"] {
+        let mut world = World::started().await;
+        world.guard("[never_block]\nnames = ['somebody']");
+        let crowd: Vec<_> = (10..40).map(consumer).collect();
+        for id in &crowd {
+            let alice = world.kong.state().consumers[ALICE].clone();
+            world.kong.state().consumers.insert(id.clone(), super::super::Consumer { id: id.clone(), ..alice });
+        }
+        let looks = if call.starts_with("POST") { crowd.len() } else { 0 };
+        let faults = std::iter::repeat_n(Fault::None, looks).chain([Fault::Before(answered(500))]);
+        world.kong.state().faults = faults.collect();
+        let actions: Vec<_> = crowd.iter().zip(10..).map(|(consumer, id)| block(id, consumer, None)).collect();
+        world.desire(desired(2, actions, &[]));
+        // Before the failed one is tried again.
+        world.pass_ms(150).await;
+        assert_eq!(world.at_gateway().len(), crowd.len() - 1, "{call}");
+        world.pass_s(1).await;
+        assert_eq!(world.at_gateway().len(), crowd.len(), "{call}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_fails_every_change_is_not_hammered() {
+    let mut world = World::started().await;
+    let crowd: Vec<_> = (10..210).map(consumer).collect();
+    for id in &crowd {
+        let alice = world.kong.state().consumers[ALICE].clone();
+        world.kong.state().consumers.insert(id.clone(), super::super::Consumer { id: id.clone(), ..alice });
+    }
+    let actions: Vec<_> = crowd.iter().zip(10..).map(|(consumer, id)| block(id, consumer, None)).collect();
+    for (error, calls_max) in [(answered(500), 40), (unreachable(), 8)] {
+        world.kong.state().refused = Some(("POST /plugins", error.clone()));
+        world.kong.take_calls();
+        world.desire(desired(2, actions.clone(), &[]));
+        world.pass_ms(150).await;
+        let posts = world.kong.take_calls().iter().filter(|call| call.starts_with("POST")).count();
+        assert!((1..=calls_max).contains(&posts), "{error}: {posts} calls in one pass");
+        world.kong.state().refused = None;
+        world.pass_s(30).await;
+        assert_eq!(world.kong.own().len(), crowd.len());
+        world.desire(desired(3, vec![], &[]));
+        world.pass_s(30).await;
+        assert!(world.kong.own().is_empty());
+        world.stop().await;
+        std::fs::remove_dir_all(&world.settings.state_dir).unwrap();
+        world.start(None);
+        world.pass_s(1).await;
+    }
+    world.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

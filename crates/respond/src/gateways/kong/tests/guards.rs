@@ -1,6 +1,14 @@
 //! The guard rails of the premises, at work.
 
+use outrider_model::DesiredAction;
+
 use super::*;
+use crate::gateways::GatewayError;
+use crate::gateways::kong::files::StateFiles;
+
+fn unreachable() -> GatewayError {
+    GatewayError::Unreachable { detail: "connection refused".to_owned() }
+}
 
 #[tokio::test(start_paused = true)]
 async fn who_is_never_blocked_is_not_blocked_whoever_asks() {
@@ -95,15 +103,88 @@ async fn a_file_that_cannot_be_read_adds_nothing() {
     assert_eq!((told.len(), told[0].as_str()), (2, "1 stored"), "{told:?}");
     assert!(told[1].contains("did you mean `kill_switch`?"), "{told:?}");
     assert!(world.status().guard_problem.is_some());
-    // Read once: what it last said goes on.
     world.guard("active_actions_max = 5");
     world.pass_s(11).await;
     assert_eq!(world.at_gateway(), ids(&[1, 2]));
-    std::fs::remove_file(world.disk.path().join("guard.toml")).unwrap();
+    assert_eq!(world.status().guard_problem, None);
+    world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_can_no_longer_be_read_lets_end_and_adds_nothing() {
+    type Breaking = fn(&World);
+    let breakings: [(&str, Breaking); 2] = [
+        ("broken", |world| world.guard("kill_swich = true")),
+        ("gone", |world| std::fs::remove_file(world.disk.path().join("guard.toml")).unwrap()),
+    ];
+    for (name, breaking) in breakings {
+        let mut world = World::started().await;
+        world.guard("[never_block]\nids = ['nobody']");
+        let (end, at_shop) = (world.in_s(60), DesiredAction { scope: service_scope(SHOP), ..block(3, BOB, None) });
+        world.desire(desired(2, vec![block(1, ALICE, end), block(2, BOB, None)], &[]));
+        world.pass_s(11).await;
+        breaking(&world);
+        world.desire(desired(3, vec![block(1, ALICE, end), block(2, BOB, None), at_shop.clone()], &[]));
+        world.pass_s(11).await;
+        assert_eq!(world.at_gateway(), ids(&[1, 2]), "{name}: what is there stays, nothing is added");
+        let told = world.reports();
+        assert!(
+            told.last().unwrap().starts_with("3 retrying 1: a guard rail on the premises forbids it: "),
+            "{told:?}"
+        );
+        assert!(world.status().guard_problem.is_some(), "{name}");
+        world.pass_s(40).await;
+        assert_eq!(world.at_gateway(), ids(&[2]), "{name}: what is over goes");
+        world.desire(desired(4, vec![at_shop], &[2]));
+        world.pass_s(1).await;
+        assert_eq!(world.at_gateway(), ids(&[]), "{name}: what is released goes");
+        world.guard("");
+        world.pass_s(11).await;
+        assert_eq!(world.at_gateway(), ids(&[3]), "{name}: mended");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_can_no_longer_be_read_still_forbids_what_it_forbade() {
+    let mut world = World::started().await;
+    world.desire(desired(2, vec![block(1, ALICE, None), block(2, BOB, None)], &[]));
+    world.pass_s(1).await;
+    world.kong.state().refused = Some(("DELETE /plugins/{id}", unreachable()));
+    world.guard(&format!("[never_block]\nids = ['{BOB}']"));
     world.pass_s(11).await;
     assert_eq!(world.at_gateway(), ids(&[1, 2]));
-    assert!(world.status().guard_problem.is_some());
+    world.guard("[never_block]\nids = ");
+    world.kong.state().refused = None;
+    world.pass_s(20).await;
+    assert_eq!(world.at_gateway(), ids(&[1]));
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kill_switch_and_a_hold_need_no_platform() {
+    type Switch = fn(&World);
+    let switches: [(&str, Switch); 2] = [
+        ("kill switch", |world| world.guard("kill_switch = true")),
+        ("hold", |world| StateFiles::new(&world.settings.state_dir, "edge").unwrap().hold("by hand").unwrap()),
+    ];
+    for (name, switch) in switches {
+        let mut world = World::started().await;
+        let theirs = foreign("0fe70000-0000-4000-8000-000000000001", Some(BOB), None, None);
+        world.kong.put(theirs.clone());
+        world.desire(desired(2, vec![block(1, ALICE, world.in_s(600)), limit(2, BOB, None, 30)], &[]));
+        world.pass_s(1).await;
+        world.stop().await;
+        std::fs::remove_dir_all(&world.settings.state_dir).unwrap();
+        world.start(None);
+        world.pass_s(5).await;
+        assert_eq!((world.at_gateway(), world.status().adopted.len()), (ids(&[1, 2]), 2), "{name}");
+        switch(&world);
+        world.pass_s(11).await;
+        assert_eq!((world.at_gateway(), world.status().adopted.len()), (ids(&[]), 0), "{name}");
+        assert_eq!(world.kong.state().plugins.values().collect::<Vec<_>>(), [&theirs]);
+        world.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

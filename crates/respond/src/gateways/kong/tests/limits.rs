@@ -137,3 +137,40 @@ async fn without_a_look_limits_wait_what_is_there_stays_and_still_ends() {
     assert_eq!(world.reports(), ["3 stored", "1 stored"]);
     world.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_on_a_route_of_another_service_keeps_its_own_number() {
+    // Nothing of others is on a route or service, so that nothing but our own limits asks where the route belongs.
+    let mut world = World::started().await;
+    let other_route = "70000000-0000-4000-8000-000000000002";
+    let other = crate::gateways::kong::Route {
+        id: other_route.to_owned(),
+        name: None,
+        service: Some(crate::gateways::kong::Reference { id: "5e000000-0000-4000-8000-000000000002".to_owned() }),
+    };
+    world.kong.state().routes.push(other);
+    let at_shop =
+        |id, minute| outrider_model::DesiredAction { scope: service_scope(SHOP), ..limit(id, ALICE, None, minute) };
+    let at_route = |id, route, minute| outrider_model::DesiredAction {
+        scope: route_scope(route),
+        ..limit(id, ALICE, None, minute)
+    };
+    let minutes = |world: &World| {
+        let mut minutes: Vec<_> = minute(world).iter().map(|minute| minute.as_u64().unwrap()).collect();
+        minutes.sort_unstable();
+        minutes
+    };
+    world.desire(desired(2, vec![at_shop(1, 5)], &[]));
+    world.pass_ms(100).await;
+    assert!(!world.kong.take_calls().contains(&"GET /routes".to_owned()), "one limit alone asks for no routes");
+    // The last look is fresh, and knows no routes.
+    world.desire(desired(3, vec![at_shop(1, 5), at_route(2, other_route, 25)], &[]));
+    world.pass_ms(100).await;
+    assert_eq!(minutes(&world), [5, 25]);
+    world.desire(desired(4, vec![at_shop(1, 5), at_route(2, other_route, 25), at_route(3, SHOP_ROUTE, 30)], &[]));
+    world.pass_ms(100).await;
+    assert_eq!(minutes(&world), [5, 5, 25], "a route of the service keeps the service's limit");
+    world.pass_s(300).await;
+    assert_eq!(minutes(&world), [5, 5, 25], "also after later looks");
+    world.stop().await;
+}
