@@ -176,6 +176,10 @@ pub struct DesiredState {
     pub actions: Vec<DesiredAction>,
     /// Actions that are over and wait for the responder's word that the gateway holds them no more.
     pub releasing: Vec<ActionId>,
+    /// Actions that are over for good, as far as the platform remembers. What the gateway holds of them is to go; what it
+    /// holds of an action that is in none of these lists, the platform has never heard of, as after a restore.
+    #[serde(default)]
+    pub ended: Vec<ActionId>,
 }
 
 /// One active action as the responder needs it.

@@ -130,7 +130,11 @@ pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
     manifest.compare(&written)?;
     fs::remove_file(data.join(RESTORING)).context("cannot remove the mark of an unfinished restore")?;
     File::open(&data).and_then(|directory| directory.sync_all()).context("cannot sync the data directory")?;
-    terminal::note(&format!("{} is restored; `outrider run` goes on from there", data.display()));
+    terminal::note(&format!(
+        "{} is restored; `outrider run` goes on from there. Blocks and limits that were made since the backup stay in Kong until \
+         the end that their tags tell; those that were ended since come back for the rest of their time",
+        data.display()
+    ));
     Ok(())
 }
 

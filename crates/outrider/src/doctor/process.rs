@@ -175,11 +175,16 @@ fn state(name: &str, responder: &ResponderStatus) -> Check {
     if responder.listed_ms.is_none() {
         return Check::warning(id, name, "it has not looked at the gateway yet", "wait a few seconds, and ask again");
     }
-    let adopted = match responder.adopted {
-        0 => String::new(),
-        adopted => format!("; {adopted} of them from before, which stay until they are over"),
-    };
-    Check::ok(id, name, format!("it keeps {} plugins of ours in force{adopted}", responder.own_plugins))
+    let seen = format!("it keeps {} plugins of ours in force", responder.own_plugins);
+    match responder.adopted {
+        0 => Check::ok(id, name, seen),
+        adopted => Check::warning(
+            id,
+            name,
+            format!("{seen}; {adopted} of them hold actions that the platform knows nothing of"),
+            "after a restore that is expected: they stay until the end that their tags in Kong tell. To end one before, order the              same for as long and release that, or delete the plugin in Kong",
+        ),
+    }
 }
 
 fn repairs(name: &str, responder: &ResponderStatus) -> Check {

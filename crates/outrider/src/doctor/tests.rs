@@ -478,6 +478,7 @@ fn a_process_that_is_away_or_ill_is_named() {
         ),
         ("responder", |f| f.responder().failure = Some("away".to_owned()), &["responder.state failed"], "away"),
         ("held", |f| f.responder().held = Some("release-all".to_owned()), &["responder.state warning"], "resume"),
+        ("after a restore", |f| f.responder().adopted = 2, &["responder.state warning"], "2 of them hold actions that"),
         ("just begun", |f| f.responder().listed_ms = None, &["responder.state warning"], "ask again"),
         ("repairs", |f| f.responder().repaired = 3, &["responder.repairs warning"], "--select-tag"),
         ("guard", |f| f.responder().guard_problem = Some("line 3".to_owned()), &["responder.guard failed"], "line 3"),

@@ -385,7 +385,8 @@ impl Desk {
         }
     }
 
-    /// Everything that one gateway is to hold now, and what of ours it is to hold no more.
+    /// Everything that one gateway is to hold now, and what of ours it is to hold no more. What ended longer ago than the
+    /// desk remembers is not among it; the gateway has not held it since.
     pub fn desired(&self, gateway: &str) -> DesiredState {
         let mut desired = DesiredState {
             version: self.desired_version(),
@@ -393,11 +394,14 @@ impl Desk {
             gateway: gateway.to_owned(),
             actions: Vec::new(),
             releasing: Vec::new(),
+            ended: Vec::new(),
         };
         for entry in self.actions.rows.values().filter(|entry| entry.action.target.gateway == gateway) {
             let action = &entry.action;
             if action.state == ActionState::Releasing {
                 desired.releasing.push(action.id);
+            } else if matches!(action.state, ActionState::Released | ActionState::Failed) {
+                desired.ended.push(action.id);
             } else if action.state.is_desired() && action.target.kind == EntityKind::Consumer {
                 desired.actions.push(DesiredAction {
                     id: action.id,

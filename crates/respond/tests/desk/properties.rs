@@ -302,6 +302,8 @@ fn check_invariants(desk: &Desk) {
         assert!(states.len() <= HISTORY_MAX);
         assert_eq!(action.state.is_desired(), desired.actions.iter().any(|wanted| wanted.id == action.id));
         assert_eq!(action.state == ActionState::Releasing, desired.releasing.contains(&action.id));
+        let may_be_left = matches!(action.state, ActionState::Released | ActionState::Failed);
+        assert_eq!(may_be_left, desired.ended.contains(&action.id), "{action:?}");
     }
     let protects = !desk.settings().guard_rails.never_block.is_empty();
     for action in &desired.actions {

@@ -117,6 +117,7 @@ impl Site {
             gateway: "edge".to_owned(),
             actions,
             releasing: releasing.iter().map(|id| ActionId(*id)).collect(),
+            ended: Vec::new(),
         }
     }
 

@@ -88,6 +88,12 @@ pub fn is_over(expires_ms: Option<i64>, now_ms: i64) -> bool {
     expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms)
 }
 
+/// An end as a tag tells it, in seconds. Rounded up: a plugin that only its tags speak for must not end before the action
+/// does.
+pub(super) fn expires_s(expires_ms: i64) -> i64 {
+    expires_ms.div_euclid(1000) + i64::from(expires_ms.rem_euclid(1000) != 0)
+}
+
 /// The plugins that these actions are at a time: blocks, then limits, each by scope. The same actions in any order give the same plugins.
 pub fn fold<'a>(
     installation: &str,
@@ -115,8 +121,7 @@ fn fold_scope(installation: &str, scope: PluginScope, mut actions: Vec<&DesiredA
     let mut tags = vec![TAG.to_owned(), installation_tag(installation)];
     tags.extend(actions.iter().take(ACTION_TAGS_MAX).map(|action| action_tag(action.id)));
     if let Some(expires_ms) = strongest.expires_ms {
-        // Rounded up: a plugin that only its tags speak for must not end before the action does.
-        tags.push(format!("expires:{}", expires_ms.div_euclid(1000) + i64::from(expires_ms.rem_euclid(1000) != 0)));
+        tags.push(format!("expires:{}", expires_s(expires_ms)));
     }
     let mut ids: Vec<ActionId> = actions.iter().map(|action| action.id).collect();
     ids.sort_unstable();

@@ -3,7 +3,7 @@
 //! The ledger lives in memory: after a restart everything is told again, and what did not fit into the channel is told on
 //! the next pass. Both are safe because reports are idempotent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_model::{ActionId, ActionReport, FailureReason, ReportedState};
 use tokio::sync::mpsc;
@@ -13,6 +13,8 @@ use tokio::sync::mpsc::error::TrySendError;
 #[derive(Debug)]
 pub struct Ledger {
     reports: mpsc::Sender<ActionReport>,
+    /// Actions that the platform speaks of. Of others it would not know what to do with a word.
+    spoken_of: BTreeSet<ActionId>,
     last: BTreeMap<ActionId, ReportedState>,
     /// Reports that found the channel full and wait for the next pass.
     pub deferred: u64,
@@ -21,12 +23,12 @@ pub struct Ledger {
 impl Ledger {
     /// Nothing told yet.
     pub fn new(reports: mpsc::Sender<ActionReport>) -> Self {
-        Ledger { reports, last: BTreeMap::new(), deferred: 0 }
+        Ledger { reports, spoken_of: BTreeSet::new(), last: BTreeMap::new(), deferred: 0 }
     }
 
-    /// Tells of a state unless it was the last that was told.
+    /// Tells of a state unless it was the last that was told, or the platform does not speak of the action.
     pub fn tell(&mut self, action: ActionId, state: ReportedState, at_ms: i64) {
-        if self.last.get(&action) == Some(&state) {
+        if self.last.get(&action) == Some(&state) || !self.spoken_of.contains(&action) {
             return;
         }
         match self.reports.try_send(ActionReport { action, at_ms, state: state.clone() }) {
@@ -72,8 +74,9 @@ impl Ledger {
         }
     }
 
-    /// Forgets actions that the platform no longer speaks of.
-    pub fn retain(&mut self, spoken_of: impl Fn(ActionId) -> bool) {
-        self.last.retain(|action, _| spoken_of(*action));
+    /// These are the actions that the platform speaks of now; others are forgotten.
+    pub fn speak_of(&mut self, actions: BTreeSet<ActionId>) {
+        self.last.retain(|action, _| actions.contains(action));
+        self.spoken_of = actions;
     }
 }

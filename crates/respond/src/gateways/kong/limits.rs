@@ -123,8 +123,8 @@ fn take_theirs(config: &mut RateLimitConfig, plugin: &Plugin) -> Result<(), Stri
     Ok(())
 }
 
-/// An operator's limits. Kong takes fractions: 2.5 let 3 calls through.
-fn limits_of(plugin: &Plugin) -> Result<RateLimits, String> {
+/// A plugin's limits. Kong takes fractions: 2.5 let 3 calls through.
+pub(super) fn limits_of(plugin: &Plugin) -> Result<RateLimits, String> {
     let mut limits = [None; 6];
     for (limit, window) in limits.iter_mut().zip(RateLimits::WINDOWS) {
         match plugin.config.get(window) {

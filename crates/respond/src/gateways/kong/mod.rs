@@ -1,6 +1,6 @@
 //! Kong, through its Admin API.
 //!
-//! The pure part decides: [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change,
+//! The pure part decides: `adopt` what of ours nobody has heard of, [`guard`] which actions may act, [`fold()`] which plugins they are, [`plan()`] what has to change,
 //! [`limits`] what of others a limit must not weaken, and [`coverage`] where a plugin of ours does not bite. [`Responder`]
 //! carries it out through [`AdminClient`] and keeps at it. [`release_all`] is the emergency exit, [`plan_log`] brings the
 //! access log to a collector and [`view_log`] says whose calls come there, [`NodeSummary`] is what a node says about itself,
@@ -13,6 +13,7 @@
 //! as soon as it runs again.
 
 mod admin;
+mod adopt;
 mod answer;
 mod backoff;
 mod configuration;

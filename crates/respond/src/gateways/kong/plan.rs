@@ -89,8 +89,8 @@ fn expiry_of(plugin: &Plugin) -> Option<i64> {
 /// What has to change at the gateway.
 ///
 /// `desired` is `None` while no platform has spoken and nothing of what it said before is left on this disk: then nothing
-/// is created, what is over by its tags is deleted, and the rest is adopted. Once a desired state is known, a plugin of
-/// ours that it does not explain is deleted (invariant 6).
+/// is created, what is over by its tags is deleted, and the rest is adopted. Once a desired state is known, with what
+/// [`super::adopt`] makes of what it has never heard of, a plugin of ours that it does not explain is deleted (invariant 6).
 pub fn plan<'a>(
     installation: &str,
     desired: Option<&[DesiredPlugin]>,

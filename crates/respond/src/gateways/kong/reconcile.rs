@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use self::change::{Failures, is_hopeless};
 use super::admin::AdminApi;
+use super::adopt::adopt;
 use super::backoff::Backoff;
 use super::coverage::{Survey, is_relevant};
 use super::execute::{Deleted, Written, delete, write};
@@ -76,6 +77,8 @@ struct Decided {
     waiting: Vec<(ActionId, String)>,
     /// They are over: by themselves, or because the platform says so.
     over: Vec<ActionId>,
+    /// The platform has never heard of them; the gateway holds them.
+    adopted: BTreeSet<ActionId>,
     /// Some could not be decided in this pass.
     unfinished: bool,
     /// Everything is to go, whoever speaks for it.
@@ -177,6 +180,7 @@ impl<A: AdminApi> Reconciler<A> {
     /// Goes on from what was kept on the disk.
     pub fn restore(&mut self, state: DesiredState) {
         self.desired = Some(state);
+        self.listen();
     }
 
     /// Takes a desired state from the platform and keeps it before anything is done about it.
@@ -208,6 +212,7 @@ impl<A: AdminApi> Reconciler<A> {
             tracing::error!(gateway = self.settings.gateway, %error, "could not keep the desired state");
         }
         self.desired = Some(state);
+        self.listen();
         self.backoff.hurry();
     }
 
@@ -343,6 +348,5 @@ impl<A: AdminApi> Reconciler<A> {
         for action in plan.create.iter().chain(&plan.replace).flat_map(|plugin| &plugin.actions) {
             self.ledger.reopen(*action);
         }
-        self.adopted.clone_from(&plan.adopted);
     }
 }

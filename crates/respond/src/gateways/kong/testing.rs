@@ -55,6 +55,7 @@ pub(super) fn desired(version: u64, actions: Vec<DesiredAction>, releasing: &[u6
         gateway: "edge".to_owned(),
         actions,
         releasing: releasing.iter().map(|id| ActionId(*id)).collect(),
+        ended: Vec::new(),
     }
 }
 

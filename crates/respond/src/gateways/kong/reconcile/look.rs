@@ -96,7 +96,14 @@ impl<A: AdminApi> Reconciler<A> {
 
     /// Which actions act now, as far as that is known where a look-up failed.
     pub(super) async fn decide(&mut self, rails: &Rails) -> (Decided, Result<(), GatewayError>) {
-        let (live, over) = self.split(self.clock.now_ms());
+        let now_ms = self.clock.now_ms();
+        let (mut live, over) = self.split(now_ms);
+        let mut adopted = Vec::new();
+        if let Some(desired) = &self.desired {
+            adopted = adopt(&self.settings.installation, self.mirror.values(), desired, &live, now_ms);
+        }
+        let adopted_ids = adopted.iter().map(|action| action.id).collect();
+        live.extend(adopted);
         let held = self.held_actions();
         self.forget_old_consumers(&live, &held);
         let mut verdicts = judge(rails, &live, &self.consumers, &held);
@@ -107,7 +114,7 @@ impl<A: AdminApi> Reconciler<A> {
             verdicts = judge(rails, &live, &self.consumers, &held);
         }
         let takes_everything_off = rails.take_everything_off();
-        let mut decided = Decided { over, takes_everything_off, ..Decided::default() };
+        let mut decided = Decided { over, adopted: adopted_ids, takes_everything_off, ..Decided::default() };
         for (action, verdict) in live.into_iter().zip(verdicts) {
             let stays = held.contains(&action.id);
             match verdict {

@@ -18,16 +18,23 @@ impl<A: AdminApi> Reconciler<A> {
         }
     }
 
+    /// The actions that the platform waits for a word of.
+    pub(super) fn listen(&mut self) {
+        let Some(state) = &self.desired else { return };
+        let actions = state.actions.iter().map(|action| action.id);
+        self.ledger.speak_of(actions.chain(state.releasing.iter().copied()).collect());
+    }
+
+    /// Plugins of ours that the platform does not speak for.
+    fn find_adopted(&self, decided: &Decided) -> Vec<OwnPlugin> {
+        let own = self.mirror.values().filter_map(|plugin| OwnPlugin::of(&self.settings.installation, plugin));
+        let is_adopted = |own: &OwnPlugin| self.desired.is_none() || !own.actions.is_disjoint(&decided.adopted);
+        own.filter(is_adopted).collect()
+    }
+
     /// Tells of every action what is known of it now; the ledger sends what is news.
     pub(super) fn report(&mut self, decided: &Decided, wanted: &Wanted) {
         let now_ms = self.clock.now_ms();
-        let spoken_of: BTreeSet<ActionId> = match &self.desired {
-            Some(state) => {
-                state.actions.iter().map(|action| action.id).chain(state.releasing.iter().copied()).collect()
-            }
-            None => BTreeSet::new(),
-        };
-        self.ledger.retain(|action| spoken_of.contains(&action));
         for (action, why) in &decided.refused {
             let reason = FailureReason::GuardRail { detail: why.clone() };
             self.ledger.tell(*action, ReportedState::Failed { reason }, now_ms);
@@ -57,6 +64,7 @@ impl<A: AdminApi> Reconciler<A> {
             }
         }
         self.tell_released(&decided.over, &wanted.plugins, now_ms);
+        self.adopted = self.find_adopted(decided);
     }
 
     /// An action is released once no plugin of ours names it, and none that could hold it without naming it is other than

@@ -26,6 +26,8 @@ enum Step {
     Restart,
     /// The responder's disk is lost, and with it what was desired.
     LoseDisk,
+    /// The platform is restored from an old backup and knows of nothing that it ordered.
+    Restore,
     /// Seconds go by.
     Wait(u16),
     /// The clock is set.
@@ -73,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => prop::collection::vec(fault, 0..8).prop_map(Step::Pass),
         1 => Just(Step::Restart),
         1 => Just(Step::LoseDisk),
+        1 => Just(Step::Restore),
         2 => (1u16..400).prop_map(Step::Wait),
         1 => (-600i16..600).prop_map(Step::Jump),
         4 => (meddling, any::<u8>()).prop_map(|(what, which)| Step::Meddle(what, which)),
@@ -102,6 +105,8 @@ struct Life {
     reconciler: Option<Reconciler<FakeKong>>,
     reports: mpsc::Receiver<ActionReport>,
     version: u64,
+    /// Every action that the platform remembers to have ordered.
+    remembered: BTreeSet<ActionId>,
     /// What others have at the gateway, as they left it.
     foreign: BTreeMap<String, Plugin>,
     made: u32,
@@ -117,6 +122,7 @@ impl Life {
             reconciler: None,
             reports: mpsc::channel(1).1,
             version: 0,
+            remembered: BTreeSet::new(),
             foreign: BTreeMap::new(),
             made: 0,
         };
@@ -170,9 +176,13 @@ impl Life {
                 self.version += 1;
                 let now_ms = self.clock.now_ms();
                 let picks: BTreeSet<u8> = picks.into_iter().collect();
-                let actions = picks.into_iter().map(|pick| action(pick, now_ms)).collect();
-                self.platform.send_replace(Some(desired(self.version, actions, &[])));
+                let actions: Vec<_> = picks.into_iter().map(|pick| action(pick, now_ms)).collect();
+                let named: BTreeSet<ActionId> = actions.iter().map(|action| action.id).collect();
+                let ended = self.remembered.difference(&named).copied().collect();
+                self.remembered.extend(named);
+                self.platform.send_replace(Some(DesiredState { ended, ..desired(self.version, actions, &[]) }));
             }
+            Step::Restore => self.remembered.clear(),
             Step::Pass(faults) => self.pass(faults).await,
             Step::Restart => self.restart(),
             Step::LoseDisk => {
@@ -316,6 +326,7 @@ proptest! {
             }
             // Whatever was, a responder that starts now and is left in peace needs one pass.
             life.restart();
+            life.remembered = (0..=24).map(ActionId).collect();
             life.step(Step::Desire(last)).await;
             let state = life.platform.borrow().clone().unwrap();
             life.pass(vec![]).await;

@@ -6,6 +6,8 @@ mod guards;
 mod limits;
 mod story;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ struct World {
     reports: Option<mpsc::Receiver<ActionReport>>,
     reports_max: usize,
     status: Option<watch::Receiver<ResponderStatus>>,
+    /// Every action that the platform ever spoke of.
+    spoken_of: RefCell<BTreeSet<ActionId>>,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -49,6 +53,7 @@ impl World {
             reports: None,
             reports_max: 10_000,
             status: None,
+            spoken_of: RefCell::default(),
             running: None,
         };
         world.guard("");
@@ -70,7 +75,7 @@ impl World {
 
     fn start(&mut self, state: Option<DesiredState>) {
         let responder = Responder::with_admin(self.settings.clone(), self.kong.clone(), self.clock.clone()).unwrap();
-        let (platform, inbox) = watch::channel(state);
+        let (platform, inbox) = watch::channel(state.map(|state| self.remembering(state)));
         let (sender, reports) = mpsc::channel(self.reports_max);
         let cancel = CancellationToken::new();
         self.status = Some(responder.status());
@@ -87,7 +92,35 @@ impl World {
     }
 
     fn desire(&self, state: DesiredState) {
+        let state = self.remembering(state);
         self.platform.as_ref().unwrap().send_replace(Some(state));
+    }
+
+    /// As a platform says it that remembers what it spoke of.
+    fn remembering(&self, state: DesiredState) -> DesiredState {
+        let named = state.actions.iter().map(|action| action.id).chain(state.releasing.iter().copied());
+        let named: BTreeSet<ActionId> = named.collect();
+        let mut spoken_of = self.spoken_of.borrow_mut();
+        let ended = spoken_of.difference(&named).copied().collect();
+        spoken_of.extend(named);
+        DesiredState { ended, ..state }
+    }
+
+    /// What the responder keeps on its disk.
+    fn copy_of_disk(&self) -> Vec<(std::ffi::OsString, Vec<u8>)> {
+        let files = std::fs::read_dir(&self.settings.state_dir).unwrap().map(|file| file.unwrap());
+        files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap())).collect()
+    }
+
+    fn put_disk_back(&self, copy: &[(std::ffi::OsString, Vec<u8>)]) {
+        for (name, bytes) in copy {
+            std::fs::write(self.settings.state_dir.join(name), bytes).unwrap();
+        }
+    }
+
+    /// The platform is restored from a backup that is older than these actions.
+    fn forgets(&self, actions: &[u64]) {
+        self.spoken_of.borrow_mut().retain(|id| !actions.contains(&id.0));
     }
 
     async fn pass_ms(&self, ms: u64) {

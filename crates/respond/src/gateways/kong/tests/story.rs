@@ -95,9 +95,88 @@ async fn with_its_disk_lost_and_the_platform_away_the_tags_speak() {
 
     world.desire(desired(3, vec![], &[]));
     world.pass_ms(100).await;
-    assert!(world.kong.own().is_empty(), "nothing speaks for it any more");
+    assert!(world.kong.own().is_empty(), "the platform remembers that it is over");
     assert!(world.status().adopted.is_empty());
     world.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_restored_platform_never_heard_of_stays_until_it_is_over() {
+    // The responder's own disk as it was, as of the backup, and lost.
+    for (name, restored_disk, lost_disk) in
+        [("as it was", false, false), ("restored", true, false), ("lost", true, true)]
+    {
+        let mut world = World::started().await;
+        let old = block(1, BOB, world.in_s(600));
+        world.desire(desired(2, vec![old.clone()], &[]));
+        world.pass_ms(100).await;
+        let backup = world.copy_of_disk();
+        let new = [block(2, ALICE, world.in_s(60)), block(3, BOB, world.in_s(900)), limit(4, ALICE, None, 30)];
+        world.desire(desired(3, [vec![old.clone()], new.to_vec()].concat(), &[]));
+        world.pass_ms(100).await;
+        assert_eq!(world.at_gateway(), ids(&[1, 2, 3, 4]));
+        world.stop().await;
+        world.reports();
+        world.forgets(&[2, 3, 4]);
+        if restored_disk {
+            world.put_disk_back(&backup);
+        }
+        if lost_disk {
+            std::fs::remove_dir_all(&world.settings.state_dir).unwrap();
+        }
+        world.start(None);
+        world.pass_s(20).await;
+        assert_eq!(world.at_gateway(), ids(&[1, 2, 3, 4]), "{name}: before the platform speaks");
+        world.desire(desired(4, vec![old.clone()], &[]));
+        world.pass_s(10).await;
+        assert_eq!(world.at_gateway(), ids(&[1, 2, 3, 4]), "{name}: after it spoke");
+        assert_eq!(world.status().adopted.len(), 3, "{name}");
+        assert!(world.reports().iter().all(|told| told.starts_with("1 stored") || !restored_disk), "{name}");
+        world.pass_s(32).await;
+        assert_eq!(world.at_gateway(), ids(&[1, 3, 4]), "{name}: the first is over by its tag");
+
+        // What the platform knows is released, and what is beside it in the same plugin goes on.
+        world.desire(desired(5, vec![], &[1]));
+        world.pass_ms(100).await;
+        assert_eq!(world.at_gateway(), ids(&[3, 4]), "{name}");
+        assert_eq!(world.reports(), ["1 released"], "{name}");
+        // Who wants to end it before, orders the same for longer and releases that.
+        world.desire(desired(6, vec![limit(5, ALICE, None, 30)], &[]));
+        world.pass_ms(100).await;
+        assert_eq!(world.at_gateway(), ids(&[3, 5]), "{name}: taken over");
+        world.desire(desired(7, vec![], &[5]));
+        world.pass_ms(100).await;
+        assert_eq!(world.at_gateway(), ids(&[3]), "{name}");
+        world.pass_s(900).await;
+        assert!(world.kong.own().is_empty() && world.status().adopted.is_empty(), "{name}: and that is over too");
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_heard_of_is_under_the_guard_rails_too() {
+    type Change = fn(&World);
+    let changes: [(&str, Change); 4] = [
+        ("kill switch", |world| world.guard("kill_switch = true")),
+        ("never block", |world| world.guard("[never_block]\nnames = ['alice']")),
+        ("switched off at the gateway", |world| {
+            world.kong.state().plugins.values_mut().for_each(|plugin| plugin.enabled = false);
+        }),
+        ("deleted at the gateway", |world| world.kong.state().plugins.clear()),
+    ];
+    for (name, change) in changes {
+        let mut world = World::started().await;
+        world.desire(desired(2, vec![block(1, ALICE, None)], &[]));
+        world.pass_ms(100).await;
+        world.forgets(&[1]);
+        world.desire(desired(3, vec![], &[]));
+        world.pass_s(60).await;
+        assert_eq!((world.at_gateway(), world.status().adopted.len()), (ids(&[1]), 1), "{name}");
+        change(&world);
+        world.pass_s(30).await;
+        assert_eq!((world.at_gateway(), world.status().adopted.len()), (ids(&[]), 0), "{name}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
