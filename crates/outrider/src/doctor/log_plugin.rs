@@ -88,7 +88,8 @@ fn target(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Ch
     if let Some(plugin) = meant.iter().find(|plugin| plugin.is_tls) {
         let seen =
             format!("plugin {} speaks TLS (`tls: true`), and the source does not, so no line can be read", plugin.id);
-        let todo = "switch `tls` off in the plugin; Kong keeps open connections as they are for a minute";
+        let todo = "run `outrider kong setup`, or switch `tls` off in a plugin made by hand; Kong keeps open connections as they \
+                    are for a minute";
         return Check::failed(Id::LogTarget, name, seen, todo);
     }
     let admin_host = gateway.admin_url.split("://").nth(1).unwrap_or_default();

@@ -5,6 +5,7 @@
 mod answers;
 mod configuration;
 mod gateway;
+mod log_setup;
 mod recorded;
 mod server;
 mod site;

@@ -80,7 +80,8 @@ pub struct LogDocument {
 
 impl LogDocument {
     fn new(installation: &str, scope: &LogScope, target: &LogTarget) -> Self {
-        let mut config = json!({ "host": target.host, "port": target.port });
+        // A source speaks no TLS, and what somebody switched on would stay as it is if it were not said.
+        let mut config = json!({ "host": target.host, "port": target.port, "tls": false });
         if let Some((field, secret)) = &target.secret {
             // Only a constant: an expression that fails at run time loses the whole line.
             let expression = format!("return \"{}\"", lua_quoted(secret));
@@ -120,7 +121,7 @@ impl LogDocument {
             (ours, theirs) => ours == theirs,
         };
         plugin.enabled
-            && ["host", "port", "custom_fields_by_lua"].iter().all(|field| is_same(field))
+            && ["host", "port", "tls", "custom_fields_by_lua"].iter().all(|field| is_same(field))
             && self.tags.iter().all(|tag| plugin.tags.contains(tag))
     }
 }
@@ -246,7 +247,8 @@ mod tests {
 
     fn plugin(id: &str, more: Value) -> Plugin {
         let mut document = json!({"id": id, "name": "tcp-log", "enabled": true, "tags": null,
-            "config": {"host": "collector", "port": 9514, "timeout": 10000, "custom_fields_by_lua": null}});
+            "config": {"host": "collector", "port": 9514, "tls": false, "timeout": 10000,
+                "custom_fields_by_lua": null}});
         for (key, value) in more.as_object().unwrap() {
             document[key] = value.clone();
         }
@@ -282,12 +284,15 @@ mod tests {
         let on = |id: &str| json!({"service": {"id": id}});
         let mut moved = ours("a", json!({}));
         moved.config["port"] = json!(1);
+        let mut with_tls = ours("a", json!({}));
+        with_tls.config["tls"] = json!(true);
         let mut without_secret = ours("a", json!({}));
         without_secret.config["custom_fields_by_lua"] = Value::Null;
-        let cases: [(&[LogScope], Vec<Plugin>, &str); 12] = [
+        let cases: [(&[LogScope], Vec<Plugin>, &str); 14] = [
             (&all, vec![], "create all"),
             (&all, vec![ours("a", json!({}))], "keep a"),
             (&all, vec![moved], "replace a"),
+            (&all, vec![with_tls], "replace a"),
             (&all, vec![without_secret], "replace a"),
             (&all, vec![ours("a", json!({"enabled": false}))], "replace a"),
             (&all, vec![plugin("f", json!({}))], "taken f"),
@@ -305,6 +310,11 @@ mod tests {
                 "create s, delete a, shadow r",
             ),
             (&[], vec![ours("a", json!({})), ours("b", on("t")), plugin("f", on("s"))], "delete a, delete b"),
+            (
+                &[],
+                vec![plugin("f", json!({"tags": ["outrider-log", "outrider-log:other"]})), ours("a", on("s"))],
+                "delete a",
+            ),
         ];
         for (scopes, plugins, wanted) in cases {
             assert_eq!(words(scopes, &plugins), wanted, "{scopes:?}");
