@@ -32,6 +32,8 @@ pub struct Engine {
     detectors: Vec<Slot>,
     now_ms: Option<i64>,
     counters: EngineCounters,
+    /// Whose learning an earlier version wrote in a form that is no longer read.
+    begun_anew: Vec<DetectError>,
 }
 
 struct Slot {
@@ -94,7 +96,7 @@ impl Engine {
 
     fn of(detectors: Vec<Box<dyn Detector>>) -> Self {
         let detectors = detectors.into_iter().map(|detector| Slot { detector, failure: None }).collect();
-        Engine { detectors, now_ms: None, counters: EngineCounters::default() }
+        Engine { detectors, now_ms: None, counters: EngineCounters::default(), begun_anew: Vec::new() }
     }
 
     /// Moves log time forward and closes the minutes that are over. Going back, or to where it is, does nothing.
@@ -159,7 +161,8 @@ impl Engine {
     }
 
     /// The state that [`Engine::snapshot`] wrote, under settings that may have changed since. A detector that was not
-    /// there then starts from nothing; the state of one that is switched off now is dropped.
+    /// there then starts from nothing; the state of one that is switched off now is dropped. One whose state is of an older
+    /// version that it no longer reads begins anew, which [`Engine::begun_anew`] tells; a newer version is refused.
     pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, DetectError> {
         let mut engine = Engine::new(settings)?;
         engine.restore_state(bytes)?;
@@ -170,20 +173,37 @@ impl Engine {
         let damaged = |problem: String| DetectError::Damaged { part: PART, problem };
         let Some((&found, rest)) = bytes.split_first() else { return Err(damaged("it is empty".to_owned())) };
         if found != SNAPSHOT_VERSION {
-            return Err(DetectError::Version { part: PART, found, expected: SNAPSHOT_VERSION });
+            return self.begin_anew(DetectError::Version { part: PART, found, expected: SNAPSHOT_VERSION });
         }
         let snapshot: Snapshot = postcard::from_bytes(rest).map_err(|e| damaged(e.to_string()))?;
         for part in snapshot.detectors {
             let named = |slot: &&mut Slot| slot.detector.descriptor().name == part.name;
             let Some(slot) = self.detectors.iter_mut().find(named) else { continue };
             // One that was out of use begins anew: what it failed on is past.
-            if part.failure.is_none() {
-                slot.detector.restore(&part.state)?;
+            if part.failure.is_none()
+                && let Err(error) = slot.detector.restore(&part.state)
+            {
+                self.begin_anew(error)?;
             }
         }
         self.now_ms = snapshot.now_ms;
         self.counters = snapshot.counters;
         Ok(())
+    }
+
+    /// Goes on without what an older version has learnt: it is learnt again, and everything else goes on meanwhile. Any other
+    /// error is one.
+    fn begin_anew(&mut self, error: DetectError) -> Result<(), DetectError> {
+        match error {
+            DetectError::Version { found, expected, .. } if found < expected => self.begun_anew.push(error),
+            error => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// What began with nothing when the state was restored, and why.
+    pub fn begun_anew(&self) -> &[DetectError] {
+        &self.begun_anew
     }
 
     /// About how much memory the state takes.

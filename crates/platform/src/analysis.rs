@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use outrider_detect::{Engine, FalsePositive, Observed};
+use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
@@ -344,6 +344,11 @@ impl Analysis {
             desk: self.desk.clone(),
             operations: self.operations.clone(),
         }
+    }
+
+    /// What of detection began with nothing when it was restored, and why.
+    pub fn begun_anew(&self) -> &[DetectError] {
+        self.engine.begun_anew()
     }
 
     /// The state that [`Frozen::encode`] wrote.

@@ -446,10 +446,12 @@ fn recover(
     match found {
         Some((position, state)) if position.next() >= first => {
             let directory = || snapshots.directory().to_owned();
-            let restored = Analysis::restore(&state);
-            restored
-                .map(|analysis| (analysis, position))
-                .map_err(|source| PlatformError::Restore { snapshots: directory(), source })
+            let analysis = Analysis::restore(&state)
+                .map_err(|source| PlatformError::Restore { snapshots: directory(), source })?;
+            for why in analysis.begun_anew() {
+                tracing::warn!(%why, "what an older version has learnt is not read any more; it is learnt again from now on");
+            }
+            Ok((analysis, position))
         }
         None if first <= Position(1) => Ok((Analysis::new(installation, AnalysisSettings::default())?, Position::ZERO)),
         _ => Err(PlatformError::StateLost { snapshots: snapshots.directory().to_owned(), first }),

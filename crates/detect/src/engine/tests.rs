@@ -10,6 +10,7 @@ const NOW_MS: i64 = 1_700_000_000_000;
 struct Recorder {
     name: &'static str,
     panics_at: Option<u64>,
+    version: u8,
     calls: Vec<(u64, Evidence, bool)>,
     epochs: Vec<i64>,
     marks: u32,
@@ -40,11 +41,14 @@ impl Detector for Recorder {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, DetectError> {
-        Ok(postcard::to_stdvec(&(self.calls.len() as u64, &self.epochs, self.marks)).unwrap())
+        Ok(postcard::to_stdvec(&(self.version, self.calls.len() as u64, &self.epochs, self.marks)).unwrap())
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), DetectError> {
-        let (calls, epochs, marks): (u64, Vec<i64>, u32) = postcard::from_bytes(bytes).unwrap();
+        if bytes[0] != self.version {
+            return Err(DetectError::Version { part: "failing", found: bytes[0], expected: self.version });
+        }
+        let (_, calls, epochs, marks): (u8, u64, Vec<i64>, u32) = postcard::from_bytes(bytes).unwrap();
         self.calls = vec![(0, Evidence::Trusted, false); calls as usize];
         self.epochs = epochs;
         self.marks = marks;
@@ -258,9 +262,39 @@ fn a_mark_reaches_the_detector_that_it_names() {
 }
 
 #[test]
-fn a_snapshot_of_another_version_is_refused_by_name() {
+fn a_snapshot_of_a_newer_version_is_refused_by_name() {
     let error = Engine::restore(Settings::default(), &[9, 0]).err().unwrap();
     assert_eq!(error, DetectError::Version { part: "detection", found: 9, expected: 1 });
+}
+
+#[test]
+fn what_an_older_version_has_learnt_is_learnt_again() {
+    let with = |version: u8| {
+        let failing = Recorder { name: "failing", version, ..Recorder::default() };
+        Engine::of(vec![recorder("recorder", None), Box::new(failing)])
+    };
+    let mut engine = with(4);
+    let (call, mut findings) = (call(), Vec::new());
+    for number in 1..=3 {
+        engine.observe(&observed(&call, number), &mut findings);
+    }
+    let version = |found, expected| DetectError::Version { part: "failing", found, expected };
+    let bytes = engine.snapshot();
+    for (now, wanted) in [(4, Ok((vec![], 3))), (5, Ok((vec![version(4, 5)], 0))), (3, Err(version(4, 3)))] {
+        let mut engine = with(now);
+        let restored = engine.restore_state(&bytes);
+        let restored = restored.map(|()| (engine.begun_anew().to_vec(), count(&engine, 1, "calls")));
+        assert_eq!(restored, wanted, "version {now}");
+        if wanted.is_ok() {
+            assert_eq!((count(&engine, 0, "calls"), engine.counters().calls), (3, 3), "the others go on");
+        }
+    }
+
+    // Where the engine's own part is older, all of them begin.
+    let mut engine = with(4);
+    engine.restore_state(&[0, 1, 2]).unwrap();
+    assert_eq!(engine.begun_anew(), [DetectError::Version { part: "detection", found: 0, expected: 1 }]);
+    assert_eq!(count(&engine, 0, "calls"), 0);
 }
 
 #[test]
