@@ -182,7 +182,14 @@ async fn reload(outrider: &mut Outrider, path: &Path, role: Role, telemetry: &Te
         Ok(config) => {
             let logging = config.logging.clone();
             let reloaded = outrider.reload(config).await;
-            reloaded.and_then(|waiting| telemetry.reload(&logging).map(|()| waiting))
+            // Everything else is in force by then, so this has a word of its own.
+            if reloaded.is_ok()
+                && let Err(error) = telemetry.reload(&logging)
+            {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the level of the log stays as it was");
+            }
+            reloaded
         }
         Err(error) => Err(error),
     };

@@ -143,14 +143,16 @@ impl Outrider {
     /// Puts another configuration in force as far as that goes without a start, and says which sections wait for one. After
     /// an error what was in force stays. Certificates and the services' identities are looked at, too.
     pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
-        for tls in &self.tls {
-            tls.reload();
-        }
+        let notify = destinations(&config)?;
+        // What the store says of identities holds, whatever comes of the configuration.
         if let Some(premises) = &self.premises {
             premises.look_at_identities().await?;
         }
-        let notify = destinations(&config)?;
         self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
+        // From here on nothing fails. A certificate that cannot be used leaves the one before it in force, and says so.
+        for tls in &self.tls {
+            tls.reload();
+        }
         let waiting = self.config.restart_needed(&config);
         self.config.take_over(config);
         Ok(waiting)

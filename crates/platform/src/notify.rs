@@ -57,6 +57,20 @@ pub struct DestinationStatus {
     pub last_error: String,
 }
 
+/// Destinations whose files were read and are good.
+pub(crate) struct Built {
+    destinations: Vec<Destination>,
+    webhooks: Vec<Webhook>,
+}
+
+impl Built {
+    pub(crate) fn new(destinations: Vec<Destination>) -> Result<Built, WebhookError> {
+        let webhooks: Result<_, _> =
+            destinations.iter().map(|destination| Webhook::new(&destination.webhook)).collect();
+        Ok(Built { webhooks: webhooks?, destinations })
+    }
+}
+
 /// The running tasks.
 pub struct Notifier {
     store: Store,
@@ -111,9 +125,13 @@ impl Notifier {
 
     /// Tells these destinations from now on, and no others. An error changes nothing.
     pub async fn set(&mut self, teller: Teller, destinations: Vec<Destination>) -> Result<(), WebhookError> {
-        let webhooks: Result<Vec<_>, _> =
-            destinations.iter().map(|destination| Webhook::new(&destination.webhook)).collect();
-        let webhooks = webhooks?;
+        let built = Built::new(destinations)?;
+        self.put_in_force(teller, built).await;
+        Ok(())
+    }
+
+    /// As [`Notifier::set`], for destinations that are built and cannot fail any more.
+    pub(crate) async fn put_in_force(&mut self, teller: Teller, Built { destinations, webhooks }: Built) {
         self.stop().await;
         let names: Vec<_> = destinations.iter().map(|destination| destination.rule.name.clone()).collect();
         self.statuses.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| names.contains(name));
@@ -139,7 +157,6 @@ impl Notifier {
             tokio::spawn(async move { stop.run_until_cancelled(task.run()).await.unwrap_or_default() })
         });
         self.running = Some((stop.clone(), tasks.collect()));
-        Ok(())
     }
 
     /// Stops delivering. What is under way is broken off and will be sent again.

@@ -29,7 +29,7 @@ use crate::lake_writer::LakeWriter;
 use crate::log::{
     Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
 };
-use crate::notify::{Destination, Notifier, Statuses};
+use crate::notify::{Built, Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
 use crate::premises::Premises;
 use crate::progress::Progress;
@@ -350,7 +350,7 @@ impl Platform {
     }
 
     /// Puts other settings of the analysis in force, from the next record of the log on, and tells others from now on. Which
-    /// gateways there are stays as it was at the start.
+    /// gateways there are stays as it was at the start. After an error everything is as it was.
     pub async fn reconfigure(
         &self,
         analysis: AnalysisSettings,
@@ -358,8 +358,11 @@ impl Platform {
         now_ms: i64,
     ) -> Result<(), PlatformError> {
         let analysis = AnalysisSettings { gateways: self.gateways.clone(), ..analysis };
-        self.notifier.lock().await.set(teller(&self.installation, &analysis), notify).await?;
+        // What can fail comes first. The lock holds two of these apart, so that both halves are of the same one.
+        let built = Built::new(notify)?;
+        let mut notifier = self.notifier.lock().await;
         self.log.append(vec![NewRecord::settings(now_ms, &analysis)?]).await?;
+        notifier.put_in_force(teller(&self.installation, &analysis), built).await;
         Ok(())
     }
 

@@ -8,11 +8,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outrider_model::batch::BatchWriter;
-use outrider_model::{AlertId, ApiCall, Command, CommandRecord};
+use outrider_model::{AlertId, ApiCall, Command, CommandRecord, Severity};
 use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
 use outrider_platform::log::{LogSettings, Position};
+use outrider_platform::notify::Destination;
 use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::snapshots::Snapshots;
+use outrider_platform::store::DestinationRule;
+use outrider_respond::notify::{WebhookSettings, new_secret};
 use support::{Call, api_call};
 
 fn now_ms() -> i64 {
@@ -163,4 +166,34 @@ async fn a_newer_builds_snapshot_is_refused_with_what_to_do() {
     for words in ["snapshots", "by a newer outrider", "Start the version that wrote it, or restore"] {
         assert!(error.contains(words), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_the_log_refuses_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret_file = directory.path().join("secret");
+    std::fs::write(&secret_file, new_secret([9; 32])).unwrap();
+    let to = |name: &str| {
+        let url = "http://127.0.0.1:9/hook".to_owned();
+        let webhook = WebhookSettings { url, secret_file: secret_file.clone(), ca_file: None, allow_plain_http: false };
+        let rule = DestinationRule { name: name.to_owned(), severity_min: Severity::Info, kinds: Vec::new() };
+        vec![Destination { rule, webhook }]
+    };
+    let mut settings = settings(directory.path(), false);
+    settings.notify = to("one");
+    // Four segments, and no snapshot by which one of them could go.
+    settings.log.total_bytes_max = 4 * settings.log.segment_bytes_max;
+    settings.snapshot_interval = Duration::from_secs(3600);
+    let platform = Platform::start(settings, now_ms).await.unwrap();
+    let reconfigure = |name| platform.reconfigure(AnalysisSettings::default(), to(name), now_ms());
+    let mut taken = 0;
+    while reconfigure("one").await.is_ok() {
+        taken += 1;
+        assert!(taken < 1000, "the log is never full");
+    }
+    let error = reconfigure("two").await.unwrap_err().to_string();
+    assert!(taken > 0 && error.contains("the log holds"), "{taken}: {error}");
+    let told: Vec<_> = platform.status().destinations().into_iter().map(|status| status.name).collect();
+    assert_eq!(told, ["one"]);
+    platform.stop().await;
 }
