@@ -32,8 +32,32 @@ const LAYOUT: u32 = 2;
 /// Present in a data directory that a restore has not finished.
 pub const RESTORING: &str = "restore-unfinished";
 
-/// Makes the data directory for this user alone, or refuses one that this build must not touch.
+/// Makes the data directory for this user alone, or refuses one that this build must not touch. For who opens all of it:
+/// what an older build wrote is about to be changed, so the directory is marked with this build's layout before, and from
+/// here on that build does not touch it.
 pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
+    let found = make_or_check(data_dir)?;
+    if found == Some(LAYOUT) {
+        return Ok(());
+    }
+    if let Some(found) = found {
+        tracing::info!(from = found, to = LAYOUT, "the data directory is brought to this version's layout");
+    }
+    mark_layout(data_dir)
+}
+
+/// The same for a command that keeps a file there and changes nothing else, maybe beside an older build that runs: only a
+/// directory without a mark gets one.
+pub fn prepare_beside(data_dir: &Path) -> anyhow::Result<()> {
+    match make_or_check(data_dir)? {
+        Some(_) => Ok(()),
+        None => mark_layout(data_dir),
+    }
+}
+
+/// The layout of the directory, which is made where it is missing. Refuses the directory of a newer build before anything of
+/// it is opened.
+fn make_or_check(data_dir: &Path) -> anyhow::Result<Option<u32>> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(data_dir).with_context(|| {
@@ -44,19 +68,10 @@ pub fn prepare(data_dir: &Path) -> anyhow::Result<()> {
         "{} was not restored to the end; remove it and run `outrider restore` again",
         data_dir.display()
     );
-    check_layout(data_dir)
+    known_layout(data_dir)
 }
 
-/// Refuses the directory of a newer build before anything of it is opened. Marks any other with this build's layout, also
-/// before: what an older build wrote is about to be changed, so from here on that build must not touch it.
-fn check_layout(data_dir: &Path) -> anyhow::Result<()> {
-    let found = known_layout(data_dir)?;
-    if found == Some(LAYOUT) {
-        return Ok(());
-    }
-    if let Some(found) = found {
-        tracing::info!(from = found, to = LAYOUT, "the data directory is brought to this version's layout");
-    }
+fn mark_layout(data_dir: &Path) -> anyhow::Result<()> {
     write_durably(&data_dir.join(VERSION), format!("{LAYOUT}\n").as_bytes())
 }
 
@@ -80,6 +95,12 @@ pub fn known_layout(data_dir: &Path) -> anyhow::Result<Option<u32>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
+}
+
+/// Whether everything in the directory is as this build leaves it. To open a part of another one would change it, maybe
+/// under an older build that runs.
+pub fn has_this_layout(data_dir: &Path) -> anyhow::Result<bool> {
+    Ok(known_layout(data_dir)? == Some(LAYOUT))
 }
 
 /// The installation's id: made once, part of every tag that outrider puts on what it creates at a gateway.
@@ -128,15 +149,17 @@ fn is_id(id: &str) -> bool {
     (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// The secret that a gateway's lines carry, from its file; a file that is not there is made, for this user alone.
-pub fn source_secret(path: &Path) -> anyhow::Result<String> {
-    if !path.exists() {
-        write_durably(path, format!("{:032x}\n", u128::from_be_bytes(random()?)).as_bytes())?;
-    }
-    known_source_secret(path)
+/// A secret for a gateway's lines, which is in no file yet.
+pub fn new_source_secret() -> anyhow::Result<String> {
+    Ok(format!("{:032x}", u128::from_be_bytes(random()?)))
 }
 
-/// The same, without making one.
+/// Keeps such a secret in its file, for this user alone.
+pub fn keep_source_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
+    write_durably(path, format!("{secret}\n").as_bytes())
+}
+
+/// The secret that a gateway's lines carry, from its file.
 pub fn known_source_secret(path: &Path) -> anyhow::Result<String> {
     SourceSecret::load(path)?;
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -208,6 +231,29 @@ mod tests {
                 None => fs::remove_file(&path).unwrap(),
             }
         }
+    }
+
+    #[test]
+    fn a_command_beside_an_older_build_leaves_its_mark() {
+        type Prepare = fn(&Path) -> anyhow::Result<()>;
+        let cases: [(Prepare, Option<&str>, &str); 4] = [
+            (prepare, None, "2\n"),
+            (prepare, Some("1\n"), "2\n"),
+            (prepare_beside, None, "2\n"),
+            (prepare_beside, Some("1\n"), "1\n"),
+        ];
+        for (prepare, before, after) in cases {
+            let directory = tempfile::tempdir().unwrap();
+            let mark = directory.path().join(VERSION);
+            if let Some(before) = before {
+                fs::write(&mark, before).unwrap();
+            }
+            prepare(directory.path()).unwrap();
+            assert_eq!(fs::read_to_string(&mark).unwrap(), after, "{before:?}");
+        }
+        let newer = tempfile::tempdir().unwrap();
+        fs::write(newer.path().join(VERSION), "3\n").unwrap();
+        assert!(prepare_beside(newer.path()).unwrap_err().to_string().contains("by a newer outrider"));
     }
 
     #[test]

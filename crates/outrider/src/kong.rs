@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
@@ -25,7 +26,7 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let gateway = gateway_of(&config, arguments.gateway.as_deref())?;
     let source = source_of(&config, &gateway.name)?;
-    installation::prepare(&config.data_dir)?;
+    installation::prepare_beside(&config.data_dir)?;
     let installation = installation::id(&config.data_dir)?;
     let admin = AdminClient::new(&gateway.admin())?;
     let node = admin.node().await.context("the Admin API does not answer as Kong does; look at admin_url")?;
@@ -35,7 +36,7 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     );
     let services = admin.services().await?;
     let scopes = scopes_of(&arguments, &services)?;
-    let target = target_of(&arguments, source)?;
+    let (target, new_secret) = target_of(&arguments, source)?;
     let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
     let plan = plan_log(&installation, &scopes, &target, &plugins);
     show(&plan, &services, gateway)?;
@@ -55,6 +56,10 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     if !arguments.yes && !is_confirmed()? {
         terminal::note("nothing was changed; run it with --yes to do this");
         return Ok(ExitCode::from(NOT_CONFIRMED));
+    }
+    // Before Kong has it: the lines that come then can be checked.
+    if let Some((path, secret)) = &new_secret {
+        installation::keep_source_secret(path, secret)?;
     }
     apply_log(&admin, &installation, &plan).await.map_err(explained)?;
     let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
@@ -112,7 +117,14 @@ fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Re
     arguments.service.iter().map(id_of).collect()
 }
 
-fn target_of(arguments: &KongSetupArguments, source: &KongTcpLogConfig) -> anyhow::Result<LogTarget> {
+/// A secret that was made, and the file that will keep it when somebody said yes.
+type NewSecret = (PathBuf, String);
+
+/// Where the log goes, and the secret that goes with it where there is none yet.
+fn target_of(
+    arguments: &KongSetupArguments,
+    source: &KongTcpLogConfig,
+) -> anyhow::Result<(LogTarget, Option<NewSecret>)> {
     let address = source.listen.ip();
     let host = match &arguments.host {
         Some(host) => host.clone(),
@@ -123,12 +135,19 @@ fn target_of(arguments: &KongSetupArguments, source: &KongTcpLogConfig) -> anyho
         None => address.to_string(),
     };
     ensure!(source.listen.port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
+    let mut new_secret = None;
     let secret = match &source.secret_file {
         Some(_) if arguments.remove => None,
-        Some(path) => Some((source.secret_field.clone(), installation::source_secret(path)?)),
+        Some(path) if path.exists() => Some(installation::known_source_secret(path)?),
+        Some(path) => {
+            let secret = installation::new_source_secret()?;
+            new_secret = Some((path.clone(), secret.clone()));
+            Some(secret)
+        }
         None => None,
     };
-    Ok(LogTarget { host, port: source.listen.port(), secret })
+    let secret = secret.map(|secret| (source.secret_field.clone(), secret));
+    Ok((LogTarget { host, port: source.listen.port(), secret }, new_secret))
 }
 
 /// What to do where the place for everything is taken.

@@ -297,7 +297,7 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
 
 /// The installation's key serves replay too, so that pseudonyms join.
 fn prepared_key_path(config: &Config) -> anyhow::Result<std::path::PathBuf> {
-    installation::prepare(&config.data_dir)?;
+    installation::prepare_beside(&config.data_dir)?;
     Ok(config.data_dir.join("pseudonym.key"))
 }
 

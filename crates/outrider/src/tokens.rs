@@ -7,7 +7,7 @@ use outrider_platform::store::{Role, Store, WantedToken};
 use crate::cli::TokenCommand;
 use crate::config::Config;
 use crate::service::now_ms;
-use crate::terminal;
+use crate::{installation, terminal};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -57,6 +57,12 @@ pub async fn open(path: &std::path::Path) -> anyhow::Result<Store> {
         file.exists(),
         "{} does not exist; start `outrider run` or `outrider platform` once, it makes the store",
         file.display()
+    );
+    anyhow::ensure!(
+        installation::has_this_layout(&config.data_dir)?,
+        "{} has the layout of an older outrider, which may still run there; start `outrider run` or `outrider platform` of this \
+         version once, it brings the directory up to date (make a backup before)",
+        config.data_dir.display()
     );
     Ok(Store::open(&file).await?)
 }
