@@ -113,11 +113,7 @@ pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
         "{} is not empty, and nothing is overwritten; move it away, or set data_dir to another directory",
         data.display()
     );
-    ensure!(
-        manifest.has_key || key.is_some() || new_key,
-        "the backup holds no key of the pseudonyms; name it with --key, or accept with --new-key that pseudonyms differ from \
-         now on"
-    );
+    check_key(manifest.has_key, key.as_deref(), new_key)?;
     let mut copier = Copier::new(&data)?;
     installation::write_durably(&data.join(RESTORING), b"")?;
     for file in &manifest.files {
@@ -135,6 +131,29 @@ pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
          the end that their tags tell; those that were ended since come back for the rest of their time",
         data.display()
     ));
+    Ok(())
+}
+
+/// Says before anything is copied what is wrong with what was said of the key.
+fn check_key(has_key: bool, key: Option<&Path>, new_key: bool) -> anyhow::Result<()> {
+    ensure!(
+        has_key || key.is_some() || new_key,
+        "the backup holds no key of the pseudonyms; name it with --key, or accept with --new-key that pseudonyms differ from \
+         now on"
+    );
+    ensure!(
+        !has_key || key.is_none(),
+        "the backup holds the key of its pseudonyms (it was made --with-key), so leave --key away: another key would not fit \
+         what is in it"
+    );
+    ensure!(
+        !has_key || !new_key,
+        "the backup holds the key of its pseudonyms (it was made --with-key), so leave --new-key away; a new key is for a \
+         backup whose key is lost"
+    );
+    if let Some(key) = key {
+        File::open(key).with_context(|| format!("cannot read the key {}", key.display()))?;
+    }
     Ok(())
 }
 

@@ -75,6 +75,14 @@ fn a_backup_under_load_restores_to_a_state_that_goes_on() {
     std::fs::write(&config, setup.toml(&other.path().join("data"))).unwrap();
     let checked = outrider(&["restore", "--check", "--from", from], &config);
     assert!(checked.status.success() && !other.path().join("data").exists(), "{}", said(&checked));
+    // The key is in the backup, and there is one key only.
+    let key = directory.path().join("data/pseudonym.key");
+    for more in [&["--key", key.to_str().unwrap()][..], &["--new-key"]] {
+        let refused = outrider(&[&["restore", "--from", from], more].concat(), &config);
+        let words = format!("leave {} away", more[0]);
+        assert!(!refused.status.success() && said(&refused).contains(&words), "{}", said(&refused));
+        assert!(!other.path().join("data").exists(), "{more:?}: nothing is left half done");
+    }
     let restored = outrider(&["restore", "--from", from], &config);
     assert!(restored.status.success(), "{}", said(&restored));
     let refused = outrider(&["restore", "--from", from], &config);
