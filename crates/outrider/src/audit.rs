@@ -1,12 +1,17 @@
-//! `outrider audit`: the audit log's chains of hashes, checked on the machine itself.
+//! `outrider audit`: the audit log's chains of hashes, checked on the machine itself. And what other commands did, written
+//! into it.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use outrider_platform::store::{AuditCheck, AuditMark};
+use outrider_model::AuditEntry;
+use outrider_platform::store::{AuditCheck, AuditLog, AuditMark, Store};
 
 use crate::cli::AuditCommand;
+use crate::service::now_ms;
 use crate::tokens::open;
+use crate::{installation, terminal};
 
 /// Runs one of the commands; outrider may be running meanwhile.
 pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
@@ -29,4 +34,22 @@ fn mark(text: &str) -> anyhow::Result<AuditMark> {
     let (number, hash) = text.split_once(':').context("--known is a head as verify says it, NUMBER:HASH")?;
     let number = number.parse().with_context(|| format!("--known: `{number}` is no number"))?;
     Ok(AuditMark { number, hash: hash.to_ascii_lowercase() })
+}
+
+/// Writes down what a command did, where the control store is at hand: a collector or responder of its own has none, and
+/// one of an older version is left alone. What was done stays done, so a store that cannot be written is only told of.
+pub async fn note(data_dir: &Path, log: AuditLog, what: &str, subject: &str) {
+    if let Err(error) = try_note(data_dir, log, what, subject).await {
+        terminal::note(&format!("this is not in the audit log: {error:#}"));
+    }
+}
+
+async fn try_note(data_dir: &Path, log: AuditLog, what: &str, subject: &str) -> anyhow::Result<()> {
+    let file = data_dir.join("control.sqlite");
+    if !file.exists() || !installation::has_this_layout(data_dir)? {
+        return Ok(());
+    }
+    let (by, what, subject) = ("command line".to_owned(), what.to_owned(), subject.to_owned());
+    let entry = AuditEntry { at_ms: now_ms(), by, what, subject, detail: String::new() };
+    Ok(Store::open(&file).await?.note(log, &entry).await?)
 }

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use outrider_platform::log::{self, Position};
 use outrider_platform::snapshots::Snapshots;
-use outrider_platform::store::Store;
+use outrider_platform::store::{AuditLog, Store};
 
 use crate::cli::{BackupArguments, RestoreArguments};
 use crate::config::Config;
 use crate::installation::{self, RESTORING};
-use crate::{service, terminal};
+use crate::{audit, service, terminal};
 use copy::Copier;
 use manifest::Manifest;
 
@@ -78,6 +78,8 @@ pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
     let manifest = Manifest::new(installation, service::now_ms(), lake_position, has_key, copier.finish()?);
     manifest.write(&to)?;
     let last = check(&to, &manifest).await?;
+    let what = if has_key { "made a backup with the key of the pseudonyms" } else { "made a backup" };
+    audit::note(&data, AuditLog::Reads, what, &to.display().to_string()).await;
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let (files, to) = (manifest.files.len(), to.display());
     terminal::note(&format!("{files} files with {bytes} bytes, up to record {last} of the log, are in {to}"));

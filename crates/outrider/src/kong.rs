@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
 use outrider_collect::{KongTcpLogConfig, SourceConfig};
+use outrider_platform::store::AuditLog;
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{
     AdminApi as _, AdminClient, LOG_TAG, LogPlan, LogScope, LogSource, LogStep, LogTarget, Plugin, Service, TCP_LOG,
@@ -16,7 +17,7 @@ use outrider_respond::gateways::kong::{
 use crate::cli::KongSetupArguments;
 use crate::config::{Config, GatewayConfig};
 use crate::terminal::some_of;
-use crate::{installation, terminal};
+use crate::{audit, installation, terminal};
 
 /// Something would change, and nobody said yes.
 const NOT_CONFIRMED: u8 = 3;
@@ -61,7 +62,11 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     if let Some((path, secret)) = &new_secret {
         installation::keep_source_secret(path, secret)?;
     }
-    apply_log(&admin, &installation, &plan).await.map_err(explained)?;
+    let applied = apply_log(&admin, &installation, &plan).await;
+    let what = if arguments.remove { "removed the log plugins of" } else { "set up the log plugins of" };
+    let what = if applied.is_ok() { what.to_owned() } else { format!("{what} (not to the end)") };
+    audit::note(&config.data_dir, AuditLog::Decisions, &what, &gateway.name).await;
+    applied.map_err(explained)?;
     let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
     let after = plan_log(&installation, &scopes, &target, &plugins);
     ensure!(

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
             Some(ResponderCommand::ReleaseAll { config, dry_run }) => {
                 on_runtime(premises::release_all(config.config, dry_run))
             }
-            Some(ResponderCommand::Resume { config }) => premises::resume(&config.config),
+            Some(ResponderCommand::Resume { config }) => on_runtime(premises::resume(&config.config)),
         },
         Command::Ca(command) => ca::run(command),
         Command::Service(command) => on_runtime(services::identities::run(command)),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use outrider_collect::{Domain, PseudonymKey};
+use outrider_platform::store::AuditLog;
 use outrider_respond::gateways::kong::{AdminClient, StateFiles, list_own, release_all as release};
 
 use crate::config::{Config, GatewayConfig};
-use crate::installation;
-use crate::terminal;
+use crate::{audit, installation, terminal};
 
 /// What the hold says.
 const RELEASE_REASON: &str = "release-all on the command line";
@@ -35,6 +35,10 @@ pub async fn release_all(path: PathBuf, dry_run: bool) -> anyhow::Result<()> {
             true => list_gateway(gateway, &installation).await,
             false => release_gateway(&config, gateway, &installation).await,
         };
+        if !dry_run {
+            let what = if outcome.is_ok() { "released all" } else { "released all, not to its end" };
+            audit::note(&config.data_dir, AuditLog::Decisions, what, &gateway.name).await;
+        }
         if let Err(error) = outcome {
             terminal::note(&format!("gateway `{}`: {error:#}", gateway.name));
             failed.push(gateway.name.as_str());
@@ -84,11 +88,12 @@ async fn release_gateway(config: &Config, gateway: &GatewayConfig, installation:
 }
 
 /// Ends the hold that release-all began.
-pub fn resume(path: &Path) -> anyhow::Result<()> {
+pub async fn resume(path: &Path) -> anyhow::Result<()> {
     let config = Config::load(path)?;
     for gateway in &config.gateways {
         let files = StateFiles::new(&config.data_dir.join("responder"), &gateway.name)?;
         files.lift_hold()?;
+        audit::note(&config.data_dir, AuditLog::Decisions, "resumed the responder", &gateway.name).await;
         terminal::note(&format!("gateway `{}`: the responder acts again", gateway.name));
     }
     Ok(())
