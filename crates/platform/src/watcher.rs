@@ -215,8 +215,8 @@ fn lake_still_ms(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Option<i64> {
     Some(now_ms.saturating_sub(since_ms)).filter(|still_ms| *still_ms > LAKE_STILL_MS)
 }
 
-/// Small disks count by their part alone.
-fn is_nearly_full(free: u64, total: u64) -> bool {
+/// Whether a disk with so many free of all its bytes is nearly full. Small disks count by their part alone.
+pub fn is_nearly_full(free: u64, total: u64) -> bool {
     let percent = u128::from(free) * 100 < u128::from(total) * u128::from(DISK_FREE_PERCENT_MIN);
     percent || (free < DISK_FREE_BYTES_MIN && total > 8 * DISK_FREE_BYTES_MIN)
 }

@@ -3,7 +3,7 @@
 
 use outrider_model::{SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
 use outrider_respond::gateways::GatewayError;
-use outrider_respond::gateways::kong::{GatewayFacts, TCP_LOG};
+use outrider_respond::gateways::kong::{GatewayFacts, RATE_LIMITING, TCP_LOG};
 
 use super::facts::GatewaySeen;
 use super::report::{Check, Id};
@@ -15,7 +15,7 @@ const IN_FORCE_SECONDS_MAX: f64 = 20.0;
 /// A block that takes this part of its time to come into force comes late.
 const IN_FORCE_PART_MAX: f64 = 0.1;
 
-const OTHERS: [Id; 4] = [Id::AdminVersion, Id::AdminDatabase, Id::AdminClock, Id::AdminPropagation];
+const OTHERS: [Id; 5] = [Id::AdminVersion, Id::AdminDatabase, Id::AdminConsumers, Id::AdminClock, Id::AdminPropagation];
 
 pub fn judge(gateway: &GatewaySeen) -> Vec<Check> {
     let name = &gateway.name;
@@ -26,8 +26,9 @@ pub fn judge(gateway: &GatewaySeen) -> Vec<Check> {
                 name,
                 format!("Kong {} answers at {}", facts.node.version, gateway.admin_url),
             ),
-            version(name, facts),
+            version(gateway, facts),
             database(name, facts),
+            consumers(name, facts),
             clock(name, facts),
             propagation(gateway, facts),
         ],
@@ -61,6 +62,10 @@ fn advice(gateway: &GatewaySeen, error: &GatewayError) -> String {
             "nothing listens there. Is Kong running, and is this the address in its `admin_listen`? Kong's default is port 8001 \
              on loopback, which no other machine can reach"
         }
+        GatewayError::Unreachable { .. } if has(&["closed", "reset"]) => {
+            "it takes the connection and closes it without an answer: Kong restarts, or the port is another program's. Ask again in \
+             a minute; if it stays so, look at Kong's error log and at the port in `admin_url`"
+        }
         GatewayError::Unreachable { .. } => {
             "look at the network between here and Kong: a firewall, a wrong address, a port that another program has"
         }
@@ -83,6 +88,18 @@ fn advice(gateway: &GatewaySeen, error: &GatewayError) -> String {
         GatewayError::UnexpectedAnswer { .. } if has(&["https port"]) => {
             "the port speaks TLS: begin `admin_url` with https://"
         }
+        GatewayError::UnexpectedAnswer { status: 502..=504, .. } => {
+            "a proxy or load balancer in front of the Admin API answers, and does not reach Kong itself: Kong restarts or is away. \
+             Ask again in a minute; if it stays so, look at Kong, and at where the proxy looks for it"
+        }
+        GatewayError::UnexpectedAnswer { status: 429, .. } | GatewayError::Kong { status: 429, .. } => {
+            "something in front of the Admin API limits how often it may be called: let outrider's calls through, or name the \
+             Admin API itself"
+        }
+        GatewayError::UnexpectedAnswer { .. } if has(&["ended early", "eof while parsing"]) => {
+            "the answer broke off in the middle: Kong restarts, or a proxy in between cuts answers off. Ask again in a minute; if it \
+             stays so, look at the proxy's limits, or name the Admin API itself"
+        }
         GatewayError::UnexpectedAnswer { status: 300..=399, .. } => {
             "something in front sends its callers elsewhere, a sign-in or a redirect to https: name the Admin API itself"
         }
@@ -97,8 +114,8 @@ fn advice(gateway: &GatewaySeen, error: &GatewayError) -> String {
     advice.to_owned()
 }
 
-fn version(name: &str, facts: &GatewayFacts) -> Check {
-    let node = &facts.node;
+fn version(gateway: &GatewaySeen, facts: &GatewayFacts) -> Check {
+    let (name, node) = (&gateway.name, &facts.node);
     let mut numbers = node.version.split('.').map(|part| part.parse::<u32>().ok());
     let known = numbers.next().flatten().zip(numbers.next().flatten());
     let missing = |plugin: &str| format!("Kong {} has no plugin {plugin}", node.version);
@@ -115,8 +132,13 @@ fn version(name: &str, facts: &GatewayFacts) -> Check {
             format!("nobody can be blocked; {load}"),
         );
     }
-    if !node.plugins.available_on_server.contains_key(TCP_LOG) {
+    let has = |plugin: &str| node.plugins.available_on_server.contains_key(plugin);
+    if !has(TCP_LOG) {
         return Check::failed(Id::AdminVersion, name, missing(TCP_LOG), format!("no log can come; {load}"));
+    }
+    if !has(RATE_LIMITING) && gateway.has_limits {
+        let todo = format!("a policy limits, and nobody can be limited; {load}, or let the policy block");
+        return Check::failed(Id::AdminVersion, name, missing(RATE_LIMITING), todo);
     }
     let edition = node.edition.as_deref().unwrap_or("edition unknown");
     Check::ok(Id::AdminVersion, name, format!("Kong {}, {edition}, with the plugins that are needed", node.version))
@@ -139,6 +161,18 @@ fn database(name: &str, facts: &GatewayFacts) -> Check {
         return Check::failed(Id::AdminDatabase, name, format!("Kong does not reach its database ({database})"), todo);
     }
     Check::ok(Id::AdminDatabase, name, format!("{database}, reachable"))
+}
+
+fn consumers(name: &str, facts: &GatewayFacts) -> Check {
+    match &facts.consumers {
+        Ok(()) => Check::ok(Id::AdminConsumers, name, "they can be read"),
+        Err(error) => Check::failed(
+            Id::AdminConsumers,
+            name,
+            error.to_string(),
+            "let the token of `admin_header` read consumers and their plugins: nobody is blocked without a look at what is there",
+        ),
+    }
 }
 
 fn clock(name: &str, facts: &GatewayFacts) -> Check {

@@ -1,10 +1,9 @@
 //! Judges what is on disk: the data directory, its disk, the guard rails' files, the sources' secrets.
 
+use outrider_platform::watcher::is_nearly_full;
+
 use super::facts::{DataFacts, SecretFile, SourceAsked};
 use super::report::{Check, Id};
-
-/// Below this part of the disk it is nearly full; the running outrider opens a notice at the same.
-const FREE_PERCENT_MIN: u64 = 5;
 
 pub fn judge(data: &DataFacts, sources: &[SourceAsked]) -> Vec<Check> {
     let mut checks = vec![directory(data), space(data)];
@@ -73,7 +72,7 @@ fn space(data: &DataFacts) -> Check {
         return Check::skipped(Id::DataSpace, &path, "the disk cannot be looked at before the directory is there");
     };
     let seen = format!("{} of {} MiB are free", free >> 20, all >> 20);
-    if u128::from(free) * 100 < u128::from(all) * u128::from(FREE_PERCENT_MIN) {
+    if is_nearly_full(free, all) {
         let todo = "free space, or move data_dir to a larger disk; when it is full, calls are dropped and counted";
         return Check::warning(Id::DataSpace, &path, seen, todo);
     }

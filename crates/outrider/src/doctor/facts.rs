@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use outrider_collect::{CountersSnapshot, KongTcpLogConfig, SourceConfig};
-use outrider_model::Mode;
+use outrider_model::{Mode, Response};
 use outrider_platform::tls::certificate_expiry_ms;
 use outrider_respond::gateways::kong::guard::GuardFile;
 use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogSource, look_at};
@@ -87,6 +87,8 @@ pub struct GatewaySeen {
     pub is_secret_unknown: bool,
     /// The shortest time for which a policy acts by itself.
     pub shortest_action_ms: Option<i64>,
+    /// A policy limits calls, or would if somebody let it.
+    pub has_limits: bool,
 }
 
 /// A configured source.
@@ -298,6 +300,7 @@ async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &st
         listens: sources.iter().map(|source| source.listen).collect(),
         is_secret_unknown,
         shortest_action_ms: acting.filter_map(|policy| policy.duration.end_ms(0)).min(),
+        has_limits: config.policies.iter().any(|policy| matches!(policy.respond, Response::RateLimit { .. })),
     }
 }
 

@@ -151,8 +151,10 @@ fn heard(service: &ServiceStatus) -> Check {
     }
     let ours = env!("CARGO_PKG_VERSION");
     let theirs = version.as_deref().unwrap_or(ours);
-    if clock_ahead_ms.unwrap_or(0).unsigned_abs() > CLOCK_DIFFERENCE_MS_MAX {
-        let seen = format!("the clock of this {kind} is {} ms ahead of this one", clock_ahead_ms.unwrap_or(0));
+    let ahead_ms = clock_ahead_ms.unwrap_or(0);
+    if ahead_ms.unsigned_abs() > CLOCK_DIFFERENCE_MS_MAX {
+        let side = if ahead_ms > 0 { "ahead of" } else { "behind" };
+        let seen = format!("the clock of this {kind} is {} s {side} this one", ahead_ms.unsigned_abs() / 1000);
         return Check::failed(id, name, seen, "let NTP set both clocks");
     }
     if theirs != ours {
@@ -284,7 +286,8 @@ mod tests {
             ("new", |f| service(f, None, OWN, 0), &["link.service warning"], "never heard from"),
             ("silent", |f| service(f, Some(46), OWN, 0), &["link.service failed"], "service revoke edge"),
             ("old", |f| service(f, Some(3), "0.0.9", 0), &["link.service warning"], "has version 0.0.9"),
-            ("clock", |f| service(f, Some(3), OWN, -6000), &["link.service failed"], "-6000 ms ahead"),
+            ("clock behind", |f| service(f, Some(3), OWN, -6000), &["link.service failed"], "is 6 s behind this one"),
+            ("clock ahead", |f| service(f, Some(3), OWN, 6000), &["link.service failed"], "is 6 s ahead of this one"),
         ]);
     }
 }

@@ -20,7 +20,7 @@ const NOW_MS: i64 = 1_795_448_400_000;
 pub(super) fn well() -> Facts {
     let node: NodeSummary = serde_json::from_value(json!({
         "version": "3.9.1", "edition": "community", "configuration": {"database": "postgres", "trusted_ips": {}},
-        "plugins": {"available_on_server": {"request-termination": {}, "tcp-log": {}}},
+        "plugins": {"available_on_server": {"request-termination": {}, "rate-limiting": {}, "tcp-log": {}}},
     }))
     .unwrap();
     let view = LogView {
@@ -29,7 +29,13 @@ pub(super) fn well() -> Facts {
         seen_services: vec!["shop".to_owned()],
         sees_unrouted: true,
     };
-    let look = GatewayFacts { node, clock_offset_ms: Some(300), is_database_reachable: Some(true), log: Ok(view) };
+    let look = GatewayFacts {
+        node,
+        clock_offset_ms: Some(300),
+        is_database_reachable: Some(true),
+        consumers: Ok(()),
+        log: Ok(view),
+    };
     let counters = CountersSnapshot {
         received: 1000,
         accepted: 1000,
@@ -71,6 +77,7 @@ pub(super) fn well() -> Facts {
             listens: vec![listen],
             is_secret_unknown: false,
             shortest_action_ms: Some(900_000),
+            has_limits: true,
         }],
         sources: vec![SourceAsked {
             name: "kong_tcp_log 127.0.0.1:9514".to_owned(),
@@ -190,6 +197,27 @@ fn an_admin_api_that_is_none_is_named() {
             FAILED,
             "is not accepted",
         ),
+        (
+            "a load balancer while Kong restarts",
+            |f| unexpected(f, 502, "text/html: <h1>502 Bad Gateway"),
+            FAILED,
+            "does not reach Kong itself",
+        ),
+        ("the same in plain text", |f| unexpected(f, 503, "text/plain: no healthy upstream"), FAILED, "Kong restarts"),
+        ("a limit in front", |f| kong(f, 429, "API rate limit exceeded"), FAILED, "limits how often"),
+        ("a limit's page", |f| unexpected(f, 429, "text/html: <h1>Too many requests"), FAILED, "limits how often"),
+        (
+            "half an answer",
+            |f| unexpected(f, 200, "the answer ended early: end of file before message length reached"),
+            FAILED,
+            "broke off in the middle",
+        ),
+        (
+            "half a document",
+            |f| unexpected(f, 200, "EOF while parsing an object at line 1 column 19 in: {\"version\": \"3.9.1\""),
+            FAILED,
+            "broke off in the middle",
+        ),
         ("HTML", |f| unexpected(f, 200, "expected JSON, got text/html: <html>"), FAILED, "Kong Manager"),
         (
             "plain to TLS",
@@ -214,6 +242,12 @@ fn an_admin_api_that_is_none_is_named() {
             "ca_file",
         ),
         ("no name", |f| unreachable(f, "http://knog", "dns error: failed to lookup address"), FAILED, "host name"),
+        (
+            "no answer",
+            |f| unreachable(f, "http://k", "client error (SendRequest): connection closed before message completed"),
+            FAILED,
+            "closes it without an answer",
+        ),
         ("silence", |f| unreachable(f, "http://k", "operation timed out"), FAILED, "firewall"),
     ]);
 }
@@ -239,6 +273,31 @@ fn a_kong_that_cannot_do_its_part_is_named() {
             |f| drop(f.look().node.plugins.available_on_server.remove("tcp-log")),
             &["admin.version failed"],
             "tcp-log",
+        ),
+        (
+            "no rate-limiting for a policy that limits",
+            |f| drop(f.look().node.plugins.available_on_server.remove("rate-limiting")),
+            &["admin.version failed"],
+            "a policy limits, and nobody can be limited",
+        ),
+        (
+            "no rate-limiting, and none is needed",
+            |f| {
+                f.gateway().has_limits = false;
+                f.look().node.plugins.available_on_server.remove("rate-limiting");
+            },
+            &[],
+            "with the plugins that are needed",
+        ),
+        (
+            "a token that may not read consumers",
+            |f| {
+                let (message, fields) = ("you do not have permissions".to_owned(), Box::default());
+                let refused = GatewayError::Kong { status: 403, code: None, message, fields, retry_after_s: None };
+                f.look().consumers = Err(refused);
+            },
+            &["admin.consumers failed"],
+            "read consumers",
         ),
         (
             "DB-less",
@@ -309,7 +368,7 @@ fn a_log_that_goes_elsewhere_is_named() {
             &["log.target failed"],
             "sends to 127.0.0.1:9515, and the source listens on 127.0.0.1:9514",
         ),
-        ("TLS", |f| f.plugin().is_tls = true, &["log.target failed"], "switch `tls` off"),
+        ("TLS", |f| f.plugin().is_tls = true, &["log.target failed"], "run `outrider kong setup`, or switch `tls` off"),
         (
             "to itself",
             |f| f.gateway().admin_url = "http://kong.example:8001".to_owned(),
@@ -509,6 +568,13 @@ fn what_is_on_disk_is_judged() {
         ),
         ("open", |f| f.data.directory.as_mut().unwrap().mode = 0o755, &["data.directory warning"], "chmod 700"),
         ("full", |f| f.data.disk_bytes = Some((1 << 20, 100 << 20)), &["data.space warning"], "1 of 100 MiB"),
+        // The running outrider opens its notice at the same.
+        (
+            "full by bytes",
+            |f| f.data.disk_bytes = Some((400 << 20, 6 << 30)),
+            &["data.space warning"],
+            "400 of 6144 MiB",
+        ),
         (
             "rails",
             |f| f.data.guard_rails[0].2 = Some("line 1".to_owned()),

@@ -281,14 +281,15 @@ async fn a_look_at_a_gateway_shows_its_clock_its_database_and_its_log() {
         let exchange = exchanges.iter().find(|exchange| exchange.name == name).unwrap();
         Reply::Bytes(exchange.raw_answer.clone())
     };
-    let names = ["root", "status", "plugins-list", "services-list", "routes-list"];
+    let names = ["root", "status", "consumers-list", "plugins-list", "services-list", "routes-list"];
     let server = Server::start(names.map(answer).into()).await;
     let admin = AdminClient::new(&AdminSettings::new(&server.url)).unwrap();
     let source = LogSource { listen: ([127, 0, 0, 1], 18_514).into(), secret: None };
     let facts = look_at(&admin, &RecordedTime, "home", &[source]).await.unwrap();
     let offset_ms = facts.clock_offset_ms.unwrap();
     assert!((-1000..=1000).contains(&offset_ms), "{offset_ms}");
-    assert_eq!(facts.is_database_reachable, Some(true));
+    assert_eq!((facts.is_database_reachable, &facts.consumers), (Some(true), &Ok(())));
+    assert_eq!(server.asked()[2].path, "/consumers?size=1");
     assert!(facts.node.configuration.trusted_ips.is_empty());
     assert_eq!(facts.node.configuration.real_ip_header, "X-Real-IP");
     let log = facts.log.unwrap();

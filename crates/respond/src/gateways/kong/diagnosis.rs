@@ -4,6 +4,7 @@ use super::admin::{AdminApi as _, AdminClient};
 use super::log_plugin::TCP_LOG;
 use super::log_view::{LogSource, LogView, view_log};
 use super::probe::{NodeStatus, NodeSummary};
+use super::wire::{Consumer, Page};
 use crate::gateways::{Clock, GatewayError};
 
 /// A date header has whole seconds: on average it is this much behind the clock.
@@ -18,6 +19,8 @@ pub struct GatewayFacts {
     pub clock_offset_ms: Option<i64>,
     /// Whether the node reaches its database; `None` where it does not say.
     pub is_database_reachable: Option<bool>,
+    /// Whether its consumers may be read: nobody is blocked unseen.
+    pub consumers: Result<(), GatewayError>,
     /// Its log plugins.
     pub log: Result<LogView, GatewayError>,
 }
@@ -36,6 +39,7 @@ pub async fn look_at(
     Ok(GatewayFacts {
         clock_offset_ms: date_ms.map(|date_ms| date_ms + DATE_ROUNDING_MS - halfway_ms),
         is_database_reachable: status.ok().and_then(|(status, _)| Some(status.database?.reachable)),
+        consumers: admin.get::<Page<Consumer>>(&["consumers"], &[("size", "1")]).await.map(drop),
         log: look_at_log(admin, installation, sources).await,
         node,
     })
