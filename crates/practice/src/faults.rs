@@ -32,17 +32,24 @@ pub struct Reach {
     pub times: Option<u64>,
     /// Leaves GET, HEAD and OPTIONS alone.
     pub writes_only: bool,
+    /// How many of them it lets through before.
+    pub after: u64,
 }
 
 impl Reach {
     /// Every request until the fault is cleared.
-    pub const ALL: Reach = Reach { times: None, writes_only: false };
+    pub const ALL: Reach = Reach { times: None, writes_only: false, after: 0 };
     /// Every write until the fault is cleared.
-    pub const WRITES: Reach = Reach { times: None, writes_only: true };
+    pub const WRITES: Reach = Reach { times: None, writes_only: true, after: 0 };
 
     /// The next few of these.
     pub const fn times(self, times: u64) -> Reach {
         Reach { times: Some(times), ..self }
+    }
+
+    /// These, after a few that are let through.
+    pub const fn after(self, after: u64) -> Reach {
+        Reach { after, ..self }
     }
 }
 
@@ -80,6 +87,10 @@ impl Faults {
         if reach.writes_only && !is_write {
             return None;
         }
+        if let Some(after) = reach.after.checked_sub(1) {
+            reach.after = after;
+            return None;
+        }
         let fault = *fault;
         if let Some(times) = &mut reach.times {
             match times.checked_sub(1) {
@@ -106,6 +117,10 @@ mod tests {
         let struck: Vec<bool> =
             [false, true, false, true, true].into_iter().map(|is_write| faults.strike(is_write).is_some()).collect();
         assert_eq!(struck, [false, true, false, true, false]);
+        faults.admin(AdminFault::LostReply, Reach::WRITES.times(1).after(2));
+        let struck: Vec<bool> =
+            [true, false, true, true, true].into_iter().map(|is_write| faults.strike(is_write).is_some()).collect();
+        assert_eq!(struck, [false, false, false, true, false]);
         faults.admin(AdminFault::Closed, Reach::ALL);
         assert_eq!(faults.strike(false), Some(AdminFault::Closed));
         faults.clear_admin();

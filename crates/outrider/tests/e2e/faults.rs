@@ -8,7 +8,7 @@ use std::time::Duration;
 use outrider_practice::{AdminFault, Practice, Reach, Settings};
 use serde_json::json;
 
-use crate::harness::{Outrider, Setup, assert_quiet, line, now_ms, wait_for};
+use crate::harness::{Outrider, Setup, assert_quiet, free_port, line, now_ms, wait_for};
 
 fn act(outrider: &Outrider, consumer: &str, duration: &str) -> String {
     let body = json!({
@@ -64,6 +64,88 @@ fn an_action_waits_for_a_gateway_that_is_away_and_survives_its_odd_answers() {
         assert_eq!(plugins.len(), 1, "{fault:?}: {plugins:#?}");
         assert!(plugins[0]["tags"].as_array().unwrap().contains(&json!(format!("action:{id}"))), "{fault:?}");
     }
+    outrider.stop();
+    runtime.block_on(practice.stop());
+}
+
+#[test]
+fn a_gateway_that_restarts_under_load_comes_back_to_what_is_wanted() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let settings = |admin_listen, proxy_listen| Settings {
+        admin_listen,
+        proxy_listen,
+        state_update_frequency: Duration::ZERO,
+        ..Settings::default()
+    };
+    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let practice = runtime.block_on(Practice::start(settings(any, any))).unwrap();
+    let (admin_address, proxy) = (practice.admin_address(), practice.proxy_address());
+    let admin = practice.admin();
+    let directory = tempfile::tempdir().unwrap();
+    let setup =
+        Setup { admin_url: Some(format!("http://{admin_address}")), source_port: free_port(), ..Setup::default() };
+    let outrider = Outrider::start(directory.path(), &setup);
+    let names = ["alice", "bob", "carol", "dave"];
+    let [alice, bob, carol, _] = runtime.block_on(async {
+        admin.service("shop", "http://shop.practice/", "/shop").await.unwrap();
+        admin.key_auth("shop").await.unwrap();
+        admin.tcp_log(outrider.sources[0]).await.unwrap();
+        let mut ids = Vec::new();
+        for name in names {
+            ids.push(admin.consumer(name, &format!("key-{name}")).await.unwrap());
+        }
+        <[String; 4]>::try_from(ids).unwrap()
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let call = |name: &str| {
+        let request = client.get(format!("http://{proxy}/shop/items/7")).header("apikey", format!("key-{name}"));
+        async move { request.send().await.map(|response| response.status().as_u16()) }
+    };
+    let is_over = tokio_util::sync::CancellationToken::new();
+    let load = runtime.spawn({
+        let (stop, client, url) = (is_over.clone(), client.clone(), format!("http://{proxy}/shop/items/1"));
+        async move {
+            while !stop.is_cancelled() {
+                // Refused while the gateway is away, which is what a client would see, too.
+                drop(client.get(&url).header("apikey", "key-dave").send().await);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let state = |id: &str| outrider.get(&format!("/api/v1/actions/{id}"));
+    let stored = |id: &str| wait_for("a block stored", || (state(id)["state"] == "stored").then_some(()));
+    let kept = act(&outrider, &alice, "1h");
+    stored(&kept);
+    let ending = act(&outrider, &carol, "6s");
+    stored(&ending);
+
+    // It goes away as a whole: nothing is written between its last answer and what it had stored.
+    practice.faults().admin(AdminFault::Closed, Reach::ALL);
+    let held = practice.snapshot();
+    runtime.block_on(practice.stop());
+    let due = act(&outrider, &bob, "1h");
+    wait_for("the reason why it waits", || {
+        let action = state(&due);
+        (action["state"] == "pending" && action["state_reason"].as_str()?.contains("cannot be reached")).then_some(())
+    });
+    wait_for("the end of the third block", || (state(&ending)["expires_ms"].as_i64()? < now_ms()).then_some(()));
+    let before = outrider.get("/api/v1/status")["platform"]["progress"]["calls"].as_u64().unwrap();
+
+    let practice = runtime.block_on(Practice::start_from(settings(admin_address, proxy), &held)).unwrap();
+    stored(&due);
+    wait_for("the release", || (state(&ending)["state"] == "released").then_some(()));
+    let (_, plugins) = runtime.block_on(admin.request("GET", "/plugins?tags=outrider", None)).unwrap();
+    let plugins = plugins["data"].as_array().unwrap();
+    let held = |id: &str| {
+        let tag = json!(format!("action:{id}"));
+        plugins.iter().filter(|plugin| plugin["tags"].as_array().unwrap().contains(&tag)).count()
+    };
+    assert_eq!((plugins.len(), held(&kept), held(&due)), (2, 1, 1), "{plugins:#?}");
+    let answers = names.map(|name| runtime.block_on(call(name)).unwrap());
+    assert_eq!(answers, [403, 403, 200, 200]);
+    outrider.await_calls(before + 1);
+    is_over.cancel();
+    runtime.block_on(load).unwrap();
     outrider.stop();
     runtime.block_on(practice.stop());
 }
