@@ -4,12 +4,14 @@
 //! and a permanent block of a consumer at a gateway that was away, then `kill -9`. Its token is good for nothing else.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use outrider_practice::{Practice, Settings};
 use serde_json::json;
 
-use crate::harness::{Outrider, Setup, assert_quiet, line, now_ms, wait_for};
+use crate::harness::{Outrider, Setup, assert_quiet, free_port, line, now_ms, wait_for};
+use crate::services::outrider;
 
 const LAYOUT_1: &[u8] = include_bytes!("../data/layout-1.tar.gz");
 /// The consumer that was to be blocked.
@@ -18,8 +20,8 @@ const CONSUMER: &str = "0c000000-0000-4000-8000-000000000001";
 const ALERT: &str = "al_9ba7c7c808db16ce";
 const ACTION: &str = "ac_ac4ddcc1e6ef3d01";
 
-fn unpack(directory: &Path) {
-    let archive = flate2::read::GzDecoder::new(LAYOUT_1);
+fn unpack(archive: &[u8], directory: &Path) {
+    let archive = flate2::read::GzDecoder::new(archive);
     tar::Archive::new(archive).unpack(directory).unwrap();
 }
 
@@ -33,7 +35,7 @@ fn a_directory_of_layout_1_goes_on_after_a_kill() {
     let (status, _) = runtime.block_on(admin.request("PUT", &path, Some(&json!({"username": "kept"})))).unwrap();
     assert_eq!(status, 200);
     let directory = tempfile::tempdir().unwrap();
-    unpack(directory.path());
+    unpack(LAYOUT_1, directory.path());
     let data_dir = directory.path().join("data");
     let installation = std::fs::read_to_string(data_dir.join("installation")).unwrap();
 
@@ -72,5 +74,31 @@ fn a_directory_of_layout_1_goes_on_after_a_kill() {
     let outrider = Outrider::start(directory.path(), &setup);
     outrider.await_calls(calls + 1);
     outrider.stop();
+    runtime.block_on(practice.stop());
+}
+
+#[test]
+fn commands_beside_an_older_build_leave_the_directory_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    unpack(LAYOUT_1, directory.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let practice = runtime.block_on(Practice::start(Settings::default())).unwrap();
+    let admin_url = Some(format!("http://{}", practice.admin_address()));
+    let setup = Setup { admin_url, gateway: Some("practice"), source_port: free_port(), ..Setup::default() };
+    let (data, config) = (directory.path().join("data"), directory.path().join("outrider.toml"));
+    std::fs::write(&config, setup.toml(&data)).unwrap();
+    let config = config.to_str().unwrap();
+    let store = std::fs::read(data.join("control.sqlite")).unwrap();
+    let lines = directory.path().join("lines");
+    std::fs::write(&lines, line("alice", "GET", "/shop/items/7", 200, now_ms())).unwrap();
+    let out = directory.path().join("out");
+    outrider(&["kong", "setup", "--yes", "--config", config]);
+    outrider(&["replay", "--config", config, "--out", out.to_str().unwrap(), lines.to_str().unwrap()]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let refused = command.args(["token", "list", "--config", config]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && said.contains("layout of an older outrider"), "{said}");
+    assert_eq!(std::fs::read_to_string(data.join("version")).unwrap().trim(), "1");
+    assert_eq!(std::fs::read(data.join("control.sqlite")).unwrap(), store);
     runtime.block_on(practice.stop());
 }
