@@ -14,7 +14,7 @@ use reqwest::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::answer::{Answer, http_date_ms};
+use super::answer::{Answer, error_chain, http_date_ms};
 use super::log_plugin::LogDocument;
 use super::probe::NodeSummary;
 use super::trace::admin_call;
@@ -486,19 +486,4 @@ fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, GatewayError> {
 
 fn text(headers: &HeaderMap, name: &HeaderName) -> String {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).unwrap_or_default()
-}
-
-/// The error and what caused it, since the outermost text alone rarely says what happened.
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    super::answer::quote(&text)
 }

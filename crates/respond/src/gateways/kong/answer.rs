@@ -107,6 +107,21 @@ pub(super) fn http_date_ms(text: &str) -> Option<i64> {
     Some(date.as_millisecond())
 }
 
+/// The error and what caused it, since the outermost text alone rarely says what happened.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    quote(&text)
+}
+
 /// The beginning of a foreign text on one line, without control characters.
 pub(super) fn quote(text: &str) -> String {
     let mut line = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty()).fold(
