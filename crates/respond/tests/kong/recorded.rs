@@ -289,7 +289,7 @@ async fn a_look_at_a_gateway_shows_its_clock_its_database_and_its_log() {
     let offset_ms = facts.clock_offset_ms.unwrap();
     assert!((-1000..=1000).contains(&offset_ms), "{offset_ms}");
     assert_eq!((facts.is_database_reachable, &facts.consumers), (Some(true), &Ok(())));
-    assert_eq!(server.asked()[2].path, "/consumers?size=1");
+    assert_eq!(server.asked()[2].path, "/consumers");
     assert!(facts.node.configuration.trusted_ips.is_empty());
     assert_eq!(facts.node.configuration.real_ip_header, "X-Real-IP");
     let log = facts.log.unwrap();

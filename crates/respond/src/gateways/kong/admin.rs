@@ -263,12 +263,7 @@ impl AdminClient {
         })
     }
 
-    /// An entity, or a page of a list.
-    pub(super) async fn get<T: DeserializeOwned>(
-        &self,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<T, GatewayError> {
+    async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<T, GatewayError> {
         self.call(Method::GET, path, query, None).await?.entity().map_err(|error| self.clean(error))
     }
 

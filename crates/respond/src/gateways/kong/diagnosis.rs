@@ -39,7 +39,7 @@ pub async fn look_at(
     Ok(GatewayFacts {
         clock_offset_ms: date_ms.map(|date_ms| date_ms + DATE_ROUNDING_MS - halfway_ms),
         is_database_reachable: status.ok().and_then(|(status, _)| Some(status.database?.reachable)),
-        consumers: admin.get::<Page<Consumer>>(&["consumers"], &[("size", "1")]).await.map(drop),
+        consumers: admin.get_dated::<Page<Consumer>>(&["consumers"]).await.map(drop),
         log: look_at_log(admin, installation, sources).await,
         node,
     })
