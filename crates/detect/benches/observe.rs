@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use outrider_detect::{Engine, Observed, Settings};
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Latency, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Enrichment, Latency, Text, Trust};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -65,6 +65,7 @@ fn call<'a>(consumer: Option<&'a str>, address: u32) -> ApiCall<'a> {
         response_bytes: 1500,
         latency: Latency { total_ms: 20, gateway_ms: 1, upstream_ms: 19 },
         response_type: Text::EMPTY,
+        enrichment: Enrichment::default(),
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn teaches(call: &ApiCall<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outrider_model::{AnsweredBy, ClockCheck, Latency, Text, Trust};
+    use outrider_model::{AnsweredBy, ClockCheck, Enrichment, Latency, Text, Trust};
 
     fn call(status: u16) -> ApiCall<'static> {
         ApiCall {
@@ -46,6 +46,7 @@ mod tests {
             response_bytes: 0,
             latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
             response_type: Text::EMPTY,
+            enrichment: Enrichment::default(),
         }
     }
 

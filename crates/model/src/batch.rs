@@ -1,19 +1,25 @@
 //! How calls travel together, from the collector into the log and out of it again.
 //!
-//! A batch is a version byte (1) and then the calls: each call is its length as 4 little-endian
+//! A batch is a version byte and then the calls: each call is its length as 4 little-endian
 //! bytes and its postcard encoding. Decoding borrows from the batch's bytes, so reading a call copies no string.
 //! Row-wise on purpose: see `docs/decisions/001-rows-in-the-log.md`.
+//!
+//! In version 2 a call's encoding is followed by that of its [`Enrichment`], within the same length; where nothing is known
+//! there are no bytes. So version 1 is version 2 without any enrichment, and a batch in which no call has one says 1: a
+//! collector, which enriches nothing, is understood by an older platform.
 
-use crate::ApiCall;
+use crate::{ApiCall, Enrichment};
 
-/// The version that this build writes; it reads no other.
-pub const VERSION: u8 = 1;
+/// Of a batch in which no call is enriched.
+const PLAIN: u8 = 1;
+/// Of a batch in which some are.
+const ENRICHED: u8 = 2;
 
 /// Why bytes are not a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// Written by another version.
-    #[error("batch version {found} cannot be read; this build reads version {VERSION}")]
+    #[error("batch version {found} cannot be read; this build reads versions {PLAIN} and {ENRICHED}")]
     Version {
         /// The version byte found.
         found: u8,
@@ -47,13 +53,20 @@ impl BatchWriter {
     /// Adds a call. On error the batch is as it was before.
     pub fn push(&mut self, call: &ApiCall<'_>) -> Result<(), BatchError> {
         self.scratch.clear();
-        let encoded =
+        let is_enriched = !call.enrichment.is_empty();
+        let mut encoded =
             postcard::to_extend(call, std::mem::take(&mut self.scratch)).map_err(|_| BatchError::Unencodable)?;
+        if is_enriched {
+            encoded = postcard::to_extend(&call.enrichment, encoded).map_err(|_| BatchError::Unencodable)?;
+        }
         let Ok(prefix) = u32::try_from(encoded.len()) else {
             return Err(BatchError::TooLarge { bytes: encoded.len() });
         };
         if self.bytes.is_empty() {
-            self.bytes.push(VERSION);
+            self.bytes.push(PLAIN);
+        }
+        if is_enriched {
+            self.bytes[0] = ENRICHED;
         }
         self.bytes.extend_from_slice(&prefix.to_le_bytes());
         self.bytes.extend_from_slice(&encoded);
@@ -95,7 +108,7 @@ impl<'a> BatchReader<'a> {
     /// Starts reading. An empty slice is an empty batch.
     pub fn new(bytes: &'a [u8]) -> Result<Self, BatchError> {
         match bytes.first() {
-            None | Some(&VERSION) => Ok(BatchReader { bytes, at: usize::from(!bytes.is_empty()) }),
+            None | Some(&(PLAIN | ENRICHED)) => Ok(BatchReader { bytes, at: usize::from(!bytes.is_empty()) }),
             Some(&found) => Err(BatchError::Version { found }),
         }
     }
@@ -119,14 +132,25 @@ impl<'a> Iterator for BatchReader<'a> {
             return Some(Err(damaged));
         };
         self.at += 4 + length;
-        Some(postcard::from_bytes(encoded).map_err(|_| damaged))
+        Some(decode(encoded).map_err(|_| damaged))
     }
+}
+
+fn decode(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
+    let (mut call, rest) = postcard::take_from_bytes::<ApiCall<'_>>(encoded)?;
+    if !rest.is_empty() {
+        call.enrichment = postcard::from_bytes::<Enrichment<'_>>(rest)?;
+    }
+    Ok(call)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AnsweredBy, ClockCheck, Field, FieldValue, KeyId, Latency, Pseudonym, Text, Trust};
+    use crate::{
+        AgentClass, AnsweredBy, BusinessEntity, ClockCheck, Coordinates, CountryCode, Field, FieldValue, KeyId,
+        Latency, NetworkClass, Pseudonym, Text, Trust,
+    };
 
     fn call(path: &str) -> ApiCall<'_> {
         ApiCall {
@@ -158,6 +182,7 @@ mod tests {
             response_bytes: 2,
             latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
             response_type: Text::EMPTY,
+            enrichment: Enrichment::default(),
         }
     }
 
@@ -172,6 +197,54 @@ mod tests {
         assert!(writer.is_empty());
         let calls: Vec<_> = BatchReader::new(&bytes).unwrap().map(Result::unwrap).collect();
         assert_eq!(calls, [call("/a"), call("/b/\u{f7e9}"), call("")]);
+    }
+
+    fn enriched(path: &str) -> ApiCall<'_> {
+        let entity = |value| BusinessEntity { name: Text::from("merchant_id"), value: Text::from(value) };
+        let enrichment = Enrichment {
+            country: CountryCode::new("SE"),
+            city: Text::from("Linköping"),
+            coordinates: Coordinates::from_degrees(58.4167, 15.6167, Some(76)),
+            asn: Some(29518),
+            as_name: Text::from("Bredband2 AB"),
+            network: NetworkClass::Mobile,
+            agent_family: Text::from("curl"),
+            agent: AgentClass::Tool,
+            entities: vec![entity("42"), entity("43")],
+        };
+        ApiCall { enrichment, ..call(path) }
+    }
+
+    /// `call("/a")` as a build that knew no enrichment wrote it.
+    const VERSION_1: &[u8] = b"\x01N\x00\x00\x00\x04kong\x00\x00\x00\x04\x02\x02\x00\x00\x00\x00\x01\x01\x03\x03\x03\x03\x03\x03\x03\x03\
+        \x03\x03\x03\x03\x03\x03\x03\x03\x00\x01\x00\xc0\x00\x02\x01\x00\x00\x0bapi.example\x03GET\x02/a\x01\x01q\x01\x01x\x00\
+        \xc8\x01\x00\x00\x01\x02\x02\x00\x02\x00";
+
+    #[test]
+    fn what_older_builds_wrote_is_read_and_what_is_not_enriched_is_written_as_they_did() {
+        let calls: Vec<_> = BatchReader::new(VERSION_1).unwrap().map(Result::unwrap).collect();
+        assert_eq!(calls, [call("/a")]);
+        let mut writer = BatchWriter::default();
+        writer.push(&call("/a")).unwrap();
+        assert_eq!(writer.take(), VERSION_1);
+    }
+
+    #[test]
+    fn enriched_calls_and_others_share_a_batch() {
+        let mut writer = BatchWriter::default();
+        let calls = [call("/a"), enriched("/b"), call("/c"), enriched("/d")];
+        for call in &calls {
+            writer.push(call).unwrap();
+        }
+        let bytes = writer.take();
+        assert_eq!(bytes[0], ENRICHED);
+        let read: Vec<_> = BatchReader::new(&bytes).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, calls);
+        // The strings are the batch's own bytes.
+        assert!(read[1].enrichment.city.borrowed().is_some());
+        // The writer's next batch begins anew.
+        writer.push(&call("/e")).unwrap();
+        assert_eq!(writer.take()[0], PLAIN);
     }
 
     #[test]

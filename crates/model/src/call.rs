@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Pseudonym, Text};
+use crate::{Actor, Enrichment, Pseudonym, Text};
 
 /// How far event time may lie before receive time.
 pub const SKEW_PAST_MS_MAX: i64 = 15 * 60 * 1000;
@@ -75,6 +75,10 @@ pub struct ApiCall<'a> {
     pub latency: Latency,
     /// The response's `content-type`.
     pub response_type: Text<'a>,
+    /// What is known of it beyond its line, added before it enters the platform's log. [`crate::batch`] encodes it
+    /// beside the call, so it takes no part in the call's own encoding.
+    #[serde(skip)]
+    pub enrichment: Enrichment<'a>,
 }
 
 /// Whether a line proved where it comes from (decision 4).

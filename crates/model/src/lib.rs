@@ -12,6 +12,7 @@ pub mod batch;
 mod call;
 mod command;
 mod endpoint;
+mod enrichment;
 mod entity;
 mod finding;
 mod gateway;
@@ -34,6 +35,10 @@ pub use call::{
 };
 pub use command::{AuditEntry, Command, CommandRecord, CommandRefused};
 pub use endpoint::{Endpoint, EndpointKey};
+pub use enrichment::{
+    AgentClass, BusinessEntity, Coordinates, CountryCode, ENRICHED_NAME_BYTES_MAX, ENTITIES_MAX,
+    ENTITY_VALUE_BYTES_MAX, Enrichment, NetworkClass,
+};
 pub use entity::{Actor, EntityKey, EntityKind, EntityRef};
 pub use finding::{Confidence, Finding, Observation, Outcome, SampleCall, Severity, TargetFacts};
 pub use gateway::{

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use outrider_model::{
-    AnsweredBy, ApiCall, Consumer, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER, Text, Trust,
+    AnsweredBy, ApiCall, Consumer, Enrichment, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER, Text, Trust,
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
@@ -267,6 +267,7 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type,
+            enrichment: Enrichment::default(),
         })
     }
 

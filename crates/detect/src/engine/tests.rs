@@ -1,4 +1,6 @@
-use outrider_model::{ApiCall, ClockCheck, Confidence, EntityKey, EntityKind, Latency, Observation, Outcome};
+use outrider_model::{
+    ApiCall, ClockCheck, Confidence, Enrichment, EntityKey, EntityKind, Latency, Observation, Outcome,
+};
 use outrider_model::{FindingId, Severity, TargetFacts, Text};
 
 use super::*;
@@ -155,6 +157,7 @@ fn call() -> ApiCall<'static> {
         response_bytes: 0,
         latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
         response_type: Text::EMPTY,
+        enrichment: Enrichment::default(),
     }
 }
 

@@ -25,7 +25,8 @@ use std::path::{Path, PathBuf};
 
 use outrider_detect::{Engine, Observed, Settings};
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, EndpointKey, Finding, Latency, Named, Severity, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, EndpointKey, Enrichment, Finding, Latency, Named, Severity,
+    Text, Trust,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -280,6 +281,7 @@ impl Line {
             response_bytes: 1500,
             latency: Latency { total_ms: 20, gateway_ms: 1, upstream_ms: 19 },
             response_type: Text::from("application/json"),
+            enrichment: Enrichment::default(),
         };
         Happening {
             call,

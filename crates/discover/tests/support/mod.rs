@@ -5,7 +5,9 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Field, FieldValue, Latency, Named, Text, Trust};
+use outrider_model::{
+    AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Field, FieldValue, Latency, Named, Text, Trust,
+};
 use serde_json::Value;
 
 /// What a call needs to say here; the rest is made up.
@@ -75,6 +77,7 @@ impl Line {
             response_bytes: 1000,
             latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
             response_type: Text::EMPTY,
+            enrichment: Enrichment::default(),
         }
     }
 }

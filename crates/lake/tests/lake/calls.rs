@@ -43,6 +43,7 @@ pub fn plain_call(path: &str) -> ApiCall<'_> {
         response_bytes: u64::from(u32::MAX) + 1,
         latency: Latency { total_ms: 100, gateway_ms: 3, upstream_ms: -1 },
         response_type: Text::EMPTY,
+        enrichment: outrider_model::Enrichment::default(),
     }
 }
 

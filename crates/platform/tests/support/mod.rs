@@ -1,6 +1,6 @@
 //! Calls for tests.
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Latency, Named, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Latency, Named, Text, Trust};
 
 /// What differs from call to call.
 pub struct Call {
@@ -41,5 +41,6 @@ pub fn api_call(call: &Call) -> ApiCall<'_> {
         response_bytes: 1000,
         latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
         response_type: "application/json".into(),
+        enrichment: Enrichment::default(),
     }
 }

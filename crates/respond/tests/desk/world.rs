@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Command, CommandRecord, Confidence, Consumer, EndpointId, EntityKey, EntityKind,
-    Finding, FindingId, Fingerprint, Latency, Named, Observation, Outcome, Severity, TargetFacts, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Command, CommandRecord, Confidence, Consumer, EndpointId, Enrichment, EntityKey,
+    EntityKind, Finding, FindingId, Fingerprint, Latency, Named, Observation, Outcome, Severity, TargetFacts, Text,
+    Trust,
 };
 
 /// The installation that the desks of these tests belong to.
@@ -96,6 +97,7 @@ pub fn call<'a>(name: &'a str, id: &'a str, now_ms: i64) -> ApiCall<'a> {
         response_bytes: 900,
         latency: Latency { total_ms: 5, gateway_ms: 1, upstream_ms: 4 },
         response_type: Text::from("application/json"),
+        enrichment: Enrichment::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values for the unit tests of this folder.
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Latency, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Latency, Text, Trust};
 
 /// A call of an authenticated consumer at a time.
 pub(super) fn call(consumer: &str, event_ms: i64) -> ApiCall<'_> {
@@ -38,5 +38,6 @@ pub(super) fn call(consumer: &str, event_ms: i64) -> ApiCall<'_> {
         response_bytes: 0,
         latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
         response_type: Text::EMPTY,
+        enrichment: Enrichment::default(),
     }
 }
