@@ -8,6 +8,7 @@ pub mod api;
 mod assignments;
 pub mod clean_stop;
 mod commands;
+pub mod enrich;
 pub mod ingest;
 mod lake_keeper;
 mod lake_writer;

@@ -6,16 +6,18 @@ mod support;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use outrider_model::batch::BatchWriter;
+use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{
-    ActionScope, ApiCall, Command, CommandRecord, Duration, EntityKey, EntityKind, NoticeKind, SKEW_FUTURE_MS_MAX,
-    SKEW_PAST_MS_MAX,
+    ActionScope, ApiCall, Command, CommandRecord, Duration, Enrichment, EntityKey, EntityKind, Field, FieldValue,
+    NetworkClass, NoticeKind, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX,
 };
 use outrider_platform::analysis::AnalysisSettings;
-use outrider_platform::log::{EPOCHS_MAX, LogSettings};
+use outrider_platform::enrich::{EnrichSettings, Enricher, EntitySettings, ListClass, ListSettings};
+use outrider_platform::log::{EPOCHS_MAX, LogReader, LogSettings, OnDamage, Position, RecordKind};
 use outrider_platform::premises::wire::{SHIPMENT_BATCHES_MAX, SHIPMENT_BYTES_MAX, ShippedBatch, encode_shipment};
 use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::store::{ActionFilter, Service, ServiceKind};
@@ -41,11 +43,15 @@ struct Site {
 
 impl Site {
     async fn start(data_dir: &Path) -> Site {
-        Site::start_at(data_dir, now_ms).await
+        Site::start_with(data_dir, now_ms, None).await
     }
 
     /// The same by a clock of the test's.
     async fn start_at(data_dir: &Path, clock: fn() -> i64) -> Site {
+        Site::start_with(data_dir, clock, None).await
+    }
+
+    async fn start_with(data_dir: &Path, clock: fn() -> i64, enricher: Option<Arc<Enricher>>) -> Site {
         let gateways = ["kong".to_owned(), "other".to_owned()];
         let settings = PlatformSettings {
             data_dir: data_dir.to_owned(),
@@ -65,7 +71,12 @@ impl Site {
         platform.watch(Vec::new(), clock);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let task = tokio::spawn(platform.premises(&gateways).serve(listener, None, stop.clone()));
+        let premises = platform.premises(&gateways);
+        let premises = match enricher {
+            Some(enricher) => premises.enriching(enricher),
+            None => premises,
+        };
+        let task = tokio::spawn(premises.serve(listener, None, stop.clone()));
         Site { platform, clock, address, stop, task }
     }
 
@@ -425,5 +436,82 @@ async fn what_is_over_before_a_responder_comes_back_is_never_brought() {
     .await;
     site.until("the news", async |_| !desired().await.to_string().contains("alice")).await;
     assert!(desired().await.to_string().contains("bob"));
+    site.stop().await;
+}
+
+/// What the calls in a log say beyond their lines.
+fn enrichments_in(log: &Path) -> Vec<String> {
+    let mut reader = LogReader::open(log, Position::ZERO, OnDamage::Refuse).unwrap();
+    let (mut found, mut scratch) = (Vec::new(), Vec::new());
+    while let Some(record) = reader.next().unwrap() {
+        if record.kind == RecordKind::Calls {
+            let batch = record.calls(&mut scratch).unwrap();
+            let calls = BatchReader::new(batch.batch).unwrap().map(Result::unwrap);
+            found.extend(calls.map(|call| {
+                let Enrichment { network, entities, .. } = &call.enrichment;
+                let entities: Vec<_> =
+                    entities.iter().map(|entity| format!("{}={}", entity.name, entity.value)).collect();
+                format!("{} {}", network.as_str(), entities.join(","))
+            }));
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_are_enriched_before_they_are_in_the_log_and_never_after() {
+    let directory = tempfile::tempdir().unwrap();
+    let (data_dir, list) = (directory.path().join("data"), directory.path().join("hosting.txt"));
+    std::fs::write(&list, "198.51.100.0/24\n").unwrap();
+    let entity = EntitySettings {
+        name: "item_id".to_owned(),
+        path: Some("/shop/items/{item_id}".to_owned()),
+        ..EntitySettings::default()
+    };
+    let settings = EnrichSettings {
+        lists: vec![ListSettings { class: ListClass::Hosting, file: list.clone() }],
+        entities: vec![entity],
+        ..EnrichSettings::default()
+    };
+    let enricher = Arc::new(Enricher::open(settings, now_ms()).unwrap());
+    let site = Site::start_with(&data_dir, now_ms, Some(Arc::clone(&enricher))).await;
+    let token = site.identity("edge", ServiceKind::Collector, "kong").await;
+    let shipment = encode_shipment(&[batch("kong", 1, 2, now_ms()), batch("kong", 3, 1, now_ms())]).unwrap();
+    let (status, said) = site.ask(&token, "POST", "calls", &shipment).await;
+    assert_eq!((status, said.as_str()), (200, "{\"stored\":2,\"duplicates\":0}"));
+    site.stop().await;
+    let expected = vec![format!("{} item_id=1", NetworkClass::Hosting.as_str()); 3];
+    assert_eq!(enrichments_in(&data_dir.join("log")), expected);
+
+    // Nothing is looked up again: the list is gone, and the log says what it said.
+    std::fs::remove_file(&list).unwrap();
+    let site = Site::start(&data_dir).await;
+    assert_eq!(site.platform.status().progress().calls, 3);
+    site.stop().await;
+    assert_eq!(enrichments_in(&data_dir.join("log")), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_would_grow_past_the_logs_limit_is_stored_as_it_came() {
+    let directory = tempfile::tempdir().unwrap();
+    let entity = EntitySettings { name: "q".to_owned(), query: Some("q".to_owned()), ..EntitySettings::default() };
+    let settings = EnrichSettings { entities: vec![entity], ..EnrichSettings::default() };
+    let enricher = Arc::new(Enricher::open(settings, now_ms()).unwrap());
+    let site = Site::start_with(directory.path(), now_ms, Some(Arc::clone(&enricher))).await;
+    let token = site.identity("edge", ServiceKind::Collector, "kong").await;
+    let call = Call { at_ms: now_ms(), consumer: "alice".to_owned(), path: "/".to_owned(), status: 200 };
+    let mut call = api_call(&call);
+    let field = |n: u32| Field { name: "q".into(), value: FieldValue::Clear(format!("{n:0128}").into()) };
+    call.query = (0..8).map(field).collect();
+    let (mut writer, calls) = (BatchWriter::default(), 9000);
+    for _ in 0..calls {
+        writer.push(&call).unwrap();
+    }
+    let large =
+        ShippedBatch { calls: writer.take(), last: calls.into(), count: calls, ..batch("kong", 1, 1, now_ms()) };
+    let small = batch("kong", u64::from(calls) + 1, 1, now_ms());
+    let (status, said) = site.ask(&token, "POST", "calls", &encode_shipment(&[large, small]).unwrap()).await;
+    assert_eq!((status, said.as_str()), (200, "{\"stored\":2,\"duplicates\":0}"));
+    assert_eq!(enricher.to_json()["batches_not_enriched"], 1);
     site.stop().await;
 }

@@ -8,8 +8,8 @@ use axum::extract::{Extension, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use outrider_model::batch::BatchReader;
-use outrider_model::{CLOCK_MS, GatewaySnapshot};
+use outrider_model::batch::{BatchError, BatchReader, BatchWriter};
+use outrider_model::{ApiCall, CLOCK_MS, GatewaySnapshot};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -20,12 +20,15 @@ use super::wire::{
 };
 use super::{NEWS_WAIT, Premises};
 use crate::api::problem::Problem;
+use crate::enrich::Enricher;
 use crate::log::{CallBatch, Gap, LogError, Missing, NewRecord, RECORD_BYTES_MAX, epoch_of};
 use crate::store::{Service, ServiceKind};
 
 /// How large bodies may be that are no shipments.
 const REPORTS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const CONFIGURATION_BYTES_MAX: usize = RECORD_BYTES_MAX;
+/// By how much enrichment may let a shipment grow, so that it has room in the log's queue whatever is in it.
+const GROWTH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Heartbeats are kept in memory, one of each service.
 const HEARTBEAT_BYTES_MAX: usize = 256 * 1024;
 /// No instance id is longer.
@@ -126,7 +129,8 @@ pub(super) async fn take_calls(
     let body = body(request, SHIPMENT_BYTES_MAX).await?;
     let now_ms = (shared.premises.now_ms)();
     // As long as it takes to read so much, the other requests of this thread would wait.
-    let read = tokio::task::spawn_blocking(move || read_shipment(&caller, &body, now_ms));
+    let enricher = shared.premises.enricher.clone();
+    let read = tokio::task::spawn_blocking(move || read_shipment(&caller, &body, now_ms, enricher.as_deref()));
     let records = read.await.map_err(|error| {
         tracing::error!(%error, "a shipment could not be read; this is a mistake of ours, please report it");
         Problem::internal()
@@ -139,22 +143,73 @@ pub(super) async fn take_calls(
     Ok(Json(Shipped { stored: batches - appended.duplicates, duplicates: appended.duplicates }))
 }
 
-fn read_shipment(caller: &Caller, body: &[u8], now_ms: i64) -> Result<Vec<NewRecord>, Problem> {
+fn read_shipment(
+    caller: &Caller,
+    body: &[u8],
+    now_ms: i64,
+    enricher: Option<&Enricher>,
+) -> Result<Vec<NewRecord>, Problem> {
     let batches = decode_shipment(body).map_err(|error| match error {
         ShipmentError::TooLarge { .. } | ShipmentError::TooMany { .. } => Problem::too_large(error.to_string()),
         ShipmentError::Damaged(_) => Problem::unprocessable(error.to_string()),
     })?;
     let mut records = Vec::with_capacity(batches.len());
+    let mut growth_bytes = GROWTH_BYTES_MAX;
     for batch in batches {
-        check_batch(caller, &batch, now_ms)?;
+        let mut completing =
+            Completing { enricher, enriched: BatchWriter::default(), bytes_max: batch.calls.len() + growth_bytes };
+        check_batch(caller, &batch, now_ms, &mut completing)?;
+        let before = batch.calls.len();
+        let batch = completing.batch(batch);
+        growth_bytes -= batch.calls.len().saturating_sub(before);
         records.push(record(&caller.service.name, batch));
     }
     Ok(records)
 }
 
+/// Enriches the calls of a batch, for what is not in the log nobody will ever know.
+struct Completing<'e> {
+    enricher: Option<&'e Enricher>,
+    enriched: BatchWriter,
+    /// A batch that would become larger is stored as it came.
+    bytes_max: usize,
+}
+
+impl Completing<'_> {
+    fn take(&mut self, mut call: ApiCall<'_>) -> Result<(), BatchError> {
+        match self.enricher {
+            Some(enricher) if self.is_within() => {
+                enricher.enrich(&mut call);
+                self.enriched.push(&call)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn batch(mut self, batch: ShippedBatch) -> ShippedBatch {
+        match self.enricher {
+            None => batch,
+            Some(_) if self.is_within() => ShippedBatch { calls: self.enriched.take(), ..batch },
+            Some(enricher) => {
+                enricher.left_a_batch();
+                batch
+            }
+        }
+    }
+
+    fn is_within(&self) -> bool {
+        self.enriched.len() <= self.bytes_max.min(RECORD_BYTES_MAX)
+    }
+}
+
 /// A batch enters the log only if it can be read again, speaks of nothing that is not the caller's, and counts and dates its
 /// calls as a collector does: whoever reads the log relies on that.
-fn check_batch(caller: &Caller, batch: &ShippedBatch, now_ms: i64) -> Result<(), Problem> {
+fn check_batch(
+    caller: &Caller,
+    batch: &ShippedBatch,
+    now_ms: i64,
+    completing: &mut Completing<'_>,
+) -> Result<(), Problem> {
     let place = format!("batch {}..={} of epoch {:#x}", batch.first, batch.last, batch.epoch);
     let refused = |why: &dyn std::fmt::Display| Problem::unprocessable(why.to_string()).at(place.clone());
     let refuse_ahead = |at_ms: i64| match at_ms.saturating_sub(now_ms) {
@@ -187,6 +242,7 @@ fn check_batch(caller: &Caller, batch: &ShippedBatch, now_ms: i64) -> Result<(),
             return Err(refused(&"a call's times are none that a collector gives"));
         }
         refuse_ahead(call.received_ms)?;
+        completing.take(call).map_err(|error| refused(&error))?;
         count += 1;
     }
     if count != batch.count {

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::server::{Counters, TIMES, limit_time, serve_router};
+use crate::enrich::Enricher;
 use crate::ingest::Reports;
 use crate::log::LogHandle;
 use crate::store::{Store, StoreError};
@@ -56,6 +57,7 @@ pub struct Premises {
     shipments: Arc<Semaphore>,
     counters: Arc<Counters>,
     strangers: Arc<Strangers>,
+    enricher: Option<Arc<Enricher>>,
     now_ms: fn() -> i64,
 }
 
@@ -78,8 +80,14 @@ impl Premises {
             shipments: Arc::new(Semaphore::new(SHIPMENTS_MAX)),
             counters: Arc::default(),
             strangers: Arc::default(),
+            enricher: None,
             now_ms,
         }
+    }
+
+    /// The same, with calls enriched before they enter the log.
+    pub fn enriching(self, enricher: Arc<Enricher>) -> Premises {
+        Premises { enricher: Some(enricher), ..self }
     }
 
     /// The services that may speak, with what they said since the start, as JSON for operators.
