@@ -30,4 +30,4 @@ pub use normalise::{
 };
 pub use pseudonyms::{Domain, PseudonymKey};
 pub use rejection::Rejection;
-pub use sources::{AllowList, Clock, KongTcpLog, KongTcpLogConfig, MicroBatch, SourceConfig, SystemClock};
+pub use sources::{AllowList, Clock, Complete, KongTcpLog, KongTcpLogConfig, MicroBatch, SourceConfig, SystemClock};

@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use outrider_collect::{
-    AllowList, Clock, CollectError, Counters, CountersSnapshot, KongTcpLog, KongTcpLogConfig, MicroBatch, PseudonymKey,
+    AllowList, Clock, CollectError, Complete, Counters, CountersSnapshot, KongTcpLog, KongTcpLogConfig, MicroBatch,
+    PseudonymKey,
 };
-use outrider_model::Trust;
 use outrider_model::batch::BatchReader;
+use outrider_model::{CountryCode, Trust};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -36,6 +37,15 @@ fn config() -> KongTcpLogConfig {
     KongTcpLogConfig { listen: "127.0.0.1:0".parse().unwrap(), ..KongTcpLogConfig::default() }
 }
 
+/// Says that every call of `/known` is from Sweden.
+fn complete() -> Complete {
+    Arc::new(|call| {
+        if &*call.path == "/known" {
+            call.enrichment.country = CountryCode::new("SE");
+        }
+    })
+}
+
 fn bind(
     config: &KongTcpLogConfig,
     queue: usize,
@@ -46,7 +56,11 @@ fn bind(
         let clock_ms = Arc::clone(&clock_ms);
         move || clock_ms.load(Ordering::Relaxed)
     });
-    Ok((KongTcpLog::bind(config, PseudonymKey::from_bytes(&[7; 32]), clock, sender)?, batches, clock_ms))
+    Ok((
+        KongTcpLog::bind(config, PseudonymKey::from_bytes(&[7; 32]), clock, sender, Some(complete()))?,
+        batches,
+        clock_ms,
+    ))
 }
 
 fn start(config: &KongTcpLogConfig, queue: usize) -> Running {
@@ -131,6 +145,21 @@ async fn lines_become_calls_and_nothing_is_written_back() {
     let (seen, left) = source.stop().await;
     assert_eq!((seen.received, seen.accepted, left.len()), (2, 2, 0));
     assert_eq!(seen.bytes as usize, line("/a").len() + line("/b").len());
+}
+
+#[tokio::test]
+async fn whoever_takes_the_calls_completes_them_before_they_are_encoded() {
+    let mut source = start(&config(), 16);
+    let mut kong = source.connect().await;
+    kong.write_all((line("/known") + &line("/other")).as_bytes()).await.unwrap();
+    let (mut countries, mut batches) = (Vec::new(), Vec::new());
+    while countries.len() < 2 {
+        batches.push(source.batch().await);
+        let calls = BatchReader::new(&batches[batches.len() - 1].calls).unwrap();
+        countries.extend(calls.map(|call| call.unwrap().enrichment.country.map(|country| country.to_string())));
+    }
+    assert_eq!(countries, [Some("SE".to_owned()), None]);
+    source.stop().await;
 }
 
 #[tokio::test]

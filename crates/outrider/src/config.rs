@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use outrider_collect::SourceConfig;
 use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::enrich::{EnrichSettings, EntitySettings};
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use serde::Deserialize;
 
@@ -54,6 +55,10 @@ pub struct Config {
     pub tracing: Option<TracingConfig>,
     /// The log between the stages.
     pub log: outrider_platform::log::LogSettings,
+    /// What is looked up about calls, and in which files.
+    pub enrich: EnrichSettings,
+    /// Entities of the business that calls name.
+    pub entities: Vec<EntitySettings>,
     /// The table of all events.
     pub lake: LakeConfig,
     /// How the analysis saves its state.
@@ -151,6 +156,8 @@ impl Default for Config {
             logging: LoggingConfig::default(),
             tracing: None,
             log: outrider_platform::log::LogSettings::default(),
+            enrich: EnrichSettings::default(),
+            entities: Vec::new(),
             lake: LakeConfig::default(),
             snapshots: SnapshotConfig::default(),
             discover: outrider_discover::Settings::default(),
@@ -202,6 +209,7 @@ impl Config {
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
         let access = self.access.paths_mut().map(Some);
         let tracing = self.tracing.iter_mut().flat_map(TracingConfig::paths_mut).map(Some);
+        let enrich = self.enrich.paths_mut().map(Some);
         let services = api.into_iter().chain(access).chain(premises).chain(platform).chain(tracing);
         let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
         for path in [Some(&mut self.data_dir)]
@@ -210,6 +218,7 @@ impl Config {
             .chain(sources)
             .chain(services)
             .chain(notify)
+            .chain(enrich)
             .flatten()
         {
             // Joining an absolute path gives that path.
@@ -232,6 +241,8 @@ impl Config {
             logging,
             tracing,
             log,
+            enrich: _,
+            entities: _,
             lake,
             snapshots,
             discover: _,
@@ -261,9 +272,10 @@ impl Config {
 
     /// Takes over the sections that can change while outrider runs.
     pub fn take_over(&mut self, other: Config) {
-        let Config { logging, discover, detect, respond, notify, policies, .. } = other;
+        let Config { logging, enrich, entities, discover, detect, respond, notify, policies, .. } = other;
         let logging = LoggingConfig { level: logging.level, ..self.logging };
-        *self = Config { logging, discover, detect, respond, notify, policies, ..std::mem::take(self) };
+        *self =
+            Config { logging, enrich, entities, discover, detect, respond, notify, policies, ..std::mem::take(self) };
     }
 
     /// What is valid and still may not be what was meant.
@@ -299,6 +311,7 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.analysis().validate()?;
         self.log.validate()?;
+        self.enrichment().validate()?;
         self.check_services()?;
         self.tracing.as_ref().map_or(Ok(()), TracingConfig::check)?;
         for gateway in &self.gateways {
@@ -326,6 +339,11 @@ impl Config {
             );
         }
         self.api.check()
+    }
+
+    /// What calls are enriched with.
+    pub fn enrichment(&self) -> EnrichSettings {
+        EnrichSettings { entities: self.entities.clone(), ..self.enrich.clone() }
     }
 
     /// What enters the log as settings.
@@ -423,6 +441,27 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_enrichment_and_its_example_are_valid() {
+        let page = include_str!("../../../docs/enrichment.md");
+        let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let mut config = Config::parse(text).unwrap();
+        assert_eq!((config.enrich.databases.len(), config.enrich.lists.len(), config.entities.len()), (3, 2, 3));
+        config.resolve_paths(Path::new("/etc/outrider"));
+        assert_eq!(config.enrichment().lists[0].file, Path::new("/etc/outrider/geo/hosting.txt"));
+        // The example has it as a comment.
+        let example = include_str!("../../../docs/outrider.example.toml");
+        let (before, rest) = example.split_once("# [enrich]").unwrap();
+        let (sections, after) = rest.split_once("# What automatic").unwrap();
+        let switched_on = format!(
+            "{before}[enrich]{}# What automatic{after}",
+            sections.replace("\n# [[", "\n[[").replace("\n# ", "\n")
+        );
+        let switched_on = switched_on.replace("Whom calls name,", "# Whom calls name,");
+        let config = Config::parse(&switched_on).unwrap();
+        assert_eq!((config.enrich.databases.len(), config.enrich.lists.len(), config.entities.len()), (2, 1, 1));
+    }
+
+    #[test]
     fn paths_are_meant_from_the_file_and_names_that_do_not_meet_are_told() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("outrider.toml");
@@ -454,6 +493,11 @@ mod tests {
             ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),
             ("[[policies]]\nname = 'p'\nduration = '15 minutes'\nrespond.kind = 'block'", "line 3", "like `15m`"),
             ("[[policies]]\nname = 'P p'\nduration = '15m'\nrespond.kind = 'block'", "", "1 to 64 characters"),
+            ("[enrich]\ndatabase = ['x']", "line 2", "did you mean `databases`?"),
+            ("[[enrich.lists]]\nclass = 'vpm'\nfile = 'x'", "line 2", "did you mean `vpn`?"),
+            ("[[entities]]\nname = 'm'\nquerry = 'm'", "line 3", "did you mean `query`?"),
+            ("[[entities]]\nname = 'ip'\nquery = 'm'", "entities: `ip`", "a meaning of its own"),
+            ("[[entities]]\nname = 'm'", "entities: `m`", "exactly one of"),
             ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
             ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
             ("[api]\nbehind_proxy = 'nginx'", "line 2", "`nginx` is no address and no network"),

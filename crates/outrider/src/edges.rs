@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::{Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
+use outrider_collect::{Complete, Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
 use outrider_model::{ActionReport, DesiredState, GatewaySnapshot};
 use outrider_platform::ingest::{Ingest, Reports};
 use outrider_respond::gateways::SystemClock;
@@ -53,15 +53,21 @@ struct Source {
 pub type SourceCounters = Vec<(String, Arc<Counters>)>;
 
 impl BoundSources {
-    /// Takes the ports: a taken one is the commonest mistake.
-    pub fn bind(config: &Config) -> anyhow::Result<BoundSources> {
+    /// Takes the ports: a taken one is the commonest mistake. `complete` has the last word on every call.
+    pub fn bind(config: &Config, complete: Option<&Complete>) -> anyhow::Result<BoundSources> {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
         let mut sources = Vec::new();
         if !config.collector.sources.is_empty() {
             let key = PseudonymKey::load_or_create(&config.data_dir.join("pseudonym.key"))?;
             let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
             for SourceConfig::KongTcpLog(settings) in &config.collector.sources {
-                sources.push(KongTcpLog::bind(settings, key.clone(), Arc::clone(&clock), batches.clone())?);
+                sources.push(KongTcpLog::bind(
+                    settings,
+                    key.clone(),
+                    Arc::clone(&clock),
+                    batches.clone(),
+                    complete.cloned(),
+                )?);
             }
         }
         Ok(BoundSources { sources, waiting })

@@ -40,6 +40,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
 use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderArguments, ResponderCommand, RunArguments};
@@ -255,18 +256,20 @@ impl Signals {
 }
 
 fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
-    let (settings, normaliser) = match &arguments.config {
+    let (settings, normaliser, enricher) = match &arguments.config {
         Some(path) => {
             let config = Config::load(path)?;
             let key = PseudonymKey::load_or_create(&prepared_key_path(&config)?)?;
             // Nothing is brought about, so it does not matter who could.
             let settings = AnalysisSettings { gateways: None, ..config.analysis() };
-            (settings, normaliser_of(&config, &arguments.gateway, key)?)
+            let enricher = Enricher::open(config.enrichment(), service::now_ms())?;
+            (settings, normaliser_of(&config, &arguments.gateway, key)?, enricher)
         }
         None => {
             terminal::note("no --config: pseudonyms are made with a public key; do not hand the results to others");
             let key = PseudonymKey::from_bytes(b"outrider replay without a config");
-            (AnalysisSettings::default(), Normaliser::new(NormaliserSettings::new(&arguments.gateway), key)?)
+            let normaliser = Normaliser::new(NormaliserSettings::new(&arguments.gateway), key)?;
+            (AnalysisSettings::default(), normaliser, Enricher::open(EnrichSettings::default(), service::now_ms())?)
         }
     };
     let summary = replay::replay(replay::Replay {
@@ -274,6 +277,7 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         out: &arguments.out,
         settings,
         normaliser,
+        enricher,
         show_progress: std::io::stderr().is_terminal(),
     })?;
     terminal::note(&format!(

@@ -15,6 +15,7 @@ use outrider_collect::{Content, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, 
 use outrider_discover::service_key;
 use outrider_model::{Alert, AlertId, ApiCall, EndpointId, Finding};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
+use outrider_platform::enrich::Enricher;
 use serde::{Deserialize, Serialize};
 
 use crate::input::Input;
@@ -33,6 +34,8 @@ pub struct Replay<'a> {
     pub settings: AnalysisSettings,
     /// How lines become calls.
     pub normaliser: Normaliser,
+    /// What is looked up about calls.
+    pub enricher: Enricher,
     /// Whether a progress bar is wanted.
     pub show_progress: bool,
 }
@@ -136,6 +139,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
         last_line: 0,
     };
     let bar = progress_bar(arguments.show_progress, input.total_bytes());
+    let reading = (arguments.normaliser, arguments.enricher);
     let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
     let mut scratch = Scratch::default();
     let mut failure = None;
@@ -143,7 +147,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
         let chunk = chunk?;
         framer.feed(&chunk, |frame| {
             if failure.is_none() {
-                failure = run.take(&arguments.normaliser, &mut scratch, frame.line, frame.content).err();
+                failure = run.take(&reading, &mut scratch, frame.line, frame.content).err();
             }
         });
         if let Some(error) = failure.take() {
@@ -155,7 +159,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
     }
     run.last_line = run.last_line.max(framer.lines_ended());
     framer.finish(|frame| {
-        failure = run.take(&arguments.normaliser, &mut scratch, frame.line, frame.content).err();
+        failure = run.take(&reading, &mut scratch, frame.line, frame.content).err();
     });
     if let Some(error) = failure {
         return Err(error);
@@ -169,7 +173,7 @@ pub fn replay(arguments: Replay<'_>) -> anyhow::Result<Summary> {
 impl Run {
     fn take(
         &mut self,
-        normaliser: &Normaliser,
+        (normaliser, enricher): &(Normaliser, Enricher),
         scratch: &mut Scratch,
         line: u64,
         content: Content<'_>,
@@ -180,6 +184,7 @@ impl Run {
             Content::Record(record) => match normaliser.normalise(record, None, scratch) {
                 Ok(mut call) => {
                     self.clock.stamp(&mut call);
+                    enricher.enrich(&mut call);
                     return self.observe(&call, line);
                 }
                 Err(rejection) => rejection,

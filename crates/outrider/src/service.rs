@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use outrider_collect::Complete;
+use outrider_platform::enrich::Enricher;
 use outrider_platform::notify::Destination;
 use outrider_platform::premises::Premises;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
@@ -40,6 +42,8 @@ pub struct Outrider {
     following: Option<(CancellationToken, JoinHandle<()>)>,
     tls: Vec<Arc<TlsServer>>,
     premises: Option<Premises>,
+    enricher: Arc<Enricher>,
+    following_files: JoinHandle<()>,
     stop_edges: CancellationToken,
 }
 
@@ -49,7 +53,8 @@ impl Outrider {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let installation_id = installation::id(data_dir)?;
-        let bound = BoundSources::bind(&config)?;
+        let enricher = Arc::new(Enricher::open(config.enrichment(), now_ms())?);
+        let bound = BoundSources::bind(&config, Some(&complete(&enricher)))?;
         let prepared = edges::prepare_gateways(&config, &installation_id)?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
@@ -76,7 +81,10 @@ impl Outrider {
             gateways.push(gateway.start(desired, &upward, &stop_edges));
         }
         let statuses = GatewayStatuses::new(&gateways);
-        let premises = config.premises.as_ref().map(|premises| platform.premises(&premises.gateways));
+        let premises = config
+            .premises
+            .as_ref()
+            .map(|premises| platform.premises(&premises.gateways).enriching(Arc::clone(&enricher)));
         let edge = EdgeConcerns::new(sources.counters(), statuses.responders.clone());
         let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge)];
         concerns.extend(premises.clone().map(|premises| Arc::new(premises) as Arc<dyn ConcernSource>));
@@ -89,6 +97,7 @@ impl Outrider {
             gateways: statuses,
             premises: premises.clone(),
             tls: tls.clone(),
+            enricher: Arc::clone(&enricher),
             traces,
             installation: installation_id,
         });
@@ -106,6 +115,7 @@ impl Outrider {
             premises: doors.premises_address.map(|address| address.to_string()),
             sources: sources.addresses().iter().map(ToString::to_string).collect(),
         };
+        let following_files = tokio::spawn(Arc::clone(&enricher).follow(now_ms, stop_edges.clone()));
         let local_task = local::open(data_dir, status, &stop_edges);
         let servers = doors.serve(state, premises.clone(), &stop_edges);
         installation::write_run_file(data_dir, &run)?;
@@ -121,6 +131,8 @@ impl Outrider {
             following,
             tls,
             premises,
+            enricher,
+            following_files,
             stop_edges,
         })
     }
@@ -141,7 +153,7 @@ impl Outrider {
     }
 
     /// Puts another configuration in force as far as that goes without a start, and says which sections wait for one. After
-    /// an error what was in force stays. Certificates and the services' identities are looked at, too.
+    /// an error what was in force stays. Certificates, the services' identities and the files of enrichment are looked at, too.
     pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
         let notify = destinations(&config)?;
         // What the store says of identities holds, whatever comes of the configuration.
@@ -149,10 +161,13 @@ impl Outrider {
             premises.look_at_identities().await?;
         }
         self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
-        // From here on nothing fails. A certificate that cannot be used leaves the one before it in force, and says so.
+        // From here on nothing fails: what calls are enriched with was checked when it was read. A certificate that cannot be
+        // used leaves the one before it in force, and says so.
         for tls in &self.tls {
             tls.reload();
         }
+        let (enricher, settings) = (Arc::clone(&self.enricher), config.enrichment());
+        tokio::task::spawn_blocking(move || enricher.reconfigure(settings, now_ms())).await??;
         let waiting = self.config.restart_needed(&config);
         self.config.take_over(config);
         Ok(waiting)
@@ -180,6 +195,7 @@ impl Outrider {
                 ended => edges::report_panic("server", ended.map(drop)),
             }
         }
+        edges::report_panic("files of enrichment", self.following_files.await);
         if let Some(task) = self.local_task {
             edges::report_panic("local socket", task.await);
         }
@@ -206,6 +222,12 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
     })
 }
 
+/// Calls that are collected here are enriched before they are encoded.
+fn complete(enricher: &Arc<Enricher>) -> Complete {
+    let enricher = Arc::clone(enricher);
+    Arc::new(move |call| enricher.enrich(call))
+}
+
 fn destinations(config: &Config) -> anyhow::Result<Vec<Destination>> {
     config.notify.iter().map(NotifyConfig::destination).collect()
 }
@@ -217,6 +239,7 @@ struct Status {
     gateways: GatewayStatuses,
     premises: Option<Premises>,
     tls: Vec<Arc<TlsServer>>,
+    enricher: Arc<Enricher>,
     traces: Option<Traces>,
     installation: String,
 }
@@ -233,6 +256,7 @@ impl outrider_platform::api::StatusSource for Status {
             "services": self.premises.as_ref().map(Premises::services),
             "premises": self.premises.as_ref().map(Premises::requests),
             "certificates": certificates_json(&self.tls),
+            "enrichment": self.enricher.to_json(),
             "tracing": self.traces.as_ref().map(Traces::counters),
         })
     }

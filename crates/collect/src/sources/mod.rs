@@ -5,6 +5,7 @@ mod kong_tcp_log;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use outrider_model::ApiCall;
 use serde::{Deserialize, Serialize};
 
 pub use kong_tcp_log::{AllowList, KongTcpLog, KongTcpLogConfig};
@@ -31,6 +32,10 @@ pub struct MicroBatch {
     /// Receive time of the last.
     pub last_received_ms: i64,
 }
+
+/// Completes a call before it is encoded. It is the taker's: beside the platform calls are enriched here, so that they need
+/// not be decoded for that; away from it the platform does it. It must not wait.
+pub type Complete = Arc<dyn Fn(&mut ApiCall<'_>) + Send + Sync>;
 
 /// Says what time it is, in milliseconds since the Unix epoch. Tests give their own.
 pub trait Clock: Send + Sync + 'static {

@@ -1,11 +1,16 @@
-//! Judges what is on disk: the data directory, its disk, the guard rails' files, the sources' secrets.
+//! Judges what is on disk: the data directory, its disk, the guard rails' files, the sources' secrets, the files that calls
+//! are enriched from.
 
 use outrider_platform::watcher::is_nearly_full;
 
-use super::facts::{DataFacts, SecretFile, SourceAsked};
+use super::facts::{DataFacts, EnrichmentFile, EnrichmentSeen, SecretFile, SourceAsked};
 use super::report::{Check, Id};
 
-pub fn judge(data: &DataFacts, sources: &[SourceAsked]) -> Vec<Check> {
+/// Addresses change hands: an older database tells of other people.
+const DATABASE_DAYS_MAX: i64 = 60;
+const DAY_MS: i64 = 86_400_000;
+
+pub fn judge(data: &DataFacts, sources: &[SourceAsked], now_ms: i64) -> Vec<Check> {
     let mut checks = vec![directory(data), space(data)];
     checks.extend(data.guard_rails.iter().map(|(gateway, path, problem)| match problem {
         None => Check::ok(Id::DataGuardRails, gateway, format!("{} can be read", path.display())),
@@ -17,7 +22,39 @@ pub fn judge(data: &DataFacts, sources: &[SourceAsked]) -> Vec<Check> {
         ),
     }));
     checks.extend(sources.iter().filter_map(|source| Some(secret(&source.name, source.secret.as_ref()?))));
+    checks.extend(data.enrichment.iter().map(|file| geo(file, now_ms)));
     checks
+}
+
+fn geo(file: &EnrichmentFile, now_ms: i64) -> Check {
+    let path = file.path.display().to_string();
+    match &file.seen {
+        Err(problem) => Check::failed(
+            Id::DataGeo,
+            &path,
+            format!("it {problem}"),
+            "put a good file there, under another name first and then renamed; until then a running outrider goes on with the \
+             one before, or without",
+        ),
+        Ok(EnrichmentSeen::Database(facts)) => {
+            let days = now_ms.saturating_sub(facts.built_ms) / DAY_MS;
+            let seen = format!("{}, built {days} days ago", facts.kind);
+            if days > DATABASE_DAYS_MAX {
+                let todo = "download a newer one where it came from; a running outrider takes it within seconds";
+                return Check::warning(Id::DataGeo, &path, seen, todo);
+            }
+            Check::ok(Id::DataGeo, &path, seen)
+        }
+        Ok(EnrichmentSeen::List { entries, bad_lines: 0 }) => {
+            Check::ok(Id::DataGeo, &path, format!("{entries} networks and systems"))
+        }
+        Ok(EnrichmentSeen::List { entries, bad_lines }) => Check::warning(
+            Id::DataGeo,
+            &path,
+            format!("{entries} networks and systems, and {bad_lines} lines that are neither"),
+            "write one network, address or autonomous system a line, such as `192.0.2.0/24` or `AS64496`",
+        ),
+    }
 }
 
 fn secret(source: &str, file: &SecretFile) -> Check {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use outrider_collect::{CountersSnapshot, KongTcpLogConfig, SourceConfig};
 use outrider_model::{Mode, Response};
+use outrider_platform::enrich::{DatabaseFacts, look_at_database, look_at_list};
 use outrider_platform::tls::certificate_expiry_ms;
 use outrider_respond::gateways::kong::guard::GuardFile;
 use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogSource, look_at};
@@ -61,6 +62,26 @@ pub struct DataFacts {
     pub disk_bytes: Option<(u64, u64)>,
     /// Guard rails by gateway, with what is wrong with the file.
     pub guard_rails: Vec<(String, PathBuf, Option<String>)>,
+    /// The files that calls are enriched from.
+    pub enrichment: Vec<EnrichmentFile>,
+}
+
+/// A file that calls are enriched from, and what it holds or why it cannot be used.
+#[derive(Debug)]
+pub struct EnrichmentFile {
+    pub path: PathBuf,
+    pub seen: Result<EnrichmentSeen, String>,
+}
+
+/// What is in a file that calls are enriched from.
+#[derive(Debug)]
+pub enum EnrichmentSeen {
+    Database(DatabaseFacts),
+    /// A list of networks: its entries, and lines that say nothing.
+    List {
+        entries: usize,
+        bad_lines: usize,
+    },
 }
 
 /// The data directory.
@@ -327,7 +348,21 @@ fn see_data(config: &Config) -> DataFacts {
         directory,
         disk_bytes: disk.map(|disk| (disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)),
         guard_rails: rails.collect(),
+        enrichment: see_enrichment(config),
     }
+}
+
+fn see_enrichment(config: &Config) -> Vec<EnrichmentFile> {
+    let databases = config
+        .enrich
+        .databases
+        .iter()
+        .map(|path| EnrichmentFile { path: path.clone(), seen: look_at_database(path).map(EnrichmentSeen::Database) });
+    let lists = config.enrich.lists.iter().map(|list| EnrichmentFile {
+        path: list.file.clone(),
+        seen: look_at_list(&list.file).map(|(entries, bad_lines)| EnrichmentSeen::List { entries, bad_lines }),
+    });
+    databases.chain(lists).collect()
 }
 
 fn see_content(path: &Path, is_directory: bool) -> anyhow::Result<()> {

@@ -57,7 +57,7 @@ pub async fn doctor(arguments: DoctorArguments) -> anyhow::Result<ExitCode> {
 
 /// All checks, in the order of a call's way.
 fn judge(facts: &Facts) -> Vec<Check> {
-    let mut checks = data::judge(&facts.data, &facts.sources);
+    let mut checks = data::judge(&facts.data, &facts.sources, facts.now_ms);
     for gateway in &facts.gateways {
         checks.extend(admin::judge(gateway));
         checks.extend(match facts.role {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use outrider_collect::{CountersSnapshot, HealthSnapshot, OutlineSeen};
+use outrider_platform::enrich::DatabaseFacts;
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{
     GatewayFacts, LogOwner, LogPlugin, LogView, NodeSummary, SecretSeen, UnseenCalls,
@@ -68,6 +69,7 @@ pub(super) fn well() -> Facts {
             directory: Some(DirectorySeen { mode: 0o700, content: Ok(()), is_writable: true }),
             disk_bytes: Some((50 << 30, 100 << 30)),
             guard_rails: vec![("kong".to_owned(), PathBuf::from("/etc/rails.toml"), None)],
+            enrichment: vec![EnrichmentFile { path: PathBuf::from("/etc/geo.mmdb"), seen: Ok(database(59)) }],
         },
         gateways: vec![GatewaySeen {
             name: "kong".to_owned(),
@@ -87,6 +89,12 @@ pub(super) fn well() -> Facts {
         }],
         process: Ok(Some(status)),
     }
+}
+
+/// A database that was built so many days ago.
+fn database(days: i64) -> EnrichmentSeen {
+    let built_ms = NOW_MS - days * 86_400_000;
+    EnrichmentSeen::Database(DatabaseFacts { kind: "GeoLite2-City".to_owned(), built_ms, ip_version: 6, nodes: 1 })
 }
 
 fn log_plugin() -> LogPlugin {
@@ -574,6 +582,24 @@ fn what_is_on_disk_is_judged() {
             |f| f.data.disk_bytes = Some((400 << 20, 6 << 30)),
             &["data.space warning"],
             "400 of 6144 MiB",
+        ),
+        (
+            "old addresses",
+            |f| f.data.enrichment[0].seen = Ok(database(61)),
+            &["data.geo warning"],
+            "GeoLite2-City, built 61 days ago",
+        ),
+        (
+            "no addresses",
+            |f| f.data.enrichment[0].seen = Err("cannot be read: No such file".to_owned()),
+            &["data.geo failed"],
+            "it cannot be read",
+        ),
+        (
+            "an odd list",
+            |f| f.data.enrichment[0].seen = Ok(EnrichmentSeen::List { entries: 7, bad_lines: 2 }),
+            &["data.geo warning"],
+            "7 networks and systems, and 2 lines that are neither",
         ),
         (
             "rails",

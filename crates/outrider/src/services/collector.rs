@@ -56,7 +56,7 @@ impl Collector {
     pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<Collector> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
-        let bound = BoundSources::bind(&config)?;
+        let bound = BoundSources::bind(&config, None)?;
         let metrics = doors::open_metrics(&config).await?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);

@@ -54,9 +54,12 @@ fn assert_every_metric_has_a_source(metrics: &str) {
 fn a_crash_is_told_by_a_signed_message_and_closes_nothing_by_another() {
     let (url, messages) = receiver();
     let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("hosting.txt"), "AS64496\n").unwrap();
+    let geo = concat!(env!("CARGO_MANIFEST_DIR"), "/../platform/tests/fixtures/geo/GeoLite2-City-Test.mmdb");
     let more = format!(
         "[[notify]]\nkind = 'webhook'\nname = 'on-call'\nurl = '{url}'\nsecret_file = 'hook-secret'\n\
-         [tracing]\nendpoint = 'http://127.0.0.1:9'\n"
+         [tracing]\nendpoint = 'http://127.0.0.1:9'\n\
+         [enrich]\ndatabases = ['{geo}']\n[[enrich.lists]]\nclass = 'hosting'\nfile = 'hosting.txt'\n"
     );
     let setup = Setup { more_at_end: more, ..Setup::default() };
     Outrider::start(directory.path(), &setup).kill();

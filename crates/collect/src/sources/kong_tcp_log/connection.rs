@@ -14,7 +14,7 @@ use super::batcher::Batcher;
 use crate::counters::Tally;
 use crate::framing::{Content, Frame, LineFramer};
 use crate::normalise::{Normaliser, Scratch};
-use crate::{Clock, Counters, Rejection};
+use crate::{Clock, Complete, Counters, Rejection};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
@@ -28,6 +28,7 @@ const STOP_LONGEST: Duration = Duration::from_secs(2);
 /// What all connections of a source share.
 pub(super) struct Shared {
     pub(super) normaliser: Arc<Normaliser>,
+    pub(super) complete: Option<Complete>,
     pub(super) batcher: Batcher,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Arc<dyn Clock>,
@@ -114,10 +115,13 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
         Content::Torn { begun } => return reject(Rejection::Torn, Some(begun), shared, tally),
     };
     match shared.normaliser.normalise(line, Some(received_ms), scratch) {
-        Ok(call) => {
+        Ok(mut call) => {
             tally.untrusted += u64::from(call.trust == Trust::Untrusted);
             tally.health.see(&call);
             shared.counters.health().look_for_probe(&call);
+            if let Some(complete) = &shared.complete {
+                complete(&mut call);
+            }
             shared.batcher.push(&call);
         }
         Err(reason) => reject(reason, Some(line), shared, tally),

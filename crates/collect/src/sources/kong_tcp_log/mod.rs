@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 pub use config::{AllowList, KongTcpLogConfig};
 
 use crate::normalise::Normaliser;
-use crate::{Clock, CollectError, Counters, MicroBatch, PseudonymKey};
+use crate::{Clock, CollectError, Complete, Counters, MicroBatch, PseudonymKey};
 use batcher::{Batcher, Limits};
 use connection::Shared;
 
@@ -42,12 +42,14 @@ pub struct KongTcpLog {
 }
 
 impl KongTcpLog {
-    /// Checks the settings and takes the port. `sender` is where the batches go: its capacity is the queue's limit.
+    /// Checks the settings and takes the port. `sender` is where the batches go: its capacity is the queue's limit. `complete`
+    /// has the last word on every call.
     pub fn bind(
         config: &KongTcpLogConfig,
         key: PseudonymKey,
         clock: Arc<dyn Clock>,
         sender: Sender<MicroBatch>,
+        complete: Option<Complete>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let normaliser = Arc::new(Normaliser::new(config.normaliser_settings()?, key)?);
@@ -66,7 +68,7 @@ impl KongTcpLog {
             local,
             allow: config.allow.clone(),
             connections_max: config.connections_max,
-            shared: Arc::new(Shared { normaliser, batcher, counters, clock, line_bytes_max }),
+            shared: Arc::new(Shared { normaliser, complete, batcher, counters, clock, line_bytes_max }),
         })
     }
 

@@ -60,6 +60,10 @@ const fn service(value: &'static str) -> Rows {
     Rows::Each { list: "/services", label: "service", name: "/name", value }
 }
 
+const fn database(value: &'static str) -> Rows {
+    Rows::Each { list: "/enrichment/databases", label: "file", name: "/file", value }
+}
+
 use Rows::One;
 
 /// All of them, by part.
@@ -86,6 +90,16 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_log_refused_busy", Counter, "", One("/platform/log/refused_busy"), "Requests refused because too much waited to be written"),
     metric("outrider_log_damaged_records", Counter, "", One("/platform/log/damaged_records"), "Records that could not be read and were skipped"),
     metric("outrider_calls_dropped", Counter, "", One("/platform/progress/dropped_calls"), "Calls that the log refused"),
+    metric("outrider_enrich_calls", Counter, "", One("/enrichment/calls"), "Calls enriched"),
+    metric("outrider_enrich_located", Counter, "", One("/enrichment/located_calls"), "Calls enriched with a country"),
+    metric("outrider_enrich_lookup_failures", Counter, "", One("/enrichment/lookup_failures"), "Questions that a database could not answer because it is damaged"),
+    metric("outrider_enrich_entities", Counter, "", One("/enrichment/entities_found"), "Business entities named by calls"),
+    metric("outrider_enrich_entities_left_out", Counter, "", One("/enrichment/entities_left_out"), "Business entities left out because they were too long or too many"),
+    metric("outrider_enrich_batches_left", Counter, "", One("/enrichment/batches_not_enriched"), "Batches that would have become too large, stored as they came"),
+    scaled(metric("outrider_enrich_database_built", Gauge, "seconds", database("/built_ms"), "When a database was built, since 1970"), 0.001),
+    metric("outrider_enrich_database_failing", Gauge, "", Rows::Failing { list: "/enrichment/databases", label: "file", name: "/file", problem: "/problem" }, "Whether the file on the disk cannot be used"),
+    metric("outrider_enrich_list_entries", Gauge, "", Rows::Each { list: "/enrichment/lists", label: "file", name: "/file", value: "/entries" }, "Entries of a list of networks"),
+    metric("outrider_enrich_list_failing", Gauge, "", Rows::Failing { list: "/enrichment/lists", label: "file", name: "/file", problem: "/problem" }, "Whether the file on the disk cannot be used"),
     metric("outrider_analysis_record", Gauge, "", One("/platform/progress/analysed_position"), "Number of the record that the analysis has come to"),
     scaled(metric("outrider_analysis_log_time", Gauge, "seconds", One("/platform/progress/analysed_at_ms"), "Log time that the analysis has come to, since 1970"), 0.001),
     metric("outrider_analysis_calls", Counter, "", One("/platform/progress/calls"), "Calls analysed since the installation began"),
