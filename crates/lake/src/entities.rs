@@ -1,21 +1,50 @@
 //! Which entities a call belongs to, in words of the events table.
 
-/// A kind of entity: its name in `entity_kind`, and the expression over `events` that gives a call's entity of the kind,
-/// null where it has none. A credential is the gateway's id of it, else the pseudonym of what was presented (decision 2).
+use crate::functions::ENTITY_NAMES;
+use crate::search::literal;
+
+/// A kind of entity, and the expression over `events` that gives a call's entities of the kind, null where it has none.
 pub(crate) struct EntityColumn {
+    /// Its name in `entity_kind`.
     pub kind: &'static str,
-    pub expression: &'static str,
+    expression: Expression,
 }
 
-/// Every kind, in the order of the timeline.
-pub(crate) const ENTITY_COLUMNS: [EntityColumn; 4] = [
-    EntityColumn { kind: "consumer", expression: "consumer_id" },
-    EntityColumn { kind: "credential", expression: "coalesce(credential_id, presented_credential)" },
-    EntityColumn { kind: "ip", expression: "client_ip" },
-    EntityColumn { kind: "session", expression: "session" },
-];
+enum Expression {
+    One(&'static str),
+    /// A list of them.
+    Many(String),
+}
 
-/// The expression for a kind; `None` for a name that is no kind.
-pub(crate) fn expression(kind: &str) -> Option<&'static str> {
-    ENTITY_COLUMNS.iter().find(|column| column.kind == kind).map(|column| column.expression)
+/// Every kind, in the order of the timeline. A credential is the gateway's id of it, else the pseudonym of what was presented
+/// (decision 2); an entity of the business is `name:value`.
+pub(crate) fn entity_columns() -> [EntityColumn; 6] {
+    let one = |kind, expression| EntityColumn { kind, expression: Expression::One(expression) };
+    let many = |kind, expression| EntityColumn { kind, expression: Expression::Many(expression) };
+    [
+        many("business", format!("{ENTITY_NAMES}(entities)")),
+        one("consumer", "consumer_id"),
+        one("credential", "coalesce(credential_id, presented_credential)"),
+        one("ip", "client_ip"),
+        one("network", "CAST(asn AS VARCHAR)"),
+        one("session", "session"),
+    ]
+}
+
+impl EntityColumn {
+    /// The condition that a call is of this entity.
+    pub(crate) fn is(&self, entity: &str) -> String {
+        match &self.expression {
+            Expression::One(expression) => format!("{expression} = {}", literal(entity)),
+            Expression::Many(expression) => format!("array_has({expression}, {})", literal(entity)),
+        }
+    }
+
+    /// The entity as a column, of which there is a row for each.
+    pub(crate) fn each(&self) -> String {
+        match &self.expression {
+            Expression::One(expression) => (*expression).to_owned(),
+            Expression::Many(expression) => format!("unnest({expression})"),
+        }
+    }
 }

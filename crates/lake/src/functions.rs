@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deltalake::arrow::array::{Array, ArrayRef, AsArray as _, StringArray, StringBuilder};
+use deltalake::arrow::array::{Array, ArrayRef, AsArray as _, ListArray, ListBuilder, StringArray, StringBuilder};
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::DataType;
 use deltalake::datafusion::common::exec_err;
@@ -15,9 +15,13 @@ use deltalake::datafusion::scalar::ScalarValue;
 /// `field_value(query, 'token')`: the first value of a query field or header of that name, null where there is none.
 pub(crate) const FIELD_VALUE: &str = "field_value";
 
+/// `entity_names(entities)`: each entity of the business as `name:value`.
+pub(crate) const ENTITY_NAMES: &str = "entity_names";
+
 /// The functions.
-pub(crate) fn functions() -> [ScalarUDF; 1] {
-    [ScalarUDF::from(FieldValue { signature: Signature::any(2, Volatility::Immutable) })]
+pub(crate) fn functions() -> [ScalarUDF; 2] {
+    let takes = |count| Signature::any(count, Volatility::Immutable);
+    [ScalarUDF::from(FieldValue { signature: takes(2) }), ScalarUDF::from(EntityNames { signature: takes(1) })]
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -56,22 +60,65 @@ impl ScalarUDFImpl for FieldValue {
     }
 }
 
-fn first_values(fields: &ArrayRef, wanted: &str) -> Result<ArrayRef> {
-    let other = || DataFusionError::Execution(format!("{FIELD_VALUE} wants `query` or `headers`"));
-    let lists = fields.as_list_opt::<i32>().ok_or_else(other)?;
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct EntityNames {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for EntityNames {
+    fn name(&self) -> &str {
+        ENTITY_NAMES
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::new_list(DataType::Utf8, true))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [entities] = arguments.args.as_slice() else { return exec_err!("{ENTITY_NAMES} takes one argument") };
+        let entities = entities.to_array(arguments.number_rows)?;
+        let (lists, names, values) = pairs_of(&entities)?;
+        let mut found = ListBuilder::new(StringBuilder::new());
+        for row in 0..lists.len() {
+            for at in range_of(lists, row) {
+                found.values().append_value(format!("{}:{}", names.value(at), values.value(at)));
+            }
+            found.append(lists.is_valid(row));
+        }
+        Ok(ColumnarValue::Array(Arc::new(found.finish())))
+    }
+}
+
+/// A column of lists of names and values, taken apart.
+fn pairs_of(column: &ArrayRef) -> Result<(&ListArray, StringArray, StringArray)> {
+    let other = || DataFusionError::Execution("this wants a list of names and values, such as `query`".to_owned());
+    let lists = column.as_list_opt::<i32>().ok_or_else(other)?;
     let pairs = lists.values().as_struct_opt().ok_or_else(other)?;
     let texts = |column| -> Result<StringArray> {
         let column = pairs.column_by_name(column).ok_or_else(other)?;
         Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
     };
-    let (names, values) = (texts("name")?, texts("value")?);
+    Ok((lists, texts("name")?, texts("value")?))
+}
+
+/// Where the pairs of a row are; nowhere where it is null.
+fn range_of(lists: &ListArray, row: usize) -> std::ops::Range<usize> {
+    match lists.is_valid(row) {
+        true => lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize,
+        false => 0..0,
+    }
+}
+
+fn first_values(fields: &ArrayRef, wanted: &str) -> Result<ArrayRef> {
+    let (lists, names, values) = pairs_of(fields)?;
     let mut found = StringBuilder::new();
     for row in 0..lists.len() {
-        let range = match lists.is_valid(row) {
-            true => lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize,
-            false => 0..0,
-        };
-        let at = range.into_iter().find(|&at| names.is_valid(at) && names.value(at) == wanted && values.is_valid(at));
+        let at =
+            range_of(lists, row).find(|&at| names.is_valid(at) && names.value(at) == wanted && values.is_valid(at));
         found.append_option(at.map(|at| values.value(at)));
     }
     Ok(Arc::new(found.finish()))

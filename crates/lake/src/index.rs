@@ -5,7 +5,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use crate::engine::{Engine, table_in};
-use crate::entities::ENTITY_COLUMNS;
+use crate::entities::{EntityColumn, entity_columns};
 use crate::schema::{PARTITION, TIMELINE_COLUMNS};
 use crate::table::{LakeError, Table};
 
@@ -79,13 +79,14 @@ async fn read(
 /// One branch for each kind of entity, in the timeline's order.
 fn statement(from: u64, to: u64) -> String {
     let columns = TIMELINE_COLUMNS.join(", ");
-    let branch = |kind: &str, entity: &str| {
+    let branch = |column: EntityColumn| {
         format!(
-            "SELECT {PARTITION}, '{kind}' AS entity_kind, {entity} AS entity, {columns} FROM new_events \
-             WHERE {entity} IS NOT NULL AND position > {from} AND position <= {to}"
+            "SELECT * FROM (SELECT {PARTITION}, '{}' AS entity_kind, {} AS entity, {columns} FROM new_events \
+             WHERE position > {from} AND position <= {to}) WHERE entity IS NOT NULL",
+            column.kind,
+            column.each(),
         )
     };
-    let branches: Vec<_> = ENTITY_COLUMNS.iter().map(|column| branch(column.kind, column.expression)).collect();
-    let branches = branches.join(" UNION ALL ");
+    let branches = entity_columns().map(branch).join(" UNION ALL ");
     format!("{branches} ORDER BY {PARTITION}, entity_kind, entity, event_time DESC, position DESC, call_index DESC")
 }

@@ -13,7 +13,7 @@ use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
 
 use crate::engine::table_in;
-use crate::entities::expression;
+use crate::entities::entity_columns;
 use crate::query::QueryError;
 use crate::reader::{LakeReader, View};
 use crate::retention::{DAY_MS, day_of};
@@ -61,14 +61,14 @@ pub struct Page {
 impl LakeReader {
     /// A page of an entity's calls. `kind` and `entity` are as the timeline has them.
     pub async fn page(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
-        let Some(column) = expression(kind) else {
+        let Some(column) = entity_columns().into_iter().find(|column| column.kind == kind) else {
             return Err(QueryError::Statement(format!("`{kind}` is no kind of entity")));
         };
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
         let ask = Ask { context, range };
-        let fresh = format!("{column} = {} AND position > {}", literal(entity), view.timeline_position);
+        let fresh = format!("{} AND position > {}", column.is(entity), view.timeline_position);
         let mut batches = ask.newest("events", &fresh).await?;
         let Some(timeline) = &view.timeline else { return ask.page(&batches) };
         ask.context.register_table("timeline", table_in(&ask.context, timeline).await?)?;

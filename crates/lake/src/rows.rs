@@ -12,10 +12,13 @@ use deltalake::arrow::array::{
 use deltalake::arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::arrow::error::ArrowError;
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Enrichment, Field, FieldValue, Latency, Named, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, Latency, Named, Text, Trust,
 };
 
 use crate::schema::{arrow_schema, field_columns, value_kind};
+use enriched::EnrichedBuilder;
+
+mod enriched;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -61,6 +64,7 @@ pub struct Rows {
     latency_gateway_ms: Int32Builder,
     latency_upstream_ms: Int32Builder,
     response_type: StringBuilder,
+    enriched: EnrichedBuilder,
 }
 
 /// A list of name and value pairs under construction.
@@ -120,6 +124,7 @@ impl Default for Rows {
             latency_gateway_ms: Int32Builder::new(),
             latency_upstream_ms: Int32Builder::new(),
             response_type: StringBuilder::new(),
+            enriched: EnrichedBuilder::default(),
         }
     }
 }
@@ -173,6 +178,7 @@ impl Rows {
         self.latency_gateway_ms.append_value(call.latency.gateway_ms);
         self.latency_upstream_ms.append_value(call.latency.upstream_ms);
         self.response_type.append_value(&*call.response_type);
+        self.enriched.push(&call.enrichment);
     }
 
     fn push_consumer(&mut self, call: &ApiCall<'_>) {
@@ -190,7 +196,7 @@ impl Rows {
     /// Takes what was collected as one record batch and leaves the rows empty.
     pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let mut rows = std::mem::take(self);
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(rows.event_date.finish()),
             Arc::new(rows.event_time.finish()),
             Arc::new(rows.started_time.finish()),
@@ -231,6 +237,7 @@ impl Rows {
             Arc::new(rows.latency_upstream_ms.finish()),
             Arc::new(rows.response_type.finish()),
         ];
+        columns.extend(rows.enriched.finish());
         RecordBatch::try_new(arrow_schema(), columns)
     }
 }
@@ -349,7 +356,7 @@ pub fn call_from_row(batch: &RecordBatch, row: usize) -> Result<(ApiCall<'_>, Op
             upstream_ms: reader.int32("latency_upstream_ms")?,
         },
         response_type: reader.text("response_type")?,
-        enrichment: Enrichment::default(),
+        enrichment: reader.enrichment()?,
     };
     Ok((call, reader.parsed("endpoint_id")?))
 }
@@ -393,6 +400,19 @@ impl<'a> RowReader<'a> {
     fn int32(&self, name: &'static str) -> Result<i32, RowError> {
         let column = self.column(name)?.as_primitive_opt::<Int32Type>();
         column.map(|c| c.value(self.row)).ok_or_else(|| self.error(name, "has another type than 32-bit integer"))
+    }
+
+    fn optional_int32(&self, name: &'static str) -> Result<Option<i32>, RowError> {
+        let column = self.column(name)?.as_primitive_opt::<Int32Type>();
+        let column = column.ok_or_else(|| self.error(name, "has another type than 32-bit integer"))?;
+        Ok(column.is_valid(self.row).then(|| column.value(self.row)))
+    }
+
+    /// A number that fits what it is for; null where it does not.
+    fn optional_number<T: TryFrom<i64>>(&self, name: &'static str) -> Result<Option<T>, RowError> {
+        let column = self.column(name)?.as_primitive_opt::<Int64Type>();
+        let column = column.ok_or_else(|| self.error(name, "has another type than 64-bit integer"))?;
+        Ok(column.is_valid(self.row).then(|| T::try_from(column.value(self.row)).ok()).flatten())
     }
 
     fn int64(&self, name: &'static str) -> Result<i64, RowError> {

@@ -123,11 +123,25 @@ pub fn arrow_schema() -> SchemaRef {
         number("latency_gateway_ms", DataType::Int32),
         number("latency_upstream_ms", DataType::Int32),
         text("response_type"),
+        // What is known of the call beyond its line; null where nothing is.
+        optional_text("country"),
+        optional_text("city"),
+        // In ten-thousandths of a degree.
+        Field::new("latitude_e4", DataType::Int32, true),
+        Field::new("longitude_e4", DataType::Int32, true),
+        Field::new("accuracy_km", DataType::Int32, true),
+        Field::new("asn", DataType::Int64, true),
+        optional_text("as_name"),
+        optional_text("network_class"),
+        optional_text("agent_family"),
+        optional_text("agent_class"),
+        // The entities of the business that the call names.
+        Field::new("entities", list_of(entity_columns()), true),
     ]))
 }
 
 /// The columns that a timeline shows, as `events` has them.
-pub(crate) const TIMELINE_COLUMNS: [&str; 20] = [
+pub(crate) const TIMELINE_COLUMNS: [&str; 24] = [
     "event_time",
     "position",
     "call_index",
@@ -148,6 +162,10 @@ pub(crate) const TIMELINE_COLUMNS: [&str; 20] = [
     "response_bytes",
     "latency_total_ms",
     "response_type",
+    "country",
+    "asn",
+    "network_class",
+    "agent_family",
 ];
 
 /// The columns of `timeline`: the day, the entity, and what a timeline shows.
@@ -161,7 +179,16 @@ pub fn timeline_schema() -> SchemaRef {
 
 /// The type of `query` and `headers`: a list of (name, value, kind, hidden length in bytes).
 pub(crate) fn fields_type() -> DataType {
-    DataType::List(Arc::new(Field::new("element", DataType::Struct(field_columns()), true)))
+    list_of(field_columns())
+}
+
+fn list_of(columns: Fields) -> DataType {
+    DataType::List(Arc::new(Field::new("element", DataType::Struct(columns), true)))
+}
+
+/// An entity of the business: its kind as the operator named it, and which one.
+pub(crate) fn entity_columns() -> Fields {
+    Fields::from(vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)])
 }
 
 pub(crate) fn field_columns() -> Fields {

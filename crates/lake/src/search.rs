@@ -63,8 +63,8 @@ const fn number(name: &'static str, columns: &'static [&'static str], words: &'s
     SearchField { name, words, kind: Kind::Number, columns }
 }
 
-/// Every field, besides `query.NAME` and `header.NAME`.
-pub const SEARCH_FIELDS: [SearchField; 20] = [
+/// Every field, besides `query.NAME`, `header.NAME` and `entity.NAME`.
+pub const SEARCH_FIELDS: [SearchField; 26] = [
     text("consumer", &["consumer_name", "consumer_id", "consumer_custom_id"], "The consumer's name, id or custom id."),
     text("credential", &["credential_id", "presented_credential"], "The credential's id, or its pseudonym."),
     text("ip", &["client_ip"], "The client's address."),
@@ -87,6 +87,16 @@ pub const SEARCH_FIELDS: [SearchField; 20] = [
     number("request_bytes", &["request_bytes"], "Size of the request."),
     number("response_bytes", &["response_bytes"], "Size of the answer."),
     text("type", &["response_type"], "The answer's content type."),
+    text("country", &["country"], "The country of the client's address, by two letters."),
+    text("city", &["city"], "The city of the client's address."),
+    number("asn", &["asn"], "The number of the network that the client's address is in."),
+    text("network", &["network_class"], "The kind of that network: private, hosting, vpn, tor, proxy or mobile."),
+    text("agent", &["agent_family"], "The family of the client's program, such as Chrome or curl."),
+    text(
+        "agent_class",
+        &["agent_class"],
+        "The kind of that program: browser, app, library, tool, bot, monitoring or scanner.",
+    ),
     text("request_id", &["request_id"], "The gateway's id of the request."),
     SearchField {
         name: "trusted",
@@ -198,7 +208,7 @@ fn of_field(at: usize, name: &str, values: &str) -> Result<String, SearchError> 
     if values.len() > VALUES_MAX {
         return Err(problem(format!("`{name}:` has {} values; {VALUES_MAX} are possible", values.len())));
     }
-    for (prefix, column) in [("query.", "query"), ("header.", "headers")] {
+    for (prefix, column) in [("query.", "query"), ("header.", "headers"), ("entity.", "entities")] {
         if let Some(part) = name.strip_prefix(prefix) {
             let part = if column == "headers" { part.to_ascii_lowercase() } else { part.to_owned() };
             let column = format!("{FIELD_VALUE}({column}, {})", literal(&part));
@@ -337,6 +347,7 @@ mod tests {
         check("admin", "(path LIKE '%admin%')");
         check("/v1/a:b", "(path LIKE '%/v1/a:b%')");
         check("query.token:x", "(field_value(query, 'token') = 'x')");
+        check("entity.merchant_id:4711", "(field_value(entities, 'merchant_id') = '4711')");
         check("header.User-Agent:curl*", "(field_value(headers, 'user-agent') LIKE 'curl%')");
         check("consumer:al*", "(consumer_name LIKE 'al%' OR consumer_id LIKE 'al%' OR consumer_custom_id LIKE 'al%')");
     }

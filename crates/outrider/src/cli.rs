@@ -133,7 +133,8 @@ pub struct QueryArguments {
 pub struct TimelineArguments {
     #[command(flatten)]
     pub ask: AskArguments,
-    /// Whose calls: the kind (consumer, credential, ip, session) and the id; a consumer's name will do.
+    /// Whose calls: the kind (consumer, credential, ip, network, session, business) and the id, such as `ip:192.0.2.7` or
+    /// `business:merchant_id:4711`; a consumer's name will do.
     #[arg(value_name = "KIND:ID")]
     pub entity: String,
     /// How far back, such as 30m, 24h or 7d.

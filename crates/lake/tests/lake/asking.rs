@@ -57,6 +57,9 @@ async fn a_search_finds_what_it_says() {
         ("path:/orders/9*", 11),
         ("orders/42", 1),
         ("last 50s", 50),
+        ("asn:64500", 25),
+        ("entity.merchant_id:1", 10),
+        ("-entity.merchant_id:*", 80),
     ] {
         let parsed = parse_search(search).unwrap();
         let since_ms = parsed.last_ms.map(|last_ms| NOON_MS + 100_000 - last_ms);

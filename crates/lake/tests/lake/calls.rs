@@ -4,8 +4,8 @@ use std::path::Path;
 
 use outrider_lake::{Keeper, Kept, Lake, Retention, Rows};
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text,
-    Trust,
+    AgentClass, AnsweredBy, ApiCall, BusinessEntity, ClockCheck, Consumer, Coordinates, CountryCode, EndpointId,
+    Enrichment, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym, Text, Trust,
 };
 
 /// 2026-11-28 12:00:00 UTC.
@@ -43,7 +43,7 @@ pub fn plain_call(path: &str) -> ApiCall<'_> {
         response_bytes: u64::from(u32::MAX) + 1,
         latency: Latency { total_ms: 100, gateway_ms: 3, upstream_ms: -1 },
         response_type: Text::EMPTY,
-        enrichment: outrider_model::Enrichment::default(),
+        enrichment: Enrichment::default(),
     }
 }
 
@@ -76,6 +76,20 @@ pub fn full_call() -> ApiCall<'static> {
         headers: vec![field("authorization", FieldValue::Redacted), field("accept", FieldValue::Clear(Text::EMPTY))],
         answered_by: AnsweredBy::Upstream,
         own_refusal: Some("inst".into()),
+        enrichment: Enrichment {
+            country: CountryCode::new("SE"),
+            city: "Linköping".into(),
+            coordinates: Coordinates::from_degrees(58.4167, -15.6167, Some(76)),
+            asn: Some(29518),
+            as_name: "Bredband2 AB".into(),
+            network: NetworkClass::Mobile,
+            agent_family: "curl".into(),
+            agent: AgentClass::Tool,
+            entities: vec![
+                BusinessEntity { name: "merchant_id".into(), value: "4711".into() },
+                BusinessEntity { name: "tenant".into(), value: "é:,'".into() },
+            ],
+        },
         ..plain_call("/shop/\u{f7e9}/\u{0}")
     }
 }
@@ -94,6 +108,11 @@ pub fn mixed_call(number: i64) -> ApiCall<'static> {
         ..plain_call("/orders")
     };
     call.path = format!("/orders/{number}").into();
+    call.enrichment.asn = (number % 2 == 0).then_some(64_500 + u32::try_from(number % 4).unwrap());
+    for merchant in (number % 10 < 2).then_some(number % 2).into_iter().chain((number % 10 == 0).then_some(7)) {
+        let value = merchant.to_string().into();
+        call.enrichment.entities.push(BusinessEntity { name: "merchant_id".into(), value });
+    }
     if number % 3 != 0 {
         let tag = [u8::try_from(consumer * 3 + number % 3).unwrap(); 16];
         call.consumer = Some(Consumer {

@@ -87,6 +87,16 @@ async fn every_entity_has_its_calls_newest_first_wherever_they_are() {
             assert_eq!(found, expected(&calls, |call| call.client_ip == Some(address)), "{address} by {rows}");
         }
     }
+    for asn in [64_500_u32, 64_502] {
+        let found = positions(&reader, "network", &asn.to_string(), 50).await;
+        assert_eq!(found, expected(&calls, |call| call.enrichment.asn == Some(asn)), "network {asn}");
+    }
+    for merchant in ["0", "1", "7"] {
+        let is_it = |call: &ApiCall<'_>| call.enrichment.entities.iter().any(|entity| &*entity.value == merchant);
+        let found = positions(&reader, "business", &format!("merchant_id:{merchant}"), 13).await;
+        assert!(!found.is_empty());
+        assert_eq!(found, expected(&calls, is_it), "merchant {merchant}");
+    }
     let session = calls[0].1.session.unwrap();
     let found = positions(&reader, "session", &session.to_string(), 100).await;
     assert_eq!(found, expected(&calls, |call| call.session == Some(session)));
@@ -208,7 +218,7 @@ async fn an_older_table_gets_the_columns_that_it_lacks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events");
     std::fs::create_dir(&path).unwrap();
-    let lacking = ["own_refusal", "session", "consumer_tags"];
+    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities"];
     let schema: deltalake::kernel::StructType = outrider_lake::arrow_schema().as_ref().try_into_kernel().unwrap();
     deltalake::operations::create::CreateBuilder::new()
         .with_location(url::Url::from_directory_path(path.canonicalize().unwrap()).unwrap())

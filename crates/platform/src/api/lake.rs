@@ -56,6 +56,14 @@ pub(super) struct CallRow {
     /// From the first byte of the request to the last of the answer; −1 where it is not known.
     latency_total_ms: i32,
     response_type: String,
+    /// The country of the client's address, by two letters.
+    country: Option<String>,
+    /// The number of the network that the client's address is in.
+    asn: Option<i64>,
+    /// What kind of network that is.
+    network_class: Option<String>,
+    /// The family of the client's program.
+    agent_family: Option<String>,
 }
 
 /// A statement to be answered.
@@ -106,7 +114,7 @@ impl Filter for OfEntity {
         Parameter::one::<EntityKind>("kind", "What kind of entity. It has to be said."),
         Parameter::one::<String>(
             "entity",
-            "Its id: a consumer's or credential's id, an address, a pseudonym; a consumer's name will do. It has to be said.",
+            "Its id: a consumer's or credential's id, an address, a network's number, a pseudonym, `merchant_id:4711`; a consumer's name will do. It has to be said.",
         ),
         GATEWAY,
         SINCE,
@@ -261,6 +269,10 @@ fn rows_of(batch: &RecordBatch) -> Option<Vec<CallRow>> {
             response_bytes: long("response_bytes")?.value(at),
             latency_total_ms: int("latency_total_ms")?.value(at),
             response_type: text_at("response_type")?,
+            country: optional("country")?,
+            asn: long("asn").map(|column| column.is_valid(at).then(|| column.value(at)))?,
+            network_class: optional("network_class")?,
+            agent_family: optional("agent_family")?,
         })
     };
     (0..batch.num_rows()).map(row).collect()
