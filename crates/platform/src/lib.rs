@@ -20,6 +20,7 @@ mod pipeline;
 pub mod premises;
 pub mod progress;
 pub mod queries;
+mod recovery;
 pub mod service;
 mod snapshot_writer;
 pub mod snapshots;

@@ -34,6 +34,7 @@ use crate::pipeline::{Pipeline, Waiters};
 use crate::premises::Premises;
 use crate::progress::Progress;
 use crate::queries::{Queries, QueryThreads};
+use crate::recovery::{note_start, recover};
 use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 pub use crate::status::PlatformStatus;
@@ -433,60 +434,6 @@ impl Platform {
 fn teller(installation: &str, settings: &AnalysisSettings) -> Teller {
     let evidence_age_max_ms = settings.respond.actions.evidence_age_max.end_ms(0).unwrap_or(i64::MAX);
     Teller { installation: installation.to_owned(), evidence_age_max_ms }
-}
-
-/// Finds the state to begin from: the newest snapshot that no consumer of the log is behind of.
-fn recover(
-    snapshots: &Snapshots,
-    limit: Position,
-    first: Position,
-    installation: &str,
-) -> Result<(Analysis, Position), PlatformError> {
-    let (found, damaged) = snapshots.load_at_or_before(limit)?;
-    for path in damaged {
-        tracing::warn!(path = %path.display(), "a damaged snapshot was passed over");
-    }
-    match found {
-        Some((position, state)) if position.next() >= first => {
-            let directory = || snapshots.directory().to_owned();
-            let analysis = Analysis::restore(&state)
-                .map_err(|source| PlatformError::Restore { snapshots: directory(), source })?;
-            for why in analysis.begun_anew() {
-                tracing::warn!(%why, "what an older version has learnt is not read any more; it is learnt again from now on");
-            }
-            Ok((analysis, position))
-        }
-        None if first <= Position(1) => Ok((Analysis::new(installation, AnalysisSettings::default())?, Position::ZERO)),
-        _ => Err(PlatformError::StateLost { snapshots: snapshots.directory().to_owned(), first }),
-    }
-}
-
-/// Writes into the log what a start has to say: settings that changed, and what is missing since the last run.
-async fn note_start(
-    log: &LogHandle,
-    data: &Path,
-    wanted: &AnalysisSettings,
-    restored: &AnalysisSettings,
-    last: Position,
-    now_ms: i64,
-) -> Result<(), PlatformError> {
-    let lost_calls = clean_stop::take(data)
-        .map_err(|source| PlatformError::System { doing: "remove the clean-stop marker", source })?;
-    let mut records = Vec::new();
-    let (count, reason) = lost_calls.map_or((0, clean_stop::KILLED), |count| (count, clean_stop::DROPPED));
-    if last > Position::ZERO && lost_calls != Some(0) {
-        let gap = Gap { count, missing: Missing::Unnumbered, reason: reason.to_owned() };
-        records.push(NewRecord::gap(now_ms, &gap)?);
-    }
-    // The newest settings may be in the part of the log that the snapshot does not cover, so a start that is not the
-    // first always states its own; putting the same settings in force again changes nothing.
-    if last > Position::ZERO || wanted != restored {
-        records.push(NewRecord::settings(now_ms, wanted)?);
-    }
-    if !records.is_empty() {
-        log.append(records).await?;
-    }
-    Ok(())
 }
 
 fn spawn(
