@@ -71,7 +71,7 @@ impl Scoped {
     async fn named(&self, path: &str) -> (String, String) {
         let there = self.api.get("/api/v1/endpoints").await;
         let endpoint = there.items().iter().find(|endpoint| endpoint["key"]["gateway"] == "kong").unwrap();
-        match path.split('/').nth(3).unwrap() {
+        match path.split('/').nth(3).unwrap_or_default() {
             "alerts" => (AlertId(EDGE).to_string(), AlertId(1).to_string()),
             "actions" => (ActionId(EDGE).to_string(), ActionId(9).to_string()),
             "endpoints" => (self.endpoint.clone(), endpoint["id"].as_str().unwrap().to_owned()),
