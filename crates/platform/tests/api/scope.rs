@@ -100,6 +100,8 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("get", "/api/v1/gateways"),
     ("get", "/api/v1/gateways/{name}"),
     ("get", "/api/v1/gateways/{name}/configuration"),
+    ("get", "/api/v1/timeline"),
+    ("get", "/api/v1/search"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/session"),
     ("delete", "/api/v1/session"),
