@@ -61,14 +61,6 @@ fn the_log_is_brought_shown_kept_and_taken_away() {
     assert!(status == 0 && said.contains("nothing to do"), "{said}");
     assert_eq!(plugins(), made);
 
-    // A source speaks no TLS: what somebody switched on is not right.
-    let ours = format!("/plugins/{}", made[0]["id"].as_str().unwrap());
-    let tls = json!({"config": {"tls": true, "tls_sni": "logs"}});
-    assert_eq!(runtime.block_on(admin.request("PATCH", &ours, Some(&tls))).unwrap().0, 200);
-    let (status, said) = kong_setup(directory.path(), &["--yes"]);
-    assert!(status == 0 && said.contains("PUT /plugins/"), "{said}");
-    assert_eq!(plugins()[0]["config"], made[0]["config"]);
-
     // The lines prove where they come from, and the proof goes no further.
     let outrider = Outrider::start(directory.path(), &setup);
     practice.refresh();
