@@ -55,7 +55,10 @@ impl Agents {
         let known = known.map(|agent| agent.family.into_owned());
         let lower = header.to_ascii_lowercase();
         let class = words::class_of(&lower, known.is_some());
-        let mut family = known.or_else(|| product(header).map(str::to_owned)).unwrap_or_default();
+        let product = product(header).map(str::to_owned);
+        // The rules know an app by the library that shows its pages; it has a name of its own.
+        let family = if class == AgentClass::App { product.or(known) } else { known.or(product) };
+        let mut family = family.unwrap_or_default();
         family.truncate(family.floor_char_boundary(ENRICHED_NAME_BYTES_MAX));
         Agent { family, class }
     }
