@@ -180,8 +180,9 @@ impl Ask<'_> {
         let ms = |ms: i64| time(ms.saturating_mul(1000));
         let mut limits = String::new();
         if let Some(gateways) = &self.range.gateways {
-            let names: Vec<_> = gateways.iter().map(|name| literal(name)).collect();
-            limits += &format!(" AND gateway IN ({})", names.join(", "));
+            let is_it: Vec<_> = gateways.iter().map(|name| format!("gateway = {}", literal(name))).collect();
+            // At no gateway there is no call.
+            limits += &format!(" AND ({})", if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") });
         }
         if let Some(since) = self.range.since_ms {
             limits += &format!(" AND event_time >= {}", ms(since));

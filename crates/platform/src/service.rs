@@ -5,7 +5,7 @@
 //! the desired state of each gateway, the status.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,16 +19,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle as TaskHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::analysis::{Analysis, AnalysisError, AnalysisSettings};
+use crate::analysis::{AnalysisError, AnalysisSettings};
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
 use crate::ingest::{Handed, Ingest, Reports};
 use crate::lake_keeper::LakeKeeper;
 use crate::lake_writer::LakeWriter;
-use crate::log::{
-    Gap, Log, LogError, LogHandle, LogSettings, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
-};
+use crate::log::{Log, LogError, LogHandle, LogSettings, LogWriter, NewRecord, Position, QUEUE_BYTES_DEFAULT};
 use crate::notify::{Built, Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
 use crate::premises::Premises;
