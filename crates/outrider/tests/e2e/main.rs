@@ -10,7 +10,7 @@ mod doctor;
 mod faults;
 mod gateways;
 mod harness;
-#[path = "../../../platform/tests/identity_provider/mod.rs"]
+#[path = "../../../platform/tests/platform/identity_provider/mod.rs"]
 mod identity_provider;
 mod kills;
 mod kong_setup;

@@ -55,7 +55,7 @@ fn a_crash_is_told_by_a_signed_message_and_closes_nothing_by_another() {
     let (url, messages) = receiver();
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("hosting.txt"), "AS64496\n").unwrap();
-    let geo = concat!(env!("CARGO_MANIFEST_DIR"), "/../platform/tests/fixtures/geo/GeoLite2-City-Test.mmdb");
+    let geo = concat!(env!("CARGO_MANIFEST_DIR"), "/../platform/tests/platform/fixtures/geo/GeoLite2-City-Test.mmdb");
     let more = format!(
         "[[notify]]\nkind = 'webhook'\nname = 'on-call'\nurl = '{url}'\nsecret_file = 'hook-secret'\n\
          [tracing]\nendpoint = 'http://127.0.0.1:9'\n\

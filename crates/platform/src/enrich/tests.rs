@@ -43,7 +43,7 @@ pub(super) fn call(path: &str) -> ApiCall<'_> {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/geo").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/platform/fixtures/geo").join(name)
 }
 
 /// What is known of an address.

@@ -4,7 +4,7 @@ use outrider_platform::passwords::{HashedPassword, Password, Passwords};
 use outrider_platform::store::{AuditFilter, NewPerson, Role};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Reply};
+use super::harness::{Api, Reply};
 
 const PASSWORD: &str = "correct horse battery";
 const OWN: &str = "sec-fetch-site: same-origin\r\n";

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{Api, ROLES};
+use super::harness::{Api, ROLES};
 
 /// Methods and path of every route; without a role, it is for everybody.
 const ROUTES: &[(&str, &str, Option<Role>)] = &[

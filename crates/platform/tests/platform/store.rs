@@ -1,15 +1,11 @@
 //! The control store by what it promises: rows and position together, pages, limits, tokens, and what it says of files
 //! that it cannot use.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
-mod fixtures;
-
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use fixtures::{action, alert, audit, endpoint, finding, policy};
+use crate::fixtures::{action, alert, audit, endpoint, finding, policy};
 use outrider_model::{ActionState, AlertId, AlertState, GatewayConfiguration, GatewaySnapshot, Severity};
 use outrider_platform::log::Position;
 use outrider_platform::store::{
@@ -384,7 +380,7 @@ fn a_full_disk_is_said_and_nothing_of_the_batch_is_kept() {
     let output = std::process::Command::new("unshare")
         .args(["--mount", "sh", "-c", script, "sh"])
         .args([dir.path().as_os_str(), me.as_os_str()])
-        .arg("a_full_disk_is_said_and_nothing_of_the_batch_is_kept")
+        .arg("store::a_full_disk_is_said_and_nothing_of_the_batch_is_kept")
         .env("OUTRIDER_TEST_FULL_DISK", dir.path())
         .output();
     match output {

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::contract;
+use super::contract;
 use crate::fixtures::{action, alert, audit, endpoint, finding, policy};
 
 pub const ROLES: [Role; 4] = [Role::Viewer, Role::Analyst, Role::Responder, Role::Admin];

@@ -1,12 +1,9 @@
 //! Starts that find the consumers of the log at different positions.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod support;
-
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::{Call, api_call};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{AlertId, ApiCall, Command, CommandRecord, Severity};
 use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
@@ -16,7 +13,6 @@ use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::snapshots::Snapshots;
 use outrider_platform::store::DestinationRule;
 use outrider_respond::notify::{WebhookSettings, new_secret};
-use support::{Call, api_call};
 
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64

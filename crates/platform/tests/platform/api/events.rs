@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::contract::{self, DOCUMENT};
+use super::contract::{self, DOCUMENT};
+use super::harness::{Api, read_reply};
 use crate::fixtures::{action, alert, policy};
-use crate::harness::{Api, read_reply};
 
 /// Nothing here takes this long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,18 +1,14 @@
 //! Whether everybody who is to be told is told: in order, once, whoever else fails, and after a crash.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod fixtures;
-
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::fixtures::{action, alert};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use fixtures::{action, alert};
 use outrider_model::{ActionState, ActionStep, AlertState, Concern, NoticeKind, Severity};
 use outrider_platform::log::Position;
 use outrider_platform::notify::{Destination, Notifier, REFUSALS_MAX};

@@ -1,15 +1,12 @@
 //! What collectors and responders may say to the platform, and what it answers to everything else.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::support::{Call, api_call};
 use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{
     ActionScope, ApiCall, Command, CommandRecord, Duration, Enrichment, EntityKey, EntityKind, Field, FieldValue,
@@ -22,7 +19,6 @@ use outrider_platform::premises::wire::{SHIPMENT_BATCHES_MAX, SHIPMENT_BYTES_MAX
 use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::store::{ActionFilter, Service, ServiceKind};
 use serde_json::{Value, json};
-use support::{Call, api_call};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;

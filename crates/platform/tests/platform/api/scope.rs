@@ -8,10 +8,10 @@ use outrider_platform::store::{EffectBatch, Role, WantedToken};
 use outrider_respond::desk::CommandDone;
 use serde_json::{Value, json};
 
-use crate::contract::DOCUMENT;
-use crate::events::Listener;
+use super::contract::DOCUMENT;
+use super::events::Listener;
+use super::harness::{Api, Reply};
 use crate::fixtures::{action, alert, consumer, endpoint, finding, policy};
-use crate::harness::{Api, Reply};
 
 /// Its number there; what is at the gateway `kong` has others.
 const EDGE: u64 = 21;

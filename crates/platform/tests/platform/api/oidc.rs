@@ -5,7 +5,7 @@ use outrider_platform::passwords::{Password, Passwords};
 use outrider_platform::store::{NewPerson, Role};
 use serde_json::{Value, json};
 
-use crate::harness::Api;
+use super::harness::Api;
 use crate::identity_provider::{Browser, CLIENT_ID, Fault, IdentityProvider, Shown};
 
 struct Site {

@@ -1,13 +1,9 @@
 //! Signing in with an identity provider on loopback: who comes in, and everything that must not let anybody in.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod identity_provider;
-
 use std::path::Path;
 use std::time::Duration;
 
-use identity_provider::{CLIENT_ID, Fault, IdentityProvider, SECRET, Signing, now_ms};
+use crate::identity_provider::{CLIENT_ID, Fault, IdentityProvider, SECRET, Signing, now_ms};
 use outrider_platform::oidc::{Begun, Callback, Identity, Oidc, OidcError, OidcSettings};
 use outrider_platform::store::Role;
 use outrider_platform::tls::{TlsServer, TlsSettings};

@@ -4,8 +4,6 @@
 //! A kill leaves the kernel's memory alone, so this shows the order of write, acknowledgement, roll and cut, and the
 //! recovery from half-done ones; what a loss of power does is shown by the model test of the log itself.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -89,7 +87,7 @@ fn run_and_kill(dir: &Path, rng: &mut impl rand::Rng, told: &mut Told) {
     let from = told.acknowledged.last_key_value().map_or(0, |(number, _)| number + 1);
     let forking = FORKING.lock().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_appends", "--nocapture"])
+        .args(["--exact", "log_kill::child_appends", "--nocapture"])
         .env("OUTRIDER_KILL_DIR", dir)
         .env("OUTRIDER_KILL_FROM", from.to_string())
         .stdout(Stdio::piped())

@@ -1,12 +1,8 @@
 //! The audit log's chains: redo adds nothing twice, forgetting keeps them whole, and what was tampered with is found.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
-mod fixtures;
-
 use std::path::{Path, PathBuf};
 
-use fixtures::audit;
+use crate::fixtures::audit;
 use outrider_model::AuditEntry;
 use outrider_platform::log::Position;
 use outrider_platform::passwords::{Password, Passwords};

@@ -3,7 +3,7 @@
 use outrider_platform::store::Role;
 use serde_json::json;
 
-use crate::harness::Api;
+use super::harness::Api;
 
 #[tokio::test]
 async fn an_identity_is_shown_once_listed_and_revoked() {

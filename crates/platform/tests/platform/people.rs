@@ -1,7 +1,5 @@
 //! People and sessions in the control store: the first admin, who may sign in, and when that ends.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 

@@ -1,13 +1,10 @@
 //! A live run gives what a replay of the same calls in the same order gives, whatever the batches, and however often it
 //! was stopped and started in between. `OUTRIDER_SEEDS` sets how many histories are tried (12).
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod support;
-
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::support::{Call, api_call};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{
     Alert, Command, CommandRecord, Duration as PolicyDuration, Finding, Mode, Policy, PolicyScope, Response,
@@ -16,7 +13,6 @@ use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::log::LogSettings;
 use outrider_platform::service::{Platform, PlatformSettings};
 use outrider_platform::store::{AlertFilter, FindingFilter};
-use support::{Call, api_call};
 
 const START_MS: i64 = 1_767_571_200_000;
 

@@ -1,12 +1,8 @@
 //! Pages of lists while rows move: whoever turns all pages sees every row that was there throughout exactly once.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
-mod fixtures;
-
 use std::collections::BTreeSet;
 
-use fixtures::{action, alert, audit, endpoint, finding};
+use crate::fixtures::{action, alert, audit, endpoint, finding};
 use outrider_model::{ActionState, AlertId, AlertState};
 use outrider_platform::log::Position;
 use outrider_platform::store::{

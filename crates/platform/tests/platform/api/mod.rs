@@ -1,12 +1,5 @@
 //! The people's API with real requests over a socket: who may do what, what is refused and how, pages, decisions.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
-
-#[path = "../fixtures/mod.rs"]
-mod fixtures;
-#[path = "../identity_provider/mod.rs"]
-mod identity_provider;
-
 mod contract;
 mod events;
 mod harness;
@@ -18,7 +11,7 @@ mod services;
 
 use std::time::Duration;
 
-use fixtures::consumer;
+use crate::fixtures::consumer;
 use harness::{Api, read_reply};
 use outrider_model::{AlertId, AlertState, Command, CommandRefused};
 use outrider_platform::api::{BODY_BYTES_MAX, CONNECTIONS_MAX, CommandError};

@@ -10,7 +10,7 @@ use roas::v3_1::spec::Spec;
 use roas::validation::{Options, Validate as _};
 use serde_json::{Map, Value};
 
-use crate::harness::{Api, Reply};
+use super::harness::{Api, Reply};
 
 pub static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(outrider_platform::api::openapi()).unwrap());

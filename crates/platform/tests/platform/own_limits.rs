@@ -1,15 +1,11 @@
 //! From a spike to a rate limit, and what our own refusals teach: nothing, live or replayed.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
-
-mod support;
-
+use crate::support::{Call, api_call};
 use outrider_model::{
     ActionReport, ActionState, AnsweredBy, ApiCall, Duration, Mode, Policy, PolicyScope, RateLimits, ReportedState,
     Response,
 };
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
-use support::{Call, api_call};
 
 const MINUTE_MS: i64 = 60_000;
 const START_MS: i64 = 1_767_571_200_000;

@@ -1,0 +1,19 @@
+//! The platform as its users see it. One program, because each has the table library linked into it.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
+
+mod api;
+mod audit;
+mod fixtures;
+mod identity_provider;
+mod live_equals_replay;
+mod log_kill;
+mod notify;
+mod oidc;
+mod own_limits;
+mod pages;
+mod people;
+mod premises;
+mod recovery;
+mod store;
+mod support;
