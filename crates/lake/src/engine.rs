@@ -65,7 +65,7 @@ impl Engine {
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;
-        options.sql_parser.enable_ident_normalization = true;
+        options.sql_parser.map_string_types_to_utf8view = false;
         let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
         for function in FUNCTIONS_LEFT_OUT {
             context.deregister_udf(function);

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use deltalake::arrow::array::RecordBatch;
 use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::execution::context::SQLOptions;
+use deltalake::datafusion::physical_plan::coop::CooperativeExec;
 use deltalake::datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use deltalake::datafusion::prelude::SessionContext;
 use futures_util::StreamExt as _;
@@ -85,7 +87,8 @@ impl Answer {
         let plan = async {
             let logical = context.state().create_logical_plan(statement).await?;
             reads_only.verify_plan(&logical).map_err(|error| QueryError::NotAllowed(short(&error)))?;
-            Ok::<_, QueryError>(context.execute_logical_plan(logical).await?.create_physical_plan().await?)
+            let physical = context.execute_logical_plan(logical).await?.create_physical_plan().await?;
+            Ok::<_, QueryError>(yielding(physical)?)
         };
         let plan =
             tokio::time::timeout(limits.time, plan).await.map_err(|_| QueryError::Time(limits.time)).flatten()?;
@@ -153,6 +156,13 @@ impl From<DataFusionError> for QueryError {
             _ => QueryError::Statement(short(&error)),
         }
     }
+}
+
+/// The plan with every step giving way now and then. The engine does so at its sources alone, and a join of a few rows that
+/// makes billions of them comes to no source for hours: then neither time nor cancelling would end it.
+fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let give_way = |step| Ok(Transformed::yes(Arc::new(CooperativeExec::new(step)) as Arc<dyn ExecutionPlan>));
+    plan.transform_up(give_way).data()
 }
 
 /// What the engine says, without its own words around it.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use deltalake::arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use deltalake::arrow::datatypes::SchemaRef;
+use deltalake::arrow::compute::cast;
+use deltalake::arrow::datatypes::{Field, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
@@ -253,13 +254,16 @@ pub(crate) async fn position_of(table: &DeltaTable, path: &Path, shape: &TableSh
 ///
 /// A table may have more columns than this version writes, as when an operator adds one.
 pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let column = |field: &Arc<deltalake::arrow::datatypes::Field>| -> ArrayRef {
+    let column = |field: &Arc<Field>| -> Result<ArrayRef, ArrowError> {
         match batch.column_by_name(field.name()) {
-            Some(column) => Arc::clone(column),
-            None => new_null_array(field.data_type(), batch.num_rows()),
+            // The engine has several forms of a text.
+            Some(column) if column.data_type() != field.data_type() => cast(column, field.data_type()),
+            Some(column) => Ok(Arc::clone(column)),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         }
     };
-    RecordBatch::try_new(Arc::clone(schema), schema.fields().iter().map(column).collect())
+    let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 async fn create(path: &Path, shape: &TableShape) -> Result<DeltaTable, LakeError> {

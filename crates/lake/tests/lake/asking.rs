@@ -36,7 +36,7 @@ async fn statements_that_read_are_answered() {
         ("SELECT path FROM events WHERE status >= 400", 10),
         ("SELECT consumer_name, count(*) FROM events GROUP BY 1", 8),
         ("WITH busy AS (SELECT client_ip FROM events) SELECT DISTINCT client_ip FROM busy", 5),
-        ("SELECT headers[1].name FROM events LIMIT 3", 3),
+        ("SELECT headers[1]['name'] FROM events LIMIT 3", 3),
         ("SELECT 1", 1),
         ("EXPLAIN SELECT 1", 2),
     ] {

@@ -32,7 +32,9 @@ pub(super) struct CallRow {
     time_us: i64,
     /// Where it is: the record of the log, and the call's place in that. Together they name one row of `events`.
     position: i64,
+    /// See `position`.
     call_index: i32,
+    /// The gateway's name.
     gateway: String,
     /// The gateway's workspace, by id.
     workspace: String,
@@ -40,21 +42,31 @@ pub(super) struct CallRow {
     trusted: bool,
     /// The endpoint as known when the call was written.
     endpoint_id: Option<String>,
+    /// The service that the gateway matched.
     service_name: Option<String>,
+    /// The consumer, by the gateway's id.
     consumer_id: Option<String>,
+    /// The consumer's name.
     consumer_name: Option<String>,
+    /// The client's address as the gateway saw it.
     client_ip: Option<String>,
+    /// The request method.
     method: String,
+    /// The path as the client sent it.
     path: String,
+    /// The status that the client got.
     status: i32,
     /// `upstream` or `gateway`.
     answered_by: String,
     /// The installation whose block refused it; null for every other call.
     own_refusal: Option<String>,
+    /// Size of the request, head and body.
     request_bytes: i64,
+    /// Size of the answer, head and body.
     response_bytes: i64,
     /// From the first byte of the request to the last of the answer; −1 where it is not known.
     latency_total_ms: i32,
+    /// The answer's content type.
     response_type: String,
     /// The country of the client's address, by two letters.
     country: Option<String>,
@@ -92,6 +104,7 @@ pub(super) struct Table {
 /// A column of an answer.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Column {
+    /// Its name.
     name: String,
     /// Its type as Arrow writes it.
     #[serde(rename = "type")]
@@ -203,8 +216,9 @@ pub(super) async fn query(
 }
 
 fn queries(state: &ApiState) -> Result<&Queries, Problem> {
-    let off =
-        || Problem::not_found("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on");
+    let off = || {
+        Problem::unavailable("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on")
+    };
     state.queries.as_ref().ok_or_else(off)
 }
 
@@ -321,8 +335,7 @@ impl From<QueryError> for Problem {
         let words = error.to_string();
         match error {
             QueryError::Statement(_) | QueryError::NotAllowed(_) => Problem::unprocessable(words).at("the statement"),
-            QueryError::Time(_) | QueryError::Memory(_) => Problem::unprocessable(words),
-            QueryError::Busy { .. } => Problem::too_many(words),
+            QueryError::Time(_) | QueryError::Memory(_) | QueryError::Busy { .. } => Problem::unavailable(words),
             QueryError::Lake(_) | QueryError::File(_) => {
                 tracing::error!(%error, "the API could not use the lake");
                 Problem::unavailable("the lake cannot be read").hint("outrider's own log says why")
