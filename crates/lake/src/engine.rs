@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use deltalake::DeltaTable;
 use deltalake::datafusion::catalog::TableProvider;
@@ -14,6 +15,8 @@ use crate::functions::functions;
 
 /// Where intermediate results go that are larger than the memory, below the lake's directory.
 const SCRATCH: &str = "scratch";
+/// For how long what a killed process left there stays.
+const SCRATCH_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// What is known of data files from earlier queries: their footers and indexes.
 const METADATA_CACHE_BYTES: usize = 256 * 1024 * 1024;
 /// Functions that make a value of any size out of a small one, which no limit of memory sees in time.
@@ -75,6 +78,19 @@ impl Engine {
             context.register_udf(function);
         }
         context
+    }
+}
+
+/// Takes away what queries left in the scratch directory whose process was killed: what nobody has touched for a day.
+pub(crate) fn sweep_scratch(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory.join(SCRATCH)) else { return };
+    for entry in entries.flatten() {
+        let touched = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = touched.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > SCRATCH_KEPT));
+        // What cannot be taken away now is taken away at the next start.
+        if is_old {
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
     }
 }
 

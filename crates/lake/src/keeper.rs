@@ -7,7 +7,7 @@ use std::path::Path;
 
 use deltalake::operations::vacuum::VacuumMode;
 
-use crate::engine::{Engine, Resources};
+use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::index::index_next;
 use crate::merge::{data_files, merge, plan};
 use crate::retention::{Retention, day_of, days_over, take_away};
@@ -59,6 +59,7 @@ pub struct LakeSize {
 impl Keeper {
     /// Opens both tables, making the timeline on first use.
     pub async fn open(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
+        sweep_scratch(directory);
         let events = Table::open(directory, &EVENTS).await?;
         let timeline = Table::open(directory, &TIMELINE).await?;
         let engine = Engine::new(directory, RESOURCES).map_err(|source| LakeError::Engine {

@@ -81,6 +81,9 @@ pub(crate) struct View {
 impl LakeReader {
     /// Opens the lake in a directory. `tail` is of its writer, where that is in this process.
     pub fn open(directory: &Path, tail: Option<Tail>, limits: QueryLimits) -> Result<LakeReader, LakeError> {
+        if !directory.is_dir() {
+            return Err(LakeError::Missing { path: directory.to_owned() });
+        }
         let resources = Resources {
             memory_bytes: limits.memory_bytes,
             scratch_bytes: limits.scratch_bytes,

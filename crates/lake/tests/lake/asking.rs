@@ -172,5 +172,7 @@ async fn without_a_lake_it_is_said_how_there_will_be_one() {
     let reader = LakeReader::open(directory.path(), None, QueryLimits::default()).unwrap();
     let error = rows(&reader, "SELECT 1").await.unwrap_err();
     assert!(matches!(&error, QueryError::Lake(LakeError::Missing { .. })), "{error:?}");
+    let nowhere = LakeReader::open(&directory.path().join("nowhere"), None, QueryLimits::default()).err().unwrap();
+    assert!(matches!(nowhere, LakeError::Missing { .. }), "{nowhere:?}");
     assert!(error.to_string().contains("lake.enabled"), "{error}");
 }

@@ -1,7 +1,8 @@
 //! Asking the lake: an entity's timeline, a search, a statement. Each is in the audit log with what was asked.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequestParts, State};
+use axum::http::request::Parts;
 use outrider_lake::arrow::array::{Array, AsArray as _, RecordBatch};
 use outrider_lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use outrider_lake::arrow::json::{ArrayWriter, WriterBuilder};
@@ -13,9 +14,11 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::body::Body;
-use super::problem::Problem;
+use super::openapi::Description;
+use super::problem::{self, Problem};
 use super::query::{Filter, List, Listed, Parameter, Query};
 use super::reading::Found;
+use super::routes::Ask as AskOf;
 use super::{ApiState, now_ms};
 use crate::queries::Queries;
 use crate::store::{AuditLog, Gateways, Page};
@@ -24,6 +27,25 @@ use crate::store::{AuditLog, Gateways, Page};
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Characters of a statement in the audit log.
 const NOTED_CHARS_MAX: usize = 4_096;
+
+/// The lake, where there is one.
+pub(super) struct Lake(Queries);
+
+impl FromRequestParts<ApiState> for Lake {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        state.queries.clone().map(Lake).ok_or_else(|| {
+            Problem::not_found("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on")
+        })
+    }
+}
+
+impl AskOf for Lake {
+    fn describe(description: &mut Description<'_>) {
+        description.problem(&problem::NOT_FOUND);
+    }
+}
 
 /// A call as timelines and searches show it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -183,28 +205,29 @@ fn keep_to(range: Range, gateways: &Gateways) -> Range {
     Range { gateways: Some(asked.into_iter().filter(|name| names.contains(name)).collect()), ..range }
 }
 
-pub(super) async fn timeline(State(state): State<ApiState>, list: List<OfEntity>) -> Result<Listed<CallRow>, Problem> {
+pub(super) async fn timeline(Lake(queries): Lake, list: List<OfEntity>) -> Result<Listed<CallRow>, Problem> {
     let said = |name: &str| {
         Problem::bad_request(format!("whose timeline? `{name}` is missing")).at(format!("query parameter `{name}`"))
     };
     let kind = list.filter.kind.ok_or_else(|| said("kind"))?;
     let entity = list.filter.entity.clone().filter(|entity| !entity.is_empty()).ok_or_else(|| said("entity"))?;
     let range = paged(&list.filter.range, &list)?;
-    let page = queries(&state)?.page(kind, entity, range).await?;
+    let page = queries.page(kind, entity, range).await?;
     Ok(list.answer(page_of(&page)?))
 }
 
-pub(super) async fn search(State(state): State<ApiState>, list: List<Searched>) -> Result<Listed<CallRow>, Problem> {
+pub(super) async fn search(Lake(queries): Lake, list: List<Searched>) -> Result<Listed<CallRow>, Problem> {
     let search = parse_search(&list.filter.text)?;
     let mut range = paged(&list.filter.range, &list)?;
     let since_ms = search.last_ms.map(|last_ms| now_ms().saturating_sub(last_ms));
     range.since_ms = range.since_ms.max(since_ms);
-    let page = queries(&state)?.search(search, range).await?;
+    let page = queries.search(search, range).await?;
     Ok(list.answer(page_of(&page)?))
 }
 
 pub(super) async fn query(
     State(state): State<ApiState>,
+    Lake(queries): Lake,
     Extension(caller): Extension<Caller>,
     Body(ask): Body<Ask>,
 ) -> Found<Table> {
@@ -212,14 +235,7 @@ pub(super) async fn query(
     let (what, subject) = ("asked the lake".to_owned(), String::new());
     let entry = AuditEntry { at_ms: now_ms(), by: caller.by, what, subject, detail };
     state.store.note(AuditLog::Reads, &entry).await?;
-    Ok(Json(queries(&state)?.run(ask.statement, vec![], table).await?))
-}
-
-fn queries(state: &ApiState) -> Result<&Queries, Problem> {
-    let off = || {
-        Problem::unavailable("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on")
-    };
-    state.queries.as_ref().ok_or_else(off)
+    Ok(Json(queries.run(ask.statement, vec![], table).await?))
 }
 
 /// The range of one page.
