@@ -82,6 +82,8 @@ impl Keeper {
                 break;
             }
         }
+        // Before merging: what goes need not be put together.
+        kept.days_removed = self.remove_days(now_ms).await?;
         let today = day_of(now_ms);
         for table in [&mut self.events, &mut self.timeline] {
             for step in 0..STEPS_MAX {
@@ -91,7 +93,6 @@ impl Keeper {
                 kept.has_more |= step + 1 == STEPS_MAX;
             }
         }
-        kept.days_removed = self.remove_days(now_ms).await?;
         self.vacuum(now_ms).await?;
         Ok(kept)
     }
