@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use deltalake::arrow::array::RecordBatch;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::schema::EVENTS;
 use crate::table::{LakeError, Table};
@@ -16,8 +18,8 @@ pub struct Lake {
 
 impl Lake {
     /// Opens the lake in a directory, making the table on first use.
-    pub async fn open(directory: &Path) -> Result<Lake, LakeError> {
-        Ok(Lake { table: Table::open(directory, &EVENTS).await?, tail: Tail::default() })
+    pub fn open(directory: &Path) -> BoxFuture<'_, Result<Lake, LakeError>> {
+        async move { Ok(Lake { table: Table::open(directory, &EVENTS).await?, tail: Tail::default() }) }.boxed()
     }
 
     /// The last log position that the table covers; 0 for a new table.
@@ -43,10 +45,13 @@ impl Lake {
     /// Commits rows that cover the log up to `position`, durably. Positions already covered are skipped.
     ///
     /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
-    pub async fn commit(&mut self, rows: &[RecordBatch], position: u64) -> Result<(), LakeError> {
-        self.table.commit(rows, position).await?;
-        self.tail.write(|batches| batches.retain(|batch| batch.position > position));
-        Ok(())
+    pub fn commit<'a>(&'a mut self, rows: &'a [RecordBatch], position: u64) -> BoxFuture<'a, Result<(), LakeError>> {
+        let committed = async move {
+            self.table.commit(rows, position).await?;
+            self.tail.write(|batches| batches.retain(|batch| batch.position > position));
+            Ok(())
+        };
+        committed.boxed()
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use deltalake::DeltaTable;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::schema::{EVENTS, TIMELINE, TableShape};
 use crate::table::{LakeError, has_versions, load, position_of, table_error};
@@ -19,7 +21,11 @@ pub struct LakeFiles {
 /// Names the files of the tables' newest versions, without changing anything; `None` where there is no lake. Nothing that
 /// one version needs is ever changed, and what a newer one does not need stays for an hour, so they can be copied while
 /// calls are committed.
-pub async fn files(directory: &Path) -> Result<Option<LakeFiles>, LakeError> {
+pub fn files(directory: &Path) -> BoxFuture<'_, Result<Option<LakeFiles>, LakeError>> {
+    files_of_both(directory).boxed()
+}
+
+async fn files_of_both(directory: &Path) -> Result<Option<LakeFiles>, LakeError> {
     // The timeline first: it never covers more than the events, so a copy of both is as a crash would leave them.
     let timeline = files_of(directory, &TIMELINE).await?;
     let Some((position, mut files)) = files_of(directory, &EVENTS).await? else { return Ok(None) };

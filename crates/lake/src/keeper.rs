@@ -6,6 +6,8 @@
 use std::path::Path;
 
 use deltalake::operations::vacuum::VacuumMode;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::index::index_next;
@@ -58,7 +60,11 @@ pub struct LakeSize {
 
 impl Keeper {
     /// Opens both tables, making the timeline on first use.
-    pub async fn open(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
+    pub fn open(directory: &Path, retention: Retention) -> BoxFuture<'_, Result<Keeper, LakeError>> {
+        Self::open_tables(directory, retention).boxed()
+    }
+
+    async fn open_tables(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
         sweep_scratch(directory);
         let events = Table::open(directory, &EVENTS).await?;
         let timeline = Table::open(directory, &TIMELINE).await?;
@@ -71,7 +77,11 @@ impl Keeper {
     }
 
     /// Looks once at everything. `now_ms` is the wall clock.
-    pub async fn keep(&mut self, now_ms: i64) -> Result<Kept, LakeError> {
+    pub fn keep(&mut self, now_ms: i64) -> BoxFuture<'_, Result<Kept, LakeError>> {
+        self.look(now_ms).boxed()
+    }
+
+    async fn look(&mut self, now_ms: i64) -> Result<Kept, LakeError> {
         let mut kept = Kept::default();
         self.refresh().await?;
         for _ in 0..STEPS_MAX {

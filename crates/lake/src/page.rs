@@ -11,6 +11,8 @@ use deltalake::arrow::compute::{concat_batches, take_record_batch};
 use deltalake::arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 
 use crate::engine::table_in;
 use crate::entities::entity_columns;
@@ -59,8 +61,41 @@ pub struct Page {
 }
 
 impl LakeReader {
-    /// A page of an entity's calls. `kind` and `entity` are as the timeline has them.
-    pub async fn page(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
+    /// A page of an entity's calls. `kind` and `entity` are as the timeline has them; a consumer's name will do.
+    pub fn page<'a>(
+        &'a self,
+        kind: &'a str,
+        entity: &'a str,
+        range: &'a Range,
+    ) -> BoxFuture<'a, Result<Page, QueryError>> {
+        let page = async move {
+            let page = self.page_of(kind, entity, range).await?;
+            // Ids are asked for most often, and a name is no id: so only what has no calls is looked up.
+            match page.rows.is_some() || kind != "consumer" {
+                true => Ok(page),
+                false => match self.consumer_named(entity, range).await? {
+                    Some(id) => self.page_of(kind, &id, range).await,
+                    None => Ok(page),
+                },
+            }
+        };
+        page.boxed()
+    }
+
+    /// A page of the calls that a search finds.
+    pub fn search<'a>(&'a self, search: &'a Search, range: &'a Range) -> BoxFuture<'a, Result<Page, QueryError>> {
+        let page = async move {
+            let view = self.view().await?;
+            let context = self.engine.context();
+            view.register_events(&context, "events").await?;
+            let ask = Ask { context, range };
+            let batches = ask.day_by_day("events", &search.condition, view.event_days()?).await?;
+            ask.page(&batches)
+        };
+        page.boxed()
+    }
+
+    async fn page_of(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
         let Some(column) = entity_columns().into_iter().find(|column| column.kind == kind) else {
             return Err(QueryError::Statement(format!("`{kind}` is no kind of entity")));
         };
@@ -78,33 +113,19 @@ impl LakeReader {
         ask.page(&batches)
     }
 
-    /// The id of the entity that people call so: a consumer's id for its name, as the newest call with that name has it. Any
-    /// other text is an id already.
-    pub async fn entity_named(&self, kind: &str, name: &str) -> Result<String, QueryError> {
-        if kind != "consumer" {
-            return Ok(name.to_owned());
-        }
+    /// The id of the consumer of this name, as the newest call of the range with that name has it.
+    async fn consumer_named(&self, name: &str, range: &Range) -> Result<Option<String>, QueryError> {
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
-        let range = Range { rows: 1, ..Range::default() };
+        let range = Range { rows: 1, ..range.clone() };
         let ask = Ask { context, range: &range };
-        let condition = format!("consumer_id = {0} OR consumer_name = {0}", literal(name));
+        let condition = format!("consumer_name = {}", literal(name));
         let batches = ask.day_by_day("events", &condition, view.event_days()?).await?;
         let page = ask.page(&batches)?;
         let rows = page.rows.as_ref();
         let id = rows.and_then(|rows| rows.column_by_name("consumer_id")?.as_string_opt::<i32>()?.iter().next()?);
-        Ok(id.unwrap_or(name).to_owned())
-    }
-
-    /// A page of the calls that a search finds.
-    pub async fn search(&self, search: &Search, range: &Range) -> Result<Page, QueryError> {
-        let view = self.view().await?;
-        let context = self.engine.context();
-        view.register_events(&context, "events").await?;
-        let ask = Ask { context, range };
-        let batches = ask.day_by_day("events", &search.condition, view.event_days()?).await?;
-        ask.page(&batches)
+        Ok(id.map(str::to_owned))
     }
 }
 

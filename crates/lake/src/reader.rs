@@ -10,6 +10,8 @@ use deltalake::arrow::array::RecordBatch;
 use deltalake::datafusion::datasource::MemTable;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::engine::{Engine, Resources, table_in};
@@ -100,12 +102,19 @@ impl LakeReader {
     }
 
     /// Begins to answer a statement over `events`, `timeline` and the caller's own small tables.
-    pub async fn query(&self, statement: &str, side_tables: Vec<SideTable>) -> Result<Answer, QueryError> {
-        let permit = Arc::clone(&self.permits)
-            .try_acquire_owned()
-            .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
-        let context = self.context(side_tables).await?;
-        Answer::begin(&context, statement, &self.limits, permit).await
+    pub fn query<'a>(
+        &'a self,
+        statement: &'a str,
+        side_tables: Vec<SideTable>,
+    ) -> BoxFuture<'a, Result<Answer, QueryError>> {
+        let answer = async move {
+            let permit = Arc::clone(&self.permits)
+                .try_acquire_owned()
+                .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
+            let context = self.context(side_tables).await?;
+            Answer::begin(&context, statement, &self.limits, permit).await
+        };
+        answer.boxed()
     }
 
     /// A session with every table.

@@ -60,7 +60,6 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
     let place = Place::of(&arguments.ask)?;
     place.note("read a timeline", &arguments.entity).await?;
     let reader = place.reader()?;
-    let entity = reader.entity_named(kind.as_str(), entity).await?;
     let mut range = Range {
         gateways: arguments.gateway.map(|name| vec![name]),
         since_ms: Some(service::now_ms().saturating_sub(last_ms)),
@@ -69,7 +68,7 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
     let (mut output, mut left) = (None, arguments.rows);
     while left > 0 {
         range.rows = left.min(PAGE_ROWS_MAX);
-        let page = reader.page(kind.as_str(), &entity, &range).await?;
+        let page = reader.page(kind.as_str(), entity, &range).await?;
         if let Some(rows) = &page.rows {
             left -= rows.num_rows();
             if output.is_none() {

@@ -51,11 +51,7 @@ impl Queries {
     /// A page of an entity's calls; a consumer may be meant by its name.
     pub async fn page(&self, kind: EntityKind, entity: String, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
-        self.on_threads(async move {
-            let entity = reader.entity_named(kind.as_str(), &entity).await?;
-            reader.page(kind.as_str(), &entity, &range).await
-        })
-        .await
+        self.on_threads(async move { reader.page(kind.as_str(), &entity, &range).await }).await
     }
 
     /// A page of the calls that a search finds.
