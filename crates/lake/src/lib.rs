@@ -9,9 +9,12 @@
 //! its position counts. `Keeper` works beside it: it makes `timeline` of the events, puts small files together and takes
 //! away what is too old. `LakeReader` answers, also about what is not committed yet.
 
+mod complete;
+mod density;
 mod engine;
 mod entities;
 mod events;
+mod export;
 mod files;
 mod functions;
 mod index;
@@ -24,20 +27,23 @@ mod retention;
 mod rows;
 mod schema;
 mod search;
+mod side;
 mod table;
 
+pub use complete::Suggestion;
+pub use density::{STEPS_MAX, Span, Step};
 pub use events::{Lake, Tail};
+pub use export::{Export, ExportFormat, flat};
 pub use files::{LakeFiles, files};
 pub use keeper::{Keeper, Kept, LakeSize};
 pub use page::{CallPlace, PAGE_ROWS_MAX, Page, Range};
 pub use query::{Answer, QueryError, QueryProgress, STATEMENT_BYTES_MAX};
-pub use reader::{LakeReader, QueryLimits, SideTable};
+pub use reader::{LakeReader, QueryLimits};
 pub use retention::Retention;
 pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
-pub use search::{
-    SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, complete_field, parse_duration_ms, parse_search,
-};
+pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, parse_duration_ms, parse_search};
+pub use side::{Beside, SideRows, SideTable};
 pub use table::LakeError;
 
 /// The engine's and the table library's column types, for those who read answers.

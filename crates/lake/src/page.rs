@@ -60,6 +60,34 @@ pub struct Page {
     pub next: Option<CallPlace>,
 }
 
+impl Range {
+    /// What the range asks for, as conditions that follow others.
+    pub(crate) fn conditions(&self) -> String {
+        let time = |us: i64| format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')");
+        let ms = |ms: i64| time(ms.saturating_mul(1000));
+        let mut limits = String::new();
+        if let Some(gateways) = &self.gateways {
+            let is_it: Vec<_> = gateways.iter().map(|name| format!("gateway = {}", literal(name))).collect();
+            // At no gateway there is no call.
+            limits += &format!(" AND ({})", if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") });
+        }
+        if let Some(since) = self.since_ms {
+            limits += &format!(" AND event_time >= {}", ms(since));
+        }
+        if let Some(until) = self.until_ms {
+            limits += &format!(" AND event_time < {}", ms(until));
+        }
+        if let Some(CallPlace { time_us, position, index }) = self.before {
+            let at = time(time_us);
+            limits += &format!(
+                " AND (event_time < {at} OR event_time = {at} AND (position < {position} OR position = {position} \
+                 AND call_index < {index}))"
+            );
+        }
+        limits
+    }
+}
+
 impl LakeReader {
     /// A page of an entity's calls. `kind` and `entity` are as the timeline has them; a consumer's name will do.
     pub fn page<'a>(
@@ -114,7 +142,7 @@ impl LakeReader {
     }
 
     /// The id of the consumer of this name, as the newest call of the range with that name has it.
-    async fn consumer_named(&self, name: &str, range: &Range) -> Result<Option<String>, QueryError> {
+    pub(crate) async fn consumer_named(&self, name: &str, range: &Range) -> Result<Option<String>, QueryError> {
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
@@ -131,7 +159,7 @@ impl LakeReader {
 
 impl View {
     /// The days that there are calls of, committed or not.
-    fn event_days(&self) -> Result<BTreeSet<String>, QueryError> {
+    pub(crate) fn event_days(&self) -> Result<BTreeSet<String>, QueryError> {
         let mut days = self.days_of(&self.events)?;
         for batch in &self.tail {
             let column = batch.column_by_name(PARTITION).and_then(|column| column.as_primitive_opt::<Date32Type>());
@@ -189,36 +217,10 @@ impl Ask<'_> {
         let statement = format!(
             "SELECT {} FROM {table} WHERE {condition}{} ORDER BY event_time DESC, position DESC, call_index DESC LIMIT {}",
             TIMELINE_COLUMNS.join(", "),
-            self.limits(),
+            self.range.conditions(),
             self.rows_max() + 1,
         );
         Ok(self.context.sql(&statement).await?.collect().await?)
-    }
-
-    /// What the range asks for.
-    fn limits(&self) -> String {
-        let time = |us: i64| format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')");
-        let ms = |ms: i64| time(ms.saturating_mul(1000));
-        let mut limits = String::new();
-        if let Some(gateways) = &self.range.gateways {
-            let is_it: Vec<_> = gateways.iter().map(|name| format!("gateway = {}", literal(name))).collect();
-            // At no gateway there is no call.
-            limits += &format!(" AND ({})", if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") });
-        }
-        if let Some(since) = self.range.since_ms {
-            limits += &format!(" AND event_time >= {}", ms(since));
-        }
-        if let Some(until) = self.range.until_ms {
-            limits += &format!(" AND event_time < {}", ms(until));
-        }
-        if let Some(CallPlace { time_us, position, index }) = self.range.before {
-            let at = time(time_us);
-            limits += &format!(
-                " AND (event_time < {at} OR event_time = {at} AND (position < {position} OR position = {position} \
-                 AND call_index < {index}))"
-            );
-        }
-        limits
     }
 
     /// The newest of what was found.

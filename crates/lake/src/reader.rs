@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deltalake::DeltaTable;
 use deltalake::arrow::array::RecordBatch;
+use deltalake::datafusion::catalog::TableProvider;
 use deltalake::datafusion::datasource::MemTable;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
@@ -17,7 +18,8 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::engine::{Engine, Resources, table_in};
 use crate::events::Tail;
 use crate::query::{Answer, QueryError};
-use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema};
+use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+use crate::side::Beside;
 use crate::table::{LakeError, has_versions, load, position_of, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
@@ -49,9 +51,6 @@ impl Default for QueryLimits {
         }
     }
 }
-
-/// A small table of the caller's that a query may join: its name and its rows.
-pub type SideTable = (&'static str, RecordBatch);
 
 /// The lake, open for reading.
 pub struct LakeReader {
@@ -101,33 +100,30 @@ impl LakeReader {
         Ok(LakeReader { events: follow(&EVENTS), timeline: follow(&TIMELINE), tail, engine, limits, permits })
     }
 
-    /// Begins to answer a statement over `events`, `timeline` and the caller's own small tables.
-    pub fn query<'a>(
-        &'a self,
-        statement: &'a str,
-        side_tables: Vec<SideTable>,
-    ) -> BoxFuture<'a, Result<Answer, QueryError>> {
+    /// Begins to answer a statement over `events`, `timeline` and what stands beside them.
+    pub fn query<'a>(&'a self, statement: &'a str, beside: &'a Beside) -> BoxFuture<'a, Result<Answer, QueryError>> {
         let answer = async move {
             let permit = Arc::clone(&self.permits)
                 .try_acquire_owned()
                 .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
-            let context = self.context(side_tables).await?;
+            let context = self.context(beside).await?;
             Answer::begin(&context, statement, &self.limits, permit).await
         };
         answer.boxed()
     }
 
     /// A session with every table.
-    async fn context(&self, side_tables: Vec<SideTable>) -> Result<SessionContext, QueryError> {
+    async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
-        if let Some(timeline) = &view.timeline {
-            context.register_table("timeline", table_in(&context, timeline).await?)?;
-        }
-        for (name, rows) in side_tables {
-            context.register_table(name, in_memory(vec![rows])?)?;
-        }
+        let timeline: Arc<dyn TableProvider> = match &view.timeline {
+            Some(timeline) => table_in(&context, timeline).await?,
+            // Views name it, also before there is one.
+            None => Arc::new(MemTable::try_new(timeline_schema(), vec![vec![]])?),
+        };
+        context.register_table("timeline", timeline)?;
+        beside.register(&context).await?;
         Ok(context)
     }
 

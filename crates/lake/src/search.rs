@@ -45,7 +45,7 @@ pub struct SearchField {
     pub words: &'static str,
     kind: Kind,
     /// The columns; one of them has to fit.
-    columns: &'static [&'static str],
+    pub(crate) columns: &'static [&'static str],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub const SEARCH_FIELDS: [SearchField; 26] = [
 ];
 
 /// The names of fields that begin with what is typed, for completion.
-pub fn complete_field(typed: &str) -> impl Iterator<Item = &'static SearchField> {
+pub(crate) fn complete_field(typed: &str) -> impl Iterator<Item = &'static SearchField> {
     SEARCH_FIELDS.iter().filter(move |field| field.name.starts_with(typed))
 }
 

@@ -3,24 +3,22 @@
 //! They read what is committed; a running outrider commits every few seconds. What is asked is in the audit log.
 
 use std::io::{IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use indicatif::ProgressBar;
 use outrider_lake::arrow::array::RecordBatch;
-use outrider_lake::arrow::csv::WriterBuilder;
 use outrider_lake::arrow::datatypes::SchemaRef;
-use outrider_lake::arrow::json::LineDelimitedWriter;
 use outrider_lake::arrow::util::pretty::pretty_format_batches;
-use outrider_lake::parquet::arrow::ArrowWriter;
-use outrider_lake::{Answer, LakeReader, PAGE_ROWS_MAX, Range, parse_duration_ms};
+use outrider_lake::{Answer, Export, ExportFormat, LakeReader, PAGE_ROWS_MAX, Range, parse_duration_ms};
 use outrider_model::{AuditEntry, EntityKind};
+use outrider_platform::side_tables::beside;
 use outrider_platform::store::{AuditLog, Store};
 
 use crate::cli::{AskArguments, Format, QueryArguments, TimelineArguments};
 use crate::config::Config;
-use crate::{service, terminal};
+use crate::{installation, service, terminal};
 
 /// Rows that a table in the terminal waits for, so that its columns are as wide as they have to be.
 const TABLE_ROWS_MAX: usize = 10_000;
@@ -29,11 +27,12 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Answers one statement.
 pub async fn query(arguments: QueryArguments) -> anyhow::Result<()> {
-    let place = Place::of(&arguments.ask)?;
+    let place = Place::of(&arguments.ask).await?;
     place.note("asked the lake", &arguments.statement).await?;
     let reader = place.reader()?;
     let bar = progress_bar();
-    let mut answer = reader.query(&arguments.statement, vec![]).await?;
+    let beside = place.store.as_ref().map(beside).unwrap_or_default();
+    let mut answer = reader.query(&arguments.statement, &beside).await?;
     let mut output = Output::new(arguments.ask.format, answer.schema())?;
     while let Some(batch) = next(&mut answer, &bar).await {
         output.write(&batch?)?;
@@ -57,7 +56,7 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
     ensure!(!entity.is_empty(), "whose timeline? Behind `{kind}:` comes an id");
     let last_ms = parse_duration_ms(&arguments.last)
         .with_context(|| format!("--last `{}`: use a number with s, m, h or d, such as 24h", arguments.last))?;
-    let place = Place::of(&arguments.ask)?;
+    let place = Place::of(&arguments.ask).await?;
     place.note("read a timeline", &arguments.entity).await?;
     let reader = place.reader()?;
     let mut range = Range {
@@ -95,10 +94,12 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
 /// The installation that is asked.
 struct Place {
     config: Config,
+    /// `None` where there is a lake alone.
+    store: Option<Store>,
 }
 
 impl Place {
-    fn of(ask: &AskArguments) -> anyhow::Result<Place> {
+    async fn of(ask: &AskArguments) -> anyhow::Result<Place> {
         let config = match &ask.data_dir {
             Some(data_dir) => {
                 let mut config = Config::default();
@@ -107,7 +108,12 @@ impl Place {
             }
             None => Config::load(&ask.config.config)?,
         };
-        Ok(Place { config })
+        let file = config.data_dir.join("control.sqlite");
+        let store = match file.exists() && installation::has_this_layout(&config.data_dir)? {
+            true => Some(Store::open(&file).await?),
+            false => None,
+        };
+        Ok(Place { config, store })
     }
 
     fn lake(&self) -> PathBuf {
@@ -120,10 +126,7 @@ impl Place {
 
     /// Who may read the directory may read the lake; the audit log says that somebody did, where there is one.
     async fn note(&self, what: &str, detail: &str) -> anyhow::Result<()> {
-        let file = self.config.data_dir.join("control.sqlite");
-        if !Path::exists(&file) {
-            return Ok(());
-        }
+        let Some(store) = &self.store else { return Ok(()) };
         let (by, what) = ("command line".to_owned(), what.to_owned());
         let entry = AuditEntry {
             at_ms: service::now_ms(),
@@ -132,7 +135,7 @@ impl Place {
             subject: String::new(),
             detail: detail.chars().take(4096).collect(),
         };
-        Ok(Store::open(&file).await?.note(AuditLog::Reads, &entry).await?)
+        Ok(store.note(AuditLog::Reads, &entry).await?)
     }
 }
 
@@ -159,23 +162,21 @@ fn progress_bar() -> ProgressBar {
 /// Rows on their way to standard output.
 enum Output {
     Table(Vec<RecordBatch>, usize),
-    Csv(Box<outrider_lake::arrow::csv::Writer<std::io::Stdout>>),
-    Json(LineDelimitedWriter<std::io::Stdout>),
-    Parquet(Box<ArrowWriter<std::io::Stdout>>),
+    Bytes(Export),
 }
 
 impl Output {
     fn new(format: Format, schema: SchemaRef) -> anyhow::Result<Output> {
-        let out = std::io::stdout();
-        Ok(match format {
-            Format::Table => Output::Table(vec![RecordBatch::new_empty(schema)], 0),
-            Format::Csv => Output::Csv(Box::new(WriterBuilder::new().with_header(true).build(out))),
-            Format::Json => Output::Json(LineDelimitedWriter::new(out)),
-            Format::Parquet if out.is_terminal() => {
+        let format = match format {
+            Format::Table => return Ok(Output::Table(vec![RecordBatch::new_empty(schema)], 0)),
+            Format::Csv => ExportFormat::Csv,
+            Format::Json => ExportFormat::JsonLines,
+            Format::Parquet if std::io::stdout().is_terminal() => {
                 bail!("--format parquet writes bytes; send them to a file, such as `> calls.parquet`")
             }
-            Format::Parquet => Output::Parquet(Box::new(ArrowWriter::try_new(out, schema, None)?)),
-        })
+            Format::Parquet => ExportFormat::Parquet,
+        };
+        Ok(Output::Bytes(Export::new(format, schema)?))
     }
 
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
@@ -188,23 +189,17 @@ impl Output {
                 );
                 batches.push(batch.clone());
             }
-            Output::Csv(writer) => writer.write(batch)?,
-            Output::Json(writer) => writer.write(batch)?,
-            Output::Parquet(writer) => writer.write(batch)?,
+            Output::Bytes(export) => std::io::stdout().write_all(&export.rows(batch)?)?,
         }
         Ok(())
     }
 
     fn finish(self) -> anyhow::Result<()> {
+        let mut out = std::io::stdout();
         match self {
-            Output::Table(batches, _) => writeln!(std::io::stdout(), "{}", pretty_format_batches(&batches)?)?,
-            Output::Csv(writer) => writer.into_inner().flush()?,
-            Output::Json(mut writer) => {
-                writer.finish()?;
-                writer.into_inner().flush()?;
-            }
-            Output::Parquet(writer) => drop(writer.close()?),
+            Output::Table(batches, _) => writeln!(out, "{}", pretty_format_batches(&batches)?)?,
+            Output::Bytes(export) => out.write_all(&export.finish()?)?,
         }
-        Ok(())
+        Ok(out.flush()?)
     }
 }

@@ -22,6 +22,7 @@ pub mod progress;
 pub mod queries;
 mod recovery;
 pub mod service;
+pub mod side_tables;
 mod snapshot_writer;
 pub mod snapshots;
 mod status;

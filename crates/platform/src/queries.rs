@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use outrider_lake::{Answer, LakeReader, Page, QueryError, QueryLimits, Range, Search, SideTable, Tail};
+use outrider_lake::{
+    Answer, Beside, LakeReader, Page, QueryError, QueryLimits, Range, Search, Span, Step, Suggestion, Tail,
+};
 use outrider_model::EntityKind;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -13,6 +15,7 @@ use crate::service::PlatformError;
 #[derive(Clone)]
 pub struct Queries {
     reader: Arc<LakeReader>,
+    beside: Arc<Beside>,
     threads: Handle,
 }
 
@@ -24,6 +27,7 @@ impl Queries {
     pub(crate) fn start(
         directory: &Path,
         tail: Tail,
+        beside: Beside,
         limits: QueryLimits,
     ) -> Result<(Queries, QueryThreads), PlatformError> {
         let reader = Arc::new(LakeReader::open(directory, Some(tail), limits)?);
@@ -34,24 +38,42 @@ impl Queries {
             .build()
             .map_err(|source| PlatformError::System { doing: "start the threads of queries", source })?;
         let threads = runtime.handle().clone();
-        Ok((Queries { reader, threads }, QueryThreads(Some(runtime))))
+        Ok((Queries { reader, beside: Arc::new(beside), threads }, QueryThreads(Some(runtime))))
     }
 
     /// Begins to answer a statement, and hands the rows to `take` as they come. When the caller goes away the query ends.
-    pub async fn run<T, F, R>(&self, statement: String, side_tables: Vec<SideTable>, take: F) -> Result<T, QueryError>
+    pub async fn run<T, F, R>(&self, statement: String, take: F) -> Result<T, QueryError>
     where
         T: Send + 'static,
         F: FnOnce(Answer) -> R + Send + 'static,
         R: Future<Output = Result<T, QueryError>> + Send,
     {
-        let reader = Arc::clone(&self.reader);
-        self.on_threads(async move { take(reader.query(&statement, side_tables).await?).await }).await
+        let (reader, beside) = (Arc::clone(&self.reader), Arc::clone(&self.beside));
+        self.on_threads(async move { take(reader.query(&statement, &beside).await?).await }).await
     }
 
     /// A page of an entity's calls; a consumer may be meant by its name.
     pub async fn page(&self, kind: EntityKind, entity: String, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
         self.on_threads(async move { reader.page(kind.as_str(), &entity, &range).await }).await
+    }
+
+    /// How an entity's calls lie in time; a consumer may be meant by its name.
+    pub async fn density(
+        &self,
+        kind: EntityKind,
+        entity: String,
+        span: Span,
+        gateways: Option<Vec<String>>,
+    ) -> Result<Vec<Step>, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.density(kind.as_str(), &entity, span, gateways.as_deref()).await }).await
+    }
+
+    /// What a search that is being typed may go on with.
+    pub async fn complete(&self, search: String, gateways: Option<Vec<String>>) -> Result<Vec<Suggestion>, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.complete(&search, gateways.as_deref()).await }).await
     }
 
     /// A page of the calls that a search finds.

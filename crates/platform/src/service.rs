@@ -33,6 +33,7 @@ use crate::premises::Premises;
 use crate::progress::Progress;
 use crate::queries::{Queries, QueryThreads};
 use crate::recovery::{note_start, recover};
+use crate::side_tables;
 use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 pub use crate::status::PlatformStatus;
@@ -250,7 +251,8 @@ impl Platform {
         let (mut queries, mut asking) = (None, None);
         if let (Some((lake, how)), Some(assignments)) = (lake, &assignments) {
             let directory = data.join("lake");
-            let (asks, query_threads) = Queries::start(&directory, lake.tail(), how.limits)?;
+            let (asks, query_threads) =
+                Queries::start(&directory, lake.tail(), side_tables::beside(&store), how.limits)?;
             let (stop_keeping, stop) = channel();
             (queries, asking) = (Some(asks), Some((query_threads, stop_keeping)));
             let keeper = LakeKeeper {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outrider_lake::{Answer, LakeError, LakeReader, QueryError, QueryLimits, Range, parse_search};
+use outrider_lake::{Answer, Beside, LakeError, LakeReader, QueryError, QueryLimits, Range, parse_search};
 
 use crate::calls::{DAY_MS, Filler, NOON_MS, mixed_call};
 
@@ -17,7 +17,7 @@ async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) 
 
 /// All rows of an answer, or why there are none.
 async fn rows(reader: &LakeReader, statement: &str) -> Result<usize, QueryError> {
-    let mut answer = reader.query(statement, vec![]).await?;
+    let mut answer = reader.query(statement, &Beside::default()).await?;
     count(&mut answer).await
 }
 
@@ -137,7 +137,7 @@ async fn an_answer_has_as_many_rows_as_may_be_and_says_that_there_are_more() {
         ("SELECT path FROM events LIMIT 30", 30, false),
         ("SELECT path FROM events WHERE status = 404", 10, false),
     ] {
-        let mut answer = reader.query(statement, vec![]).await.unwrap();
+        let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
         assert_eq!(count(&mut answer).await.unwrap(), expected);
         assert_eq!(answer.is_truncated(), is_truncated, "{statement}");
         assert!(answer.progress().rows_read >= expected as u64);
@@ -148,7 +148,7 @@ async fn an_answer_has_as_many_rows_as_may_be_and_says_that_there_are_more() {
 #[tokio::test]
 async fn as_many_queries_run_as_may_and_one_that_is_dropped_makes_room() {
     let (_directory, _filler, reader) = filled(QueryLimits { queries_max: 1, ..QueryLimits::default() }).await;
-    let running = reader.query(ENDLESS, vec![]).await.unwrap();
+    let running = reader.query(ENDLESS, &Beside::default()).await.unwrap();
     assert!(matches!(rows(&reader, "SELECT 1").await, Err(QueryError::Busy { queries_max: 1 })));
     drop(running);
     assert_eq!(rows(&reader, "SELECT 1").await.unwrap(), 1);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::Int64Type;
-use outrider_lake::{CallPlace, Keeper, Lake, LakeReader, Page, QueryLimits, Range, Retention};
+use outrider_lake::{Beside, CallPlace, Keeper, Lake, LakeReader, Page, QueryLimits, Range, Retention};
 use outrider_model::ApiCall;
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
@@ -15,7 +15,7 @@ fn reader(directory: &Path, lake: &Lake) -> LakeReader {
 
 /// One number out of a statement.
 async fn number(reader: &LakeReader, statement: &str) -> i64 {
-    let mut answer = reader.query(statement, vec![]).await.unwrap();
+    let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
     let batch = answer.next().await.unwrap().unwrap();
     batch.column(0).as_primitive::<Int64Type>().value(0)
 }

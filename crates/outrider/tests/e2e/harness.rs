@@ -168,6 +168,32 @@ impl Outrider {
         })
     }
 
+    /// A request whose answer is no JSON.
+    pub fn request_bytes(&self, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
+        let (client, method) = (reqwest::Client::new(), method.parse().unwrap());
+        let request = client.request(method, format!("{}{path}", self.api)).bearer_auth(&self.token).json(body);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.bytes().await.unwrap().to_vec())
+        })
+    }
+
+    /// The beginning of an answer up to these words; then nobody listens any more.
+    pub fn request_until(&self, path: &str, body: &Value, words: &str) -> String {
+        let request = reqwest::Client::new().post(format!("{}{path}", self.api)).bearer_auth(&self.token).json(body);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut response = request.send().await.unwrap();
+            let mut text = String::new();
+            while !text.contains(words) {
+                let chunk = response.chunk().await.unwrap().unwrap_or_else(|| panic!("no `{words}` in `{text}`"));
+                text += std::str::from_utf8(&chunk).unwrap();
+            }
+            text
+        })
+    }
+
     /// Waits until the analysis has taken in at least so many calls.
     pub fn await_calls(&self, calls: u64) {
         wait_for(&format!("{calls} calls analysed"), || {

@@ -14,6 +14,7 @@ mod harness;
 mod identity_provider;
 mod kills;
 mod kong_setup;
+mod lake;
 mod live;
 mod logging;
 mod loop_by_hand;

@@ -2,18 +2,24 @@
 //!
 //! `data/layout-1.tar.gz` was written by the last build with layout 1: a demo to its end, then by hand a policy, a token
 //! and a permanent block of a consumer at a gateway that was away, then `kill -9`. Its token is good for nothing else.
+//! `data/layout-2.tar.gz` was written by [`fixture`].
+
+mod fixture;
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use outrider_platform::store::FindingFilter;
 use outrider_practice::{Practice, Settings};
 use serde_json::json;
 
 use crate::harness::{Outrider, Setup, assert_quiet, free_port, line, now_ms, wait_for};
 use crate::services::outrider;
+use fixture::{IN_SPOOL, INSTALLATION, PASSWORD, PERSON, Past, collector_toml, consumer, policy};
 
 const LAYOUT_1: &[u8] = include_bytes!("../data/layout-1.tar.gz");
+const LAYOUT_2: &[u8] = include_bytes!("../data/layout-2.tar.gz");
 /// The consumer that was to be blocked.
 const CONSUMER: &str = "0c000000-0000-4000-8000-000000000001";
 /// What the earlier build had made, by the id of each.
@@ -75,6 +81,129 @@ fn a_directory_of_layout_1_goes_on_after_a_kill() {
     outrider.await_calls(calls + 1);
     outrider.stop();
     runtime.block_on(practice.stop());
+}
+
+/// What layout 2 had made, and when it was written.
+const ALERT_2: &str = "al_f5e10ab423ff44c9";
+const ACTION_2: &str = "ac_7c8179961004b608";
+const WRITTEN_MS: i64 = 1_795_860_919_528;
+
+/// A directory of layout 2, with a gateway that has the consumer that is to be blocked.
+struct Layout2 {
+    directory: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    practice: Practice,
+    setup: Setup,
+    premises: u16,
+}
+
+impl Layout2 {
+    fn new() -> Layout2 {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let practice = runtime.block_on(Practice::start(Settings::default())).unwrap();
+        let path = format!("/consumers/{}", consumer(3));
+        let body = json!({"username": "consumer-3"});
+        let (status, _) = runtime.block_on(practice.admin().request("PUT", &path, Some(&body))).unwrap();
+        assert_eq!(status, 200);
+        let directory = tempfile::tempdir().unwrap();
+        unpack(LAYOUT_2, directory.path());
+        let premises = free_port();
+        let setup = Setup {
+            admin_url: Some(format!("http://{}", practice.admin_address())),
+            more_at_end: policy().replace("PORT", &premises.to_string()),
+            ..Setup::default()
+        };
+        Layout2 { directory, runtime, practice, setup, premises }
+    }
+
+    /// Alerts, people and the block are there, and the block is at the gateway. Says how many calls were analysed.
+    fn assert_goes_on(&self, outrider: &Outrider) -> u64 {
+        let alerts = outrider.list("/api/v1/alerts");
+        assert_eq!((alerts.len(), &alerts[0]["id"]), (1, &json!(ALERT_2)), "{alerts:?}");
+        assert_eq!(outrider.list(&format!("/api/v1/findings?alert={ALERT_2}")).len(), 2);
+        let people = outrider.list("/api/v1/people");
+        assert!(people.iter().any(|person| person["name"] == PERSON), "{people:?}");
+        let action = format!("/api/v1/actions/{ACTION_2}");
+        wait_for("the block", || (outrider.get(&action)["state"] == "stored").then_some(()));
+        wait_for("the block at the gateway", || {
+            let tag = format!("/plugins?tags=outrider:{INSTALLATION}");
+            let (_, plugins) = self.runtime.block_on(self.practice.admin().request("GET", &tag, None)).unwrap();
+            (plugins["data"][0]["consumer"]["id"] == consumer(3).as_str()).then_some(())
+        });
+        let status = outrider.get("/api/v1/status");
+        assert!(status["platform"]["log"]["first"].as_u64().unwrap() > 1, "the log was cut: {status}");
+        status["platform"]["progress"]["calls"].as_u64().unwrap()
+    }
+
+    /// Somebody who knew the password before signs in with it.
+    fn assert_lets_in(outrider: &Outrider) {
+        let sign_in = json!({"name": PERSON, "password": PASSWORD});
+        assert_eq!(outrider.request("POST", "/api/v1/session", Some(&sign_in)).0, 200);
+    }
+}
+
+#[test]
+fn a_directory_of_layout_2_goes_on_with_what_was_spooled_meanwhile() {
+    let site = Layout2::new();
+    let outrider = Outrider::start(site.directory.path(), &site.setup);
+    let calls = site.assert_goes_on(&outrider);
+    Layout2::assert_lets_in(&outrider);
+    let directory = site.directory.path().join("collector");
+    let collector = Outrider::start_as("collector", &directory, &collector_toml(&directory, site.premises));
+    outrider.await_calls(calls + IN_SPOOL as u64);
+    assert_quiet(&collector.stop(), &[]);
+    let release = json!({"reason": "upgraded"});
+    let path = format!("/api/v1/actions/{ACTION_2}");
+    assert_eq!(outrider.request("POST", &format!("{path}/release"), Some(&release)).0, 200);
+    wait_for("the release", || (outrider.get(&path)["state"] == "released").then_some(()));
+    assert_quiet(&outrider.stop(), &["a notice was opened"]);
+    site.runtime.block_on(site.practice.stop());
+}
+
+#[test]
+fn a_backup_from_before_an_upgrade_leads_back() {
+    let site = Layout2::new();
+    let config = site.directory.path().join("outrider.toml");
+    let data = site.directory.path().join("data");
+    std::fs::write(&config, site.setup.toml(&data)).unwrap();
+    let (config, backup) = (config.to_str().unwrap(), site.directory.path().join("backup"));
+    outrider(&["backup", "--config", config, "--to", backup.to_str().unwrap()]);
+    let upgraded = Outrider::start(site.directory.path(), &site.setup);
+    site.assert_goes_on(&upgraded);
+    upgraded.kill();
+
+    // Back, with the key that the backup does not have.
+    let newer = site.directory.path().join("newer");
+    std::fs::rename(&data, &newer).unwrap();
+    let restore = ["restore", "--config", config, "--from", backup.to_str().unwrap()];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let missing = command.args(restore).args(["--key", "nowhere.key"]).output().unwrap();
+    assert!(!missing.status.success() && !data.exists(), "{}", String::from_utf8_lossy(&missing.stderr));
+    outrider(&[&restore[..], &["--key", newer.join("pseudonym.key").to_str().unwrap()]].concat());
+    let back = Outrider::start(site.directory.path(), &site.setup);
+    site.assert_goes_on(&back);
+    back.stop();
+    site.runtime.block_on(site.practice.stop());
+}
+
+/// On the clock of the fixture, since profiles that nobody used for a month are forgotten.
+#[test]
+fn what_was_learnt_before_an_upgrade_judges_after_it() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    unpack(LAYOUT_2, directory.path());
+    let findings = runtime.block_on(async {
+        let mut past = Past::start(&directory.path().join("data"), false, WRITTEN_MS + 60_000).await;
+        for wild in [None, Some(5), None, None] {
+            past.minute(wild).await;
+        }
+        let findings = past.platform.store().findings(&FindingFilter::default(), 10, None).await.unwrap().items;
+        past.platform.stop().await;
+        findings
+    });
+    let finding = findings.iter().find(|finding| finding.entity.value == consumer(5)).unwrap();
+    // The forty minutes of then: the one of now may still get late calls.
+    assert!(finding.basis.starts_with("40 active minutes of its own"), "{}", finding.basis);
 }
 
 #[test]

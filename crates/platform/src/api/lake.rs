@@ -1,10 +1,12 @@
 //! Asking the lake: an entity's timeline, a search, a statement. Each is in the audit log with what was asked.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use outrider_lake::arrow::array::{Array, AsArray as _, RecordBatch};
-use outrider_lake::arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+use outrider_lake::arrow::datatypes::{Field, Int32Type, Int64Type, Schema, TimestampMicrosecondType};
 use outrider_lake::arrow::json::{ArrayWriter, WriterBuilder};
 use outrider_lake::{Answer, CallPlace, Page as LakePage, QueryError, Range, SearchError, parse_search};
 use outrider_model::{AuditEntry, EntityKind};
@@ -29,7 +31,7 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 const NOTED_CHARS_MAX: usize = 4_096;
 
 /// The lake, where there is one.
-pub(super) struct Lake(Queries);
+pub(super) struct Lake(pub Queries);
 
 impl FromRequestParts<ApiState> for Lake {
     type Rejection = Problem;
@@ -125,7 +127,7 @@ pub(super) struct Table {
 
 /// A column of an answer.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Column {
+pub(super) struct Column {
     /// Its name.
     name: String,
     /// Its type as Arrow writes it.
@@ -137,24 +139,22 @@ struct Column {
 pub(super) struct OfEntity {
     kind: Option<EntityKind>,
     entity: Option<String>,
-    range: Range,
+    pub range: Range,
 }
 
-const SINCE: Parameter = Parameter::one::<i64>("since_ms", "From this moment on, in milliseconds since 1970.");
-const UNTIL: Parameter = Parameter::one::<i64>("until_ms", "Before this moment, in milliseconds since 1970.");
-const GATEWAY: Parameter = Parameter::one::<String>("gateway", "At the gateway with this name.");
+pub(super) const KIND: Parameter = Parameter::one::<EntityKind>("kind", "What kind of entity. It has to be said.");
+pub(super) const ENTITY: Parameter = Parameter::one::<String>(
+    "entity",
+    "Its id: a consumer's or credential's id, an address, a network's number, a pseudonym, `merchant_id:4711`; a consumer's name will do. It has to be said.",
+);
+pub(super) const SINCE: Parameter =
+    Parameter::one::<i64>("since_ms", "From this moment on, in milliseconds since 1970.");
+pub(super) const UNTIL: Parameter =
+    Parameter::one::<i64>("until_ms", "Before this moment, in milliseconds since 1970.");
+pub(super) const GATEWAY: Parameter = Parameter::one::<String>("gateway", "At the gateway with this name.");
 
 impl Filter for OfEntity {
-    const PARAMETERS: &'static [Parameter] = &[
-        Parameter::one::<EntityKind>("kind", "What kind of entity. It has to be said."),
-        Parameter::one::<String>(
-            "entity",
-            "Its id: a consumer's or credential's id, an address, a network's number, a pseudonym, `merchant_id:4711`; a consumer's name will do. It has to be said.",
-        ),
-        GATEWAY,
-        SINCE,
-        UNTIL,
-    ];
+    const PARAMETERS: &'static [Parameter] = &[KIND, ENTITY, GATEWAY, SINCE, UNTIL];
 
     fn read(query: &Query) -> Result<Self, Problem> {
         Ok(OfEntity { kind: query.word("kind")?, entity: query.text("entity"), range: range(query)? })
@@ -163,6 +163,18 @@ impl Filter for OfEntity {
     fn at(mut self, gateways: &Gateways) -> Self {
         self.range = keep_to(self.range, gateways);
         self
+    }
+}
+
+impl OfEntity {
+    /// The kind and the entity, which have to be said.
+    pub(super) fn said(&self) -> Result<(EntityKind, String), Problem> {
+        let missing = |name: &str| {
+            Problem::bad_request(format!("whose timeline? `{name}` is missing")).at(format!("query parameter `{name}`"))
+        };
+        let kind = self.kind.ok_or_else(|| missing("kind"))?;
+        let entity = self.entity.clone().filter(|entity| !entity.is_empty()).ok_or_else(|| missing("entity"))?;
+        Ok((kind, entity))
     }
 }
 
@@ -199,18 +211,14 @@ fn range(query: &Query) -> Result<Range, Problem> {
 }
 
 /// The range at the gateways that the caller may see.
-fn keep_to(range: Range, gateways: &Gateways) -> Range {
+pub(super) fn keep_to(range: Range, gateways: &Gateways) -> Range {
     let Gateways::Only(names) = gateways else { return range };
     let asked = range.gateways.unwrap_or_else(|| names.clone());
     Range { gateways: Some(asked.into_iter().filter(|name| names.contains(name)).collect()), ..range }
 }
 
 pub(super) async fn timeline(Lake(queries): Lake, list: List<OfEntity>) -> Result<Listed<CallRow>, Problem> {
-    let said = |name: &str| {
-        Problem::bad_request(format!("whose timeline? `{name}` is missing")).at(format!("query parameter `{name}`"))
-    };
-    let kind = list.filter.kind.ok_or_else(|| said("kind"))?;
-    let entity = list.filter.entity.clone().filter(|entity| !entity.is_empty()).ok_or_else(|| said("entity"))?;
+    let (kind, entity) = list.filter.said()?;
     let range = paged(&list.filter.range, &list)?;
     let page = queries.page(kind, entity, range).await?;
     Ok(list.answer(page_of(&page)?))
@@ -231,11 +239,16 @@ pub(super) async fn query(
     Extension(caller): Extension<Caller>,
     Body(ask): Body<Ask>,
 ) -> Found<Table> {
-    let detail = ask.statement.chars().take(NOTED_CHARS_MAX).collect();
+    note_statement(&state, caller, &ask.statement).await?;
+    Ok(Json(queries.run(ask.statement, table).await?))
+}
+
+/// Writes into the audit log who asks what, before it is answered.
+pub(super) async fn note_statement(state: &ApiState, caller: Caller, statement: &str) -> Result<(), Problem> {
+    let detail = statement.chars().take(NOTED_CHARS_MAX).collect();
     let (what, subject) = ("asked the lake".to_owned(), String::new());
     let entry = AuditEntry { at_ms: now_ms(), by: caller.by, what, subject, detail };
-    state.store.note(AuditLog::Reads, &entry).await?;
-    Ok(Json(queries.run(ask.statement, vec![], table).await?))
+    Ok(state.store.note(AuditLog::Reads, &entry).await?)
 }
 
 /// The range of one page.
@@ -308,12 +321,14 @@ fn rows_of(batch: &RecordBatch) -> Option<Vec<CallRow>> {
     (0..batch.num_rows()).map(row).collect()
 }
 
+pub(super) fn columns_of(schema: &Schema) -> Vec<Column> {
+    let column = |field: &Arc<Field>| Column { name: field.name().clone(), kind: field.data_type().to_string() };
+    schema.fields().iter().map(column).collect()
+}
+
 /// Collects an answer.
 async fn table(mut answer: Answer) -> Result<Table, QueryError> {
-    let schema = answer.schema();
-    let columns =
-        schema.fields().iter().map(|field| Column { name: field.name().clone(), kind: field.data_type().to_string() });
-    let columns = columns.collect();
+    let columns = columns_of(&answer.schema());
     let (mut rows, mut bytes, mut is_cut) = (Vec::new(), 0, false);
     while let Some(batch) = answer.next().await {
         let json = json_of(&batch?)?;
@@ -322,13 +337,20 @@ async fn table(mut answer: Answer) -> Result<Table, QueryError> {
         if is_cut {
             break;
         }
-        let more: Vec<Value> =
-            serde_json::from_slice(&json).map_err(|error| QueryError::Statement(error.to_string()))?;
-        rows.extend(more);
+        rows.extend(values(&json)?);
     }
     let progress = answer.progress();
     let is_truncated = answer.is_truncated() || is_cut;
     Ok(Table { columns, rows, is_truncated, rows_read: progress.rows_read, bytes_read: progress.bytes_read })
+}
+
+/// The rows as an object each.
+pub(super) fn rows_of_batch(batch: &RecordBatch) -> Result<Vec<Value>, QueryError> {
+    values(&json_of(batch)?)
+}
+
+fn values(json: &[u8]) -> Result<Vec<Value>, QueryError> {
+    serde_json::from_slice(json).map_err(|error| QueryError::Statement(error.to_string()))
 }
 
 /// The rows as a JSON array of objects.

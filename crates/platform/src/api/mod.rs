@@ -24,6 +24,8 @@ mod events;
 mod failures;
 mod gateways;
 mod lake;
+mod lake_hints;
+mod lake_rows;
 mod metrics;
 mod notify;
 mod oidc;
@@ -280,7 +282,12 @@ fn outrider_routes() -> Routes {
     const SEARCH: &str = "Calls that a search finds, the newest first\n\
         Terms stand beside each other and all have to hold: `consumer:alice status:>=400 path:/orders/* last 7d`.";
     const QUERY: &str = "Ask the lake in SQL\n\
-        Over the tables `events` and `timeline`. It reads and can change nothing; time, memory and rows are limited.";
+        Over the tables `events` and `timeline`, what outrider knows (`alerts`, `findings`, `actions`, `endpoints`) and the \
+        views `calls` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
+    const FOLLOW: &str = "Ask the lake in SQL, and see how far it is\n\
+        As `query_lake`, with the rows as they come. To close the connection ends the query.";
+    const EXPORT: &str = "Ask the lake in SQL, for a file\n\
+        As `query_lake`, as CSV, JSON lines or Parquet. To close the connection ends the query.";
     Routes::of(Some(Role::Viewer))
         .get(
             "/api/v1/kill-switch",
@@ -320,9 +327,27 @@ fn outrider_routes() -> Routes {
         )
         .get("/api/v1/timeline", Sensitive("read a timeline"), lake::timeline, "get_timeline", TIMELINE)
         .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/timeline/density",
+            Sensitive("read a timeline's density"),
+            lake_hints::density,
+            "get_timeline_density",
+            "How one entity's calls lie in time",
+        )
+        .reaches(Reach::ByItself)
         .get("/api/v1/search", Sensitive("searched"), lake::search, "search_calls", SEARCH)
         .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/search/completions",
+            Sensitive("completed a search"),
+            lake_hints::complete,
+            "complete_search",
+            "What a search that is being typed may go on with",
+        )
+        .reaches(Reach::ByItself)
         .post("/api/v1/query", lake::query, "query_lake", QUERY)
+        .post("/api/v1/query/stream", lake_rows::follow, "follow_query", FOLLOW)
+        .post("/api/v1/query/export", lake_rows::export, "export_query", EXPORT)
         .get("/api/v1/events", Sensitive("followed events"), events::events, "follow_events", EVENTS)
         .reaches(Reach::ByItself)
         .get("/api/v1/session", Plain, session::who_am_i, "get_session", "Who asks, and what they may do")

@@ -162,7 +162,12 @@ impl<F: Filter> FromRequestParts<ApiState> for Only<F> {
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
         let known: Vec<_> = F::PARAMETERS.iter().map(|parameter| parameter.name).collect();
-        F::read(&Query::read(&parts.uri, &known)?).map(Only)
+        let filter = F::read(&Query::read(&parts.uri, &known)?)?;
+        // Who has not signed in yet sees nothing that is at a gateway.
+        Ok(Only(match parts.extensions.get::<Caller>() {
+            Some(caller) => filter.at(&caller.gateways),
+            None => filter,
+        }))
     }
 }
 

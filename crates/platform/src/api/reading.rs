@@ -96,6 +96,7 @@ impl Filter for EndpointFilter {
             service: query.text("service"),
             method: query.text("method").map(|method| method.to_ascii_uppercase()),
             contains: query.text("contains"),
+            with_merged: false,
             order: query.word("sort")?.unwrap_or_default(),
             gateways: Gateways::All,
         })

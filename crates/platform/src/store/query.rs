@@ -4,6 +4,8 @@
 //! Where the sort key of a row never changes, every row that is there from the first page to the last is shown exactly
 //! once. Each list has such an order, and it is the default; others say what they do not promise.
 
+use std::collections::HashMap;
+
 use outrider_model::{Action, ActionState, Alert, AlertState, AuditEntry, Endpoint, Finding, Severity};
 use outrider_respond::desk::{GuardRails, KillSwitch, PolicyRow};
 use schemars::JsonSchema;
@@ -72,7 +74,7 @@ pub struct ActionFilter {
     pub gateways: Gateways,
 }
 
-/// Which endpoints; those merged into others are left out.
+/// Which endpoints.
 #[derive(Debug, Clone, Default)]
 pub struct EndpointFilter {
     /// Of this service.
@@ -81,6 +83,8 @@ pub struct EndpointFilter {
     pub method: Option<String>,
     /// Whose template contains this text.
     pub contains: Option<String>,
+    /// Also those that were merged into others.
+    pub with_merged: bool,
     /// At these gateways.
     pub gateways: Gateways,
     /// In which order.
@@ -196,7 +200,9 @@ impl Store {
                 EndpointOrder::Calls => "calls",
             },
         );
-        query.and().push("merged_into IS NULL");
+        if !filter.with_merged {
+            query.and().push("merged_into IS NULL");
+        }
         query.equal("service_name", filter.service.as_deref());
         query.equal("method", filter.method.as_deref());
         if let Some(text) = &filter.contains {
@@ -220,6 +226,15 @@ impl Store {
         query.equal("entity_value", filter.entity.as_deref());
         query.at(&filter.gateways);
         query.page(self, limit, cursor).await
+    }
+
+    /// The alert of each finding that has one.
+    pub async fn alerts_of_findings(&self) -> Result<HashMap<String, String>, StoreError> {
+        let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, alert FROM findings WHERE alert IS NOT NULL")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::query("read the control store"))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// One alert by its id.

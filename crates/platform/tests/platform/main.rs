@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
 mod api;
+mod asking;
 mod audit;
 mod fixtures;
 mod identity_provider;
