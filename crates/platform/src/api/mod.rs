@@ -25,6 +25,7 @@ mod failures;
 mod gateways;
 mod lake;
 mod lake_hints;
+mod lake_routes;
 mod lake_rows;
 mod metrics;
 mod notify;
@@ -153,8 +154,9 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// All routes, by the least role that they ask for.
-fn routes() -> [Routes; 6] {
-    [open_routes(), viewer_routes(), outrider_routes(), analyst_routes(), responder_routes(), admin_routes()]
+fn routes() -> Vec<Routes> {
+    let viewer = [viewer_routes(), outrider_routes(), lake_routes::lake_routes()];
+    [open_routes()].into_iter().chain(viewer).chain([analyst_routes(), responder_routes(), admin_routes()]).collect()
 }
 
 /// The metrics alone, for a socket that asks for no token.
@@ -277,17 +279,6 @@ fn outrider_routes() -> Routes {
         Each event is named for what changed and holds the whole of it as it is now; `x-events` names them with their \
         schemas. A stream begins with `reset`, which says: load what you show. With `Last-Event-ID` it goes on after that \
         event instead, where it can. `status` comes every few seconds.";
-    const TIMELINE: &str = "Calls of one entity, the newest first\n\
-        Every call that was there when the first page was read is shown exactly once.";
-    const SEARCH: &str = "Calls that a search finds, the newest first\n\
-        Terms stand beside each other and all have to hold: `consumer:alice status:>=400 path:/orders/* last 7d`.";
-    const QUERY: &str = "Ask the lake in SQL\n\
-        Over the tables `events` and `timeline`, what outrider knows (`alerts`, `findings`, `actions`, `endpoints`) and the \
-        views `calls` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
-    const FOLLOW: &str = "Ask the lake in SQL, and see how far it is\n\
-        As `query_lake`, with the rows as they come. To close the connection ends the query.";
-    const EXPORT: &str = "Ask the lake in SQL, for a file\n\
-        As `query_lake`, as CSV, JSON lines or Parquet. To close the connection ends the query.";
     Routes::of(Some(Role::Viewer))
         .get(
             "/api/v1/kill-switch",
@@ -325,29 +316,6 @@ fn outrider_routes() -> Routes {
             "list_messages",
             "Messages to destinations, the newest first",
         )
-        .get("/api/v1/timeline", Sensitive("read a timeline"), lake::timeline, "get_timeline", TIMELINE)
-        .reaches(Reach::ByItself)
-        .get(
-            "/api/v1/timeline/density",
-            Sensitive("read a timeline's density"),
-            lake_hints::density,
-            "get_timeline_density",
-            "How one entity's calls lie in time",
-        )
-        .reaches(Reach::ByItself)
-        .get("/api/v1/search", Sensitive("searched"), lake::search, "search_calls", SEARCH)
-        .reaches(Reach::ByItself)
-        .get(
-            "/api/v1/search/completions",
-            Sensitive("completed a search"),
-            lake_hints::complete,
-            "complete_search",
-            "What a search that is being typed may go on with",
-        )
-        .reaches(Reach::ByItself)
-        .post("/api/v1/query", lake::query, "query_lake", QUERY)
-        .post("/api/v1/query/stream", lake_rows::follow, "follow_query", FOLLOW)
-        .post("/api/v1/query/export", lake_rows::export, "export_query", EXPORT)
         .get("/api/v1/events", Sensitive("followed events"), events::events, "follow_events", EVENTS)
         .reaches(Reach::ByItself)
         .get("/api/v1/session", Plain, session::who_am_i, "get_session", "Who asks, and what they may do")

@@ -179,7 +179,7 @@ async fn roles_are_as_the_document_says() {
         // An `Accept` that nothing satisfies is refused after the role was checked, and before anything is done.
         let reply = api.send_with(*needed, &method, &target, None, "accept: image/png\r\n").await;
         // What these answer with is not known before it is done.
-        let takes_any = matches!(&*path, "/metrics" | "/api/v1/query/export");
+        let takes_any = matches!(path, "/metrics" | "/api/v1/query/export");
         assert_eq!(reply.status != 406, takes_any, "{method} {path} as {needed}");
     }
     assert!(api.bus.records.lock().unwrap().is_empty(), "nothing was decided");

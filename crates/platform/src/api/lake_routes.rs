@@ -1,0 +1,46 @@
+//! The routes over the lake.
+
+use super::routes::Read::Sensitive;
+use super::routes::Routes;
+use super::scope::Reach;
+use super::{lake, lake_hints, lake_rows};
+use crate::store::Role;
+
+/// What every viewer may ask the lake.
+pub(super) fn lake_routes() -> Routes {
+    const TIMELINE: &str = "Calls of one entity, the newest first\n\
+        Every call that was there when the first page was read is shown exactly once.";
+    const SEARCH: &str = "Calls that a search finds, the newest first\n\
+        Terms stand beside each other and all have to hold: `consumer:alice status:>=400 path:/orders/* last 7d`.";
+    const QUERY: &str = "Ask the lake in SQL\n\
+        Over the tables `events` and `timeline`, what outrider knows (`alerts`, `findings`, `actions`, `endpoints`) and the \
+        views `calls` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
+    const FOLLOW: &str = "Ask the lake in SQL, and see how far it is\n\
+        As `query_lake`, with the rows as they come. To close the connection ends the query.";
+    const EXPORT: &str = "Ask the lake in SQL, for a file\n\
+        As `query_lake`, as CSV, JSON lines or Parquet. To close the connection ends the query.";
+    Routes::of(Some(Role::Viewer))
+        .get("/api/v1/timeline", Sensitive("read a timeline"), lake::timeline, "get_timeline", TIMELINE)
+        .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/timeline/density",
+            Sensitive("read a timeline's density"),
+            lake_hints::density,
+            "get_timeline_density",
+            "How one entity's calls lie in time",
+        )
+        .reaches(Reach::ByItself)
+        .get("/api/v1/search", Sensitive("searched"), lake::search, "search_calls", SEARCH)
+        .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/search/completions",
+            Sensitive("completed a search"),
+            lake_hints::complete,
+            "complete_search",
+            "What a search that is being typed may go on with",
+        )
+        .reaches(Reach::ByItself)
+        .post("/api/v1/query", lake::query, "query_lake", QUERY)
+        .post("/api/v1/query/stream", lake_rows::follow, "follow_query", FOLLOW)
+        .post("/api/v1/query/export", lake_rows::export, "export_query", EXPORT)
+}
