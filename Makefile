@@ -4,12 +4,19 @@
 # but crates, all of them in the first step; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test check engines format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # cargo-nextest runs the same tests in parallel and says more. Without it cargo's own runner does.
 TEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test --lib --bins --tests)
+
+# One test that is left out otherwise, with the features of the whole workspace so that nothing is built again.
+TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
+    && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give)'" \
+    || echo 'test --release --locked --offline --workspace --test lake -- --ignored other_engines_give')
+ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
+ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
 # Says what runs, runs it, and says how long it took.
 STEP = @sh -c ' \
@@ -22,6 +29,7 @@ STEP = @sh -c ' \
 help:
 	@echo 'make demo        build outrider and watch it catch, block and release a noisy consumer'
 	@echo 'make test        everything that CI runs: check, then all tests'
+	@echo 'make engines     install what reads the lake in one of the tests (Python)'
 	@echo 'make check       the quick part: format, lints, repository rules, licences'
 	@echo 'make bench       the figures, BENCH="..." for arguments'
 	@echo 'make deb         the Debian package, for this machine (cargo-deb)'
@@ -32,8 +40,20 @@ demo: fetch
 	$(STEP) $(CARGO) build --release --locked --offline --package outrider
 	@$(CARGO) run --quiet --release --locked --offline --package outrider -- demo
 
-test: check
+test: check engines
 	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
+	@if test -x $(ENGINES)/bin/python; then $(MAKE) --no-print-directory test-engines; else \
+	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, which could not be installed\n'; fi
+
+# The lake's tables as engines of others read them.
+test-engines:
+	$(STEP) env OUTRIDER_ENGINES=$(ENGINES)/bin/python $(CARGO) $(TEST_IGNORED)
+
+# Needs Python with venv, and its package index once.
+engines:
+	@test -e $(ENGINES)/$(notdir $(ENGINES_LIST)).done || sh -c 'rm -rf $(ENGINES) && python3 -m venv $(ENGINES) \
+	    && $(ENGINES)/bin/python -m pip install --quiet --no-deps -r $(ENGINES_LIST) \
+	    && touch $(ENGINES)/$(notdir $(ENGINES_LIST)).done || rm -rf $(ENGINES)'
 
 check: fetch
 	$(STEP) $(CARGO) fmt --all --check

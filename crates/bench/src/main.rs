@@ -1,12 +1,14 @@
 //! `outrider-bench`: the figures, each with what it was measured against in the same run.
 
 mod bytes;
+mod lake;
 mod load;
 mod loop_latency;
 mod memory;
 mod throughput;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -49,6 +51,15 @@ enum Figure {
     },
     /// Bytes a call in the log, and between collector and platform, by rate, over the frozen corpus.
     Bytes,
+    /// The lake at its size: bytes a call, writing while files are put together, pages of entities, an aggregate.
+    Lake {
+        /// Calls, spread over thirty days; 100,000,000 need about 15 GB.
+        #[arg(long, default_value_t = 100_000_000)]
+        events: usize,
+        /// An empty directory for it, which stays.
+        #[arg(long)]
+        dir: PathBuf,
+    },
     /// Send generated calls to a source, in real time, to look at the outrider that it belongs to meanwhile.
     Load {
         /// The source's address.
@@ -69,6 +80,7 @@ fn main() -> anyhow::Result<()> {
         Figure::Loop { rate, offenders } => runtime()?.block_on(loop_latency::run(rate, offenders)),
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
         Figure::Bytes => bytes::run(),
+        Figure::Lake { events, dir } => lake::run(events, &dir),
         Figure::Load { to, rate, seconds } => runtime()?.block_on(load::run(to, rate, seconds)),
     }
 }

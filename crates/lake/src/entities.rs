@@ -40,11 +40,11 @@ impl EntityColumn {
         }
     }
 
-    /// The entity as a column, of which there is a row for each.
-    pub(crate) fn each(&self) -> String {
+    /// The entity of a call, or a list of them.
+    pub(crate) fn of_call(&self) -> &str {
         match &self.expression {
-            Expression::One(expression) => (*expression).to_owned(),
-            Expression::Many(expression) => format!("unnest({expression})"),
+            Expression::One(expression) => expression,
+            Expression::Many(expression) => expression,
         }
     }
 }

@@ -1,7 +1,18 @@
-//! Making the timeline of the events: a chunk of new calls at a time, by the query engine.
+//! Making the timeline of the events: a chunk of new calls at a time.
+//!
+//! A call has a row for each of its entities. Only what decides their order is sorted; the rows themselves are put together
+//! as they are written, so a chunk takes the memory of its calls and little more, however many entities they have.
 
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use deltalake::arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray, UInt32Array};
+use deltalake::arrow::compute::{concat_batches, take_record_batch};
+use deltalake::arrow::datatypes::{
+    DataType, Date32Type, Field, Int32Type, Int64Type, Schema, TimestampMicrosecondType,
+};
+use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
-use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use crate::engine::{Engine, table_in};
@@ -9,32 +20,37 @@ use crate::entities::{EntityColumn, entity_columns};
 use crate::schema::{PARTITION, TIMELINE_COLUMNS};
 use crate::table::{LakeError, Table};
 
-/// Calls that one step takes into the timeline, if files are not larger.
-const CALLS_PER_STEP: u64 = 100_000;
+/// Calls that one step takes into the timeline, or few more.
+const CALLS_PER_STEP: f64 = 100_000.0;
+/// Rows that are put together at once.
+const ROWS_PER_BATCH: usize = 8_192;
 
-/// Takes the next calls into the timeline, exactly once, and says how many rows of events that were; 0 when it is up to date.
-pub(crate) async fn index_next(engine: &Engine, events: &Table, timeline: &mut Table) -> Result<u64, LakeError> {
+/// Takes the next calls into the timeline, exactly once, and says how many that were; `None` when it is up to date.
+pub(crate) async fn index_next(
+    engine: &Engine,
+    events: &Table,
+    timeline: &mut Table,
+) -> Result<Option<u64>, LakeError> {
     let from = timeline.position();
-    let Some(chunk) = next_chunk(events, from)? else { return Ok(0) };
-    let rows = read(engine, events, from, chunk.to).await.map_err(|source| LakeError::Engine {
+    let Some(to) = next_chunk(events, from)? else { return Ok(None) };
+    let calls = read(engine, events, from, to).await.map_err(|source| LakeError::Engine {
         doing: "make the timeline of",
         path: events.path.clone(),
         source: Box::new(source),
     })?;
-    timeline.commit(&rows, chunk.to).await?;
-    Ok(chunk.calls)
-}
-
-struct Chunk {
-    /// The log position that it ends with.
-    to: u64,
-    calls: u64,
+    let rows = match &calls {
+        Some(calls) => Some(EntityRows::of(calls)?),
+        None => None,
+    };
+    timeline.commit_each(rows.iter().flat_map(EntityRows::batches), to).await?;
+    Ok(Some(calls.map_or(0, |calls| calls.num_rows() as u64)))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Statistics {
     num_records: u64,
+    min_values: Positions,
     max_values: Positions,
 }
 
@@ -43,50 +59,153 @@ struct Positions {
     position: u64,
 }
 
-/// The calls behind a log position that one step takes. A file that says nothing of its rows is read whole with the last.
-fn next_chunk(events: &Table, from: u64) -> Result<Option<Chunk>, LakeError> {
+/// The log position with which the chunk behind another one ends. A file that says nothing of its rows is read with the last.
+fn next_chunk(events: &Table, from: u64) -> Result<Option<u64>, LakeError> {
     let snapshot = events.table.snapshot().map_err(events.failed("read"))?;
     let statistics = |json: String| serde_json::from_str::<Statistics>(&json).ok();
-    let mut files: Vec<_> = snapshot.log_data().iter().filter_map(|file| file.stats().and_then(statistics)).collect();
+    let files: Vec<_> = snapshot.log_data().iter().filter_map(|file| file.stats().and_then(statistics)).collect();
+    Ok(chunk_end(files, from, events.position()))
+}
+
+fn chunk_end(mut files: Vec<Statistics>, from: u64, newest: u64) -> Option<u64> {
     files.retain(|file| file.max_values.position > from);
     files.sort_by_key(|file| file.max_values.position);
-    let mut calls = 0;
+    let mut calls = 0.0;
     for file in &files {
-        calls += file.num_records;
-        if calls >= CALLS_PER_STEP {
-            return Ok(Some(Chunk { to: file.max_values.position, calls }));
+        let first = file.min_values.position.max(from + 1);
+        let last = file.max_values.position.max(first);
+        // What of the file is not in the timeline, taking its calls to lie evenly in its positions.
+        let (whole, left) = (last - file.min_values.position.min(first), last - first);
+        let part = (left as f64 + 1.0) / (whole as f64 + 1.0);
+        let behind = file.num_records as f64 * part;
+        if calls + behind < CALLS_PER_STEP {
+            calls += behind;
+            continue;
         }
+        let positions = (left as f64 + 1.0) * (CALLS_PER_STEP - calls) / behind;
+        return Some(first + (positions as u64).min(left));
     }
-    Ok((calls > 0).then_some(Chunk { to: events.position(), calls }))
+    (!files.is_empty()).then_some(newest)
 }
 
-async fn read(
-    engine: &Engine,
-    events: &Table,
-    from: u64,
-    to: u64,
-) -> Result<Vec<deltalake::arrow::array::RecordBatch>, DataFusionError> {
+/// The calls of a chunk with what a timeline shows, and their entities in a column for each kind.
+async fn read(engine: &Engine, events: &Table, from: u64, to: u64) -> Result<Option<RecordBatch>, DataFusionError> {
     let context = engine.context();
     context.register_table("new_events", table_in(&context, &events.table).await?)?;
-    let mut stream = context.sql(&statement(from, to)).await?.execute_stream().await?;
-    let mut rows = Vec::new();
-    while let Some(batch) = stream.next().await {
-        rows.push(batch?);
-    }
-    Ok(rows)
+    let entities = entity_columns().map(|column| format!("{} AS of_{}", column.of_call(), column.kind)).join(", ");
+    let statement = format!(
+        "SELECT {PARTITION}, {}, {entities} FROM new_events WHERE position > {from} AND position <= {to}",
+        TIMELINE_COLUMNS.join(", ")
+    );
+    let batches = context.sql(&statement).await?.collect().await?;
+    let Some(first) = batches.first() else { return Ok(None) };
+    let calls = concat_batches(&first.schema(), &batches)?;
+    Ok((calls.num_rows() > 0).then_some(calls))
 }
 
-/// One branch for each kind of entity, in the timeline's order.
-fn statement(from: u64, to: u64) -> String {
-    let columns = TIMELINE_COLUMNS.join(", ");
-    let branch = |column: EntityColumn| {
-        format!(
-            "SELECT * FROM (SELECT {PARTITION}, '{}' AS entity_kind, {} AS entity, {columns} FROM new_events \
-             WHERE position > {from} AND position <= {to}) WHERE entity IS NOT NULL",
-            column.kind,
-            column.each(),
-        )
-    };
-    let branches = entity_columns().map(branch).join(" UNION ALL ");
-    format!("{branches} ORDER BY {PARTITION}, entity_kind, entity, event_time DESC, position DESC, call_index DESC")
+/// The rows of a chunk's calls, in the timeline's order.
+struct EntityRows<'a> {
+    /// The columns that every row has of its call.
+    calls: RecordBatch,
+    order: Vec<EntityRow<'a>>,
+}
+
+/// A row of the timeline: what decides its place, in that order, and its call.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct EntityRow<'a> {
+    day: i32,
+    kind: &'static str,
+    entity: &'a str,
+    time: Reverse<i64>,
+    position: Reverse<i64>,
+    call_index: Reverse<i32>,
+    row: u32,
+}
+
+impl<'a> EntityRows<'a> {
+    fn of(calls: &'a RecordBatch) -> Result<EntityRows<'a>, ArrowError> {
+        let missing = |name: &str| ArrowError::SchemaError(format!("the events have no column `{name}` of its type"));
+        let column = |name: &str| calls.column_by_name(name).ok_or_else(|| missing(name));
+        let days = column(PARTITION)?.as_primitive_opt::<Date32Type>().ok_or_else(|| missing(PARTITION))?;
+        let times = column("event_time")?.as_primitive_opt::<TimestampMicrosecondType>();
+        let times = times.ok_or_else(|| missing("event_time"))?;
+        let positions = column("position")?.as_primitive_opt::<Int64Type>().ok_or_else(|| missing("position"))?;
+        let indexes = column("call_index")?.as_primitive_opt::<Int32Type>().ok_or_else(|| missing("call_index"))?;
+        let mut order = Vec::new();
+        let mut push = |kind, row: usize, entity| {
+            order.push(EntityRow {
+                day: days.value(row),
+                kind,
+                entity,
+                time: Reverse(times.value(row)),
+                position: Reverse(positions.value(row)),
+                call_index: Reverse(indexes.value(row)),
+                row: row as u32,
+            });
+        };
+        for EntityColumn { kind, .. } in entity_columns() {
+            let name = format!("of_{kind}");
+            let entities = column(&name)?;
+            if let Some(texts) = entities.as_string_opt::<i32>() {
+                (0..texts.len()).filter(|&row| texts.is_valid(row)).for_each(|row| push(kind, row, texts.value(row)));
+                continue;
+            }
+            let lists = entities.as_list_opt::<i32>().ok_or_else(|| missing(&name))?;
+            let texts = lists.values().as_string_opt::<i32>().ok_or_else(|| missing(&name))?;
+            for row in (0..lists.len()).filter(|&row| lists.is_valid(row)) {
+                let range = lists.value_offsets()[row] as usize..lists.value_offsets()[row + 1] as usize;
+                range.filter(|&at| texts.is_valid(at)).for_each(|at| push(kind, row, texts.value(at)));
+            }
+        }
+        order.sort_unstable();
+        let shown: Vec<usize> = (0..=TIMELINE_COLUMNS.len()).collect();
+        Ok(EntityRows { calls: calls.project(&shown)?, order })
+    }
+
+    /// The rows, put together as they are asked for.
+    fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send {
+        self.order.chunks(ROWS_PER_BATCH).map(|rows| {
+            let calls = take_record_batch(&self.calls, &rows.iter().map(|row| row.row).collect::<UInt32Array>())?;
+            let kinds = StringArray::from_iter_values(rows.iter().map(|row| row.kind));
+            let entities = StringArray::from_iter_values(rows.iter().map(|row| row.entity));
+            let schema = calls.schema();
+            let of_entity = ["entity_kind", "entity"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
+            let fields: Vec<_> = schema.fields().iter().cloned().chain(of_entity).collect();
+            let columns = calls.columns().iter().cloned().chain([Arc::new(kinds) as _, Arc::new(entities) as _]);
+            RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(num_records: u64, min: u64, max: u64) -> Statistics {
+        let at = |position| Positions { position };
+        Statistics { num_records, min_values: at(min), max_values: at(max) }
+    }
+
+    #[test]
+    fn a_chunk_ends_where_it_has_enough_calls() {
+        let small = || vec![file(40_000, 1, 10), file(40_000, 11, 20), file(40_000, 21, 30)];
+        assert_eq!(chunk_end(vec![], 0, 7), None);
+        assert_eq!(chunk_end(small(), 30, 30), None);
+        assert_eq!(chunk_end(small(), 10, 33), Some(33), "what is left is one chunk");
+        assert_eq!(chunk_end(small(), 0, 30), Some(26), "the third file is half of it");
+        assert_eq!(chunk_end(small(), 26, 30), Some(30));
+    }
+
+    #[test]
+    fn a_large_file_is_several_chunks() {
+        let (mut from, mut chunks) = (5, 0);
+        while let Some(to) = chunk_end(vec![file(1_000_000, 1, 5_000)], from, 5_000) {
+            assert!(to > from && to - from <= 501, "{from} to {to}");
+            (from, chunks) = (to, chunks + 1);
+        }
+        assert_eq!((from, chunks), (5_000, 10));
+        // One record with more calls than a chunk cannot be cut.
+        assert_eq!(chunk_end(vec![file(1_000_000, 7, 7)], 6, 7), Some(7));
+        assert_eq!(chunk_end(vec![file(u64::MAX, 0, u64::MAX)], u64::MAX - 1, u64::MAX), Some(u64::MAX));
+    }
 }

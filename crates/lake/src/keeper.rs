@@ -86,11 +86,9 @@ impl Keeper {
         self.refresh().await?;
         for _ in 0..STEPS_MAX {
             let indexed = index_next(&self.engine, &self.events, &mut self.timeline).await?;
-            kept.indexed += indexed;
-            kept.has_more = indexed > 0;
-            if indexed == 0 {
-                break;
-            }
+            kept.has_more = indexed.is_some();
+            let Some(calls) = indexed else { break };
+            kept.indexed += calls;
         }
         // Before merging: what goes need not be put together.
         kept.days_removed = self.remove_days(now_ms).await?;

@@ -8,14 +8,11 @@
 use std::sync::Arc;
 
 use deltalake::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
-use deltalake::parquet::basic::{Compression, ZstdLevel};
+use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::properties::WriterProperties;
 
 /// The column that both tables are partitioned by: the UTC day of `event_time`.
 pub const PARTITION: &str = "event_date";
-
-/// Rows of a page of a data file: what is decoded at least to read one row.
-const PAGE_ROWS: usize = 8_192;
 
 /// What a table is.
 #[derive(Debug)]
@@ -29,6 +26,12 @@ pub struct TableShape {
     pub(crate) order: &'static [(&'static str, bool)],
     /// The application id under which a commit carries the log position that it covers.
     pub(crate) position_application: &'static str,
+    /// Numbers that rise or fall from row to row, kept as differences.
+    differences: &'static [&'static str],
+    /// Texts without a dictionary, which would be read whole for a single row; in the table's order neighbours are alike.
+    without_dictionary: &'static [&'static str],
+    /// Rows of a page of a data file: what is decoded at least to read one row.
+    page_rows: usize,
 }
 
 /// Every call.
@@ -38,6 +41,9 @@ pub static EVENTS: TableShape = TableShape {
     schema: arrow_schema,
     order: &[("position", false), ("call_index", false)],
     position_application: "outrider-log",
+    differences: &["event_time", "started_time", "received_time", "position", "call_index"],
+    without_dictionary: &["request_id"],
+    page_rows: 8_192,
 };
 
 /// Every entity's calls.
@@ -47,16 +53,28 @@ pub static TIMELINE: TableShape = TableShape {
     schema: timeline_schema,
     order: &[("entity_kind", false), ("entity", false), ("event_time", true), ("position", true), ("call_index", true)],
     position_application: "outrider-timeline",
+    differences: &["event_time", "position", "call_index"],
+    without_dictionary: &["entity", "consumer_id", "consumer_name"],
+    page_rows: 2_048,
 };
 
 impl TableShape {
     pub(crate) fn writer_properties(&self) -> WriterProperties {
         // Level 1: columns of repeated texts compress well at any level, and this runs beside the analysis.
         let level = ZstdLevel::try_new(1).unwrap_or_default();
-        WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
-            .set_data_page_row_count_limit(PAGE_ROWS)
-            .build()
+            .set_data_page_row_count_limit(self.page_rows)
+            .set_write_batch_size(self.page_rows.min(1_024));
+        for &column in self.differences {
+            properties = properties
+                .set_column_dictionary_enabled(column.into(), false)
+                .set_column_encoding(column.into(), Encoding::DELTA_BINARY_PACKED);
+        }
+        for &column in self.without_dictionary {
+            properties = properties.set_column_dictionary_enabled(column.into(), false);
+        }
+        properties.build()
     }
 }
 

@@ -124,6 +124,15 @@ impl Table {
     ///
     /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
     pub(crate) async fn commit(&mut self, rows: &[RecordBatch], position: u64) -> Result<(), LakeError> {
+        self.commit_each(rows.iter().cloned().map(Ok), position).await
+    }
+
+    /// The same with rows that are made as they are written.
+    pub(crate) async fn commit_each(
+        &mut self,
+        rows: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send,
+        position: u64,
+    ) -> Result<(), LakeError> {
         if self.is_uncertain {
             self.refresh().await?;
         }
@@ -134,7 +143,7 @@ impl Table {
         let mut writer = self.writer()?;
         let schema = writer.arrow_schema();
         for batch in rows {
-            writer.write(conform(batch, &schema)?).await.map_err(self.failed("write"))?;
+            writer.write(conform(&batch?, &schema)?).await.map_err(self.failed("write"))?;
         }
         let added = self.flush(&mut writer).await?;
         let transaction = Transaction::new(self.shape.position_application, position.cast_signed());

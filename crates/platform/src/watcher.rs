@@ -119,6 +119,7 @@ pub(crate) struct PlatformConcerns {
 struct Memory {
     dropped: Rising,
     store_failures: Rising,
+    keeping_failures: Rising,
     /// Where the lake was seen, and since when it is there.
     lake: Option<(u64, i64)>,
 }
@@ -187,6 +188,13 @@ fn judge(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Vec<Concern> {
         let detail = format!("nothing was committed for {} s, {failures} tries failed", still_ms / 1000);
         let remedy = "look at the disk and at outrider's own log; calls wait in the log meanwhile";
         tell(NoticeKind::LakeBehind, "lake", detail, remedy);
+    }
+    if let Some(count) = memory.keeping_failures.look(progress.lake_keeping_failures, now_ms, HELD_MS) {
+        let detail = format!(
+            "the lake is not kept in shape, {count} tries failed: timelines and queries become slower, old days stay"
+        );
+        let remedy = "look at the disk and at outrider's own log; calls are still written to the lake";
+        tell(NoticeKind::LakeBehind, "timeline", detail, remedy);
     }
     if progress.clock_behind_ms > 0 {
         let seconds = progress.clock_behind_ms / 1000;
@@ -262,7 +270,7 @@ mod tests {
         use NoticeKind::{AnalysisBehind, CallsDropped, ClockSetBack, DiskNearlyFull, LakeBehind, StoreFailing};
         type Case = (&'static str, fn(&mut Seen), i64, &'static [(NoticeKind, &'static str)]);
         // What differs from well at the second look, and how long after the first one that is.
-        let cases: [Case; 12] = [
+        let cases: [Case; 13] = [
             ("well", |_| {}, 5_000, &[]),
             ("drops", |s| s.progress.dropped_calls = 7, 5_000, &[(CallsDropped, "refused 7 calls")]),
             ("store", |s| s.progress.store_failures = 1, 5_000, &[(StoreFailing, "decisions wait")]),
@@ -296,6 +304,12 @@ mod tests {
                 |s| (s.progress.analysed_position, s.log_last) = (100, 80),
                 LAKE_STILL_MS + 1_000,
                 &[],
+            ),
+            (
+                "lake not kept",
+                |s| s.progress.lake_keeping_failures = 2,
+                5_000,
+                &[(LakeBehind, "kept in shape, 2 tries failed")],
             ),
             ("no lake", |s| (s.progress.analysed_position, s.has_lake) = (100, false), LAKE_STILL_MS + 1_000, &[]),
             ("clock", |s| s.progress.clock_behind_ms = 90_000, 5_000, &[(ClockSetBack, "90 s behind")]),

@@ -4,5 +4,8 @@
 
 mod asking;
 mod calls;
+mod faults;
 mod keeping;
+mod kills;
+mod other_engines;
 mod table;
