@@ -1,6 +1,6 @@
 //! Calls, newest first, a page at a time: those of one entity, or those that a search finds.
 //!
-//! The newest day is asked first, then twice as many days each time, until the page is full: who is busy is answered from
+//! The newest day is asked first, then four times as many days each time, until the page is full: who is busy is answered from
 //! one day, who is rare from a few pages of each. An entity's calls lie together in the timeline; what is not in the
 //! timeline yet comes from the events themselves.
 
@@ -239,14 +239,14 @@ impl Ask<'_> {
     }
 }
 
-/// Groups of days to ask for together: one, two, four, and so on.
+/// Groups of days to ask for together: one, four, sixteen, and so on.
 fn groups(days: Vec<String>) -> impl Iterator<Item = Vec<String>> {
     let mut left = days;
     let mut count = 1;
     std::iter::from_fn(move || {
         let rest = left.split_off(count.min(left.len()));
         let group = std::mem::replace(&mut left, rest);
-        count *= 2;
+        count *= 4;
         (!group.is_empty()).then_some(group)
     })
 }
@@ -264,10 +264,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twice_as_many_days_are_asked_for_each_time() {
+    fn four_times_as_many_days_are_asked_for_each_time() {
         let days: Vec<String> = (0..9).map(|day| day.to_string()).collect();
         let sizes: Vec<usize> = groups(days.clone()).map(|group| group.len()).collect();
-        assert_eq!(sizes, [1, 2, 4, 2]);
+        assert_eq!(sizes, [1, 4, 4]);
         assert_eq!(groups(days.clone()).flatten().collect::<Vec<_>>(), days);
         assert_eq!(groups(Vec::new()).count(), 0);
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use deltalake::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
-use deltalake::parquet::file::properties::WriterProperties;
+use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 /// The column that both tables are partitioned by: the UTC day of `event_time`.
 pub const PARTITION: &str = "event_date";
@@ -32,6 +32,9 @@ pub struct TableShape {
     without_dictionary: &'static [&'static str],
     /// Rows of a page of a data file: what is decoded at least to read one row.
     page_rows: usize,
+    /// The only columns whose least and greatest values are kept by page; `None` for all. They are read with a file's
+    /// end before anything else of it.
+    paged: Option<&'static [&'static str]>,
 }
 
 /// Every call.
@@ -44,6 +47,7 @@ pub static EVENTS: TableShape = TableShape {
     differences: &["event_time", "started_time", "received_time", "position", "call_index"],
     without_dictionary: &["request_id"],
     page_rows: 8_192,
+    paged: None,
 };
 
 /// Every entity's calls.
@@ -56,6 +60,7 @@ pub static TIMELINE: TableShape = TableShape {
     differences: &["event_time", "position", "call_index"],
     without_dictionary: &["entity", "consumer_id", "consumer_name"],
     page_rows: 2_048,
+    paged: Some(&["entity_kind", "entity", "event_time"]),
 };
 
 impl TableShape {
@@ -66,6 +71,12 @@ impl TableShape {
             .set_compression(Compression::ZSTD(level))
             .set_data_page_row_count_limit(self.page_rows)
             .set_write_batch_size(self.page_rows.min(1_024));
+        if let Some(paged) = self.paged {
+            properties = properties.set_statistics_enabled(EnabledStatistics::Chunk);
+            for &column in paged {
+                properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::Page);
+            }
+        }
         for &column in self.differences {
             properties = properties
                 .set_column_dictionary_enabled(column.into(), false)
