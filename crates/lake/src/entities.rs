@@ -31,12 +31,31 @@ pub(crate) fn entity_columns() -> [EntityColumn; 6] {
     ]
 }
 
+/// The kind of who acted in a call, and who it was (decision 1): `ApiCall::actor` in words of the events table.
+pub(crate) fn actor() -> [String; 2] {
+    let is_consumer = "consumer_id IS NOT NULL AND NOT anonymous_consumer AND credential_id IS NOT NULL";
+    let credential = "coalesce(credential_id, presented_credential)";
+    let kind = format!(
+        "CASE WHEN {is_consumer} THEN 'consumer' WHEN {credential} IS NOT NULL THEN 'credential' ELSE 'ip' END"
+    );
+    let entity = format!("CASE WHEN {is_consumer} THEN consumer_id ELSE coalesce({credential}, client_ip) END");
+    [kind, entity]
+}
+
 impl EntityColumn {
     /// The condition that a call is of this entity.
     pub(crate) fn is(&self, entity: &str) -> String {
         match &self.expression {
             Expression::One(expression) => format!("{expression} = {}", literal(entity)),
             Expression::Many(expression) => format!("array_has({expression}, {})", literal(entity)),
+        }
+    }
+
+    /// The entity as a column, of which there is a row for each.
+    pub(crate) fn each(&self) -> String {
+        match &self.expression {
+            Expression::One(expression) => (*expression).to_owned(),
+            Expression::Many(expression) => format!("unnest({expression})"),
         }
     }
 

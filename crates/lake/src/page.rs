@@ -20,7 +20,7 @@ use crate::query::QueryError;
 use crate::reader::{LakeReader, View};
 use crate::retention::{DAY_MS, day_of};
 use crate::schema::{PARTITION, TIMELINE_COLUMNS};
-use crate::search::{Search, literal};
+use crate::search::{Search, literal, time_literal};
 
 /// Rows of a page at most.
 pub const PAGE_ROWS_MAX: usize = 1_000;
@@ -63,13 +63,10 @@ pub struct Page {
 impl Range {
     /// What the range asks for, as conditions that follow others.
     pub(crate) fn conditions(&self) -> String {
-        let time = |us: i64| format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')");
-        let ms = |ms: i64| time(ms.saturating_mul(1000));
+        let ms = |ms: i64| time_literal(ms.saturating_mul(1000));
         let mut limits = String::new();
         if let Some(gateways) = &self.gateways {
-            let is_it: Vec<_> = gateways.iter().map(|name| format!("gateway = {}", literal(name))).collect();
-            // At no gateway there is no call.
-            limits += &format!(" AND ({})", if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") });
+            limits += &format!(" AND ({})", at_gateways(gateways));
         }
         if let Some(since) = self.since_ms {
             limits += &format!(" AND event_time >= {}", ms(since));
@@ -78,7 +75,7 @@ impl Range {
             limits += &format!(" AND event_time < {}", ms(until));
         }
         if let Some(CallPlace { time_us, position, index }) = self.before {
-            let at = time(time_us);
+            let at = time_literal(time_us);
             limits += &format!(
                 " AND (event_time < {at} OR event_time = {at} AND (position < {position} OR position = {position} \
                  AND call_index < {index}))"
@@ -237,6 +234,12 @@ impl Ask<'_> {
         let rows = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
         Ok(Page { rows: (rows.num_rows() > 0).then_some(rows), next })
     }
+}
+
+/// The condition that a call is at one of these gateways. At no gateway there is no call.
+pub(crate) fn at_gateways(names: &[String]) -> String {
+    let is_it: Vec<_> = names.iter().map(|name| format!("gateway = {}", literal(name))).collect();
+    if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") }
 }
 
 /// Groups of days to ask for together: one, four, sixteen, and so on.

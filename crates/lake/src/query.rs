@@ -9,6 +9,7 @@ use deltalake::datafusion::common::tree_node::{Transformed, TransformedResult as
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::execution::context::SQLOptions;
+use deltalake::datafusion::logical_expr::LogicalPlan;
 use deltalake::datafusion::physical_plan::coop::CooperativeExec;
 use deltalake::datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use deltalake::datafusion::prelude::SessionContext;
@@ -60,6 +61,13 @@ pub struct QueryProgress {
     pub bytes_read: u64,
 }
 
+impl QueryProgress {
+    pub(crate) fn add(&mut self, other: QueryProgress) {
+        self.rows_read += other.rows_read;
+        self.bytes_read += other.bytes_read;
+    }
+}
+
 /// An answer under way. To drop it ends the query.
 pub struct Answer {
     plan: Arc<dyn ExecutionPlan>,
@@ -68,7 +76,7 @@ pub struct Answer {
     time: Duration,
     rows_left: usize,
     is_truncated: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Answer {
@@ -83,15 +91,32 @@ impl Answer {
             return Err(QueryError::Statement(message));
         }
         let started = Instant::now();
-        let reads_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         let plan = async {
             let logical = context.state().create_logical_plan(statement).await?;
-            reads_only.verify_plan(&logical).map_err(|error| QueryError::NotAllowed(short(&error)))?;
-            let physical = context.execute_logical_plan(logical).await?.create_physical_plan().await?;
-            Ok::<_, QueryError>(yielding(physical)?)
+            physical(context, logical).await
         };
         let plan =
             tokio::time::timeout(limits.time, plan).await.map_err(|_| QueryError::Time(limits.time)).flatten()?;
+        Answer::of(context, plan, started, limits, Some(permit))
+    }
+
+    /// An answer to what is understood already.
+    pub(crate) async fn to(
+        context: &SessionContext,
+        logical: LogicalPlan,
+        limits: &QueryLimits,
+    ) -> Result<Answer, QueryError> {
+        let started = Instant::now();
+        Answer::of(context, physical(context, logical).await?, started, limits, None)
+    }
+
+    fn of(
+        context: &SessionContext,
+        plan: Arc<dyn ExecutionPlan>,
+        started: Instant,
+        limits: &QueryLimits,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Answer, QueryError> {
         let rows = execute_stream(Arc::clone(&plan), context.task_ctx())?;
         let (time, rows_left) = (limits.time, limits.rows_max);
         Ok(Answer { plan, rows, started, time, rows_left, is_truncated: false, _permit: permit })
@@ -156,6 +181,19 @@ impl From<DataFusionError> for QueryError {
             _ => QueryError::Statement(short(&error)),
         }
     }
+}
+
+/// Refuses a statement that would change something.
+pub(crate) fn reads_only(logical: &LogicalPlan) -> Result<(), QueryError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    options.verify_plan(logical).map_err(|error| QueryError::NotAllowed(short(&error)))
+}
+
+/// How a statement is carried out, if it only reads.
+async fn physical(context: &SessionContext, logical: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+    reads_only(&logical)?;
+    let physical = context.execute_logical_plan(logical).await?.create_physical_plan().await?;
+    Ok(yielding(physical)?)
 }
 
 /// The plan with every step giving way now and then. The engine does so at its sources alone, and a join of a few rows that

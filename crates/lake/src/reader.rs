@@ -13,7 +13,7 @@ use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::{Engine, Resources, table_in};
 use crate::events::Tail;
@@ -58,7 +58,7 @@ pub struct LakeReader {
     timeline: Followed,
     tail: Option<Tail>,
     pub(crate) engine: Engine,
-    limits: QueryLimits,
+    pub(crate) limits: QueryLimits,
     permits: Arc<Semaphore>,
 }
 
@@ -74,6 +74,8 @@ struct Followed {
 pub(crate) struct View {
     pub events: DeltaTable,
     pub tail: Vec<RecordBatch>,
+    /// The log position up to which calls are in one of the two.
+    pub position: u64,
     pub timeline: Option<DeltaTable>,
     /// The log position up to which calls are in the timeline.
     pub timeline_position: u64,
@@ -103,18 +105,28 @@ impl LakeReader {
     /// Begins to answer a statement over `events`, `timeline` and what stands beside them.
     pub fn query<'a>(&'a self, statement: &'a str, beside: &'a Beside) -> BoxFuture<'a, Result<Answer, QueryError>> {
         let answer = async move {
-            let permit = Arc::clone(&self.permits)
-                .try_acquire_owned()
-                .map_err(|_| QueryError::Busy { queries_max: self.limits.queries_max })?;
+            let permit = self.permit()?;
             let context = self.context(beside).await?;
             Answer::begin(&context, statement, &self.limits, permit).await
         };
         answer.boxed()
     }
 
+    /// One of the places for queries.
+    pub(crate) fn permit(&self) -> Result<OwnedSemaphorePermit, QueryError> {
+        let busy = |_| QueryError::Busy { queries_max: self.limits.queries_max };
+        Arc::clone(&self.permits).try_acquire_owned().map_err(busy)
+    }
+
     /// A session with every table.
     async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
-        let view = self.view().await?;
+        let context = self.session(&self.view().await?).await?;
+        beside.register(&context).await?;
+        Ok(context)
+    }
+
+    /// A session with both tables as they were at a moment.
+    pub(crate) async fn session(&self, view: &View) -> Result<SessionContext, QueryError> {
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
         let timeline: Arc<dyn TableProvider> = match &view.timeline {
@@ -123,7 +135,6 @@ impl LakeReader {
             None => Arc::new(MemTable::try_new(timeline_schema(), vec![vec![]])?),
         };
         context.register_table("timeline", timeline)?;
-        beside.register(&context).await?;
         Ok(context)
     }
 
@@ -136,9 +147,10 @@ impl LakeReader {
             None => (None, 0),
         };
         let tail = self.tail.as_ref().map(Tail::batches).unwrap_or_default();
-        let (events, position) = self.events.newest().await?.ok_or_else(|| self.events.missing())?;
-        let tail = tail.into_iter().filter(|batch| batch.position > position).map(|batch| batch.rows).collect();
-        Ok(View { events, tail, timeline, timeline_position })
+        let (events, committed) = self.events.newest().await?.ok_or_else(|| self.events.missing())?;
+        let position = tail.last().map_or(committed, |last| last.position.max(committed));
+        let tail = tail.into_iter().filter(|batch| batch.position > committed).map(|batch| batch.rows).collect();
+        Ok(View { events, tail, position, timeline, timeline_position })
     }
 }
 

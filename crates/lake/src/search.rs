@@ -307,6 +307,11 @@ pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// A moment as SQL writes it, in microseconds since 1970.
+pub(crate) fn time_literal(us: i64) -> String {
+    format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')")
+}
+
 /// A pattern for LIKE: a star is anything, all else is itself.
 fn like(text: &str) -> String {
     let mut pattern = String::new();

@@ -135,6 +135,10 @@ id!(
     /// One desired restriction of a target at a gateway.
     ActionId, "ac"
 );
+id!(
+    /// A saved hunt. One that is made anew under the same name is another one.
+    HuntId, "hu"
+);
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ mod enrichment;
 mod entity;
 mod finding;
 mod gateway;
+mod hunt;
 mod ids;
 mod network;
 mod notice;
@@ -46,7 +47,11 @@ pub use gateway::{
     GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, HmacAuthSettings, IpRestrictionSettings, JwtSettings,
     KeyAuthSettings, LeftOut, PluginSettings, RateLimitingSettings, RequestSizeSettings,
 };
-pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, PolicyId};
+pub use hunt::{
+    HUNT_DETECTOR, HUNT_ENTITIES_MAX, HUNT_EVERY_SECONDS, HUNT_LOOK_BACK_SECONDS_MAX, HUNT_TEXT_BYTES_MAX,
+    HUNT_THRESHOLD_MAX, Hunt, HuntError, HuntFigures, HuntHit, HuntQuestion, HuntRun, HuntWindow,
+};
+pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, HuntId, IdError, PolicyId};
 pub use network::Network;
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};

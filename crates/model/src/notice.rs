@@ -38,11 +38,13 @@ pub enum NoticeKind {
     NotifyFailing,
     /// The certificate of a listener expires soon, or has.
     CertificateExpires,
+    /// A saved hunt could not run several times in a row.
+    HuntFailing,
 }
 
 impl NoticeKind {
     /// All of them.
-    pub const ALL: [NoticeKind; 16] = [
+    pub const ALL: [NoticeKind; 17] = [
         NoticeKind::GatewaySilent,
         NoticeKind::CallsLost,
         NoticeKind::CallsDropped,
@@ -59,6 +61,7 @@ impl NoticeKind {
         NoticeKind::ClockSetBack,
         NoticeKind::NotifyFailing,
         NoticeKind::CertificateExpires,
+        NoticeKind::HuntFailing,
     ];
 
     /// The kind's name in JSON, metrics and queries.
@@ -80,6 +83,7 @@ impl NoticeKind {
             NoticeKind::ClockSetBack => "clock_set_back",
             NoticeKind::NotifyFailing => "notify_failing",
             NoticeKind::CertificateExpires => "certificate_expires",
+            NoticeKind::HuntFailing => "hunt_failing",
         }
     }
 }

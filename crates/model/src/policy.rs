@@ -40,7 +40,7 @@ fn yes() -> bool {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
-    /// Detector names; empty for any.
+    /// Detector names, of which `hunt` is every saved hunt and `hunt:NAME` one; empty for any.
     pub detectors: Vec<String>,
     /// The least severity.
     pub severity_min: Option<Severity>,

@@ -5,6 +5,7 @@
 mod asking;
 mod calls;
 mod faults;
+mod hunting;
 mod keeping;
 mod kills;
 mod other_engines;
