@@ -10,15 +10,17 @@ use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, Policy, Text,
+    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::store::EffectBatch;
+use hunts::{HuntEnds, findings_of};
 use operations::Operations;
 
+mod hunts;
 mod operations;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
@@ -77,11 +79,13 @@ pub struct Analysis {
     engine: Engine,
     desk: Desk,
     operations: Operations,
+    hunts: HuntEnds,
     names: EndpointNames,
     calls: u64,
     now_ms: i64,
     scratch: Vec<Finding>,
     configurations: Vec<GatewaySnapshot>,
+    hunt_runs: Vec<HuntRun>,
 }
 
 /// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
@@ -93,6 +97,7 @@ pub struct Frozen {
     engine: Vec<u8>,
     desk: Desk,
     operations: Operations,
+    hunts: HuntEnds,
 }
 
 impl Frozen {
@@ -106,7 +111,7 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        postcard::to_extend(&(parts, &self.operations), vec![SNAPSHOT_VERSION])
+        postcard::to_extend(&(parts, &self.operations, &self.hunts), vec![SNAPSHOT_VERSION])
             .map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
@@ -123,8 +128,8 @@ struct SnapshotParts<'a> {
 }
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 2;
-/// The oldest version that this build reads: it holds no [`Operations`].
+pub const SNAPSHOT_VERSION: u8 = 3;
+/// The oldest version that this build reads: it holds no [`Operations`]. Before version 3 there is no [`HuntEnds`].
 pub const SNAPSHOT_VERSION_MIN: u8 = 1;
 
 impl AnalysisSettings {
@@ -153,11 +158,13 @@ impl Analysis {
             engine,
             desk,
             operations: Operations::default(),
+            hunts: HuntEnds::default(),
             names: EndpointNames::default(),
             calls: 0,
             now_ms: i64::MIN,
             scratch: Vec::new(),
             configurations: Vec::new(),
+            hunt_runs: Vec::new(),
         })
     }
 
@@ -202,6 +209,7 @@ impl Analysis {
             "detect": self.engine.counters(),
             "discover": self.catalogue.counters(),
             "respond": self.desk.counters(),
+            "hunt_runs_repeated": self.hunts.repeated(),
         })
     }
 
@@ -287,6 +295,18 @@ impl Analysis {
         self.configurations.push(snapshot);
     }
 
+    /// Takes in what a saved hunt found. A run whose window does not follow the one before changes nothing.
+    pub fn hunted(&mut self, now_ms: i64, run: HuntRun) {
+        self.advance(now_ms);
+        if !self.hunts.follows(&run) {
+            return;
+        }
+        for finding in findings_of(&run, self.now_ms, self.calls) {
+            self.desk.on_finding(finding);
+        }
+        self.hunt_runs.push(run);
+    }
+
     /// Puts other settings in force. What was learned stays.
     pub fn apply_settings(&mut self, settings: AnalysisSettings) -> Result<(), AnalysisError> {
         if settings == self.settings {
@@ -316,6 +336,7 @@ impl Analysis {
         let mut batch = EffectBatch {
             endpoints: self.catalogue.drain_changes(),
             configurations: std::mem::take(&mut self.configurations),
+            hunt_runs: std::mem::take(&mut self.hunt_runs),
             ..EffectBatch::default()
         };
         for effect in self.desk.drain_effects() {
@@ -343,6 +364,7 @@ impl Analysis {
             engine: self.engine.snapshot(),
             desk: self.desk.clone(),
             operations: self.operations.clone(),
+            hunts: self.hunts.clone(),
         }
     }
 
@@ -364,8 +386,9 @@ impl Analysis {
             )));
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let operations = match version {
-            SNAPSHOT_VERSION_MIN => Operations::default(),
+        let (operations, hunts) = match version {
+            SNAPSHOT_VERSION_MIN => (Operations::default(), HuntEnds::default()),
+            2 => (postcard::from_bytes(rest).map_err(|e| wrong(&e))?, HuntEnds::default()),
             _ => postcard::from_bytes(rest).map_err(|e| wrong(&e))?,
         };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
@@ -375,11 +398,13 @@ impl Analysis {
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,
             operations,
+            hunts,
             names: EndpointNames::default(),
             calls: parts.calls,
             now_ms: parts.now_ms,
             scratch: Vec::new(),
             configurations: Vec::new(),
+            hunt_runs: Vec::new(),
         })
     }
 

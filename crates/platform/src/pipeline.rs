@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use outrider_model::batch::BatchReader;
-use outrider_model::{ActionReport, CommandRecord, CommandRefused, DesiredState, EndpointId, GatewaySnapshot};
+use outrider_model::{ActionReport, CommandRecord, CommandRefused, DesiredState, EndpointId, GatewaySnapshot, HuntRun};
 use outrider_respond::desk::CommandDone;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -282,6 +282,10 @@ pub(crate) fn take_in(
                 analysis.configured(snapshot);
             }
             Err(error) => tracing::error!(%error, "a gateway's configuration was skipped"),
+        },
+        RecordKind::Hunt => match record.json::<HuntRun>() {
+            Ok(run) => analysis.hunted(record.at_ms, run),
+            Err(error) => tracing::error!(%error, "what a hunt found was skipped"),
         },
         RecordKind::Tick => analysis.advance(record.at_ms),
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use outrider_lake::{
-    Answer, Beside, LakeReader, Page, QueryError, QueryLimits, Range, Search, Span, Step, Suggestion, Tail,
+    Answer, Beside, HuntAnswer, LakeReader, Page, QueryError, QueryLimits, Range, Search, Span, Step, Suggestion, Tail,
 };
-use outrider_model::EntityKind;
+use outrider_model::{EntityKind, Hunt, HuntWindow};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::service::PlatformError;
@@ -80,6 +80,32 @@ impl Queries {
     pub async fn search(&self, search: Search, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
         self.on_threads(async move { reader.search(&search, &range).await }).await
+    }
+
+    /// Refuses a hunt that cannot be answered.
+    pub async fn check_hunt(&self, hunt: Hunt) -> Result<(), QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.check_hunt(&hunt).await }).await
+    }
+
+    /// Answers a hunt beside people's queries; who calls it runs one at a time.
+    pub(crate) async fn hunt(
+        &self,
+        hunt: Hunt,
+        window: impl FnOnce(u64) -> HuntWindow + Send + 'static,
+    ) -> Result<HuntAnswer, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.hunt(&hunt, window).await }).await
+    }
+
+    /// Answers a hunt for a person, as one of people's queries.
+    pub(crate) async fn try_hunt(
+        &self,
+        hunt: Hunt,
+        window: impl FnOnce(u64) -> HuntWindow + Send + 'static,
+    ) -> Result<HuntAnswer, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.try_hunt(&hunt, window).await }).await
     }
 
     async fn on_threads<T: Send + 'static>(

@@ -23,6 +23,7 @@ use crate::analysis::{AnalysisError, AnalysisSettings};
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
+use crate::hunts::Hunts;
 use crate::ingest::{Handed, Ingest, Reports};
 use crate::lake_keeper::LakeKeeper;
 use crate::lake_writer::LakeWriter;
@@ -163,6 +164,8 @@ pub struct Platform {
     statuses: Statuses,
     watcher: Option<TaskHandle<()>>,
     queries: Option<Queries>,
+    hunts: Option<Hunts>,
+    hunter: Option<TaskHandle<()>>,
     /// Ends the threads of queries, and the lake's keeper, when it goes.
     asking: Option<(QueryThreads, Sender<()>)>,
 }
@@ -274,6 +277,10 @@ impl Platform {
             threads.push(spawn("lake", failing.clone(), move || lake.run())?);
             threads.push(spawn("lake-keeper", failing, move || keeper.run())?);
         }
+        let hunts = match queries.clone() {
+            Some(queries) => Some(Hunts::new(store.clone(), queries, handle.clone()).await?),
+            None => None,
+        };
         let stop_ticks = CancellationToken::new();
         let ticker = tokio::spawn(tick(handle.clone(), Arc::clone(&progress), now_ms, stop_ticks.clone()));
         Ok(Platform {
@@ -300,6 +307,8 @@ impl Platform {
             notifier: tokio::sync::Mutex::new(notifier),
             watcher: None,
             queries,
+            hunts,
+            hunter: None,
             asking,
         })
     }
@@ -338,6 +347,17 @@ impl Platform {
         self.queries.clone()
     }
 
+    /// The saved hunts; `None` without a lake.
+    pub fn hunts(&self) -> Option<&Hunts> {
+        self.hunts.as_ref()
+    }
+
+    /// Begins to run saved hunts on their schedule.
+    pub fn hunt(&mut self) {
+        let follow = |hunts: Hunts| hunts.follow(self.caught_up.clone(), self.now_ms, self.stop_ticks.clone());
+        self.hunter = self.hunts.clone().map(|hunts| tokio::spawn(follow(hunts)));
+    }
+
     /// What the responder of a gateway has to bring about; `None` inside until the analysis has caught up.
     pub fn desired(&self, gateway: &str) -> Option<watch::Receiver<Option<DesiredState>>> {
         self.desired.iter().find(|(name, _)| name == gateway).map(|(_, receiver)| receiver.clone())
@@ -346,6 +366,7 @@ impl Platform {
     /// Begins to look after the operation: opens and closes notices from what these sources and the platform itself say.
     pub fn watch(&mut self, mut sources: Vec<Arc<dyn ConcernSource>>, now_ms: fn() -> i64) {
         sources.push(Arc::new(PlatformConcerns::new(self.status(), self.data_dir.clone(), self.assignments.is_some())));
+        sources.extend(self.hunts.clone().map(|hunts| Arc::new(hunts) as Arc<dyn ConcernSource>));
         let watcher = Watcher { store: self.store.clone(), sources, caught_up: self.caught_up.clone(), now_ms };
         self.watcher = Some(tokio::spawn(watcher.run(self.stop_ticks.clone())));
     }
@@ -404,6 +425,11 @@ impl Platform {
             && let Err(error) = watcher.await
         {
             tracing::error!(%error, "the watcher ended badly");
+        }
+        if let Some(hunter) = self.hunter.take()
+            && let Err(error) = hunter.await
+        {
+            tracing::error!(%error, "the hunter ended badly");
         }
         self.asking = None;
         let writer = self.writer.take();

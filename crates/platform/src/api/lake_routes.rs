@@ -1,9 +1,9 @@
 //! The routes over the lake.
 
-use super::routes::Read::Sensitive;
+use super::routes::Read::{Plain, Sensitive};
 use super::routes::Routes;
 use super::scope::Reach;
-use super::{lake, lake_hints, lake_rows};
+use super::{hunts, lake, lake_hints, lake_rows};
 use crate::store::Role;
 
 /// What every viewer may ask the lake.
@@ -43,4 +43,29 @@ pub(super) fn lake_routes() -> Routes {
         .post("/api/v1/query", lake::query, "query_lake", QUERY)
         .post("/api/v1/query/stream", lake_rows::follow, "follow_query", FOLLOW)
         .post("/api/v1/query/export", lake_rows::export, "export_query", EXPORT)
+        .get("/api/v1/hunts", Plain, hunts::list, "list_hunts", "Saved hunts, by name")
+        .reaches(Reach::ByItself)
+        .get("/api/v1/hunts/{name}", Plain, hunts::hunt, "get_hunt", "One hunt, and how its last run went")
+        .reaches(Reach::Hunt)
+}
+
+/// What every analyst may have asked of the lake.
+pub(super) fn hunt_routes() -> Routes {
+    Routes::of(Some(Role::Analyst))
+        .put(
+            "/api/v1/hunts/{name}",
+            hunts::put,
+            "put_hunt",
+            "Make a hunt, or change it\nIts windows go on where they are. What cannot be answered is refused.",
+        )
+        .reaches(Reach::Hunt)
+        .delete("/api/v1/hunts/{name}", hunts::delete, "delete_hunt", "Delete a hunt\nThe alerts that it raised stay.")
+        .reaches(Reach::Hunt)
+        .post(
+            "/api/v1/hunts/{name}/run",
+            hunts::run,
+            "run_hunt",
+            "Say what a hunt finds now\nOver the calls of its `look_back`, or of `every`. It raises nothing, and moves no window.",
+        )
+        .reaches(Reach::Hunt)
 }

@@ -6,8 +6,8 @@
 //!
 //! | role | may |
 //! | --- | --- |
-//! | viewer | read alerts, findings, endpoints, policies, actions, gateways, notices, messages, the audit log and the status; follow events |
-//! | analyst | acknowledge, resolve and mark alerts |
+//! | viewer | read alerts, findings, endpoints, policies, hunts, actions, gateways, notices, messages, the audit log and the status; follow events |
+//! | analyst | acknowledge, resolve and mark alerts; make, change, run and delete hunts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
 //! | admin | list, make and revoke tokens and the identities of services; list, add and change people |
 //!
@@ -23,6 +23,7 @@ mod device;
 mod events;
 mod failures;
 mod gateways;
+mod hunts;
 mod lake;
 mod lake_hints;
 mod lake_routes;
@@ -156,7 +157,11 @@ pub fn router(state: ApiState) -> Router {
 /// All routes, by the least role that they ask for.
 fn routes() -> Vec<Routes> {
     let viewer = [viewer_routes(), outrider_routes(), lake_routes::lake_routes()];
-    [open_routes()].into_iter().chain(viewer).chain([analyst_routes(), responder_routes(), admin_routes()]).collect()
+    [open_routes()]
+        .into_iter()
+        .chain(viewer)
+        .chain([analyst_routes(), lake_routes::hunt_routes(), responder_routes(), admin_routes()])
+        .collect()
 }
 
 /// The metrics alone, for a socket that asks for no token.

@@ -249,7 +249,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Cursor(_) => Problem::bad_request(words).at("query parameter `cursor`"),
             StoreError::TokenExists(_) | StoreError::ServiceExists(_) => Problem::conflict(words),
-            StoreError::TokenMissing(_) | StoreError::ServiceMissing(_) => Problem::not_found(words),
+            StoreError::TokenMissing(_) | StoreError::ServiceMissing(_) | StoreError::HuntMissing(_) => {
+                Problem::not_found(words)
+            }
             StoreError::TokenName(_) | StoreError::ReservedName(_) => {
                 Problem::unprocessable(words).at("body field `name`")
             }
@@ -259,9 +261,10 @@ impl From<StoreError> for Problem {
                 Problem::unprocessable(words).at("body field `gateways`")
             }
             StoreError::TokenExpiry => Problem::unprocessable(words).at("body field `expires_ms`"),
-            StoreError::LastAdmin(_) | StoreError::TooManyTokens(_) | StoreError::TooManyServices(_) => {
-                Problem::conflict(words)
-            }
+            StoreError::LastAdmin(_)
+            | StoreError::TooManyTokens(_)
+            | StoreError::TooManyServices(_)
+            | StoreError::TooManyHunts(_) => Problem::conflict(words),
             StoreError::Person(error) => error.into(),
             StoreError::DiskFull | StoreError::Busy { .. } => {
                 tracing::error!(%error, "the API could not use the control store");

@@ -33,6 +33,8 @@ pub(super) enum Reach {
     Endpoint,
     /// Its path names a gateway.
     Gateway,
+    /// Its path names a hunt.
+    Hunt,
 }
 
 /// Path, method and reach of every route, from the declarations.
@@ -76,6 +78,13 @@ pub(super) async fn check(state: &ApiState, caller: &Caller, request: &mut Reque
             let id = named(request).await?;
             let endpoint = store.endpoint(&id).await?;
             ("endpoint", id, endpoint.map(|endpoint| endpoint.key.gateway))
+        }
+        Reach::Hunt => {
+            let name = named(request).await?;
+            let hunt = store.hunt(&name).await?;
+            let is_elsewhere = hunt.is_some_and(|row| !row.is_within(&caller.gateways));
+            let missing = || Problem::not_found(format!("there is no hunt `{name}`")).at("path");
+            return if is_elsewhere { Err(missing()) } else { Ok(()) };
         }
         Reach::Gateway => {
             let name = named(request).await?;

@@ -1,6 +1,6 @@
 //! What a record is, and what its payload holds. How it lies in a file is the business of `frame`.
 
-use outrider_model::{ActionReport, CommandRecord, GatewaySnapshot};
+use outrider_model::{ActionReport, CommandRecord, GatewaySnapshot, HuntRun};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -56,13 +56,15 @@ pub enum RecordKind {
     Gap = 6,
     /// What a gateway is configured to do: a `GatewaySnapshot`.
     Configuration = 7,
+    /// What a saved hunt found in its window: a `HuntRun`.
+    Hunt = 8,
 }
 
 impl RecordKind {
     /// The kind of a stored number, if this build knows it.
     pub(super) fn from_number(number: u8) -> Option<RecordKind> {
-        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, Settings, Tick};
-        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration]
+        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, Hunt, Settings, Tick};
+        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration, Hunt]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
@@ -282,6 +284,11 @@ impl NewRecord {
     /// What a gateway is configured to do.
     pub fn configuration(at_ms: i64, snapshot: &GatewaySnapshot) -> Result<Self, LogError> {
         Self::json(at_ms, RecordKind::Configuration, "gateway configuration", snapshot)
+    }
+
+    /// What a saved hunt found.
+    pub fn hunt(at_ms: i64, run: &HuntRun) -> Result<Self, LogError> {
+        Self::json(at_ms, RecordKind::Hunt, "run of a hunt", run)
     }
 
     /// Time has passed.

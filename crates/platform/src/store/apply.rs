@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits, gateways, trail};
+use super::{EffectBatch, Store, StoreError, StoreLimits, gateways, hunts, trail};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -83,6 +83,7 @@ async fn write(
     for snapshot in &effects.configurations {
         gateways::write(transaction, snapshot).await?;
     }
+    hunts::write_runs(transaction, &effects.hunt_runs).await?;
     if let Some(guard_rails) = &effects.guard_rails {
         write_meta(transaction, "guard_rails", json("meta", guard_rails)?).await?;
     }

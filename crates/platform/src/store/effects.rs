@@ -1,6 +1,6 @@
 //! What a stretch of log changed, as the store writes it.
 
-use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot};
+use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun};
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
 
@@ -27,6 +27,8 @@ pub struct EffectBatch {
     pub kill_switch: Option<KillSwitch>,
     /// What gateways are configured to do, in the order in which it was read.
     pub configurations: Vec<GatewaySnapshot>,
+    /// What hunts found, in the order of the log.
+    pub hunt_runs: Vec<HuntRun>,
 }
 
 impl EffectBatch {
@@ -39,6 +41,7 @@ impl EffectBatch {
             + self.policies.len()
             + self.audit.len()
             + self.configurations.len()
+            + self.hunt_runs.len()
     }
 
     /// Whether nothing changed.

@@ -1,6 +1,6 @@
 //! The control store: alerts, actions, policies, endpoints and the audit log as people ask for them, and who may ask.
 //!
-//! All but people, tokens and access is a projection of the log: [`Store::apply`] upserts whole rows together with the log
+//! All but people, tokens, access and what hunts ask is a projection of the log: [`Store::apply`] upserts whole rows together with the log
 //! position that they cover, in one transaction, so applying a stretch of log twice changes nothing (decision 10).
 //! SQLite by default; the SQL keeps to what PostgreSQL shares.
 
@@ -8,6 +8,7 @@ mod apply;
 mod effects;
 mod feed;
 mod gateways;
+mod hunts;
 mod identities;
 mod notices;
 mod outbox;
@@ -34,6 +35,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 pub use effects::EffectBatch;
 pub use feed::{Change, ChangeKind, DeletedPolicy, FEED_BYTES_MAX, FEED_CHANGES_MAX, Feed, Gone};
 pub use gateways::{CONFIGURATIONS_MAX, GatewayRow, GatewayVersion, GatewayVersions};
+pub use hunts::{HUNTS_MAX, HuntEnd, HuntRow, LastRun, is_hunt_within};
 pub use notices::{NOTICES_MAX, NoticeChanges};
 pub use outbox::{
     DEAD_MAX, DELIVERED_MAX, DestinationRule, OutboxFilter, OutboxRow, OutboxRules, OutboxState, OutboxStats, Outgoing,
@@ -156,6 +158,12 @@ pub enum StoreError {
     /// There are too many services.
     #[error("there are {0} services, which is as many as there may be")]
     TooManyServices(i64),
+    /// There is no such hunt.
+    #[error("there is no hunt `{0}`")]
+    HuntMissing(String),
+    /// There are too many hunts.
+    #[error("there are {0} hunts, which is as many as there may be: delete one first")]
+    TooManyHunts(usize),
     /// A name is not usable.
     #[error("the name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
     TokenName(String),

@@ -57,11 +57,16 @@ pub(super) fn matches(when: &Condition, finding: &Finding) -> bool {
     let endpoint_id = finding.endpoint.map(|id| id.to_string()).unwrap_or_default();
     when.severity_min.is_none_or(|least| finding.severity >= least)
         && when.confidence_min.is_none_or(|least| finding.confidence.value() >= least)
-        && any(&when.detectors, &[&finding.detector])
+        && any(&when.detectors, &[&finding.detector, kind_of(&finding.detector)])
         && any(&when.services, &[&finding.service_name, &finding.service_id])
         && any(&when.routes, &[&finding.route_name, &finding.route_id])
         && any(&when.endpoints, &[&endpoint_id, &finding.endpoint_name])
         && concerns_consumer(when, finding)
+}
+
+/// What a family of detectors is called together: `hunt` of `hunt:stolen-key`.
+fn kind_of(detector: &str) -> &str {
+    detector.split_once(':').map_or(detector, |(kind, _)| kind)
 }
 
 /// The part of a condition about the consumer. A finding about something else has no name to match.

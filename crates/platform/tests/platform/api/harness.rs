@@ -11,6 +11,7 @@ use outrider_model::{
 use outrider_platform::api::{AccessSettings, ApiState, CommandBus, CommandError, StatusSource, serve};
 use outrider_platform::log::Position;
 use outrider_platform::oidc::Oidc;
+use outrider_platform::queries::Queries;
 use outrider_platform::store::{EffectBatch, Role, Store};
 use outrider_respond::desk::CommandDone;
 use serde_json::{Value, json};
@@ -94,20 +95,20 @@ impl Reply {
 
 impl Api {
     pub async fn start() -> Api {
-        Api::start_with(None, true, None).await
+        Api::start_with(None, true, None, None).await
     }
 
     /// Behind a proxy that connects from this address; the tests connect from 127.0.0.1.
     pub async fn behind_proxy(address: &str) -> Api {
-        Api::start_with(Some(address), true, None).await
+        Api::start_with(Some(address), true, None, None).await
     }
 
     pub async fn without_tokens() -> Api {
-        Api::start_with(None, false, None).await
+        Api::start_with(None, false, None, None).await
     }
 
     pub async fn with_provider(oidc: Oidc, proxy: Option<&str>) -> Api {
-        Api::start_with(proxy, true, Some(Arc::new(oidc))).await
+        Api::start_with(proxy, true, Some(Arc::new(oidc)), None).await
     }
 
     pub fn url(&self) -> String {
@@ -118,7 +119,17 @@ impl Api {
         self.dir.path().join("setup-token")
     }
 
-    async fn start_with(proxy: Option<&str>, has_tokens: bool, oidc: Option<Arc<Oidc>>) -> Api {
+    /// With a lake to be asked.
+    pub async fn with_lake(queries: Option<Queries>) -> Api {
+        Api::start_with(None, true, None, queries).await
+    }
+
+    async fn start_with(
+        proxy: Option<&str>,
+        has_tokens: bool,
+        oidc: Option<Arc<Oidc>>,
+        queries: Option<Queries>,
+    ) -> Api {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
         let mut tokens = [const { String::new() }; 4];
@@ -151,6 +162,7 @@ impl Api {
         let cancel = CancellationToken::new();
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus))
             .with_access(AccessSettings { proxies, is_tls: false, setup_file, oidc })
+            .with_queries(queries)
             .with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }

@@ -3,6 +3,7 @@
 mod contract;
 mod events;
 mod harness;
+mod hunts;
 mod oidc;
 mod people;
 mod routes;

@@ -104,6 +104,11 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("get", "/api/v1/timeline/density"),
     ("get", "/api/v1/search"),
     ("get", "/api/v1/search/completions"),
+    ("get", "/api/v1/hunts"),
+    ("get", "/api/v1/hunts/{name}"),
+    ("put", "/api/v1/hunts/{name}"),
+    ("delete", "/api/v1/hunts/{name}"),
+    ("post", "/api/v1/hunts/{name}/run"),
     ("get", "/api/v1/events"),
     ("get", "/api/v1/session"),
     ("delete", "/api/v1/session"),
@@ -123,12 +128,13 @@ async fn every_route_keeps_to_the_gateways_of_a_token() {
         let (own, foreign) = scoped.named(path).await;
         let at = |id: &str| path.replace("{id}", id).replace("{name}", id).replace("{number}", id);
         let upper = method.to_ascii_uppercase();
+        // Hunts need a lake, and have a test of their own.
         if !is_for_some {
             let reply = scoped.send(&upper, &at(&own), "{}").await;
             assert_eq!(reply.status, 403, "{method} {path}: {}", reply.body);
             let is_by_role = operation["x-role"] == "admin";
             assert!(is_by_role || reply.detail().contains("about all of outrider"), "{method} {path}: {}", reply.body);
-        } else if path.contains('{') {
+        } else if path.contains('{') && !path.starts_with("/api/v1/hunts") {
             let body = if method == "post" && !path.ends_with("acknowledge") && !path.ends_with("approve") {
                 r#"{"reason": "seen"}"#
             } else {
