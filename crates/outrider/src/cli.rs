@@ -68,6 +68,9 @@ pub enum Command {
     Query(QueryArguments),
     /// Show one entity's calls, the newest first.
     Timeline(TimelineArguments),
+    /// Save questions that the platform asks of the lake on a schedule, and raises alerts about.
+    #[command(subcommand)]
+    Hunt(HuntCommand),
     /// Set up a Kong gateway.
     #[command(subcommand)]
     Kong(KongCommand),
@@ -146,6 +149,52 @@ pub struct TimelineArguments {
     /// Rows at most.
     #[arg(long, value_name = "ROWS", default_value_t = 200)]
     pub rows: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HuntCommand {
+    /// List hunts, and how the last run of each went.
+    List {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+    /// Show one hunt with everything that is known of it, as JSON.
+    Show {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The hunt's name.
+        name: String,
+    },
+    /// Save a hunt, or change the one of the same name.
+    ///
+    /// What cannot be answered is refused. It runs from now on, without a restart.
+    Add {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// A TOML file with the hunt; `-` for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Delete a hunt by name. The alerts that it raised stay.
+    Remove {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The hunt's name.
+        name: String,
+    },
+    /// Say what a hunt finds now. It raises nothing.
+    ///
+    /// Reads what is committed, over the calls of the hunt's `look_back`, or of `every`.
+    Run {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// The hunt's name.
+        #[arg(required_unless_present = "file")]
+        name: Option<String>,
+        /// A TOML file with a hunt that is not saved, in the place of a name; `-` for standard input.
+        #[arg(long, value_name = "FILE", conflicts_with = "name")]
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

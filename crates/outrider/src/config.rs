@@ -380,7 +380,7 @@ impl GatewayConfig {
 }
 
 /// Says the line of an error, and for an unknown key or word the nearest known one.
-fn explain(text: &str, error: &toml::de::Error) -> anyhow::Error {
+pub fn explain(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let start = error.span().map(|span| unknown_key(&text[span.start..], error.message()) + span.start);
     let line = start.map(|start| 1 + text[..start].matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));

@@ -12,6 +12,7 @@ mod doctor;
 mod doors;
 mod edges;
 mod health;
+mod hunts;
 mod input;
 mod installation;
 mod kong;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         Command::Audit(command) => on_runtime(audit::run(command)),
         Command::Query(arguments) => on_runtime(ask::query(arguments)),
         Command::Timeline(arguments) => on_runtime(ask::timeline(arguments)),
+        Command::Hunt(command) => on_runtime(hunts::run(command)),
         Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Openapi => openapi(),

@@ -91,6 +91,7 @@ impl Outrider {
         let tls = doors.tls();
         concerns.extend(tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn ConcernSource>));
         platform.watch(concerns, now_ms);
+        platform.hunt();
         let status = Arc::new(Status {
             platform: platform.status(),
             sources: sources.counters(),
