@@ -286,7 +286,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_by_field() {
-        let cases: [(&str, fn(&mut Hunt)); 14] = [
+        type Case = (&'static str, fn(&mut Hunt));
+        let cases: [Case; 14] = [
             ("name", |hunt| hunt.name = "A".to_owned()),
             ("name", |hunt| hunt.name = String::new()),
             ("name", |hunt| hunt.name = "a".repeat(65)),
