@@ -5,6 +5,7 @@
 mod asking;
 mod calls;
 mod faults;
+mod history;
 mod keeping;
 mod kills;
 mod other_engines;
