@@ -19,7 +19,10 @@ use serde_json::json;
 use crate::store::EffectBatch;
 use operations::Operations;
 
+pub use past::{Past, Preview, Relearning};
+
 mod operations;
+mod past;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -77,6 +80,7 @@ pub struct Analysis {
     engine: Engine,
     desk: Desk,
     operations: Operations,
+    past: Past,
     names: EndpointNames,
     calls: u64,
     now_ms: i64,
@@ -93,6 +97,7 @@ pub struct Frozen {
     engine: Vec<u8>,
     desk: Desk,
     operations: Operations,
+    past: Past,
 }
 
 impl Frozen {
@@ -106,7 +111,7 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        postcard::to_extend(&(parts, &self.operations), vec![SNAPSHOT_VERSION])
+        postcard::to_extend(&(parts, &self.operations, &self.past), vec![SNAPSHOT_VERSION])
             .map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
@@ -123,8 +128,10 @@ struct SnapshotParts<'a> {
 }
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 2;
-/// The oldest version that this build reads: it holds no [`Operations`].
+pub const SNAPSHOT_VERSION: u8 = 3;
+/// The version before there was a [`Past`].
+const SNAPSHOT_VERSION_WITHOUT_PAST: u8 = 2;
+/// The oldest version that this build reads: it holds no [`Operations`] either.
 pub const SNAPSHOT_VERSION_MIN: u8 = 1;
 
 impl AnalysisSettings {
@@ -153,6 +160,7 @@ impl Analysis {
             engine,
             desk,
             operations: Operations::default(),
+            past: Past::default(),
             names: EndpointNames::default(),
             calls: 0,
             now_ms: i64::MIN,
@@ -202,6 +210,7 @@ impl Analysis {
             "detect": self.engine.counters(),
             "discover": self.catalogue.counters(),
             "respond": self.desk.counters(),
+            "past": self.past,
         })
     }
 
@@ -266,13 +275,7 @@ impl Analysis {
         let marked = marked.map(|alert| alert.id);
         let result = self.desk.on_command(record);
         if let Some(alert) = marked.and_then(|id| self.desk.alert(id)).filter(|alert| is_marked(alert)) {
-            let observed = alert.findings.iter().map(|finding| finding.observation.observed);
-            self.engine.feedback(&FalsePositive {
-                detector: &alert.detector,
-                entity: &alert.entity,
-                endpoints: &alert.endpoints,
-                observed: observed.fold(alert.worst.observation.observed, f64::max),
-            });
+            self.engine.feedback(&mark_of(alert));
         }
         result
     }
@@ -343,6 +346,7 @@ impl Analysis {
             engine: self.engine.snapshot(),
             desk: self.desk.clone(),
             operations: self.operations.clone(),
+            past: self.past.clone(),
         }
     }
 
@@ -364,8 +368,9 @@ impl Analysis {
             )));
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let operations = match version {
-            SNAPSHOT_VERSION_MIN => Operations::default(),
+        let (operations, past) = match version {
+            SNAPSHOT_VERSION_MIN => (Operations::default(), Past::default()),
+            SNAPSHOT_VERSION_WITHOUT_PAST => (postcard::from_bytes(rest).map_err(|e| wrong(&e))?, Past::default()),
             _ => postcard::from_bytes(rest).map_err(|e| wrong(&e))?,
         };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
@@ -375,6 +380,7 @@ impl Analysis {
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,
             operations,
+            past,
             names: EndpointNames::default(),
             calls: parts.calls,
             now_ms: parts.now_ms,
@@ -387,6 +393,17 @@ impl Analysis {
         for finding in self.scratch.drain(..) {
             self.desk.on_finding(finding);
         }
+    }
+}
+
+/// What a person's mark of an alert says to its detector.
+fn mark_of(alert: &Alert) -> FalsePositive<'_> {
+    let observed = alert.findings.iter().map(|finding| finding.observation.observed);
+    FalsePositive {
+        detector: &alert.detector,
+        entity: &alert.entity,
+        endpoints: &alert.endpoints,
+        observed: observed.fold(alert.worst.observation.observed, f64::max),
     }
 }
 
