@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{Call, api_call};
-use outrider_lake::{LakeReader, QueryLimits};
+use outrider_lake::{Beside, LakeReader, QueryLimits};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
 use outrider_platform::log::{History, Log, LogReader, LogSettings, NewRecord, OnDamage, Position, RecordKind};
@@ -45,7 +45,7 @@ fn take(import: &mut HistoryImport, lines: std::ops::RangeInclusive<u64>) -> Vec
 async fn rows(data_dir: &Path) -> (u64, u64, u64) {
     let reader = LakeReader::open(&data_dir.join("lake"), None, QueryLimits::default()).unwrap();
     let statement = "SELECT count(*), count(DISTINCT path), count(DISTINCT position * 1000 + call_index) FROM events";
-    let mut answer = reader.query(statement, vec![]).await.unwrap();
+    let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
     let batch = answer.next().await.unwrap().unwrap();
     let number = |at: usize| {
         let column = batch.column(at);
