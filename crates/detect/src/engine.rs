@@ -201,6 +201,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Counts on from what another engine has counted, whose place this one takes.
+    pub fn take_the_place_of(&mut self, other: &Engine) {
+        self.counters = other.counters;
+    }
+
     /// What began with nothing when the state was restored, and why.
     pub fn begun_anew(&self) -> &[DetectError] {
         &self.begun_anew

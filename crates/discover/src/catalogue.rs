@@ -138,6 +138,20 @@ impl Catalogue {
         }
     }
 
+    /// Goes back to an earlier time, to learn from calls of then. What is known stays, and is no older for it.
+    pub fn go_back(&mut self, to_ms: i64) {
+        self.close_epoch();
+        self.state.epoch = u32::try_from(to_ms.div_euclid(EPOCH_MS)).unwrap_or(0);
+    }
+
+    /// Makes an id that is not known lead to an endpoint, so that whoever holds it finds one. Says whether it was unknown.
+    pub fn redirect(&mut self, id: EndpointId, to: EndpointId) -> bool {
+        let to = self.state.table.resolve(to);
+        let forgets = self.state.table.redirect(id, to, self.settings.redirects_max);
+        self.state.counters.redirects_max += u64::from(forgets == Some(true));
+        forgets.is_some()
+    }
+
     /// Learns from a call and says to which endpoint it belongs.
     ///
     /// Only calls that are evidence ([`ApiCall::is_evidence`]) and whose answer shows that the API knows the path can

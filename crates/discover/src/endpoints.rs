@@ -93,15 +93,21 @@ impl Table {
             first_seen_ms: i64::MAX,
             last_seen_ms: i64::MIN,
         };
-        let record = Record {
+        self.insert(Record {
             endpoint,
             node,
-            sequence: self.sequence,
+            sequence: 0,
             changed_epoch: epoch,
             touched: false,
             changed: false,
             slashed,
-        };
+        })
+    }
+
+    /// Takes in a record that is younger than all others.
+    fn insert(&mut self, record: Record) -> u32 {
+        let id = record.endpoint.id;
+        let record = Record { sequence: self.sequence, ..record };
         self.sequence += 1;
         let index = match self.free.pop() {
             Some(index) => {
@@ -188,12 +194,31 @@ impl Table {
         }
         self.mark_changed(merged);
         self.mark_changed(survivor);
-        self.redirects.push_back(gone_id);
+        (survivor, self.note_redirect(gone_id, redirects_max))
+    }
+
+    /// Makes an unknown id a redirect to an endpoint, and says whether another redirect had to be forgotten; `None` where the
+    /// id is known or the endpoint is not.
+    pub fn redirect(&mut self, id: EndpointId, to: EndpointId, redirects_max: usize) -> Option<bool> {
+        if self.by_id.contains_key(&id) {
+            return None;
+        }
+        let kept = self.get(self.index(to)?)?.clone();
+        let explanation = format!("merged into {to}");
+        let endpoint =
+            Endpoint { id, provisional: false, merged_into: Some(to), explanation, calls: 0, ..kept.endpoint };
+        self.insert(Record { endpoint, node: NONE, touched: false, changed: false, ..kept });
+        Some(self.note_redirect(id, redirects_max))
+    }
+
+    /// Forgets the oldest redirect where there are too many, and says so.
+    fn note_redirect(&mut self, id: EndpointId, redirects_max: usize) -> bool {
+        self.redirects.push_back(id);
         let forgets = self.redirects.len() > redirects_max;
         if forgets && let Some(oldest) = self.redirects.pop_front() {
             self.remove(oldest);
         }
-        (survivor, forgets)
+        forgets
     }
 
     /// Forgets an endpoint that is not a redirect.

@@ -71,7 +71,7 @@ impl Catalogue {
     fn visit(&mut self, id: NodeId, actor: &mut ActorKey<'_>) {
         let epoch = self.state.epoch;
         let node = &mut self.state.trie[id];
-        node.last_epoch = epoch;
+        node.last_epoch = node.last_epoch.max(epoch);
         if node.calls <= ACTOR_CALLS {
             node.actors |= actor.bit();
             if node.calls == 0 {

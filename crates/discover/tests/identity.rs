@@ -91,6 +91,55 @@ fn a_new_endpoint_settles_after_the_epoch_that_follows() {
 }
 
 #[test]
+fn what_is_learnt_of_the_past_keeps_ids_and_time_goes_on_where_it_was() {
+    let day_ms = 24 * 60 * 60_000;
+    let mut catalogue = Catalogue::new(Settings::default());
+    catalogue.advance(START_MS);
+    let known = catalogue.assign(&Line::get("/known", 1, START_MS).call()).endpoint.unwrap();
+    let merged = catalogue.assign(&Line::get("/shops/old-town", 1, START_MS).call()).endpoint.unwrap();
+    catalogue.go_back(START_MS - day_ms);
+    // So many shops that their names are values.
+    for at in 0..400u64 {
+        let at_ms = START_MS - day_ms + at as i64 * 20_000;
+        catalogue.advance(at_ms);
+        catalogue.assign(&Line::get(&format!("/shops/{}{}", slug(at), letters_of(at)), at % 9, at_ms).call());
+    }
+    catalogue.advance(START_MS + 60_000);
+    assert_eq!(catalogue.lookup("kong", "default", "svc", "GET", "/known"), Some(known));
+    assert_eq!(catalogue.endpoint(known).unwrap().calls, 1);
+    let shop = catalogue.lookup("kong", "default", "svc", "GET", "/shops/any-where").unwrap();
+    assert_eq!((shop, catalogue.resolve(merged)), (merged, merged), "what was known first survives");
+    let shop = catalogue.endpoint(shop).unwrap();
+    assert_eq!((shop.calls, shop.first_seen_ms, shop.last_seen_ms), (401, START_MS - day_ms, START_MS));
+    catalogue.advance(START_MS + 180_000);
+    assert!(catalogue.assign(&Line::get("/known", 1, START_MS + 180_000).call()).settled);
+}
+
+#[test]
+fn an_unknown_id_can_be_made_to_lead_to_an_endpoint() {
+    let settings = Settings { redirects_max: 2, ..Settings::default() };
+    let mut catalogue = Catalogue::new(settings.clone());
+    let known = catalogue.assign(&Line::get("/orders/7", 1, START_MS).call()).endpoint.unwrap();
+    catalogue.drain_changes();
+    let unknown = [1, 2, 3].map(EndpointId);
+    assert!(!catalogue.redirect(known, known) && !catalogue.redirect(unknown[0], unknown[1]), "there is nothing to do");
+    assert!(catalogue.redirect(unknown[0], known) && !catalogue.redirect(unknown[0], known));
+    // What leads on leads to the end.
+    assert!(catalogue.redirect(unknown[1], unknown[0]));
+    assert_eq!(unknown.map(|id| catalogue.resolve(id)), [known, known, unknown[2]]);
+    assert_eq!((catalogue.endpoints().count(), catalogue.redirects().count()), (1, 2));
+    let changed = catalogue.drain_changes();
+    assert!(changed.iter().all(|endpoint| endpoint.merged_into == Some(known) && endpoint.calls == 0), "{changed:?}");
+    assert_eq!(changed.len(), 2);
+    assert!(catalogue.redirect(unknown[2], known));
+    assert_eq!((catalogue.counters().redirects_max, catalogue.endpoint(unknown[0])), (1, None), "the oldest made room");
+    let mut again = Catalogue::restore(settings, &catalogue.snapshot()).unwrap();
+    assert_eq!((again.resolve(unknown[2]), again.snapshot()), (known, catalogue.snapshot()));
+    again.assign(&Line::get("/orders/8", 1, START_MS).call());
+    assert_eq!(again.endpoint(known).unwrap().calls, 2);
+}
+
+#[test]
 fn changes_are_drained_once_and_counts_once_an_epoch() {
     let mut catalogue = Catalogue::new(Settings::default());
     catalogue.advance(START_MS);

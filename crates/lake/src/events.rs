@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::schema::EVENTS;
-use crate::table::{LakeError, Table};
+use crate::table::{ImportMark, LakeError, Table};
 
 /// The events table, open for writing by one owner.
 pub struct Lake {
@@ -47,11 +47,26 @@ impl Lake {
     /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
     pub fn commit<'a>(&'a mut self, rows: &'a [RecordBatch], position: u64) -> BoxFuture<'a, Result<(), LakeError>> {
         let committed = async move {
-            self.table.commit(rows, position).await?;
+            self.table.commit(rows, position, None).await?;
             self.tail.write(|batches| batches.retain(|batch| batch.position > position));
             Ok(())
         };
         committed.boxed()
+    }
+
+    /// Commits rows of a file that is imported, and with them how far that file is.
+    pub fn commit_imported<'a>(
+        &'a mut self,
+        rows: &'a [RecordBatch],
+        position: u64,
+        mark: ImportMark<'a>,
+    ) -> BoxFuture<'a, Result<(), LakeError>> {
+        self.table.commit(rows, position, Some(mark)).boxed()
+    }
+
+    /// How many lines of a file are imported; 0 for one that the table has never seen.
+    pub fn imported_lines<'a>(&'a self, file: &'a str) -> BoxFuture<'a, Result<u64, LakeError>> {
+        async move { self.table.application(&ImportMark { file, lines: 0 }.application()).await }.boxed()
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn index_next(
         Some(calls) => Some(EntityRows::of(calls)?),
         None => None,
     };
-    timeline.commit_each(rows.iter().flat_map(EntityRows::batches), to).await?;
+    timeline.commit_each(rows.iter().flat_map(EntityRows::batches), to, None).await?;
     Ok(Some(calls.map_or(0, |calls| calls.num_rows() as u64)))
 }
 

@@ -18,6 +18,7 @@ mod evidence;
 mod export;
 mod files;
 mod functions;
+mod history;
 mod hunt;
 mod index;
 mod keeper;
@@ -37,6 +38,7 @@ pub use density::{STEPS_MAX, Span, Step};
 pub use events::{Lake, Tail};
 pub use export::{Export, ExportFormat, flat};
 pub use files::{LakeFiles, files};
+pub use history::{CallsInOrder, Past};
 pub use hunt::HuntAnswer;
 pub use keeper::{Keeper, Kept, LakeSize};
 pub use page::{CallPlace, PAGE_ROWS_MAX, Page, Range};
@@ -47,7 +49,7 @@ pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
 pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, parse_duration_ms, parse_search};
 pub use side::{Beside, SideRows, SideTable};
-pub use table::LakeError;
+pub use table::{ImportMark, LakeError};
 
 /// The engine's and the table library's column types, for those who read answers.
 pub use deltalake::{arrow, parquet};

@@ -87,6 +87,22 @@ pub enum LakeError {
     },
 }
 
+/// How far a file is imported. It is committed with the rows that it speaks of, so neither is there without the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportMark<'a> {
+    /// Which file, by its content.
+    pub file: &'a str,
+    /// The calls of so many of its lines are in the table.
+    pub lines: u64,
+}
+
+impl ImportMark<'_> {
+    /// The application id under which commits carry it.
+    pub(crate) fn application(&self) -> String {
+        format!("outrider-import-{}", self.file)
+    }
+}
+
 /// A table, open for writing.
 pub(crate) struct Table {
     pub(crate) shape: &'static TableShape,
@@ -123,8 +139,14 @@ impl Table {
     /// Commits rows that cover the log up to `position`, durably. Positions already covered are skipped.
     ///
     /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
-    pub(crate) async fn commit(&mut self, rows: &[RecordBatch], position: u64) -> Result<(), LakeError> {
-        self.commit_each(rows.iter().cloned().map(Ok), position).await
+    /// `mark` is of a file that the rows are from.
+    pub(crate) async fn commit(
+        &mut self,
+        rows: &[RecordBatch],
+        position: u64,
+        mark: Option<ImportMark<'_>>,
+    ) -> Result<(), LakeError> {
+        self.commit_each(rows.iter().cloned().map(Ok), position, mark).await
     }
 
     /// The same with rows that are made as they are written.
@@ -132,6 +154,7 @@ impl Table {
         &mut self,
         rows: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send,
         position: u64,
+        mark: Option<ImportMark<'_>>,
     ) -> Result<(), LakeError> {
         if self.is_uncertain {
             self.refresh().await?;
@@ -147,7 +170,11 @@ impl Table {
         }
         let added = self.flush(&mut writer).await?;
         let transaction = Transaction::new(self.shape.position_application, position.cast_signed());
-        let properties = CommitProperties::default().with_application_transaction(transaction);
+        let mut properties = CommitProperties::default().with_application_transaction(transaction);
+        if let Some(mark) = mark {
+            let transaction = Transaction::new(mark.application(), mark.lines.cast_signed());
+            properties = properties.with_application_transaction(transaction);
+        }
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(vec![PARTITION.to_owned()]),
@@ -157,6 +184,11 @@ impl Table {
         self.position = position;
         self.is_uncertain = false;
         Ok(())
+    }
+
+    /// The number that the newest commit of an application carries; 0 for one that has never committed.
+    pub(crate) async fn application(&self, application: &str) -> Result<u64, LakeError> {
+        application_version(&self.table, &self.path, application).await
     }
 
     /// Puts files in the place of others that hold the same rows, or takes files away where none are put.
@@ -252,10 +284,13 @@ pub(crate) fn url_of(path: &Path) -> Result<url::Url, LakeError> {
 
 /// The log position that the table says it covers; 0 for a new one.
 pub(crate) async fn position_of(table: &DeltaTable, path: &Path, shape: &TableShape) -> Result<u64, LakeError> {
+    application_version(table, path, shape.position_application).await
+}
+
+async fn application_version(table: &DeltaTable, path: &Path, application: &str) -> Result<u64, LakeError> {
     let failed = table_error(path, "read the position of");
     let snapshot = table.snapshot().map_err(&failed)?;
-    let version =
-        snapshot.transaction_version(table.log_store().as_ref(), shape.position_application).await.map_err(&failed)?;
+    let version = snapshot.transaction_version(table.log_store().as_ref(), application).await.map_err(&failed)?;
     Ok(version.unwrap_or(0).max(0).cast_unsigned())
 }
 

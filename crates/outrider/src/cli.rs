@@ -28,7 +28,7 @@ pub enum Command {
     /// Be one's own certificate authority for the connections between the services.
     #[command(subcommand)]
     Ca(CaCommand),
-    /// Run recorded Kong log lines through the same analysis and write what it finds as JSON lines.
+    /// Run recorded Kong log lines through the same analysis and write what it finds as JSON lines, or import them as history.
     Replay(ReplayArguments),
     /// Show the whole loop against a practice gateway: attack, alert, policy, block, release.
     Demo(DemoArguments),
@@ -241,12 +241,17 @@ pub struct RestoreArguments {
 
 #[derive(Debug, Args)]
 pub struct ReplayArguments {
-    /// Files of Kong log lines, plain or gzipped, in order; `-` for standard input.
+    /// Files of Kong log lines, plain or gzipped, in order; `-` for standard input, but with --into.
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// The directory for alerts.jsonl, findings.jsonl, endpoints.jsonl, assignments.jsonl and summary.json.
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "into")]
+    pub out: Option<PathBuf>,
+    /// Import the calls as history into this data directory, new or of an outrider that is stopped: they come into the lake,
+    /// and endpoints and profiles are learnt from them. Nothing is found, acted upon or told. A file that is imported already
+    /// adds nothing, and an import that was broken off goes on.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub into: Option<PathBuf>,
     /// Take analysis settings, policies, field names and the pseudonym key from this configuration file.
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,

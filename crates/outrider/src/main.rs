@@ -12,6 +12,7 @@ mod doctor;
 mod doors;
 mod edges;
 mod health;
+mod history;
 mod hunts;
 mod input;
 mod installation;
@@ -69,7 +70,10 @@ fn main() -> ExitCode {
         },
         Command::Ca(command) => ca::run(command),
         Command::Service(command) => on_runtime(services::identities::run(command)),
-        Command::Replay(arguments) => replay(&arguments),
+        Command::Replay(arguments) => match &arguments.into {
+            Some(into) => on_runtime(history::import(&arguments, into)),
+            None => replay(&arguments),
+        },
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
         Command::Doctor(arguments) => return exit(on_runtime(doctor::doctor(arguments))),
@@ -258,6 +262,7 @@ impl Signals {
 }
 
 fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
+    let out = arguments.out.as_deref().context("say with --out where the results go")?;
     let (settings, normaliser, enricher) = match &arguments.config {
         Some(path) => {
             let config = Config::load(path)?;
@@ -276,7 +281,7 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     };
     let summary = replay::replay(replay::Replay {
         files: &arguments.files,
-        out: &arguments.out,
+        out,
         settings,
         normaliser,
         enricher,
@@ -291,7 +296,7 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         summary.findings,
         summary.alerts,
         summary.endpoints,
-        arguments.out.display()
+        out.display()
     ));
     let rejected: u64 = summary.rejected.values().sum();
     if rejected > 0 {

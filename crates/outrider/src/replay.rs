@@ -355,7 +355,8 @@ fn write_rows(out: &Path, name: &str, rows: impl Iterator<Item = impl Serialize>
     Ok(count)
 }
 
-fn progress_bar(wanted: bool, total_bytes: Option<u64>) -> ProgressBar {
+/// Over the bytes that are read.
+pub fn progress_bar(wanted: bool, total_bytes: Option<u64>) -> ProgressBar {
     let bar = match total_bytes {
         _ if !wanted => return ProgressBar::hidden(),
         Some(total) => ProgressBar::new(total),

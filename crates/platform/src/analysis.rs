@@ -20,8 +20,11 @@ use crate::store::EffectBatch;
 use hunts::{HuntEnds, findings_of};
 use operations::Operations;
 
+pub use past::{Past, Preview, Relearning};
+
 mod hunts;
 mod operations;
+mod past;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -80,6 +83,7 @@ pub struct Analysis {
     desk: Desk,
     operations: Operations,
     hunts: HuntEnds,
+    past: Past,
     names: EndpointNames,
     calls: u64,
     now_ms: i64,
@@ -98,6 +102,7 @@ pub struct Frozen {
     desk: Desk,
     operations: Operations,
     hunts: HuntEnds,
+    past: Past,
 }
 
 impl Frozen {
@@ -111,7 +116,7 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        postcard::to_extend(&(parts, &self.operations, &self.hunts), vec![SNAPSHOT_VERSION])
+        postcard::to_extend(&(parts, &self.operations, &self.hunts, &self.past), vec![SNAPSHOT_VERSION])
             .map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
@@ -129,7 +134,9 @@ struct SnapshotParts<'a> {
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
 pub const SNAPSHOT_VERSION: u8 = 3;
-/// The oldest version that this build reads: it holds no [`Operations`]. Before version 3 there is no [`HuntEnds`].
+/// The version before there was a [`HuntEnds`] and a [`Past`].
+const SNAPSHOT_VERSION_WITHOUT_PAST: u8 = 2;
+/// The oldest version that this build reads: it holds no [`Operations`] either.
 pub const SNAPSHOT_VERSION_MIN: u8 = 1;
 
 impl AnalysisSettings {
@@ -159,6 +166,7 @@ impl Analysis {
             desk,
             operations: Operations::default(),
             hunts: HuntEnds::default(),
+            past: Past::default(),
             names: EndpointNames::default(),
             calls: 0,
             now_ms: i64::MIN,
@@ -210,6 +218,7 @@ impl Analysis {
             "discover": self.catalogue.counters(),
             "respond": self.desk.counters(),
             "hunt_runs_repeated": self.hunts.repeated(),
+            "past": self.past,
         })
     }
 
@@ -274,13 +283,7 @@ impl Analysis {
         let marked = marked.map(|alert| alert.id);
         let result = self.desk.on_command(record);
         if let Some(alert) = marked.and_then(|id| self.desk.alert(id)).filter(|alert| is_marked(alert)) {
-            let observed = alert.findings.iter().map(|finding| finding.observation.observed);
-            self.engine.feedback(&FalsePositive {
-                detector: &alert.detector,
-                entity: &alert.entity,
-                endpoints: &alert.endpoints,
-                observed: observed.fold(alert.worst.observation.observed, f64::max),
-            });
+            self.engine.feedback(&mark_of(alert));
         }
         result
     }
@@ -365,6 +368,7 @@ impl Analysis {
             desk: self.desk.clone(),
             operations: self.operations.clone(),
             hunts: self.hunts.clone(),
+            past: self.past.clone(),
         }
     }
 
@@ -386,9 +390,11 @@ impl Analysis {
             )));
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let (operations, hunts) = match version {
-            SNAPSHOT_VERSION_MIN => (Operations::default(), HuntEnds::default()),
-            2 => (postcard::from_bytes(rest).map_err(|e| wrong(&e))?, HuntEnds::default()),
+        let (operations, hunts, past) = match version {
+            SNAPSHOT_VERSION_MIN => Default::default(),
+            SNAPSHOT_VERSION_WITHOUT_PAST => {
+                (postcard::from_bytes(rest).map_err(|e| wrong(&e))?, HuntEnds::default(), Past::default())
+            }
             _ => postcard::from_bytes(rest).map_err(|e| wrong(&e))?,
         };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
@@ -399,6 +405,7 @@ impl Analysis {
             settings,
             operations,
             hunts,
+            past,
             names: EndpointNames::default(),
             calls: parts.calls,
             now_ms: parts.now_ms,
@@ -412,6 +419,17 @@ impl Analysis {
         for finding in self.scratch.drain(..) {
             self.desk.on_finding(finding);
         }
+    }
+}
+
+/// What a person's mark of an alert says to its detector.
+fn mark_of(alert: &Alert) -> FalsePositive<'_> {
+    let observed = alert.findings.iter().map(|finding| finding.observation.observed);
+    FalsePositive {
+        detector: &alert.detector,
+        entity: &alert.entity,
+        endpoints: &alert.endpoints,
+        observed: observed.fold(alert.worst.observation.observed, f64::max),
     }
 }
 

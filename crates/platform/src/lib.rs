@@ -9,6 +9,7 @@ mod assignments;
 pub mod clean_stop;
 mod commands;
 pub mod enrich;
+pub mod history;
 pub mod hunts;
 pub mod ingest;
 mod lake_keeper;

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::analysis::{Analysis, AnalysisSettings};
 use crate::assignments::Assignments;
-use crate::log::{Gap, LogError, LogReader, Position, Record, RecordKind};
+use crate::log::{Gap, History, LogError, LogReader, Position, Record, RecordKind};
 use crate::progress::Progress;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::store::Store;
@@ -127,8 +127,8 @@ impl Pipeline {
             for (id, result) in answers.drain(..) {
                 self.waiters.answer(&id, result);
             }
-            if done >= self.publish_from {
-                self.caught_up.send_if_modified(|known| !std::mem::replace(known, true));
+            if done >= self.publish_from && self.caught_up.send_if_modified(|known| !std::mem::replace(known, true)) {
+                self.tell_unlearnt();
             }
             if done >= self.publish_from && published != Some(self.analysis.desk().desired_version()) {
                 published = Some(self.analysis.desk().desired_version());
@@ -165,6 +165,16 @@ impl Pipeline {
                     "the detector is out of use until the next start"
                 );
             }
+        }
+    }
+
+    /// Says that there is history that nothing was learnt from: whoever imported it counts on that.
+    fn tell_unlearnt(&self) {
+        if !self.analysis.past().unlearnt().is_empty() {
+            tracing::warn!(
+                "history was imported and nothing is learnt from it yet, as the import was broken off: stop outrider and run \
+                 `outrider replay --into` with the same files again"
+            );
         }
     }
 
@@ -288,6 +298,10 @@ pub(crate) fn take_in(
             Err(error) => tracing::error!(%error, "what a hunt found was skipped"),
         },
         RecordKind::Tick => analysis.advance(record.at_ms),
+        RecordKind::History => match record.json::<History>() {
+            Ok(history) => analysis.take_in_history(record.position, &history),
+            Err(error) => tracing::error!(%error, "a record of an import was skipped"),
+        },
     }
     if let Some(assignments) = assignments {
         assignments.analysed(record.position);

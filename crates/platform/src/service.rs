@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use outrider_lake::{Keeper, Lake, LakeError, QueryLimits, Retention};
+use outrider_lake::{Keeper, Lake, LakeError, QueryError, QueryLimits, Retention};
 use outrider_model::DesiredState;
 use outrider_respond::notify::{Teller, WebhookError};
 use tokio::runtime::Handle;
@@ -84,7 +84,7 @@ impl Default for LakeSettings {
     }
 }
 
-/// Why a platform cannot start.
+/// Why a platform cannot start, or history cannot be imported into one.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
     /// The log cannot be opened.
@@ -125,6 +125,26 @@ pub enum PlatformError {
         snapshots: PathBuf,
         /// The oldest record of the log.
         first: Position,
+    },
+    /// The last run was killed, so that what it left has to be taken in first, which may bring something about.
+    #[error(
+        "outrider was not stopped cleanly on {}: record {record} of its log was not taken in to the end. Start `outrider \
+         run`, stop it again, and then import",
+        data_dir.display()
+    )]
+    Unfinished {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// The first such record.
+        record: Position,
+    },
+    /// The calls of the lake cannot be gone through again.
+    #[error("cannot learn from the calls in {}: {source}", lake.display())]
+    Learning {
+        /// The lake's directory.
+        lake: PathBuf,
+        /// Why.
+        source: QueryError,
     },
     /// Somebody who is to be told cannot be set up.
     #[error("notify: {0}")]

@@ -5,6 +5,7 @@
 mod asking;
 mod calls;
 mod faults;
+mod history;
 mod hunting;
 mod keeping;
 mod kills;

@@ -10,6 +10,7 @@ mod doctor;
 mod faults;
 mod gateways;
 mod harness;
+mod history;
 mod hunts;
 #[path = "../../../platform/tests/platform/identity_provider/mod.rs"]
 mod identity_provider;

@@ -28,7 +28,7 @@ pub use group::{Appended, LogHandle, LogWriter, Pending, QUEUE_BYTES_DEFAULT};
 pub use marks::{EPOCHS_MAX, Marks, Verdict, epoch_of};
 pub use reader::LogReader;
 pub use record::{
-    BATCH_BYTES_MAX, CallBatch, Calls, Gap, Missing, NewRecord, Position, RECORD_BYTES_MAX, Record, RecordKind,
+    BATCH_BYTES_MAX, CallBatch, Calls, Gap, History, Missing, NewRecord, Position, RECORD_BYTES_MAX, Record, RecordKind,
 };
 pub use segment::{FORMAT_VERSION, extent};
 pub use settings::{LogSettings, OnDamage};

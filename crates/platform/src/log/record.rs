@@ -58,13 +58,15 @@ pub enum RecordKind {
     Configuration = 7,
     /// What a saved hunt found in its window: a `HuntRun`.
     Hunt = 8,
+    /// History that was imported, or learnt from: a [`History`]. The calls are in the lake and not here.
+    History = 9,
 }
 
 impl RecordKind {
     /// The kind of a stored number, if this build knows it.
     pub(super) fn from_number(number: u8) -> Option<RecordKind> {
-        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, Hunt, Settings, Tick};
-        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration, Hunt]
+        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, History, Hunt, Settings, Tick};
+        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration, Hunt, History]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
@@ -239,6 +241,28 @@ pub enum Missing {
     },
 }
 
+/// What an import has done, at its place in the one order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum History {
+    /// Calls of a file are about to be committed to the lake with this record's position. After a kill they may not be there.
+    Imported {
+        /// The file, by the digest of its content.
+        file: String,
+        /// Its lines up to this one are in the lake then.
+        lines: u64,
+        /// How many calls that adds.
+        calls: u32,
+    },
+    /// What is normal was learnt again, of the calls in the lake; the next snapshot has it.
+    Relearnt {
+        /// The how manieth time it is.
+        version: u32,
+        /// How many calls that were.
+        calls: u64,
+    },
+}
+
 /// A record to be written. It gets its position, and its final log time, from the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
@@ -299,6 +323,11 @@ impl NewRecord {
     /// Something is missing here.
     pub fn gap(at_ms: i64, gap: &Gap) -> Result<Self, LogError> {
         Self::json(at_ms, RecordKind::Gap, "gap", gap)
+    }
+
+    /// What an import has done.
+    pub fn history(at_ms: i64, history: &History) -> Result<Self, LogError> {
+        Self::json(at_ms, RecordKind::History, "history record", history)
     }
 
     fn json<T: Serialize>(at_ms: i64, kind: RecordKind, what: &'static str, value: &T) -> Result<Self, LogError> {

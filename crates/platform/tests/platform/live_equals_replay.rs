@@ -153,8 +153,9 @@ async fn a_live_run_gives_what_a_replay_gives() {
     }
 }
 
-/// How many findings there are about the later of two equal floods, with or without a person's word on the earlier one.
-fn findings_after_a_first_flood(is_marked: bool) -> usize {
+/// How many findings there are about the later of two equal floods, with or without a person's word on the earlier one, and
+/// with or without everything being learnt again in between.
+fn findings_after_a_first_flood(is_marked: bool, is_relearnt: bool) -> usize {
     let mut settings = AnalysisSettings { policies: Vec::new(), ..settings() };
     settings.respond.alerts.false_positive_silence = PolicyDuration::Seconds(1);
     let mut analysis = Analysis::new("test", settings).unwrap();
@@ -185,6 +186,22 @@ fn findings_after_a_first_flood(is_marked: bool) -> usize {
         let record = CommandRecord { id: "1".to_owned(), by: "alice".to_owned(), at_ms: between_ms, command };
         analysis.command(&record).unwrap();
     }
+    if is_relearnt {
+        let (counted, endpoints) = (analysis.engine().counters(), analysis.catalogue().endpoints().count());
+        let mut learning = analysis.relearn(analysis.settings(), between_ms).unwrap();
+        before.iter().for_each(|call| learning.profile(&api_call(call), None));
+        let settled = before.iter().filter(|call| call.at_ms <= between_ms - 120_000).count();
+        assert_eq!(learning.calls(), settled as u64);
+        analysis.drain_effects();
+        analysis.take_over(learning);
+        let effects = analysis.drain_effects();
+        assert!(effects.findings.is_empty() && effects.alerts.is_empty(), "the past does not act on the present");
+        assert_eq!(analysis.engine().counters(), counted);
+        assert_eq!((analysis.catalogue().endpoints().count(), analysis.past().version()), (endpoints, 1));
+        // What is learnt is the state from now on.
+        analysis = Analysis::restore(&analysis.freeze().encode().unwrap()).unwrap();
+        assert_eq!(analysis.past().version(), 1);
+    }
     for (number, call) in (before.len() as u64 + 1..).zip(after) {
         analysis.observe(&api_call(call), number);
     }
@@ -195,6 +212,8 @@ fn findings_after_a_first_flood(is_marked: bool) -> usize {
 
 #[test]
 fn what_a_person_calls_normal_is_learned() {
-    assert!(findings_after_a_first_flood(false) > 0, "without a word it is found again");
-    assert_eq!(findings_after_a_first_flood(true), 0);
+    for is_relearnt in [false, true] {
+        assert!(findings_after_a_first_flood(false, is_relearnt) > 0, "without a word it is found again");
+        assert_eq!(findings_after_a_first_flood(true, is_relearnt), 0);
+    }
 }

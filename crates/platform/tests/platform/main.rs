@@ -6,6 +6,7 @@ mod api;
 mod asking;
 mod audit;
 mod fixtures;
+mod history;
 mod hunts;
 mod identity_provider;
 mod live_equals_replay;

@@ -1,0 +1,346 @@
+//! `outrider replay --into`: recorded log lines become the history of an installation.
+//!
+//! The files are read twice: first to see that all of them can be read, hold Kong's lines, and which they are by their content,
+//! before anything is changed; then to import what the lake does not have yet.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use outrider_collect::{
+    Content, Frame, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, NormaliserSettings, PseudonymKey, Rejection,
+    Scratch,
+};
+use outrider_model::{ApiCall, ClockCheck};
+use outrider_platform::enrich::Enricher;
+use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
+use sha2::{Digest as _, Sha256};
+
+use crate::cli::ReplayArguments;
+use crate::config::Config;
+use crate::input::Input;
+use crate::service::now_ms;
+use crate::{installation, normaliser_of, replay, terminal};
+
+const DAY_MS: i64 = 86_400_000;
+/// Why a line is no history, besides what a source would say of it.
+const AHEAD: &str = "in_the_future";
+const WITHOUT_TIME: &str = "without_time";
+
+/// Imports files into a data directory.
+pub async fn import(arguments: &ReplayArguments, into: &Path) -> anyhow::Result<()> {
+    let config = arguments.config.as_deref().map(Config::load).transpose()?;
+    let settings = config.as_ref().map(Config::analysis);
+    let config = config.unwrap_or_default();
+    ensure!(
+        config.platform.is_none(),
+        "--config is that of a collector or responder, which keeps no calls; import into the platform's data directory"
+    );
+    ensure!(config.lake.enabled, "history is kept in the lake, and `lake.enabled` is off; switch it on");
+    let total_bytes = total_bytes(&arguments.files)?;
+    installation::prepare(into)?;
+    let history = HistorySettings {
+        data_dir: into.to_owned(),
+        installation: installation::id(into)?,
+        analysis: settings,
+        log: config.log.clone(),
+    };
+    let import = HistoryImport::open(history, now_ms).await?;
+    let bar = Bar::new(total_bytes);
+    let files = look(&arguments.files, &arguments.gateway, &bar)?;
+    let key = PseudonymKey::load_or_create(&into.join("pseudonym.key"))?;
+    let mut reading = Reading {
+        import,
+        normaliser: normaliser_of(&config, &arguments.gateway, key)?,
+        enricher: Enricher::open(config.enrichment(), now_ms())?,
+        scratch: Scratch::default(),
+        summary: Summary::default(),
+        before_ms: None,
+    };
+    reading.import.audit("imports history", &into.display().to_string(), names(&files)).await?;
+    let learnt = async {
+        bar.begin("importing");
+        for file in &files {
+            reading
+                .take_file(file, &bar)
+                .await
+                .with_context(|| format!("{} is not imported to the end", file.path.display()))?;
+        }
+        reading.learn(&bar).await
+    };
+    let learnt =
+        learnt.await.context("what was imported before stays; run the same command again to go on from there")?;
+    let Reading { import, summary, .. } = reading;
+    let endpoints = import.endpoints();
+    import.audit("imported history", &into.display().to_string(), summary.in_words()).await?;
+    bar.note("making timelines");
+    import.finish().await?;
+    bar.finish();
+    summary.tell(into, &config, endpoints, learnt);
+    Ok(())
+}
+
+/// A file that was looked at.
+struct Looked<'a> {
+    path: &'a Path,
+    /// The digest of its content, unzipped.
+    digest: String,
+    /// The length of its content, unzipped.
+    bytes: u64,
+}
+
+/// What the command says in the end.
+#[derive(Default)]
+struct Summary {
+    lines: u64,
+    imported: u64,
+    known: u64,
+    rejected: BTreeMap<&'static str, u64>,
+    /// The earliest and latest of all calls, known ones included.
+    times_ms: Option<(i64, i64)>,
+}
+
+struct Reading {
+    import: HistoryImport,
+    normaliser: Normaliser,
+    enricher: Enricher,
+    scratch: Scratch,
+    summary: Summary,
+    /// When the last line of this file with a time was over.
+    before_ms: Option<i64>,
+}
+
+impl Reading {
+    async fn take_file(&mut self, file: &Looked<'_>, bar: &Bar) -> anyhow::Result<()> {
+        self.import.begin_file(&file.digest).await?;
+        self.before_ms = None;
+        let input = Input::open(&[file.path.to_owned()])?;
+        let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+        let mut left = file.bytes;
+        // What has come since it was looked at is another file's content.
+        while left > 0
+            && let Some(chunk) = input.next_chunk()
+        {
+            let chunk = chunk?;
+            let chunk = &chunk[..chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+            left -= chunk.len() as u64;
+            framer.feed(chunk, |frame| self.take(frame));
+            self.import.commit_if_due(framer.lines_ended()).await?;
+            bar.moved(&input, &format!("{} calls", self.summary.imported + self.summary.known));
+        }
+        let lines = framer.lines_ended();
+        framer.finish(|frame| self.take(frame));
+        self.import.commit(lines).await?;
+        bar.passed(&input);
+        ensure!(left == 0, "it has changed since it was looked at; import it again");
+        Ok(())
+    }
+
+    fn take(&mut self, frame: Frame<'_>) {
+        self.summary.lines += 1;
+        let rejection = match frame.content {
+            Content::Record(record) => match self.normaliser.normalise(record, None, &mut self.scratch) {
+                Ok(mut call) => match place(&mut call, &mut self.before_ms) {
+                    true => {
+                        self.enricher.enrich(&mut call);
+                        let taken = self.import.take(&call, frame.line);
+                        return self.summary.count(&call, taken);
+                    }
+                    false => WITHOUT_TIME,
+                },
+                Err(rejection) => rejection.as_str(),
+            },
+            Content::TooLong => Rejection::TooLong.as_str(),
+            Content::Torn { .. } => Rejection::Torn.as_str(),
+        };
+        *self.summary.rejected.entry(rejection).or_default() += 1;
+    }
+
+    async fn learn(&mut self, bar: &Bar) -> anyhow::Result<Option<Learnt>> {
+        let mut told = false;
+        let learnt = self.import.learn(|progress| {
+            if !std::mem::replace(&mut told, true) {
+                bar.count(progress.of);
+            }
+            bar.at(progress.calls);
+        });
+        Ok(learnt.await?)
+    }
+}
+
+/// Puts a call at its own time, which nobody received it at. One without a time is as old as the line before it; says `false`
+/// where there is none.
+fn place(call: &mut ApiCall<'_>, before_ms: &mut Option<i64>) -> bool {
+    if call.clock != ClockCheck::Missing {
+        *before_ms = Some(call.event_ms);
+        return true;
+    }
+    let Some(before_ms) = *before_ms else { return false };
+    (call.received_ms, call.started_ms, call.event_ms) = (before_ms, before_ms, before_ms);
+    true
+}
+
+impl Summary {
+    fn count(&mut self, call: &ApiCall<'_>, taken: Taken) {
+        match taken {
+            Taken::New => self.imported += 1,
+            Taken::Known => self.known += 1,
+            Taken::Ahead => {
+                *self.rejected.entry(AHEAD).or_default() += 1;
+                return;
+            }
+        }
+        let (first, last) = self.times_ms.unwrap_or((call.event_ms, call.event_ms));
+        self.times_ms = Some((first.min(call.event_ms), last.max(call.event_ms)));
+    }
+
+    fn in_words(&self) -> String {
+        format!("{} calls of {} lines imported, {} were there already", self.imported, self.lines, self.known)
+    }
+
+    fn tell(&self, into: &Path, config: &Config, endpoints: usize, learnt: Option<Learnt>) {
+        terminal::note(&format!("{}, in {}", self.in_words(), into.display()));
+        let rejected: u64 = self.rejected.values().sum();
+        if rejected > 0 {
+            let reasons: Vec<_> = self.rejected.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+            terminal::note(&format!("{rejected} lines were left out: {}", reasons.join(", ")));
+        }
+        if let Some((first_ms, last_ms)) = self.times_ms {
+            terminal::note(&format!("the calls are from {} to {}", time(first_ms), time(last_ms)));
+            self.tell_retention(config, first_ms);
+        }
+        match learnt {
+            Some(Learnt { version, calls, unreadable }) => {
+                terminal::note(&format!(
+                    "{endpoints} endpoints are known; what is normal was learnt again from {calls} calls in the lake \
+                     (version {version})"
+                ));
+                if unreadable > 0 {
+                    terminal::note(&format!("{unreadable} rows of the lake could not be read and were left out"));
+                }
+            }
+            None => terminal::note(&format!("{endpoints} endpoints are known; there was nothing new to learn from")),
+        }
+    }
+
+    fn tell_retention(&self, config: &Config, first_ms: i64) {
+        let days = i64::from(config.lake.retention_days);
+        if days > 0 && first_ms < now_ms() - (days + 1) * DAY_MS {
+            terminal::note(&format!(
+                "calls of more than {days} days ago (`lake.retention_days`) are learnt from and leave the lake when outrider runs"
+            ));
+        }
+    }
+}
+
+/// Bytes of all files. A wrong name is noticed before anything is made.
+fn total_bytes(files: &[PathBuf]) -> anyhow::Result<u64> {
+    let mut total = 0;
+    for path in files {
+        ensure!(path != Path::new("-"), "--into reads files twice, which standard input cannot be; save it to a file");
+        let metadata = File::open(path).and_then(|file| file.metadata());
+        let metadata = metadata.with_context(|| format!("cannot open {}", path.display()))?;
+        ensure!(metadata.is_file(), "{} is no file", path.display());
+        total += metadata.len();
+    }
+    Ok(total)
+}
+
+/// Reads all files and says which they are.
+fn look<'a>(files: &'a [PathBuf], gateway: &str, bar: &Bar) -> anyhow::Result<Vec<Looked<'a>>> {
+    bar.begin("looking at the files");
+    // What it makes of a line is thrown away, so it needs no key.
+    let normaliser = Normaliser::new(NormaliserSettings::new(gateway), PseudonymKey::from_bytes(&[0; 32]))?;
+    files.iter().map(|path| look_at(path, &normaliser, bar)).collect()
+}
+
+fn look_at<'a>(path: &'a Path, normaliser: &Normaliser, bar: &Bar) -> anyhow::Result<Looked<'a>> {
+    let input = Input::open(&[path.to_owned()])?;
+    let mut digest = Sha256::new();
+    let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+    let mut scratch = Scratch::default();
+    let (mut bytes, mut has_call) = (0, false);
+    while let Some(chunk) = input.next_chunk() {
+        let chunk = chunk?;
+        digest.update(&chunk);
+        bytes += chunk.len() as u64;
+        if !has_call {
+            framer.feed(&chunk, |frame| {
+                has_call |= matches!(frame.content, Content::Record(record) if normaliser.normalise(record, None, &mut scratch).is_ok());
+            });
+        }
+        bar.moved(&input, "looking at the files");
+    }
+    bar.passed(&input);
+    ensure!(has_call || bytes == 0, "{} holds no line of Kong's log; name files of JSON lines", path.display());
+    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Looked { path, digest, bytes })
+}
+
+/// What the audit log says of the files.
+fn names(files: &[Looked<'_>]) -> String {
+    let names = files.iter().map(|file| format!("{} ({})", file.path.display(), &file.digest[..12]));
+    format!("{} files: {}", files.len(), terminal::some_of(names))
+}
+
+fn time(ms: i64) -> String {
+    let second = ms.div_euclid(1000);
+    Timestamp::from_second(second).map_or_else(|_| format!("second {second}"), |time| time.to_string())
+}
+
+/// A progress bar over all files, again for each step; hidden where nobody would see it.
+struct Bar {
+    bar: ProgressBar,
+    total_bytes: u64,
+    /// Bytes of the files before.
+    passed: std::cell::Cell<u64>,
+}
+
+impl Bar {
+    fn new(total_bytes: u64) -> Bar {
+        let bar = replay::progress_bar(std::io::stderr().is_terminal(), Some(total_bytes));
+        Bar { bar, total_bytes, passed: std::cell::Cell::new(0) }
+    }
+
+    fn begin(&self, message: &'static str) {
+        self.passed.set(0);
+        self.bar.reset();
+        self.bar.set_length(self.total_bytes);
+        self.bar.set_message(message);
+    }
+
+    fn moved(&self, input: &Input, message: &str) {
+        self.bar.set_position(self.passed.get() + input.read_bytes());
+        self.bar.set_message(message.to_owned());
+    }
+
+    fn passed(&self, input: &Input) {
+        self.passed.set(self.passed.get() + input.read_bytes());
+    }
+
+    /// From here on calls are counted, not bytes.
+    fn count(&self, calls: u64) {
+        self.bar.reset();
+        self.bar.set_length(calls);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} calls {eta} left, {msg}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message("rebuilding profiles");
+    }
+
+    fn at(&self, calls: u64) {
+        self.bar.set_position(calls);
+    }
+
+    fn note(&self, message: &'static str) {
+        self.bar.set_message(message);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

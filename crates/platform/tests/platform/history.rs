@@ -1,0 +1,161 @@
+//! Imports that end where it is least convenient.
+
+use std::path::Path;
+
+use crate::support::{Call, api_call};
+use outrider_lake::{Beside, LakeReader, QueryLimits};
+use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
+use outrider_platform::log::{History, Log, LogReader, LogSettings, NewRecord, OnDamage, Position, RecordKind};
+use outrider_platform::service::{LakeSettings, Platform, PlatformError, PlatformSettings};
+use outrider_platform::snapshots::Snapshots;
+
+const START_MS: i64 = 1_767_571_200_000;
+const CALLS: u64 = 60;
+
+fn now_ms() -> i64 {
+    START_MS + 3_600_000
+}
+
+async fn open(data_dir: &Path) -> Result<HistoryImport, PlatformError> {
+    let settings = HistorySettings {
+        data_dir: data_dir.to_owned(),
+        installation: "test".to_owned(),
+        analysis: Some(AnalysisSettings::default()),
+        log: LogSettings::default(),
+    };
+    HistoryImport::open(settings, now_ms).await
+}
+
+fn call(line: u64) -> Call {
+    Call {
+        at_ms: START_MS + line.cast_signed() * 1000,
+        consumer: "alice".to_owned(),
+        path: format!("/shop/items/{line}"),
+        status: 200,
+    }
+}
+
+/// Takes these lines of the file and says which of them were known.
+fn take(import: &mut HistoryImport, lines: std::ops::RangeInclusive<u64>) -> Vec<u64> {
+    lines.filter(|&line| import.take(&api_call(&call(line)), line) == Taken::Known).collect()
+}
+
+/// The calls in the lake, by path, and how many places they have.
+async fn rows(data_dir: &Path) -> (u64, u64, u64) {
+    let reader = LakeReader::open(&data_dir.join("lake"), None, QueryLimits::default()).unwrap();
+    let statement = "SELECT count(*), count(DISTINCT path), count(DISTINCT position * 1000 + call_index) FROM events";
+    let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
+    let batch = answer.next().await.unwrap().unwrap();
+    let number = |at: usize| {
+        let column = batch.column(at);
+        outrider_lake::arrow::array::AsArray::as_primitive::<outrider_lake::arrow::datatypes::Int64Type>(column)
+            .value(0)
+    };
+    (number(0).cast_unsigned(), number(1).cast_unsigned(), number(2).cast_unsigned())
+}
+
+fn remove_newest_snapshot(data_dir: &Path) {
+    let snapshots = data_dir.join("snapshots");
+    let newest = Snapshots::open(snapshots.clone()).unwrap().newest().unwrap().unwrap();
+    std::fs::remove_file(snapshots.join(format!("{:020}.snap", newest.0))).unwrap();
+}
+
+async fn learn(import: &mut HistoryImport) -> Option<Learnt> {
+    import.learn(|progress| assert!(progress.calls <= progress.of)).await.unwrap()
+}
+
+#[tokio::test]
+async fn whatever_a_kill_leaves_the_next_import_goes_on_from() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    // Killed with calls that wait for their commit.
+    let mut import = open(data).await.unwrap();
+    assert_eq!(import.begin_file("file").await.unwrap(), 0);
+    assert!(take(&mut import, 1..=20).is_empty());
+    import.commit(20).await.unwrap();
+    take(&mut import, 21..=40);
+    drop(import);
+    assert_eq!(rows(data).await, (20, 20, 20));
+    // Killed between the record of a commit and its rows.
+    let (mut log, _) = Log::open(&data.join("log"), LogSettings::default()).unwrap();
+    let history = History::Imported { file: "file".to_owned(), lines: 40, calls: 20 };
+    log.append(&[NewRecord::history(now_ms(), &history).unwrap()]).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    let mut import = open(data).await.unwrap();
+    assert_eq!(import.begin_file("file").await.unwrap(), 20);
+    assert_eq!(take(&mut import, 1..=CALLS), Vec::from_iter(1..=20));
+    let ahead = Call { at_ms: now_ms() + 5001, ..call(1) };
+    assert_eq!(import.take(&api_call(&ahead), CALLS + 1), Taken::Ahead);
+    import.commit(CALLS + 1).await.unwrap();
+    assert_eq!(rows(data).await, (CALLS, CALLS, CALLS));
+    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, unreadable: 0 }));
+    assert_eq!(learn(&mut import).await, None);
+    drop(import);
+    // Killed when everything but the snapshot was there.
+    remove_newest_snapshot(data);
+    let mut import = open(data).await.unwrap();
+    assert_eq!(import.begin_file("file").await.unwrap(), CALLS + 1);
+    assert_eq!(take(&mut import, 1..=CALLS).len() as u64, CALLS);
+    import.commit(CALLS + 1).await.unwrap();
+    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, unreadable: 0 }));
+    assert_eq!(import.endpoints(), 1);
+    import.finish().await.unwrap();
+    let mut import = open(data).await.unwrap();
+    assert_eq!((learn(&mut import).await, import.endpoints()), (None, 1));
+    assert_eq!(rows(data).await, (CALLS, CALLS, CALLS));
+}
+
+fn settings(data_dir: &Path) -> PlatformSettings {
+    PlatformSettings {
+        data_dir: data_dir.to_owned(),
+        installation: "test".to_owned(),
+        gateways: Vec::new(),
+        analysis: AnalysisSettings::default(),
+        log: LogSettings::default(),
+        lake: Some(LakeSettings::default()),
+        snapshot_interval: std::time::Duration::from_secs(60),
+        notify: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_after_an_import_takes_it_for_no_kill_and_what_a_kill_left_is_not_imported_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut import = open(data).await.unwrap();
+    import.begin_file("file").await.unwrap();
+    take(&mut import, 1..=CALLS);
+    import.commit(CALLS).await.unwrap();
+    assert!(
+        matches!(open(data).await.err(), Some(PlatformError::Log(error)) if error.to_string().contains("is in use"))
+    );
+    learn(&mut import).await.unwrap();
+    import.finish().await.unwrap();
+
+    let platform = Platform::start(settings(data), now_ms).await.unwrap();
+    platform.caught_up().await;
+    assert_eq!(platform.status().progress().calls, 0, "what was imported is not news");
+    platform.stop().await;
+    let mut kinds = Vec::new();
+    let mut reader = LogReader::open(&data.join("log"), Position::ZERO, OnDamage::Refuse).unwrap();
+    while let Some(record) = reader.next().unwrap() {
+        kinds.push(record.kind);
+    }
+    assert!(kinds.starts_with(&[RecordKind::History, RecordKind::History, RecordKind::Settings]), "{kinds:?}");
+    assert!(!kinds.contains(&RecordKind::Gap), "{kinds:?}");
+    drop(reader);
+    let mut import = open(data).await.unwrap();
+    assert_eq!(learn(&mut import).await, None);
+    drop(import);
+
+    // As after a kill: the log has what no snapshot covers.
+    let (mut log, opened) = Log::open(&data.join("log"), LogSettings::default()).unwrap();
+    log.append(&[NewRecord::tick(now_ms())]).unwrap();
+    let last = log.sync().unwrap();
+    drop(log);
+    let error = open(data).await.err().unwrap();
+    assert!(matches!(&error, PlatformError::Unfinished { record, .. } if *record == last), "{error}");
+    assert_eq!(last, Position(opened.last.0 + 1));
+}
