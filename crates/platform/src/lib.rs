@@ -29,6 +29,7 @@ mod snapshot_writer;
 pub mod snapshots;
 mod status;
 pub mod store;
+mod threads;
 mod ticker;
 pub mod tls;
 pub mod watcher;

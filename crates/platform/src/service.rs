@@ -4,7 +4,6 @@
 //! the premises and the people need is handed out: an [`Ingest`] for calls and reports, a [`CommandBus`] for decisions,
 //! the desired state of each gateway, the status.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +38,7 @@ use crate::snapshot_writer::{SnapshotWriter, Work};
 use crate::snapshots::{SnapshotError, Snapshots};
 pub use crate::status::PlatformStatus;
 use crate::store::{Store, StoreError};
+use crate::threads::{EndOfIds, spawn};
 use crate::ticker::tick;
 use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
 
@@ -480,38 +480,4 @@ impl Platform {
 fn teller(installation: &str, settings: &AnalysisSettings) -> Teller {
     let evidence_age_max_ms = settings.respond.actions.evidence_age_max.end_ms(0).unwrap_or(i64::MAX);
     Teller { installation: installation.to_owned(), evidence_age_max_ms }
-}
-
-fn spawn(
-    name: &'static str,
-    failing: watch::Sender<bool>,
-    run: impl FnOnce() -> Result<(), LogError> + Send + 'static,
-) -> Result<JoinHandle<Result<(), LogError>>, PlatformError> {
-    let body = move || {
-        let result = catch_unwind(AssertUnwindSafe(run));
-        match &result {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, thread = name, "the thread cannot go on"),
-            Err(_) => {
-                tracing::error!(thread = name, "the thread has panicked; this is a mistake of ours, please report it")
-            }
-        }
-        if !matches!(result, Ok(Ok(()))) {
-            failing.send_replace(true);
-        }
-        result.unwrap_or_else(|panic| resume_unwind(panic))
-    };
-    let thread = std::thread::Builder::new().name(name.to_owned());
-    thread.spawn(body).map_err(|source| PlatformError::System { doing: "start a thread", source })
-}
-
-/// Tells the lake that no more endpoint ids will come, however the analysis ends.
-struct EndOfIds(Option<Arc<Assignments>>);
-
-impl Drop for EndOfIds {
-    fn drop(&mut self) {
-        if let Some(ids) = &self.0 {
-            ids.end();
-        }
-    }
 }
