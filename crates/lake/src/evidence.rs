@@ -13,6 +13,15 @@ use crate::query::{Answer, QueryError, QueryProgress};
 use crate::reader::QueryLimits;
 use crate::search::literal;
 
+/// What is asked about.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The condition of a search; `None` for a statement.
+    pub searched: Option<&'a str>,
+    /// Calls up to this log position were there for an earlier run.
+    pub after: u64,
+}
+
 /// By kind, gateway and entity.
 pub(crate) type Known = BTreeMap<(EntityKind, String, String), Evidence>;
 
@@ -24,6 +33,7 @@ pub(crate) struct Evidence {
     custom_id: String,
     tags: Vec<String>,
     target: TargetFacts,
+    /// Of the calls that no earlier run has seen.
     outcome: Outcome,
     first_us: i64,
     service: (String, String),
@@ -37,7 +47,7 @@ pub(crate) struct Evidence {
 pub(crate) async fn evidence(
     context: &SessionContext,
     found: &[Found],
-    searched: Option<&str>,
+    asked: Asked<'_>,
     limits: &QueryLimits,
     progress: &mut QueryProgress,
 ) -> Result<Known, QueryError> {
@@ -47,12 +57,12 @@ pub(crate) async fn evidence(
         let of_kind = found.iter().filter(|found| found.kind == kind);
         let names: BTreeSet<_> = of_kind.map(|found| literal(&found.entity)).collect();
         let names = names.into_iter().collect::<Vec<_>>().join(", ");
-        let statement = match searched {
+        let statement = match asked.searched {
             Some(condition) => {
                 let [actor_kind, entity] = actor();
-                statement(&entity, &format!("{condition} AND ({actor_kind}) = '{kind}'"), &names)
+                statement(&entity, &format!("{condition} AND ({actor_kind}) = '{kind}'"), &names, asked.after)
             }
-            None => statement(&column.each(), "true", &names),
+            None => statement(&column.each(), "true", &names, asked.after),
         };
         let plan = context.state().create_logical_plan(&statement).await?;
         let mut answer = Answer::to(context, plan, limits).await?;
@@ -64,7 +74,7 @@ pub(crate) async fn evidence(
     Ok(known)
 }
 
-fn statement(entity: &str, condition: &str, names: &str) -> String {
+fn statement(entity: &str, condition: &str, names: &str, after: u64) -> String {
     let last = |column: &str| format!("last_value({column} ORDER BY position, call_index) AS last_{column}");
     let one = |column: &str| {
         format!("min(coalesce({column}, '')) AS least_{column}, max(coalesce({column}, '')) AS {column}")
@@ -82,7 +92,8 @@ fn statement(entity: &str, condition: &str, names: &str) -> String {
     ];
     let ones = ["service_id", "service_name", "route_id", "route_name"];
     format!(
-        "SELECT gateway, entity, count(*) AS calls, count(*) FILTER (WHERE status BETWEEN 200 AND 399) AS succeeded, \
+        "SELECT gateway, entity, count(*) FILTER (WHERE position > {after}) AS calls, \
+         count(*) FILTER (WHERE position > {after} AND status BETWEEN 200 AND 399) AS succeeded, \
          bool_and(trusted) AS trusted, bool_or(anonymous_consumer) AS anonymous, min(event_time) AS first, \
          max(event_time) AS last, {}, {} \
          FROM (SELECT *, {entity} AS entity FROM {CALLS} WHERE {condition}) \
@@ -163,6 +174,11 @@ fn tags_of(lists: &ArrayRef, row: usize) -> Vec<String> {
 /// last call that it found. A statement may say it in `event_time`; where it does not, the first call of theirs counts, so
 /// that old evidence never passes for new.
 pub(crate) fn hits(found: Vec<Found>, known: &Known, ask: &HuntQuestion, window: &HuntWindow) -> Vec<HuntHit> {
+    let is_new = |found: &Found| {
+        let evidence = known.get(&(found.kind, found.gateway.clone(), found.entity.clone()));
+        // Calls that a window looks at once more were told of.
+        evidence.is_none_or(|evidence| evidence.outcome != Outcome::default())
+    };
     let hit = |found: Found| {
         let only = only(&found, ask);
         let evidence = known.get(&(found.kind, found.gateway.clone(), found.entity.clone())).cloned();
@@ -193,7 +209,7 @@ pub(crate) fn hits(found: Vec<Found>, known: &Known, ask: &HuntQuestion, window:
             only,
         }
     };
-    found.into_iter().map(hit).collect()
+    found.into_iter().filter(is_new).map(hit).collect()
 }
 
 impl Evidence {

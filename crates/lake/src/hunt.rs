@@ -4,6 +4,7 @@
 //! comes of it, others decide. Calls that our own blocks refused are in no window: they are no evidence.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use deltalake::arrow::array::{Array as _, AsArray as _, RecordBatch, StringArray};
 use deltalake::arrow::compute::cast;
@@ -20,7 +21,7 @@ use futures_util::future::BoxFuture;
 use outrider_model::{EntityKind, HUNT_ENTITIES_MAX, Hunt, HuntFigures, HuntHit, HuntQuestion, HuntWindow};
 
 use crate::entities::actor;
-use crate::evidence::{evidence, hits};
+use crate::evidence::{Asked, evidence, hits};
 use crate::page::at_gateways;
 use crate::query::{Answer, QueryError, QueryProgress, reads_only};
 use crate::reader::LakeReader;
@@ -86,7 +87,7 @@ impl LakeReader {
                 not_before_ms: None,
                 again_from_ms: None,
             };
-            register(&context, &window_condition(&window, &hunt.gateways)).await?;
+            register(&context, &window_condition(&window, &hunt.gateways, &[])).await?;
             let plan = understand(&context, sql, &window).await?;
             check_columns(plan.schema().as_arrow())
         };
@@ -94,14 +95,15 @@ impl LakeReader {
     }
 
     /// Answers a hunt beside other queries. Who calls it runs one at a time. `window` says which calls, of those up to a log
-    /// position that the lake has.
+    /// position that the lake has; those of the records in `left_out` are none of them.
     pub fn hunt<'a>(
         &'a self,
         hunt: &'a Hunt,
         window: impl FnOnce(u64) -> HuntWindow + Send + 'a,
+        left_out: &'a [RangeInclusive<u64>],
     ) -> BoxFuture<'a, Result<HuntAnswer, QueryError>> {
         let time = self.limits.time;
-        let answer = tokio::time::timeout(time, self.answer(hunt, window));
+        let answer = tokio::time::timeout(time, self.answer(hunt, window, left_out));
         answer.map(move |answered| answered.unwrap_or(Err(QueryError::Time(time)))).boxed()
     }
 
@@ -113,7 +115,7 @@ impl LakeReader {
     ) -> BoxFuture<'a, Result<HuntAnswer, QueryError>> {
         let answer = async move {
             let _permit = self.permit()?;
-            self.hunt(hunt, window).await
+            self.hunt(hunt, window, &[]).await
         };
         answer.boxed()
     }
@@ -122,11 +124,12 @@ impl LakeReader {
         &self,
         hunt: &Hunt,
         window: impl FnOnce(u64) -> HuntWindow + Send,
+        left_out: &[RangeInclusive<u64>],
     ) -> Result<HuntAnswer, QueryError> {
         let view = self.view().await?;
         let window = window(view.position);
         let context = self.session(&view).await?;
-        let condition = window_condition(&window, &hunt.gateways);
+        let condition = window_condition(&window, &hunt.gateways, left_out);
         register(&context, &condition).await?;
         let mut progress = QueryProgress::default();
         let (mut found, totals, searched, query) = match &hunt.ask {
@@ -146,12 +149,14 @@ impl LakeReader {
             }
         };
         found.truncate(HUNT_ENTITIES_MAX);
-        let known = evidence(&context, &found, searched.as_deref(), &self.limits, &mut progress).await?;
+        let entities_left_out = totals.entities - found.len() as u64;
+        let asked = Asked { searched: searched.as_deref(), after: window.after };
+        let known = evidence(&context, &found, asked, &self.limits, &mut progress).await?;
         let hits = hits(found, &known, &hunt.ask, &window);
         let figures = HuntFigures {
             rows: totals.rows,
             entities: totals.entities,
-            entities_left_out: totals.entities - hits.len() as u64,
+            entities_left_out,
             took_ms: 0,
             rows_read: progress.rows_read,
             bytes_read: progress.bytes_read,
@@ -179,7 +184,9 @@ impl LakeReader {
         );
         let plan = context.state().create_logical_plan(&statement).await?;
         let (mut found, mut totals) = (Vec::new(), Totals::default());
-        for batch in all_of(context, plan, self, progress).await? {
+        let mut answer = Answer::to(context, plan, &self.limits).await?;
+        while let Some(batch) = answer.next().await {
+            let batch = batch?;
             let [kinds, entities, gateways] = subjects(&batch)?;
             let numbers = ["found", "all_found", "all_entities"].map(|name| numbers(&batch, name));
             let [counts, all_found, all_entities] = numbers;
@@ -198,6 +205,7 @@ impl LakeReader {
                 });
             }
         }
+        self.came_whole(&answer, progress)?;
         Ok((found, totals))
     }
 
@@ -214,7 +222,9 @@ impl LakeReader {
         check_columns(plan.schema().as_arrow())?;
         let mut totals = Totals::default();
         let mut by_entity: BTreeMap<(EntityKind, String, String), Found> = BTreeMap::new();
-        for batch in all_of(context, plan, self, progress).await? {
+        let mut answer = Answer::to(context, plan, &self.limits).await?;
+        while let Some(batch) = answer.next().await {
+            let batch = batch?;
             let [kinds, entities, gateways] = subjects(&batch)?;
             let times = times(&batch)?;
             for row in 0..batch.num_rows() {
@@ -241,12 +251,26 @@ impl LakeReader {
                 found.event_us = found.event_us.max(times.as_ref().and_then(|times| times[row]));
             }
         }
+        self.came_whole(&answer, progress)?;
         let reached = by_entity.into_values().filter(|found| found.rows >= u64::from(threshold));
         let mut found: Vec<_> = reached.collect();
         // The order among equals is that of the map.
         found.sort_by_key(|found| std::cmp::Reverse(found.rows));
         totals.entities = found.len() as u64;
         Ok((found, totals))
+    }
+}
+
+impl LakeReader {
+    /// Refuses an answer that was cut, which would say too little.
+    fn came_whole(&self, answer: &Answer, progress: &mut QueryProgress) -> Result<(), QueryError> {
+        progress.add(answer.progress());
+        if !answer.is_truncated() {
+            return Ok(());
+        }
+        let most = self.limits.rows_max;
+        let why = format!("its answer has more than {most} rows, and a hunt needs all of them; GROUP BY the entity");
+        Err(QueryError::Statement(why))
     }
 }
 
@@ -261,7 +285,7 @@ fn search_of(text: &str) -> Result<Search, QueryError> {
 }
 
 /// Which calls are in a window.
-fn window_condition(window: &HuntWindow, gateways: &[String]) -> String {
+fn window_condition(window: &HuntWindow, gateways: &[String], left_out: &[RangeInclusive<u64>]) -> String {
     let received = |ms: i64| format!("received_time >= {}", time_literal(ms.saturating_mul(1000)));
     let mut new = format!("position > {}", window.after);
     if let Some(ms) = window.not_before_ms {
@@ -271,7 +295,10 @@ fn window_condition(window: &HuntWindow, gateways: &[String]) -> String {
         new = format!("({new} OR {})", received(ms));
     }
     let place = if gateways.is_empty() { String::new() } else { format!(" AND ({})", at_gateways(gateways)) };
-    format!("position <= {} AND {new} AND own_refusal IS NULL{place}", window.to)
+    let concerned = left_out.iter().filter(|records| *records.start() <= window.to);
+    let others =
+        concerned.map(|records| format!(" AND NOT position BETWEEN {} AND {}", records.start(), records.end()));
+    format!("position <= {} AND {new} AND own_refusal IS NULL{place}{}", window.to, others.collect::<String>())
 }
 
 async fn register(context: &SessionContext, condition: &str) -> Result<(), QueryError> {
@@ -332,27 +359,6 @@ fn check_columns(schema: &Schema) -> Result<(), QueryError> {
         "its answer has no column {missing}; an alert is about an entity at a gateway, so SELECT all of `entity_kind`, \
          `entity` and `gateway`, such as `'consumer' AS entity_kind, consumer_id AS entity, gateway`"
     )))
-}
-
-/// All rows of an answer. One that is cut would say too little, so it is refused.
-async fn all_of(
-    context: &SessionContext,
-    plan: LogicalPlan,
-    reader: &LakeReader,
-    progress: &mut QueryProgress,
-) -> Result<Vec<RecordBatch>, QueryError> {
-    let mut answer = Answer::to(context, plan, &reader.limits).await?;
-    let mut batches = Vec::new();
-    while let Some(batch) = answer.next().await {
-        batches.push(batch?);
-    }
-    if answer.is_truncated() {
-        let most = reader.limits.rows_max;
-        let why = format!("its answer has more than {most} rows, and a hunt needs all of them; GROUP BY the entity");
-        return Err(QueryError::Statement(why));
-    }
-    progress.add(answer.progress());
-    Ok(batches)
 }
 
 fn subjects(batch: &RecordBatch) -> Result<[StringArray; 3], QueryError> {
@@ -431,11 +437,12 @@ mod tests {
             (HuntWindow { not_before_ms: old, ..WINDOW }, format!("position > 10 AND {}", time(5))),
             (HuntWindow { again_from_ms: again, ..WINDOW }, format!("(position > 10 OR {})", time(7))),
         ] {
-            let condition = window_condition(&window, &[]);
+            let condition = window_condition(&window, &[], &[30..=40]);
             assert_eq!(condition, format!("position <= 20 AND {expected} AND own_refusal IS NULL"));
         }
-        let place = window_condition(&WINDOW, &["a'b".to_owned()]);
-        assert!(place.ends_with(" AND (gateway = 'a''b')"), "{place}");
+        let place = window_condition(&WINDOW, &["a'b".to_owned()], &[3..=4, 12..=15]);
+        let others = " AND NOT position BETWEEN 3 AND 4 AND NOT position BETWEEN 12 AND 15";
+        assert!(place.ends_with(&format!(" AND (gateway = 'a''b'){others}")), "{place}");
     }
 
     #[test]

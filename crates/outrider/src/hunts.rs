@@ -64,7 +64,7 @@ async fn try_out(config: &Path, name: Option<&str>, file: Option<&Path>) -> anyh
     store.note(AuditLog::Reads, &entry).await?;
     let lake = lake(config)?;
     lake.check_hunt(&hunt).await.with_context(|| format!("hunt `{}`", hunt.name))?;
-    let answer = lake.hunt(&hunt, |to| window_by_hand(&hunt, to, now_ms())).await?;
+    let answer = lake.hunt(&hunt, |to| window_by_hand(&hunt, to, now_ms()), &[]).await?;
     let mut out = std::io::stdout().lock();
     write!(out, "{}", table(&answer))?;
     let figures = &answer.figures;
@@ -226,7 +226,7 @@ mod tests {
                 not_before_ms: None,
                 again_from_ms: None,
             };
-            let answer = reader.hunt(&hunt, window).await.unwrap();
+            let answer = reader.hunt(&hunt, window, &[]).await.unwrap();
             let who: Vec<_> = answer.hits.iter().map(|hit| hit.entity.value.clone()).collect();
             found.push((hunt.name, who.join(", ")));
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{LogHandle, NewRecord};
+use crate::progress::Progress;
 use crate::queries::Queries;
 use crate::store::{AuditLog, HuntEnd, HuntRow, Store, StoreError};
 use crate::watcher::ConcernSource;
@@ -33,6 +34,7 @@ pub struct Hunts {
     store: Store,
     queries: Queries,
     log: LogHandle,
+    platform: Arc<Progress>,
     /// One run at a time.
     progress: Arc<tokio::sync::Mutex<BTreeMap<HuntId, Ran>>>,
     concerns: Arc<Mutex<Vec<Concern>>>,
@@ -57,11 +59,15 @@ pub struct HuntsRun {
 }
 
 impl Hunts {
-    pub(crate) async fn new(store: Store, queries: Queries, log: LogHandle) -> Result<Hunts, StoreError> {
-        let hunts = Hunts { store, queries, log, progress: Arc::default(), concerns: Arc::default() };
-        // What failed before goes on failing until a run goes well, so that a start closes no notice.
-        *hunts.lock_concerns() = concerns_of(&hunts.store.hunts().await?);
-        Ok(hunts)
+    pub(crate) async fn new(store: Store, queries: Queries, log: LogHandle, platform: Arc<Progress>) -> Hunts {
+        let hunts = Hunts { store, queries, log, platform, progress: Arc::default(), concerns: Arc::default() };
+        // What failed before goes on failing until a run goes well, so that a start closes no notice. Hunts that cannot be
+        // read keep nothing else from running.
+        *hunts.lock_concerns() = match hunts.store.hunts().await {
+            Ok(rows) => concerns_of(&rows),
+            Err(error) => vec![unreadable(&error, 0)],
+        };
+        hunts
     }
 
     /// Runs what is due, once the analysis has caught up, until it is stopped.
@@ -84,6 +90,7 @@ impl Hunts {
                 Some(Ok(_)) => is_failing = false,
                 Some(Err(error)) if !is_failing => {
                     tracing::error!(%error, "hunts cannot run; it is tried again");
+                    *self.lock_concerns() = vec![unreadable(&error, now_ms())];
                     is_failing = true;
                 }
                 Some(Err(_)) => {}
@@ -124,7 +131,8 @@ impl Hunts {
         let (hunt, is_continuous) = (row.hunt.clone(), ran.is_continuous);
         let began = Instant::now();
         let window = move |to| next_window(&hunt, covered, is_continuous, to, now_ms);
-        let answered = self.queries.hunt(row.hunt.clone(), window).await;
+        // The past is no news (decision 12).
+        let answered = self.queries.hunt(row.hunt.clone(), window, self.platform.imported()).await;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let stored = match answered {
             Ok(answer) => self.put_into_log(row, answer, took_ms, now_ms).await,
@@ -183,6 +191,17 @@ impl Hunts {
 impl ConcernSource for Hunts {
     fn concerns(&self, _: i64) -> Vec<Concern> {
         self.lock_concerns().clone()
+    }
+}
+
+/// No hunt can run.
+fn unreadable(error: &StoreError, since_ms: i64) -> Concern {
+    Concern {
+        kind: NoticeKind::HuntFailing,
+        subject: "all hunts".to_owned(),
+        since_ms,
+        detail: format!("hunts cannot run: {error}"),
+        remedy: "look at the control store; a hunt that a newer version saved is deleted by that version".to_owned(),
     }
 }
 

@@ -127,6 +127,10 @@ impl Pipeline {
             for (id, result) in answers.drain(..) {
                 self.waiters.answer(&id, result);
             }
+            if done >= self.publish_from && !*self.caught_up.borrow() {
+                // Before anybody who waits for it begins to hunt.
+                self.progress.set_imported(self.analysis.past().imported());
+            }
             if done >= self.publish_from && self.caught_up.send_if_modified(|known| !std::mem::replace(known, true)) {
                 self.tell_unlearnt();
             }

@@ -1,5 +1,6 @@
 //! How far each part of the platform is, in numbers that the status page and the metrics show.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub struct Progress {
     clock_behind_ms: AtomicI64,
     analysis: Mutex<serde_json::Value>,
     concerns: Mutex<Vec<Concern>>,
+    imported: Mutex<Vec<RangeInclusive<u64>>>,
 }
 
 /// [`Progress`] at one moment.
@@ -99,6 +101,15 @@ impl Progress {
 
     pub(crate) fn clock_is_behind(&self, by_ms: i64) {
         self.clock_behind_ms.store(by_ms, Ordering::Relaxed);
+    }
+
+    /// The records of imports, as of when the analysis had caught up: there are no more while a platform runs.
+    pub(crate) fn set_imported(&self, records: Vec<RangeInclusive<u64>>) {
+        *self.imported.lock().unwrap_or_else(PoisonError::into_inner) = records;
+    }
+
+    pub(crate) fn imported(&self) -> Vec<RangeInclusive<u64>> {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_concerns(&self, concerns: Vec<Concern>) {

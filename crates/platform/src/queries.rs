@@ -1,5 +1,6 @@
 //! Queries of the lake, on threads of their own, so that they delay neither the API nor the analysis.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,14 +89,15 @@ impl Queries {
         self.on_threads(async move { reader.check_hunt(&hunt).await }).await
     }
 
-    /// Answers a hunt beside people's queries; who calls it runs one at a time.
+    /// Answers a hunt beside people's queries; who calls it runs one at a time. The calls of some log records are left out.
     pub(crate) async fn hunt(
         &self,
         hunt: Hunt,
         window: impl FnOnce(u64) -> HuntWindow + Send + 'static,
+        left_out: Vec<RangeInclusive<u64>>,
     ) -> Result<HuntAnswer, QueryError> {
         let reader = Arc::clone(&self.reader);
-        self.on_threads(async move { reader.hunt(&hunt, window).await }).await
+        self.on_threads(async move { reader.hunt(&hunt, window, &left_out).await }).await
     }
 
     /// Answers a hunt for a person, as one of people's queries.

@@ -298,7 +298,7 @@ impl Platform {
             threads.push(spawn("lake-keeper", failing, move || keeper.run())?);
         }
         let hunts = match queries.clone() {
-            Some(queries) => Some(Hunts::new(store.clone(), queries, handle.clone()).await?),
+            Some(queries) => Some(Hunts::new(store.clone(), queries, handle.clone(), Arc::clone(&progress)).await),
             None => None,
         };
         let stop_ticks = CancellationToken::new();

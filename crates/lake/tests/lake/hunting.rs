@@ -89,7 +89,7 @@ fn behind(after: u64, to: u64) -> HuntWindow {
 }
 
 async fn ask(reader: &LakeReader, hunt: &Hunt) -> Result<HuntAnswer, QueryError> {
-    reader.hunt(hunt, |to| behind(0, to)).await
+    reader.hunt(hunt, |to| behind(0, to), &[]).await
 }
 
 fn found(answer: &HuntAnswer) -> Vec<(EntityKind, &str, &str, u64)> {
@@ -158,21 +158,32 @@ async fn windows_that_touch_find_each_call_once() {
     let hunt = search("-consumer:nobody status:403", 1);
     let (mut rows, mut after) = (0, 0);
     for to in [3, 9, 14, 15, 15, 24] {
-        rows += reader.hunt(&hunt, |_| behind(after, to)).await.unwrap().figures.rows;
+        rows += reader.hunt(&hunt, |_| behind(after, to), &[]).await.unwrap().figures.rows;
         after = to;
     }
     assert_eq!(rows, 7);
-    let place = reader.hunt(&hunt, |to| behind(after, to)).await.unwrap().window.to;
+    let place = reader.hunt(&hunt, |to| behind(after, to), &[]).await.unwrap().window.to;
     assert_eq!(place, 24, "what is not committed yet counts");
     filler.show(&[call(30, "carol", 403)]);
-    let answer = reader.hunt(&hunt, |to| behind(after, to)).await.unwrap();
+    let answer = reader.hunt(&hunt, |to| behind(after, to), &[]).await.unwrap();
     assert_eq!((found(&answer).len(), answer.window.to), (1, 25), "behind what was seen there is only the new one");
     // A window that looks back holds what is new, and once more what was received since then.
     let (from, since) = (Some(NOON_MS + 21_000), Some(NOON_MS + 23_000));
     let back = HuntWindow { again_from_ms: from, ..behind(24, 25) };
-    assert_eq!(reader.hunt(&hunt, |_| back).await.unwrap().figures.rows, 3);
+    let answer = reader.hunt(&hunt, |_| back, &[]).await.unwrap();
+    assert_eq!(answer.figures.rows, 3);
+    // Who has no new call among them was told of.
+    let outcomes: Vec<_> = answer.hits.iter().map(|hit| (&*hit.entity.label, hit.outcome.failed)).collect();
+    assert_eq!(outcomes, [("carol", 1)]);
+    let imported = reader.hunt(&hunt, |_| behind(0, 25), &[1..=14, 25..=30]).await.unwrap();
+    let all = reader.hunt(&hunt, |_| behind(0, 25), &[]).await.unwrap();
+    let later = reader.hunt(&hunt, |_| behind(14, 24), &[]).await.unwrap();
+    assert!(
+        imported.figures.rows < all.figures.rows && imported.figures.rows == later.figures.rows,
+        "the past is no news"
+    );
     let cut = HuntWindow { not_before_ms: since, ..behind(0, 25) };
-    assert_eq!(reader.hunt(&hunt, |_| cut).await.unwrap().figures.rows, 2);
+    assert_eq!(reader.hunt(&hunt, |_| cut, &[]).await.unwrap().figures.rows, 2);
 }
 
 #[tokio::test]
@@ -245,7 +256,7 @@ async fn the_ends_of_the_window_are_values() {
     let hit = &answer.hits[0];
     assert_eq!(again(&reader, &format!("{}{}", answer.query, hit.only)).await, 1, "{}", answer.query);
     let later = HuntWindow { since_ms: NOON_MS + 10_000, ..behind(0, 24) };
-    let answer = reader.hunt(&hunt, |_| later).await.unwrap();
+    let answer = reader.hunt(&hunt, |_| later, &[]).await.unwrap();
     assert_eq!(answer.figures.entities, 1, "those who called before are known");
 }
 

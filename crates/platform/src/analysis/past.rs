@@ -27,7 +27,9 @@ const SETTLED_AFTER_MS: i64 = 120_000;
 pub struct Past {
     /// How many times everything was learnt again.
     version: u32,
-    /// The records of imports that nothing was learnt from yet, as first and last of each stretch.
+    /// The records of all imports, as first and last of each stretch.
+    imported: Vec<(u64, u64)>,
+    /// Those that nothing was learnt from yet.
     unlearnt: Vec<(u64, u64)>,
 }
 
@@ -37,18 +39,29 @@ impl Past {
         self.version
     }
 
+    /// The records of all imports: the calls of the lake that carry one of them are no news.
+    pub fn imported(&self) -> Vec<RangeInclusive<u64>> {
+        ranges(&self.imported)
+    }
+
     /// The records of imports that nothing was learnt from yet.
     pub fn unlearnt(&self) -> Vec<RangeInclusive<u64>> {
-        self.unlearnt.iter().map(|&(first, last)| first..=last).collect()
+        ranges(&self.unlearnt)
     }
 
     fn add(&mut self, Position(position): Position) {
-        let is_full = self.unlearnt.len() >= STRETCHES_MAX;
-        match self.unlearnt.last_mut() {
-            Some((_, last)) if is_full || *last + 1 >= position => *last = position.max(*last),
-            _ => self.unlearnt.push((position, position)),
+        for stretches in [&mut self.imported, &mut self.unlearnt] {
+            let is_full = stretches.len() >= STRETCHES_MAX;
+            match stretches.last_mut() {
+                Some((_, last)) if is_full || *last + 1 >= position => *last = position.max(*last),
+                _ => stretches.push((position, position)),
+            }
         }
     }
+}
+
+fn ranges(stretches: &[(u64, u64)]) -> Vec<RangeInclusive<u64>> {
+    stretches.iter().map(|&(first, last)| first..=last).collect()
 }
 
 /// An analysis' endpoints and profiles while they are learnt again.
@@ -103,7 +116,8 @@ impl Analysis {
         self.catalogue = catalogue;
         self.engine = engine;
         self.names = EndpointNames::default();
-        self.past = Past { version: self.past.version + 1, unlearnt: Vec::new() };
+        self.past.version += 1;
+        self.past.unlearnt.clear();
     }
 }
 
@@ -184,7 +198,7 @@ mod tests {
         for position in [4, 5, 6, 10, 11] {
             past.add(Position(position));
         }
-        assert_eq!(past.unlearnt(), [4..=6, 10..=11]);
+        assert_eq!((past.unlearnt(), past.imported()), (vec![4..=6, 10..=11], vec![4..=6, 10..=11]));
         for position in 10..100 {
             past.add(Position(position * 10));
         }

@@ -286,12 +286,15 @@ async fn hunts_are_limited_in_number() {
 }
 
 /// An analysis whose policy blocks whom hunts find, or one of them.
-fn blocking(detector: &str) -> Analysis {
+fn blocking(detectors: &[&str]) -> Analysis {
     let policy = Policy {
         name: "block".to_owned(),
         description: String::new(),
         enabled: true,
-        when: Condition { detectors: vec![detector.to_owned()], ..Condition::default() },
+        when: Condition {
+            detectors: detectors.iter().map(|name| (*name).to_owned()).collect(),
+            ..Condition::default()
+        },
         respond: Response::default(),
         scope: PolicyScope::Consumer,
         duration: Every::Seconds(3600),
@@ -354,22 +357,25 @@ fn policies_and_guard_rails_hold_for_hunts_as_for_any_detector() {
     let untrusted = TargetFacts { untrusted: true, ..good };
     let anonymous = TargetFacts { anonymous_consumer: true, ..good };
     let fresh_ms = NOW_MS - MINUTE_MS;
-    for (detector, event_ms, target, expected) in [
-        ("hunt", fresh_ms, good, Some(ActionState::Pending)),
-        ("hunt:refused", fresh_ms, good, Some(ActionState::Pending)),
-        ("hunt:other", fresh_ms, good, None),
-        ("hunt", NOW_MS - 11 * MINUTE_MS, good, Some(ActionState::Proposed)),
-        ("hunt", NOW_MS - 61 * MINUTE_MS, good, Some(ActionState::TooLate)),
-        ("hunt", fresh_ms, untrusted, Some(ActionState::Proposed)),
-        ("hunt", fresh_ms, anonymous, None),
+    for (detectors, event_ms, target, expected) in [
+        (&["hunt"][..], fresh_ms, good, Some(ActionState::Pending)),
+        (&["hunt:refused"][..], fresh_ms, good, Some(ActionState::Pending)),
+        (&["hunt:other"][..], fresh_ms, good, None),
+        (&["hunt"][..], NOW_MS - 11 * MINUTE_MS, good, Some(ActionState::Proposed)),
+        (&["hunt"][..], NOW_MS - 61 * MINUTE_MS, good, Some(ActionState::TooLate)),
+        (&["hunt"][..], fresh_ms, untrusted, Some(ActionState::Proposed)),
+        (&["hunt"][..], fresh_ms, anonymous, None),
+        // Whoever saves a hunt need not be somebody who may act.
+        (&[], fresh_ms, good, None),
+        (&["request_spike", "hunt"], fresh_ms, good, Some(ActionState::Pending)),
     ] {
-        let mut analysis = blocking(detector);
+        let mut analysis = blocking(detectors);
         analysis.advance(NOW_MS - 1);
         let call = Call { at_ms: NOW_MS - 1, consumer: "bob".to_owned(), path: "/".to_owned(), status: 200 };
         analysis.observe(&api_call(&call), 1);
         analysis.hunted(NOW_MS, run(0, event_ms, target));
         let states: Vec<_> = analysis.desk().actions().map(|action: &Action| action.state).collect();
-        assert_eq!(states, expected.into_iter().collect::<Vec<_>>(), "{detector} {event_ms} {target:?}");
+        assert_eq!(states, expected.into_iter().collect::<Vec<_>>(), "{detectors:?} {event_ms} {target:?}");
         let alert = analysis.desk().alerts().next().unwrap();
         assert_eq!((&*alert.detector, alert.confidence), ("hunt:refused", Confidence::new(0.5)));
         assert_eq!(alert.sentence, "hunt refused found alice 3 times within 300 s: refused = 3");
@@ -378,7 +384,7 @@ fn policies_and_guard_rails_hold_for_hunts_as_for_any_detector() {
 
 #[test]
 fn a_run_that_comes_again_changes_nothing() {
-    let mut analysis = blocking("hunt");
+    let mut analysis = blocking(&["hunt"]);
     let first = run(0, NOW_MS, TargetFacts::default());
     analysis.hunted(NOW_MS, first.clone());
     drop(analysis.drain_effects());

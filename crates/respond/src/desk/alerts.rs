@@ -32,8 +32,8 @@ pub(super) struct AlertEntry {
     pub(super) settled: Vec<(PolicyId, ActionScope)>,
 }
 
-/// Who goes first when there are too many: ended before live, the least severe, the longest silent.
-type Rank = (bool, Severity, i64, AlertId);
+/// Who goes first when there are too many: ended before live, those of hunts, the least severe, the longest silent.
+type Rank = (bool, bool, Severity, i64, AlertId);
 
 /// All alerts that the desk holds.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -46,8 +46,11 @@ pub(super) struct AlertBook {
 impl AlertEntry {
     fn rank(&self) -> Rank {
         match self.ended_ms {
-            Some(ended_ms) => (false, Severity::Info, ended_ms, self.alert.id),
-            None => (true, self.alert.severity, self.alert.last_finding_ms, self.alert.id),
+            Some(ended_ms) => (false, false, Severity::Info, ended_ms, self.alert.id),
+            None => {
+                let is_own = !self.alert.detector.contains(':');
+                (true, is_own, self.alert.severity, self.alert.last_finding_ms, self.alert.id)
+            }
         }
     }
 }
@@ -149,7 +152,7 @@ impl Desk {
     }
 
     pub(super) fn drop_least_alert(&mut self) {
-        let Some((is_live, _, _, id)) = self.alerts.ranks.first().copied() else { return };
+        let Some((is_live, .., id)) = self.alerts.ranks.first().copied() else { return };
         if is_live {
             self.counters.alerts_over_limit += 1;
             let reason = format!("there were as many alerts as may be held ({})", self.settings.alerts.held_max);

@@ -57,6 +57,7 @@ pub(super) fn matches(when: &Condition, finding: &Finding) -> bool {
     let endpoint_id = finding.endpoint.map(|id| id.to_string()).unwrap_or_default();
     when.severity_min.is_none_or(|least| finding.severity >= least)
         && when.confidence_min.is_none_or(|least| finding.confidence.value() >= least)
+        && (!is_of_people(&finding.detector) || !when.detectors.is_empty())
         && any(&when.detectors, &[&finding.detector, kind_of(&finding.detector)])
         && any(&when.services, &[&finding.service_name, &finding.service_id])
         && any(&when.routes, &[&finding.route_name, &finding.route_id])
@@ -67,6 +68,12 @@ pub(super) fn matches(when: &Condition, finding: &Finding) -> bool {
 /// What a family of detectors is called together: `hunt` of `hunt:stolen-key`.
 fn kind_of(detector: &str) -> &str {
     detector.split_once(':').map_or(detector, |(kind, _)| kind)
+}
+
+/// Whether it is a detector that people make, such as a hunt: whoever may save one may not act, so only a policy that names it
+/// or its family is about what it finds.
+fn is_of_people(detector: &str) -> bool {
+    detector.contains(':')
 }
 
 /// The part of a condition about the consumer. A finding about something else has no name to match.
