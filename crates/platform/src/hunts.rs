@@ -25,6 +25,8 @@ use crate::watcher::ConcernSource;
 pub const HUNT_MADE_UP_MS_MAX: i64 = 24 * 3_600_000;
 /// Failures in a row after which people are told.
 pub const HUNT_FAILURES_TOLD: u32 = 3;
+/// How often the audit log says of a hunt that it asks the lake.
+const NOTED_EVERY_MS: i64 = 3_600_000;
 /// How often it is looked which hunts are due.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -44,6 +46,8 @@ pub struct Hunts {
 #[derive(Debug, Clone, Copy, Default)]
 struct Ran {
     at_ms: Option<i64>,
+    /// When the audit log last came to know what it asks.
+    noted_ms: Option<i64>,
     covered: Option<HuntEnd>,
     /// It went well, and no start, switch or failure came in between.
     is_continuous: bool,
@@ -125,7 +129,12 @@ impl Hunts {
 
     /// Runs one hunt. Says whether that went well.
     async fn run(&self, row: &HuntRow, ran: &mut Ran, now_ms: i64) -> Result<bool, StoreError> {
-        self.note(row, now_ms).await?;
+        // Not each time: a hundred hunts a minute would push out of the audit log what people read.
+        let is_noted = |at_ms: i64| row.changed_ms <= at_ms && (0..NOTED_EVERY_MS).contains(&(now_ms - at_ms));
+        if !ran.noted_ms.is_some_and(is_noted) {
+            self.note(row, now_ms).await?;
+            ran.noted_ms = Some(now_ms);
+        }
         // The store comes to know a little later than the log what was done.
         let covered = farther(ran.covered, row.covered);
         let (hunt, is_continuous) = (row.hunt.clone(), ran.is_continuous);
