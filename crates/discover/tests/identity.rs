@@ -116,6 +116,27 @@ fn what_is_learnt_of_the_past_keeps_ids_and_time_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_is_known_does_not_grow_older_by_calls_of_the_past() {
+    let day_ms = 24 * 60 * 60_000;
+    let settings = Settings { nodes_max: 64, forget_after_epochs: 60, ..Settings::default() };
+    let mut catalogue = Catalogue::new(settings);
+    catalogue.advance(START_MS);
+    let known = catalogue.assign(&Line::get("/known", 1, START_MS).call()).endpoint.unwrap();
+    catalogue.go_back(START_MS - day_ms);
+    catalogue.assign(&Line::get("/known", 1, START_MS - day_ms).call());
+    // A few names in each of many hours, so that those of long ago have to go.
+    for at in 0..1200i64 {
+        let at_ms = START_MS - day_ms + at * 60_000;
+        catalogue.advance(at_ms);
+        let path = format!("/{}/{}", letters_of(at as u64 / 4), letters_of(at as u64 * 7));
+        catalogue.assign(&Line::get(&path, 1, at_ms).call());
+    }
+    assert!(catalogue.counters().nodes_forgotten > 0, "{:?}", catalogue.counters());
+    assert_eq!(catalogue.lookup("kong", "default", "svc", "GET", "/known"), Some(known));
+    assert_eq!(catalogue.endpoint(known).unwrap().calls, 2);
+}
+
+#[test]
 fn an_unknown_id_can_be_made_to_lead_to_an_endpoint() {
     let settings = Settings { redirects_max: 2, ..Settings::default() };
     let mut catalogue = Catalogue::new(settings.clone());

@@ -249,15 +249,18 @@ pub struct ReplayArguments {
     pub out: Option<PathBuf>,
     /// Import the calls as history into this data directory, new or of an outrider that is stopped: they come into the lake,
     /// and endpoints and profiles are learnt from them. Nothing is found, acted upon or told. A file that is imported already
-    /// adds nothing, and an import that was broken off goes on.
-    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    /// adds nothing, and an import that was broken off goes on. It needs a configuration, which says where keys are in the lines.
+    #[arg(long, value_name = "DIR", conflicts_with = "out", requires = "config")]
     pub into: Option<PathBuf>,
-    /// Take analysis settings, policies, field names and the pseudonym key from this configuration file.
+    /// With --into: learn again even if the lake holds less than half of the calls that were learnt from, and forget the rest.
+    #[arg(long, requires = "into")]
+    pub from_less: bool,
+    /// Take analysis settings, policies, field names and, with --out, the pseudonym key from this configuration file.
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The name of the gateway that wrote the lines.
-    #[arg(long, value_name = "NAME", default_value = "kong")]
-    pub gateway: String,
+    /// The gateway that wrote the lines, one with a source in the configuration: the only one where nothing is said. Without any: `kong`.
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Option<String>,
 }
 
 #[derive(Debug, Args)]

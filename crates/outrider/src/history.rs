@@ -1,7 +1,7 @@
 //! `outrider replay --into`: recorded log lines become the history of an installation.
 //!
 //! The files are read twice: first to see that all of them can be read, hold Kong's lines, and which they are by their content,
-//! before anything is changed; then to import what the lake does not have yet.
+//! before any call is imported; then to import what the lake does not have yet.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,7 +24,7 @@ use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::input::Input;
 use crate::service::now_ms;
-use crate::{installation, normaliser_of, replay, terminal};
+use crate::{installation, lines_of, replay, terminal};
 
 const DAY_MS: i64 = 86_400_000;
 /// Why a line is no history, besides what a source would say of it.
@@ -33,29 +33,29 @@ const WITHOUT_TIME: &str = "without_time";
 
 /// Imports files into a data directory.
 pub async fn import(arguments: &ReplayArguments, into: &Path) -> anyhow::Result<()> {
-    let config = arguments.config.as_deref().map(Config::load).transpose()?;
-    let settings = config.as_ref().map(Config::analysis);
-    let config = config.unwrap_or_default();
+    let path = arguments.config.as_deref().context("say with --config how the lines are read")?;
+    let config = Config::load(path)?;
     ensure!(
         config.platform.is_none(),
         "--config is that of a collector or responder, which keeps no calls; import into the platform's data directory"
     );
     ensure!(config.lake.enabled, "history is kept in the lake, and `lake.enabled` is off; switch it on");
+    let lines = lines_of(&config, arguments.gateway.as_deref()).with_context(|| path.display().to_string())?;
     let total_bytes = total_bytes(&arguments.files)?;
-    installation::prepare(into)?;
+    let key = prepare(into)?;
     let history = HistorySettings {
         data_dir: into.to_owned(),
         installation: installation::id(into)?,
-        analysis: settings,
+        analysis: config.analysis(),
         log: config.log.clone(),
+        from_less: arguments.from_less,
     };
     let import = HistoryImport::open(history, now_ms).await?;
     let bar = Bar::new(total_bytes);
-    let files = look(&arguments.files, &arguments.gateway, &bar)?;
-    let key = PseudonymKey::load_or_create(&into.join("pseudonym.key"))?;
+    let files = look(&arguments.files, &lines, &bar)?;
     let mut reading = Reading {
         import,
-        normaliser: normaliser_of(&config, &arguments.gateway, key)?,
+        normaliser: Normaliser::new(lines, key)?,
         enricher: Enricher::open(config.enrichment(), now_ms())?,
         scratch: Scratch::default(),
         summary: Summary::default(),
@@ -72,8 +72,9 @@ pub async fn import(arguments: &ReplayArguments, into: &Path) -> anyhow::Result<
         }
         reading.learn(&bar).await
     };
-    let learnt =
-        learnt.await.context("what was imported before stays; run the same command again to go on from there")?;
+    let learnt = learnt
+        .await
+        .context("what was imported before stays; once this is mended, the same command goes on from there")?;
     let Reading { import, summary, .. } = reading;
     let endpoints = import.endpoints();
     import.audit("imported history", &into.display().to_string(), summary.in_words()).await?;
@@ -82,6 +83,21 @@ pub async fn import(arguments: &ReplayArguments, into: &Path) -> anyhow::Result<
     bar.finish();
     summary.tell(into, &config, endpoints, learnt);
     Ok(())
+}
+
+/// Makes the directory ready and gives the key of its pseudonyms. Where it has run without one, its calls have pseudonyms of a
+/// collector's key, and those of another would never meet them.
+fn prepare(into: &Path) -> anyhow::Result<PseudonymKey> {
+    let path = into.join("pseudonym.key");
+    let there = |path: &Path| path.try_exists().with_context(|| format!("cannot look for {}", path.display()));
+    ensure!(
+        there(&path)? || !there(&into.join("log"))?,
+        "{} has run without a pseudonym key of its own; copy the collector's pseudonym.key to {}, or pseudonyms do not join",
+        into.display(),
+        path.display()
+    );
+    installation::prepare(into)?;
+    Ok(PseudonymKey::load_or_create(&path)?)
 }
 
 /// A file that was looked at.
@@ -120,6 +136,7 @@ impl Reading {
         self.before_ms = None;
         let input = Input::open(&[file.path.to_owned()])?;
         let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+        let mut digest = Sha256::new();
         let mut left = file.bytes;
         // What has come since it was looked at is another file's content.
         while left > 0
@@ -128,15 +145,22 @@ impl Reading {
             let chunk = chunk?;
             let chunk = &chunk[..chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
             left -= chunk.len() as u64;
+            digest.update(chunk);
             framer.feed(chunk, |frame| self.take(frame));
             self.import.commit_if_due(framer.lines_ended()).await?;
             bar.moved(&input, &format!("{} calls", self.summary.imported + self.summary.known));
         }
+        // The lake would know it by a content that it has not.
+        ensure!(
+            left == 0 && in_hex(digest) == file.digest,
+            "it has changed since it was looked at. Copy it to where nobody writes to it, and import the copy; {} lines of it \
+             were imported before this was noticed and stay in the lake",
+            self.import.lines_done()
+        );
         let lines = framer.lines_ended();
         framer.finish(|frame| self.take(frame));
         self.import.commit(lines).await?;
         bar.passed(&input);
-        ensure!(left == 0, "it has changed since it was looked at; import it again");
         Ok(())
     }
 
@@ -214,10 +238,10 @@ impl Summary {
             self.tell_retention(config, first_ms);
         }
         match learnt {
-            Some(Learnt { version, calls, unreadable }) => {
+            Some(Learnt { version, calls, before, unreadable }) => {
                 terminal::note(&format!(
                     "{endpoints} endpoints are known; what is normal was learnt again from {calls} calls in the lake \
-                     (version {version})"
+                     (version {version}), and before from {before}"
                 ));
                 if unreadable > 0 {
                     terminal::note(&format!("{unreadable} rows of the lake could not be read and were left out"));
@@ -251,10 +275,10 @@ fn total_bytes(files: &[PathBuf]) -> anyhow::Result<u64> {
 }
 
 /// Reads all files and says which they are.
-fn look<'a>(files: &'a [PathBuf], gateway: &str, bar: &Bar) -> anyhow::Result<Vec<Looked<'a>>> {
+fn look<'a>(files: &'a [PathBuf], lines: &NormaliserSettings, bar: &Bar) -> anyhow::Result<Vec<Looked<'a>>> {
     bar.begin("looking at the files");
     // What it makes of a line is thrown away, so it needs no key.
-    let normaliser = Normaliser::new(NormaliserSettings::new(gateway), PseudonymKey::from_bytes(&[0; 32]))?;
+    let normaliser = Normaliser::new(lines.clone(), PseudonymKey::from_bytes(&[0; 32]))?;
     files.iter().map(|path| look_at(path, &normaliser, bar)).collect()
 }
 
@@ -277,8 +301,11 @@ fn look_at<'a>(path: &'a Path, normaliser: &Normaliser, bar: &Bar) -> anyhow::Re
     }
     bar.passed(&input);
     ensure!(has_call || bytes == 0, "{} holds no line of Kong's log; name files of JSON lines", path.display());
-    let digest = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Looked { path, digest, bytes })
+    Ok(Looked { path, digest: in_hex(digest), bytes })
+}
+
+fn in_hex(digest: Sha256) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the audit log says of the files.
@@ -342,5 +369,52 @@ impl Bar {
 
     fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"request":{"method":"GET","uri":"/shop/items/1","headers":{}},"response":{"status":200},
+        "latencies":{"request":3},"client_ip":"198.51.100.7","started_at":1767571200000,"workspace_name":"default"}"#;
+
+    async fn reading(directory: &Path) -> Reading {
+        let config = Config::default();
+        let history = HistorySettings {
+            data_dir: directory.to_owned(),
+            installation: "test".to_owned(),
+            analysis: config.analysis(),
+            log: config.log.clone(),
+            from_less: false,
+        };
+        Reading {
+            import: HistoryImport::open(history, now_ms).await.unwrap(),
+            normaliser: Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[0; 32])).unwrap(),
+            enricher: Enricher::open(config.enrichment(), now_ms()).unwrap(),
+            scratch: Scratch::default(),
+            summary: Summary::default(),
+            before_ms: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_changes_between_its_readings_is_not_imported() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let content = LINE.replace('\n', "") + "\n";
+        std::fs::write(&path, &content).unwrap();
+        let (files, bar) = ([path.clone()], Bar::new(content.len() as u64));
+        let looked = look(&files, &NormaliserSettings::new("kong"), &bar).unwrap();
+        for changed in [content.replace("items/1", "items/2"), content[..content.len() - 2].to_owned()] {
+            std::fs::write(&path, changed).unwrap();
+            let error = reading(directory.path()).await.take_file(&looked[0], &bar).await.unwrap_err().to_string();
+            assert!(error.contains("it has changed") && error.contains("; 0 lines of it"), "{error}");
+        }
+        // What was written behind it since is no part of it.
+        std::fs::write(&path, content.clone() + &content).unwrap();
+        let mut reading = reading(directory.path()).await;
+        reading.take_file(&looked[0], &bar).await.unwrap();
+        assert_eq!((reading.summary.imported, reading.import.lines_done()), (1, 1));
     }
 }

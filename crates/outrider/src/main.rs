@@ -34,13 +34,14 @@ mod telemetry;
 mod terminal;
 mod tokens;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
+use outrider_collect::{KongTcpLogConfig, Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
@@ -263,19 +264,24 @@ impl Signals {
 
 fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
     let out = arguments.out.as_deref().context("say with --out where the results go")?;
+    let gateway = arguments.gateway.as_deref();
     let (settings, normaliser, enricher) = match &arguments.config {
         Some(path) => {
             let config = Config::load(path)?;
+            let lines = match config.collector.sources.is_empty() {
+                true => NormaliserSettings::new(gateway.unwrap_or(GATEWAY)),
+                false => lines_of(&config, gateway).with_context(|| path.display().to_string())?,
+            };
             let key = PseudonymKey::load_or_create(&prepared_key_path(&config)?)?;
             // Nothing is brought about, so it does not matter who could.
             let settings = AnalysisSettings { gateways: None, ..config.analysis() };
             let enricher = Enricher::open(config.enrichment(), service::now_ms())?;
-            (settings, normaliser_of(&config, &arguments.gateway, key)?, enricher)
+            (settings, Normaliser::new(lines, key)?, enricher)
         }
         None => {
             terminal::note("no --config: pseudonyms are made with a public key; do not hand the results to others");
             let key = PseudonymKey::from_bytes(b"outrider replay without a config");
-            let normaliser = Normaliser::new(NormaliserSettings::new(&arguments.gateway), key)?;
+            let normaliser = Normaliser::new(NormaliserSettings::new(gateway.unwrap_or(GATEWAY)), key)?;
             (AnalysisSettings::default(), normaliser, Enricher::open(EnrichSettings::default(), service::now_ms())?)
         }
     };
@@ -312,19 +318,36 @@ fn prepared_key_path(config: &Config) -> anyhow::Result<std::path::PathBuf> {
     Ok(config.data_dir.join("pseudonym.key"))
 }
 
-/// Reads lines as the configured source of that gateway would. A file that a person replays is trusted (decision 4), so
-/// the source's secret is not asked for.
-fn normaliser_of(config: &Config, gateway: &str, key: PseudonymKey) -> anyhow::Result<Normaliser> {
-    let mut settings = NormaliserSettings::new(gateway);
-    for source in &config.collector.sources {
-        let SourceConfig::KongTcpLog(source) = source;
-        if source.gateway == gateway {
-            settings.key_names.clone_from(&source.key_names);
-            settings.session.clone_from(&source.session);
-            settings.secret_field.clone_from(&source.secret_field);
-        }
-    }
-    Ok(Normaliser::new(settings, key)?)
+/// The gateway that wrote the lines where nothing says which.
+const GATEWAY: &str = "kong";
+
+/// How the configured source of a gateway reads lines; of the only gateway where none is named. To read them otherwise could
+/// leave a key in clear that the source knows to be one. A file that a person replays is trusted (decision 4), so the source's
+/// secret is not asked for.
+fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<NormaliserSettings> {
+    let sources: Vec<_> = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source).collect();
+    let gateways: BTreeSet<_> = sources.iter().map(|source| source.gateway.as_str()).collect();
+    let names = terminal::some_of(gateways.iter().map(|name| format!("`{name}`")));
+    let named = gateway.or_else(|| gateways.first().copied().filter(|_| gateways.len() == 1));
+    let gateway = named.with_context(|| match gateways.is_empty() {
+        true => "the configuration has no [[collector.sources]], which says where keys are in the lines; add the collector's \
+                 to a copy of it"
+            .to_owned(),
+        false => format!("the configuration has sources of several gateways; name that of the lines with --gateway: {names}"),
+    })?;
+    let mut of_gateway = sources.iter().filter(|source| source.gateway == gateway);
+    let source = of_gateway.next().with_context(|| {
+        format!("the configuration has no source of a gateway `{gateway}`, which says where keys are in its lines; it has {names}")
+    })?;
+    let how =
+        |source: &KongTcpLogConfig| (source.key_names.clone(), source.session.clone(), source.secret_field.clone());
+    let (key_names, session, secret_field) = how(source);
+    anyhow::ensure!(
+        of_gateway.all(|other| how(other) == how(source)),
+        "sources of `{gateway}` differ in key_names, session or secret_field; leave only that of the lines in a copy of the \
+         configuration"
+    );
+    Ok(NormaliserSettings { key_names, session, secret_field, ..NormaliserSettings::new(gateway) })
 }
 
 fn check_config(path: &Path) -> anyhow::Result<()> {

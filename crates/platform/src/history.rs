@@ -37,10 +37,12 @@ pub struct HistorySettings {
     pub data_dir: PathBuf,
     /// Whose it is.
     pub installation: String,
-    /// What is learnt under; what is in force where nothing is said.
-    pub analysis: Option<AnalysisSettings>,
+    /// What is learnt under.
+    pub analysis: AnalysisSettings,
     /// The log.
     pub log: LogSettings,
+    /// Whether everything is learnt again even from less than half of the calls that were learnt from before.
+    pub from_less: bool,
 }
 
 /// What became of a call of a file.
@@ -70,6 +72,8 @@ pub struct Learnt {
     pub version: u32,
     /// From how many calls profiles were.
     pub calls: u64,
+    /// From how many calls those were that they take the place of.
+    pub before: u64,
     /// Rows of the lake that are no calls of this version, and were left out.
     pub unreadable: u64,
 }
@@ -77,6 +81,7 @@ pub struct Learnt {
 /// A data directory that history is imported into. Nobody else has it meanwhile.
 pub struct HistoryImport {
     settings: AnalysisSettings,
+    from_less: bool,
     lake_dir: PathBuf,
     now_ms: fn() -> i64,
     log: Log,
@@ -116,10 +121,10 @@ impl HistoryImport {
             let noted = clean_stop::note(data, 0);
             noted.map_err(|source| PlatformError::System { doing: "note a clean stop", source })?;
         }
-        let settings = settings.analysis.unwrap_or_else(|| analysis.settings().clone());
-        let preview = Preview::of(&analysis, &settings)?;
+        let preview = Preview::of(&analysis, &settings.analysis)?;
         Ok(HistoryImport {
-            settings,
+            settings: settings.analysis,
+            from_less: settings.from_less,
             lake_dir,
             now_ms,
             log,
@@ -195,16 +200,21 @@ impl HistoryImport {
             return Ok(None);
         }
         let mut learning = self.analysis.relearn(&self.settings, (self.now_ms)())?;
-        let read = self.read_again(&unlearnt, &mut learning, &mut tell).await;
-        let unreadable = read.map_err(|source| PlatformError::Learning { lake: self.lake_dir.clone(), source })?;
+        let unreadable = self.read_again(&unlearnt, &mut learning, &mut tell).await?;
         let (version, calls) = (self.analysis.past().version() + 1, learning.calls());
+        let before = self.analysis.learnt_calls();
         let position = self.note(&History::Relearnt { version, calls })?;
         // The snapshot comes last: it is what a start begins with, once nobody is behind it.
         self.lake.commit(&[], position.0).await?;
         self.analysis.take_over(learning);
         self.store.apply(position, &self.analysis.drain_effects()).await?;
         self.snapshots.save(position, &self.analysis.freeze().encode()?, position)?;
-        Ok(Some(Learnt { version, calls, unreadable }))
+        Ok(Some(Learnt { version, calls, before, unreadable }))
+    }
+
+    /// So many lines of the file are in the lake.
+    pub fn lines_done(&self) -> u64 {
+        self.lines_done
     }
 
     /// How many endpoints are known.
@@ -227,19 +237,24 @@ impl HistoryImport {
         unlearnt: &[RangeInclusive<u64>],
         learning: &mut Relearning,
         tell: &mut impl FnMut(LearningProgress),
-    ) -> Result<u64, QueryError> {
+    ) -> Result<u64, PlatformError> {
+        let failed = |source| PlatformError::Learning { lake: self.lake_dir.clone(), source };
         let reader = LakeReader::open(&self.lake_dir, None, QueryLimits::default())?;
         let until_ms = self.present_ms() + 1;
-        let imported = reader.in_order(Past { records: Some(unlearnt), until_ms }).await?;
-        let all = reader.in_order(Past { records: None, until_ms }).await?;
+        let imported = reader.in_order(Past { records: Some(unlearnt), until_ms }).await.map_err(failed)?;
+        let all = reader.in_order(Past { records: None, until_ms }).await.map_err(failed)?;
+        let (held, before) = (all.calls(), self.analysis.learnt_calls());
+        if held < before / 2 && !self.from_less {
+            return Err(PlatformError::LearnsLess { lake: self.lake_dir.clone(), held, before });
+        }
         let mut progress = LearningProgress { calls: 0, of: imported.calls() + all.calls() };
         let mut tell = |calls| {
             progress.calls += calls;
             tell(progress);
         };
-        each(imported, |call, _| learning.discover(call), &mut tell).await?;
+        each(imported, |call, _| learning.discover(call), &mut tell).await.map_err(failed)?;
         learning.discovered();
-        each(all, |call, known| learning.profile(call, known), &mut tell).await
+        each(all, |call, known| learning.profile(call, known), &mut tell).await.map_err(failed)
     }
 
     /// The latest time that a call of the past may say.

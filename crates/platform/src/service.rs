@@ -126,10 +126,12 @@ pub enum PlatformError {
         /// The oldest record of the log.
         first: Position,
     },
-    /// The last run was killed, so that what it left has to be taken in first, which may bring something about.
+    /// The last run was killed, or its lake has not got every call, so that what it left has to be taken in first, which may
+    /// bring something about.
     #[error(
-        "outrider was not stopped cleanly on {}: record {record} of its log was not taken in to the end. Start `outrider \
-         run`, stop it again, and then import",
+        "outrider was not stopped cleanly on {}, or its lake was off or could not be written: record {record} of its log was not \
+         taken in to the end. Start it with `lake.enabled`, mend what it says of the lake, stop it again when it has caught up, \
+         and then import",
         data_dir.display()
     )]
     Unfinished {
@@ -137,6 +139,21 @@ pub enum PlatformError {
         data_dir: PathBuf,
         /// The first such record.
         record: Position,
+    },
+    /// To learn everything again from what the lake holds would forget most of it.
+    #[error(
+        "the lake {} holds {held} calls, and what is normal was learnt from {before}. To learn it again from so much less would \
+         forget the rest, so nothing was learnt and all stays as it was. Import the logs of what the lake lacks as well, or say \
+         --from-less",
+        lake.display()
+    )]
+    LearnsLess {
+        /// The lake's directory.
+        lake: PathBuf,
+        /// Calls in it.
+        held: u64,
+        /// Calls that were learnt from before.
+        before: u64,
     },
     /// The calls of the lake cannot be gone through again.
     #[error("cannot learn from the calls in {}: {source}", lake.display())]

@@ -42,9 +42,16 @@ fn write(directory: &Path, name: &str, lines: &[String]) -> PathBuf {
     path
 }
 
+/// An import under the settings that a start has by default.
 fn command(files: &[&Path], into: &Path) -> Command {
+    let config = into.with_extension("toml");
+    fs::write(&config, Setup::default().toml(into)).unwrap();
+    under(&config, files, into)
+}
+
+fn under(config: &Path, files: &[&Path], into: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
-    command.arg("replay").args(files).arg("--into").arg(into).stdin(Stdio::null());
+    command.arg("replay").args(files).arg("--into").arg(into).arg("--config").arg(config).stdin(Stdio::null());
     command
 }
 
@@ -59,7 +66,11 @@ fn import(files: &[&Path], into: &Path) -> String {
 }
 
 fn refused(files: &[&Path], into: &Path, words: &[&str]) {
-    let output = command(files, into).output().unwrap();
+    assert_refused(command(files, into), words);
+}
+
+fn assert_refused(mut command: Command, words: &[&str]) {
+    let output = command.output().unwrap();
     let said = said(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     for words in words {
@@ -262,7 +273,7 @@ fn history_older_and_newer_than_what_was_lived_changes_nothing_but_what_is_norma
     refused(&[&file], &data, &["is in use by process", "stop that process"]);
     assert_quiet(&outrider.stop(), &["no [[gateways]] entry"]);
 
-    let output = command(&[&file], &data).arg("--config").arg(&config).output().unwrap();
+    let output = under(&config, &[&file], &data).output().unwrap();
     assert!(output.status.success(), "{}", said(&output));
     assert_calls(&data, 75 * 6 * CALLS as usize + 24);
     let outrider = Outrider::start(directory.path(), &setup);
@@ -282,7 +293,50 @@ fn history_older_and_newer_than_what_was_lived_changes_nothing_but_what_is_norma
 }
 
 #[test]
-fn what_cannot_be_imported_is_refused_before_anything_is_changed() {
+fn a_key_that_the_source_knows_is_no_clear_text_in_the_lake() {
+    const SECRET: &str = "k3y-of-the-partner";
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let config = directory.path().join("edge.toml");
+    let edge = Setup { gateway: Some("edge"), source_more: "key_names = ['x-partner']".to_owned(), ..Setup::default() };
+    fs::write(&config, edge.toml(&data)).unwrap();
+    let with_key =
+        |line: &String| line.replacen("\"headers\":{", &format!("\"headers\":{{\"x-partner\":\"{SECRET}\","), 1);
+    let lines: Vec<_> = ordinary(now_ms() - 10 * MINUTE_MS, 1).iter().map(with_key).collect();
+    let file = write(directory.path(), "log", &lines);
+    let files = [file.as_path()];
+
+    let mut without = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let output = without.arg("replay").arg(&file).arg("--into").arg(&data).output().unwrap();
+    assert!(output.status.code() == Some(2) && said(&output).contains("--config"), "{}", said(&output));
+    let mut other = under(&config, &files, &data);
+    other.args(["--gateway", "kong"]);
+    assert_refused(other, &["no source of a gateway `kong`", "it has `edge`"]);
+    let several = directory.path().join("several.toml");
+    let second = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'inner'\nlisten = '127.0.0.1:0'\n";
+    fs::write(&several, format!("{}{second}", edge.toml(&data))).unwrap();
+    assert_refused(under(&several, &files, &data), &["--gateway", "`edge`, `inner`"]);
+    fs::write(&several, "").unwrap();
+    assert_refused(under(&several, &files, &data), &["no [[collector.sources]]"]);
+    let differs = second.replace("inner", "edge");
+    fs::write(&several, format!("{}{differs}", edge.toml(&data))).unwrap();
+    assert_refused(under(&several, &files, &data), &["sources of `edge` differ in key_names"]);
+    assert!(!data.exists());
+
+    let output = under(&config, &files, &data).output().unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let rows = query(&data, "SELECT * FROM events");
+    assert!(rows.len() == lines.len() && rows.iter().all(|row| row["gateway"] == "edge"), "{:?}", rows.first());
+    assert!(rows.iter().all(|row| row["presented_credential"].is_string()), "{}", rows[0]);
+    assert!(!rows.iter().any(|row| row.to_string().contains(SECRET)), "{}", rows[0]);
+    // A platform away from its collector has no key, and another one would make other pseudonyms.
+    fs::remove_file(data.join("pseudonym.key")).unwrap();
+    assert_refused(under(&config, &files, &data), &["copy the collector's pseudonym.key"]);
+    assert!(!data.join("pseudonym.key").exists());
+}
+
+#[test]
+fn what_cannot_be_imported_is_refused_before_any_call_is() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     let good = write(directory.path(), "good", &ordinary(now_ms() - 10 * MINUTE_MS, 1));
@@ -301,7 +355,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_changed() {
     assert_eq!(count(&data, "events"), 0);
     let off = directory.path().join("off.toml");
     fs::write(&off, "[lake]\nenabled = false\n").unwrap();
-    let output = command(&[&good], &data).arg("--config").arg(&off).output().unwrap();
+    let output = under(&off, &[&good], &data).output().unwrap();
     assert!(!output.status.success() && said(&output).contains("lake.enabled"), "{}", said(&output));
     let output = command(&[&good], &data).arg("--out").arg(directory.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
@@ -311,7 +365,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_changed() {
     outrider.send(&ordinary(now_ms() - 1000, 1)[..6]);
     outrider.await_calls(6);
     outrider.kill();
-    refused(&[&good], &data, &["was not stopped cleanly", "stop it again"]);
+    refused(&[&good], &data, &["was not stopped cleanly", "with `lake.enabled`", "stop it again"]);
     Outrider::start(directory.path(), &Setup::default()).stop();
     let said = import(&[&good], &data);
     assert!(said.contains("72 calls of 72 lines imported"), "{said}");

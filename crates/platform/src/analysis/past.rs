@@ -7,7 +7,7 @@
 
 use std::ops::RangeInclusive;
 
-use outrider_detect::{Engine, Observed};
+use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{AlertState, ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct Past {
     imported: Vec<(u64, u64)>,
     /// Those that nothing was learnt from yet.
     unlearnt: Vec<(u64, u64)>,
+    /// From how many calls everything was learnt the last time,
+    learnt_from: u64,
+    /// and how many the analysis had seen by then.
+    seen_then: u64,
 }
 
 impl Past {
@@ -66,6 +70,8 @@ fn ranges(stretches: &[(u64, u64)]) -> Vec<RangeInclusive<u64>> {
 
 /// An analysis' endpoints and profiles while they are learnt again.
 pub struct Relearning {
+    discover: outrider_discover::Settings,
+    detect: outrider_detect::Settings,
     catalogue: Catalogue,
     engine: Engine,
     names: EndpointNames,
@@ -94,7 +100,13 @@ impl Analysis {
         let engine = Engine::new(settings.detect.clone()).map_err(|e| AnalysisError::Detect(e.to_string()))?;
         let names = EndpointNames::default();
         let present_ms = present_ms.max(self.now_ms);
-        Ok(Relearning { catalogue, engine, names, has_gone_back: false, present_ms, calls: 0 })
+        let (discover, detect) = (settings.discover.clone(), settings.detect.clone());
+        Ok(Relearning { discover, detect, catalogue, engine, names, has_gone_back: false, present_ms, calls: 0 })
+    }
+
+    /// From how many calls what is normal was learnt.
+    pub fn learnt_calls(&self) -> u64 {
+        self.past.learnt_from + self.calls.saturating_sub(self.past.seen_then)
     }
 
     /// What is known of endpoints, to be learnt on under these settings.
@@ -103,21 +115,26 @@ impl Analysis {
             .map_err(|e| AnalysisError::Discover(e.to_string()))
     }
 
-    /// Puts what was learnt in the place of what was known. Alerts, policies and actions stay as they are.
+    /// Puts what was learnt in the place of what was known, with the settings that it was learnt under: those before may have
+    /// room for less. Alerts, policies and actions stay as they are.
     pub fn take_over(&mut self, learnt: Relearning) {
-        let Relearning { mut catalogue, mut engine, present_ms, .. } = learnt;
+        let Relearning { discover, detect, mut catalogue, mut engine, present_ms, calls, .. } = learnt;
         catalogue.advance(present_ms);
         engine.advance(present_ms, &mut Vec::new());
         // What a person has called normal stays so.
         for alert in self.desk.alerts().filter(|alert| alert.state == AlertState::FalsePositive) {
-            engine.feedback(&mark_of(alert));
+            // Its endpoints may have been merged since.
+            let endpoints: Vec<_> = alert.endpoints.iter().map(|&id| catalogue.resolve(id)).collect();
+            engine.feedback(&FalsePositive { endpoints: &endpoints, ..mark_of(alert) });
         }
         engine.take_the_place_of(&self.engine);
+        (self.settings.discover, self.settings.detect) = (discover, detect);
         self.catalogue = catalogue;
         self.engine = engine;
         self.names = EndpointNames::default();
         self.past.version += 1;
         self.past.unlearnt.clear();
+        (self.past.learnt_from, self.past.seen_then) = (calls, self.calls);
     }
 }
 

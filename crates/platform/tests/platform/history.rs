@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::support::{Call, api_call};
 use outrider_lake::{Beside, LakeReader, QueryLimits};
-use outrider_platform::analysis::AnalysisSettings;
+use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
 use outrider_platform::log::{History, Log, LogReader, LogSettings, NewRecord, OnDamage, Position, RecordKind};
 use outrider_platform::service::{LakeSettings, Platform, PlatformError, PlatformSettings};
@@ -18,13 +18,17 @@ fn now_ms() -> i64 {
 }
 
 async fn open(data_dir: &Path) -> Result<HistoryImport, PlatformError> {
-    let settings = HistorySettings {
+    HistoryImport::open(import_settings(data_dir), now_ms).await
+}
+
+fn import_settings(data_dir: &Path) -> HistorySettings {
+    HistorySettings {
         data_dir: data_dir.to_owned(),
         installation: "test".to_owned(),
-        analysis: Some(AnalysisSettings::default()),
+        analysis: AnalysisSettings::default(),
         log: LogSettings::default(),
-    };
-    HistoryImport::open(settings, now_ms).await
+        from_less: false,
+    }
 }
 
 fn call(line: u64) -> Call {
@@ -90,7 +94,7 @@ async fn whatever_a_kill_leaves_the_next_import_goes_on_from() {
     assert_eq!(import.take(&api_call(&ahead), CALLS + 1), Taken::Ahead);
     import.commit(CALLS + 1).await.unwrap();
     assert_eq!(rows(data).await, (CALLS, CALLS, CALLS));
-    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, unreadable: 0 }));
+    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, before: 0, unreadable: 0 }));
     assert_eq!(learn(&mut import).await, None);
     drop(import);
     // Killed when everything but the snapshot was there.
@@ -99,12 +103,79 @@ async fn whatever_a_kill_leaves_the_next_import_goes_on_from() {
     assert_eq!(import.begin_file("file").await.unwrap(), CALLS + 1);
     assert_eq!(take(&mut import, 1..=CALLS).len() as u64, CALLS);
     import.commit(CALLS + 1).await.unwrap();
-    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, unreadable: 0 }));
+    assert_eq!(learn(&mut import).await, Some(Learnt { version: 1, calls: CALLS, before: 0, unreadable: 0 }));
     assert_eq!(import.endpoints(), 1);
     import.finish().await.unwrap();
     let mut import = open(data).await.unwrap();
     assert_eq!((learn(&mut import).await, import.endpoints()), (None, 1));
     assert_eq!(rows(data).await, (CALLS, CALLS, CALLS));
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_learnt_again_from_much_less_unless_somebody_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut import = open(data).await.unwrap();
+    import.begin_file("file").await.unwrap();
+    take(&mut import, 1..=CALLS);
+    import.commit(CALLS).await.unwrap();
+    learn(&mut import).await.unwrap();
+    import.finish().await.unwrap();
+    // The lake forgets all of it.
+    std::fs::remove_dir_all(data.join("lake")).unwrap();
+    let held = CALLS / 2 - 1;
+    let mut import = open(data).await.unwrap();
+    import.begin_file("other").await.unwrap();
+    take(&mut import, 1..=held);
+    import.commit(held).await.unwrap();
+    let error = import.learn(|_| panic!("nothing is gone through")).await.unwrap_err();
+    let less = |held| matches!(&error, PlatformError::LearnsLess { held: found, before: CALLS, .. } if *found == held);
+    assert!(less(held) && error.to_string().contains("--from-less"), "{error}");
+    drop(import);
+    let settings = HistorySettings { from_less: true, ..import_settings(data) };
+    let mut import = HistoryImport::open(settings, now_ms).await.unwrap();
+    let learnt = Some(Learnt { version: 2, calls: held, before: CALLS, unreadable: 0 });
+    assert_eq!(learn(&mut import).await, learnt, "what was refused waits");
+    // From here on that is what is known: half of it and more is enough.
+    import.begin_file("third").await.unwrap();
+    take(&mut import, 1..=1);
+    import.commit(1).await.unwrap();
+    drop(import);
+    let mut import = open(data).await.unwrap();
+    let learnt = Some(Learnt { version: 3, calls: held + 1, before: held, unreadable: 0 });
+    assert_eq!(learn(&mut import).await, learnt);
+}
+
+/// Profiles of the newest snapshot, as a start finds them.
+fn profiles(data_dir: &Path) -> u64 {
+    let snapshots = Snapshots::open(data_dir.join("snapshots")).unwrap();
+    let (snapshot, _) = snapshots.load_at_or_before(snapshots.newest().unwrap().unwrap()).unwrap();
+    let status = Analysis::restore(&snapshot.unwrap().1).unwrap().status();
+    status["detectors"].as_array().unwrap().iter().filter_map(|one| one["counters"]["profiles"].as_u64()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_learnt_stays_when_the_settings_before_had_no_room_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path();
+    let mut before = settings(data);
+    before.analysis.detect.request_spike.enabled = false;
+    let platform = Platform::start(before, now_ms).await.unwrap();
+    platform.caught_up().await;
+    platform.stop().await;
+    assert_eq!(profiles(data), 0);
+    let mut import = open(data).await.unwrap();
+    import.begin_file("file").await.unwrap();
+    take(&mut import, 1..=CALLS);
+    import.commit(CALLS).await.unwrap();
+    learn(&mut import).await.unwrap();
+    import.finish().await.unwrap();
+    let learnt = profiles(data);
+    assert!(learnt > 0);
+    let platform = Platform::start(settings(data), now_ms).await.unwrap();
+    platform.caught_up().await;
+    platform.stop().await;
+    assert_eq!(profiles(data), learnt);
 }
 
 fn settings(data_dir: &Path) -> PlatformSettings {
