@@ -258,7 +258,7 @@ pub struct ReplayArguments {
     /// Take analysis settings, policies, field names and, with --out, the pseudonym key from this configuration file.
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The gateway that wrote the lines, one with a source in the configuration: the only one where nothing is said. Without any: `kong`.
+    /// The gateway that wrote the lines: one with a source in the configuration, or its only one. Without sources `kong`.
     #[arg(long, value_name = "NAME")]
     pub gateway: Option<String>,
 }
