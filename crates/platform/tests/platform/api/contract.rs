@@ -134,7 +134,13 @@ fn collect_bare(place: &str, schema: &Value, bare: &mut Vec<String>) {
     }
     for list in ["oneOf", "anyOf", "allOf"] {
         for one in schema.get(list).and_then(Value::as_array).into_iter().flatten() {
-            collect_bare(place, one, bare);
+            // An alternative that is one property says with its own words what that is.
+            let properties =
+                one.get("properties").and_then(Value::as_object).filter(|properties| properties.len() == 1);
+            match properties.filter(|_| list == "oneOf" && one.get("description").is_some()) {
+                Some(properties) => properties.values().for_each(|property| collect_bare(place, property, bare)),
+                None => collect_bare(place, one, bare),
+            }
         }
     }
 }
