@@ -4,7 +4,7 @@
 # but crates, all of them in the first step; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check engines format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test test-engines check engines format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')

@@ -105,7 +105,7 @@ fn open(search: &str) -> Open<'_> {
         match character {
             '"' => is_quoted = !is_quoted,
             _ if is_quoted => {}
-            ' ' | '\t' => (word_at, value_at) = (at + 1, None),
+            _ if character.is_whitespace() => (word_at, value_at) = (at + character.len_utf8(), None),
             ':' if value_at.is_none() => value_at = Some(at + 1),
             ',' if value_at.is_some() => value_at = Some(at + 1),
             _ => {}
@@ -125,7 +125,7 @@ fn open(search: &str) -> Open<'_> {
 
 /// A value as it stands in a search.
 fn quoted(value: &str) -> String {
-    let is_plain = !value.is_empty() && !value.contains([' ', '\t', ',', '*', '"']);
+    let is_plain = !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '*' | '"'));
     if is_plain { value.to_owned() } else { format!("\"{}\"", value.replace('"', "")) }
 }
 
@@ -151,6 +151,7 @@ mod tests {
         check("consumer:\"user 1\" ip:", "consumer:\"user 1\" ip:", Some("ip"), "");
         check("path:/a:b", "path:", Some("path"), "/a:b");
         check("zzz:1", "", None, "zzz:1");
+        check("status:404\u{3000}pa", "status:404\u{3000}", None, "pa");
     }
 
     #[test]

@@ -5,13 +5,10 @@ use deltalake::arrow::datatypes::Int64Type;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use crate::engine::table_in;
-use crate::entities::entity_columns;
+use crate::entities::entity_column;
 use crate::page::Range;
 use crate::query::QueryError;
 use crate::reader::LakeReader;
-use crate::retention::day_of;
-use crate::schema::PARTITION;
 use crate::search::literal;
 
 /// Steps of one density at most.
@@ -20,7 +17,7 @@ pub const STEPS_MAX: usize = 1_000;
 /// A span of time in steps of one length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Its beginning, in milliseconds since 1970.
+    /// Its beginning, in milliseconds since 1970, and not before that.
     pub since_ms: i64,
     /// Its end, which is no part of it.
     pub until_ms: i64,
@@ -63,63 +60,35 @@ impl LakeReader {
         gateways: Option<&'a [String]>,
     ) -> BoxFuture<'a, Result<Vec<Step>, QueryError>> {
         let density = async move {
-            let steps = self.density_of(kind, entity, span, gateways).await?;
-            if !steps.is_empty() || kind != "consumer" {
-                return Ok(steps);
-            }
             let range = Range {
                 gateways: gateways.map(<[String]>::to_vec),
                 since_ms: Some(span.since_ms),
                 until_ms: Some(span.until_ms),
                 ..Range::default()
             };
-            match self.consumer_named(entity, &range).await? {
-                Some(id) => self.density_of(kind, &id, span, gateways).await,
+            let steps = self.density_of(kind, entity, span, &range).await?;
+            match self.meant_by_name(!steps.is_empty(), kind, entity, &range).await? {
+                Some(id) => self.density_of(kind, &id, span, &range).await,
                 None => Ok(steps),
             }
         };
         density.boxed()
     }
 
-    async fn density_of(
-        &self,
-        kind: &str,
-        entity: &str,
-        span: Span,
-        gateways: Option<&[String]>,
-    ) -> Result<Vec<Step>, QueryError> {
-        let Some(column) = entity_columns().into_iter().find(|column| column.kind == kind) else {
-            return Err(QueryError::Statement(format!("`{kind}` is no kind of entity")));
-        };
-        let view = self.view().await?;
-        let context = self.engine.context();
-        view.register_events(&context, "events").await?;
+    async fn density_of(&self, kind: &str, entity: &str, span: Span, range: &Range) -> Result<Vec<Step>, QueryError> {
         const COLUMNS: &str = "arrow_cast(event_time, 'Int64') AS us, status, own_refusal";
-        let of_span = format!(
-            "{PARTITION} BETWEEN DATE '{}' AND DATE '{}'{}",
-            day_of(span.since_ms),
-            day_of(span.until_ms),
-            Range {
-                gateways: gateways.map(<[String]>::to_vec),
-                since_ms: Some(span.since_ms),
-                until_ms: Some(span.until_ms),
-                ..Range::default()
-            }
-            .conditions()
-        );
-        let mut calls = format!(
-            "SELECT {COLUMNS} FROM events WHERE {} AND position > {} AND {of_span}",
+        let column = entity_column(kind)?;
+        let view = self.view().await?;
+        let context = self.session(&view).await?;
+        let of_range = range.conditions();
+        let calls = format!(
+            "SELECT {COLUMNS} FROM events WHERE {} AND position > {}{of_range} \
+             UNION ALL SELECT {COLUMNS} FROM timeline WHERE entity_kind = {} AND entity = {}{of_range}",
             column.is(entity),
-            view.timeline_position
+            view.timeline_position,
+            literal(kind),
+            literal(entity),
         );
-        if let Some(timeline) = &view.timeline {
-            context.register_table("timeline", table_in(&context, timeline).await?)?;
-            calls += &format!(
-                " UNION ALL SELECT {COLUMNS} FROM timeline WHERE entity_kind = {} AND entity = {} AND {of_span}",
-                literal(kind),
-                literal(entity)
-            );
-        }
         let (since_us, step_us) = (span.since_ms.saturating_mul(1000), span.step_ms().saturating_mul(1000));
         let statement = format!(
             "SELECT (us - {since_us}) / {step_us} AS step, count(*) AS calls, \

@@ -1,6 +1,7 @@
 //! Which entities a call belongs to, in words of the events table.
 
 use crate::functions::ENTITY_NAMES;
+use crate::query::QueryError;
 use crate::search::literal;
 
 /// A kind of entity, and the expression over `events` that gives a call's entities of the kind, null where it has none.
@@ -40,6 +41,12 @@ pub(crate) fn actor() -> [String; 2] {
     );
     let entity = format!("CASE WHEN {is_consumer} THEN consumer_id ELSE coalesce({credential}, client_ip) END");
     [kind, entity]
+}
+
+/// The kind of this name.
+pub(crate) fn entity_column(kind: &str) -> Result<EntityColumn, QueryError> {
+    let column = entity_columns().into_iter().find(|column| column.kind == kind);
+    column.ok_or_else(|| QueryError::Statement(format!("`{kind}` is no kind of entity")))
 }
 
 impl EntityColumn {

@@ -75,7 +75,7 @@ fn csv(batch: &RecordBatch, has_header: bool) -> Result<Vec<u8>, ArrowError> {
 }
 
 /// The rows with lists as texts, for forms that know none.
-pub fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let options = FormatOptions::default();
     let column = |(field, column): (&Arc<Field>, &ArrayRef)| -> Result<(Field, ArrayRef), ArrowError> {
         if !field.data_type().is_nested() {

@@ -17,6 +17,7 @@ use crate::query::QueryError;
 use crate::reader::LakeReader;
 use crate::retention::day_of;
 use crate::schema::PARTITION;
+use crate::search::time_literal;
 
 /// Calls of a slice, where one minute has no more.
 const CALLS_PER_SLICE: u64 = 100_000;
@@ -64,8 +65,8 @@ impl LakeReader {
 
 impl Past<'_> {
     fn condition(&self) -> String {
-        let until = time(self.until_ms.saturating_mul(1000));
-        let mut condition = format!("event_time >= {} AND event_time < {until}", time(0));
+        let until = time_literal(self.until_ms.saturating_mul(1000));
+        let mut condition = format!("event_time >= {} AND event_time < {until}", time_literal(0));
         if let Some(records) = self.records {
             let each: Vec<_> =
                 records.iter().map(|range| format!("position BETWEEN {} AND {}", range.start(), range.end())).collect();
@@ -110,8 +111,8 @@ impl Slice {
         format!(
             "SELECT * FROM events WHERE ({condition}) AND event_time >= {} AND event_time < {} AND {PARTITION} BETWEEN DATE \
              '{}' AND DATE '{}' ORDER BY event_time, position, call_index",
-            time(self.from_us),
-            time(self.until_us),
+            time_literal(self.from_us),
+            time_literal(self.until_us),
             day(self.from_us),
             day(self.until_us - 1),
         )
@@ -146,11 +147,6 @@ fn slices(minutes: &[(i64, u64)]) -> VecDeque<Slice> {
         }
     }
     slices
-}
-
-/// A moment in microseconds since 1970, in words of a statement.
-fn time(us: i64) -> String {
-    format!("arrow_cast({us}, 'Timestamp(Microsecond, Some(\"UTC\"))')")
 }
 
 #[cfg(test)]

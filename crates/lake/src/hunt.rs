@@ -259,9 +259,7 @@ impl LakeReader {
         totals.entities = found.len() as u64;
         Ok((found, totals))
     }
-}
 
-impl LakeReader {
     /// Refuses an answer that was cut, which would say too little.
     fn came_whole(&self, answer: &Answer, progress: &mut QueryProgress) -> Result<(), QueryError> {
         progress.add(answer.progress());

@@ -36,7 +36,7 @@ mod table;
 pub use complete::Suggestion;
 pub use density::{STEPS_MAX, Span, Step};
 pub use events::{Lake, Tail};
-pub use export::{Export, ExportFormat, flat};
+pub use export::{Export, ExportFormat};
 pub use files::{LakeFiles, files};
 pub use history::{CallsInOrder, Past};
 pub use hunt::HuntAnswer;

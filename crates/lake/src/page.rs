@@ -14,8 +14,7 @@ use deltalake::datafusion::prelude::SessionContext;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-use crate::engine::table_in;
-use crate::entities::entity_columns;
+use crate::entities::entity_column;
 use crate::query::QueryError;
 use crate::reader::{LakeReader, View};
 use crate::retention::{DAY_MS, day_of};
@@ -95,13 +94,9 @@ impl LakeReader {
     ) -> BoxFuture<'a, Result<Page, QueryError>> {
         let page = async move {
             let page = self.page_of(kind, entity, range).await?;
-            // Ids are asked for most often, and a name is no id: so only what has no calls is looked up.
-            match page.rows.is_some() || kind != "consumer" {
-                true => Ok(page),
-                false => match self.consumer_named(entity, range).await? {
-                    Some(id) => self.page_of(kind, &id, range).await,
-                    None => Ok(page),
-                },
+            match self.meant_by_name(page.rows.is_some(), kind, entity, range).await? {
+                Some(id) => self.page_of(kind, &id, range).await,
+                None => Ok(page),
             }
         };
         page.boxed()
@@ -121,25 +116,29 @@ impl LakeReader {
     }
 
     async fn page_of(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
-        let Some(column) = entity_columns().into_iter().find(|column| column.kind == kind) else {
-            return Err(QueryError::Statement(format!("`{kind}` is no kind of entity")));
-        };
+        let column = entity_column(kind)?;
         let view = self.view().await?;
-        let context = self.engine.context();
-        view.register_events(&context, "events").await?;
-        let ask = Ask { context, range };
+        let ask = Ask { context: self.session(&view).await?, range };
         let fresh = format!("{} AND position > {}", column.is(entity), view.timeline_position);
         let mut batches = ask.newest("events", &fresh).await?;
-        let Some(timeline) = &view.timeline else { return ask.page(&batches) };
-        ask.context.register_table("timeline", table_in(&ask.context, timeline).await?)?;
         let condition = format!("entity_kind = {} AND entity = {}", literal(kind), literal(entity));
         // Fresh calls may be of any day, so only what the timeline gives ends the search.
         batches.extend(ask.day_by_day("timeline", &condition, view.timeline_days()?).await?);
         ask.page(&batches)
     }
 
-    /// The id of the consumer of this name, as the newest call of the range with that name has it.
-    pub(crate) async fn consumer_named(&self, name: &str, range: &Range) -> Result<Option<String>, QueryError> {
+    /// The id of the consumer of this name, as the newest call of the range with that name has it, where nobody with that for
+    /// an id has calls: ids are asked for most often, and a name is no id.
+    pub(crate) async fn meant_by_name(
+        &self,
+        has_calls: bool,
+        kind: &str,
+        name: &str,
+        range: &Range,
+    ) -> Result<Option<String>, QueryError> {
+        if has_calls || kind != "consumer" {
+            return Ok(None);
+        }
         let view = self.view().await?;
         let context = self.engine.context();
         view.register_events(&context, "events").await?;

@@ -205,7 +205,11 @@ fn yielding(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, Data
 
 /// What the engine says, without its own words around it.
 fn short(error: &DataFusionError) -> String {
-    first_line(&error.find_root().message())
+    match error.find_root() {
+        // The engine shows a parser's error as a programmer would see it.
+        DataFusionError::SQL(error, _) => first_line(&error.to_string()),
+        error => first_line(&error.message()),
+    }
 }
 
 fn first_line(message: &str) -> String {

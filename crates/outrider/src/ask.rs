@@ -3,7 +3,6 @@
 //! They read what is committed; a running outrider commits every few seconds. What is asked is in the audit log.
 
 use std::io::{IsTerminal as _, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -16,9 +15,10 @@ use outrider_model::{AuditEntry, EntityKind};
 use outrider_platform::side_tables::beside;
 use outrider_platform::store::{AuditLog, Store};
 
+use crate::audit::store_at_hand;
 use crate::cli::{AskArguments, Format, QueryArguments, TimelineArguments};
 use crate::config::Config;
-use crate::{installation, service, terminal};
+use crate::{service, terminal};
 
 /// Rows that a table in the terminal waits for, so that its columns are as wide as they have to be.
 const TABLE_ROWS_MAX: usize = 10_000;
@@ -29,7 +29,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 pub async fn query(arguments: QueryArguments) -> anyhow::Result<()> {
     let place = Place::of(&arguments.ask).await?;
     place.note("asked the lake", &arguments.statement).await?;
-    let reader = place.reader()?;
+    let reader = lake_of(&place.config)?;
     let bar = progress_bar();
     let beside = place.store.as_ref().map(beside).unwrap_or_default();
     let mut answer = reader.query(&arguments.statement, &beside).await?;
@@ -58,7 +58,7 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
         .with_context(|| format!("--last `{}`: use a number with s, m, h or d, such as 24h", arguments.last))?;
     let place = Place::of(&arguments.ask).await?;
     place.note("read a timeline", &arguments.entity).await?;
-    let reader = place.reader()?;
+    let reader = lake_of(&place.config)?;
     let mut range = Range {
         gateways: arguments.gateway.map(|name| vec![name]),
         since_ms: Some(service::now_ms().saturating_sub(last_ms)),
@@ -108,20 +108,8 @@ impl Place {
             }
             None => Config::load(&ask.config.config)?,
         };
-        let file = config.data_dir.join("control.sqlite");
-        let store = match file.exists() && installation::has_this_layout(&config.data_dir)? {
-            true => Some(Store::open(&file).await?),
-            false => None,
-        };
+        let store = store_at_hand(&config.data_dir).await?;
         Ok(Place { config, store })
-    }
-
-    fn lake(&self) -> PathBuf {
-        self.config.data_dir.join("lake")
-    }
-
-    fn reader(&self) -> anyhow::Result<LakeReader> {
-        Ok(LakeReader::open(&self.lake(), None, self.config.lake.limits())?)
     }
 
     /// Who may read the directory may read the lake; the audit log says that somebody did, where there is one.
@@ -137,6 +125,11 @@ impl Place {
         };
         Ok(store.note(AuditLog::Reads, &entry).await?)
     }
+}
+
+/// The lake of an installation, as far as it is committed.
+pub fn lake_of(config: &Config) -> anyhow::Result<LakeReader> {
+    Ok(LakeReader::open(&config.data_dir.join("lake"), None, config.lake.limits())?)
 }
 
 /// The next rows, with progress meanwhile.

@@ -45,11 +45,17 @@ pub async fn note(data_dir: &Path, log: AuditLog, what: &str, subject: &str) {
 }
 
 async fn try_note(data_dir: &Path, log: AuditLog, what: &str, subject: &str) -> anyhow::Result<()> {
-    let file = data_dir.join("control.sqlite");
-    if !file.exists() || !installation::has_this_layout(data_dir)? {
-        return Ok(());
-    }
+    let Some(store) = store_at_hand(data_dir).await? else { return Ok(()) };
     let (by, what, subject) = ("command line".to_owned(), what.to_owned(), subject.to_owned());
     let entry = AuditEntry { at_ms: now_ms(), by, what, subject, detail: String::new() };
-    Ok(Store::open(&file).await?.note(log, &entry).await?)
+    Ok(store.note(log, &entry).await?)
+}
+
+/// The control store in a directory, where there is one of this version.
+pub async fn store_at_hand(data_dir: &Path) -> anyhow::Result<Option<Store>> {
+    let file = data_dir.join("control.sqlite");
+    match file.exists() && installation::has_this_layout(data_dir)? {
+        true => Ok(Some(Store::open(&file).await?)),
+        false => Ok(None),
+    }
 }

@@ -11,6 +11,8 @@
 mod copy;
 mod manifest;
 
+pub use copy::in_hex;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 

@@ -20,6 +20,7 @@ use outrider_platform::enrich::Enricher;
 use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
 use sha2::{Digest as _, Sha256};
 
+use crate::backup::in_hex;
 use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::input::Input;
@@ -302,10 +303,6 @@ fn look_at<'a>(path: &'a Path, normaliser: &Normaliser, bar: &Bar) -> anyhow::Re
     bar.passed(&input);
     ensure!(has_call || bytes == 0, "{} holds no line of Kong's log; name files of JSON lines", path.display());
     Ok(Looked { path, digest: in_hex(digest), bytes })
-}
-
-fn in_hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What the audit log says of the files.

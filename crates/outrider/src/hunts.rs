@@ -5,11 +5,12 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
-use outrider_lake::{HuntAnswer, LakeReader};
+use outrider_lake::HuntAnswer;
 use outrider_model::{AuditEntry, Hunt};
 use outrider_platform::hunts::window_by_hand;
 use outrider_platform::store::{AuditLog, HuntRow};
 
+use crate::ask::lake_of;
 use crate::cli::HuntCommand;
 use crate::config::{self, Config};
 use crate::service::now_ms;
@@ -23,8 +24,12 @@ const BY: &str = "command line";
 pub async fn run(command: HuntCommand) -> anyhow::Result<()> {
     match command {
         HuntCommand::List { config } => {
+            let rows = open(&config.config).await?.hunts().await?;
+            if rows.is_empty() {
+                terminal::note("there are no hunts; `outrider hunt add FILE` saves one");
+            }
             let mut out = std::io::stdout().lock();
-            for row in open(&config.config).await?.hunts().await? {
+            for row in rows {
                 writeln!(out, "{}", line(&row))?;
             }
         }
@@ -36,7 +41,10 @@ pub async fn run(command: HuntCommand) -> anyhow::Result<()> {
         HuntCommand::Add { config, file } => {
             let hunt = read(&file)?;
             let store = open(&config.config).await?;
-            lake(&config.config)?.check_hunt(&hunt).await.with_context(|| format!("hunt `{}`", hunt.name))?;
+            lake_of(&Config::load(&config.config)?)?
+                .check_hunt(&hunt)
+                .await
+                .with_context(|| format!("hunt `{}`", hunt.name))?;
             store.put_hunt(&hunt, BY, now_ms()).await?;
             let state = if hunt.enabled { format!("runs every {}", hunt.every) } else { "is switched off".to_owned() };
             terminal::note(&format!("hunt `{}` is saved and {state}", hunt.name));
@@ -62,7 +70,7 @@ async fn try_out(config: &Path, name: Option<&str>, file: Option<&Path>) -> anyh
     let (what, subject) = ("ran a hunt".to_owned(), format!("hunt {}", hunt.name));
     let entry = AuditEntry { at_ms: now_ms(), by: BY.to_owned(), what, subject, detail: hunt.ask.text().to_owned() };
     store.note(AuditLog::Reads, &entry).await?;
-    let lake = lake(config)?;
+    let lake = lake_of(&Config::load(config)?)?;
     lake.check_hunt(&hunt).await.with_context(|| format!("hunt `{}`", hunt.name))?;
     let answer = lake.hunt(&hunt, |to| window_by_hand(&hunt, to, now_ms()), &[]).await?;
     let mut out = std::io::stdout().lock();
@@ -127,14 +135,9 @@ fn parse(text: &str) -> anyhow::Result<Hunt> {
     Ok(hunt)
 }
 
-fn lake(path: &Path) -> anyhow::Result<LakeReader> {
-    let config = Config::load(path)?;
-    Ok(LakeReader::open(&config.data_dir.join("lake"), None, config.lake.limits())?)
-}
-
 #[cfg(test)]
 mod tests {
-    use outrider_lake::{Lake, QueryLimits, Rows};
+    use outrider_lake::{Lake, LakeReader, QueryLimits, Rows};
     use outrider_model::{
         AnsweredBy, ApiCall, ClockCheck, Consumer, CountryCode, Enrichment, HuntWindow, Latency, Text, Trust,
     };

@@ -18,7 +18,7 @@ use crate::log::{LogHandle, NewRecord};
 use crate::progress::Progress;
 use crate::queries::Queries;
 use crate::store::{AuditLog, HuntEnd, HuntRow, Store, StoreError};
-use crate::watcher::ConcernSource;
+use crate::watcher::{ConcernSource, once_caught_up};
 
 /// How far back calls are looked at that no run has seen, where there was none for longer: since outrider was stopped, or
 /// the hunt was switched off or failed.
@@ -81,8 +81,7 @@ impl Hunts {
         now_ms: fn() -> i64,
         stop: CancellationToken,
     ) {
-        let is_up = stop.run_until_cancelled(caught_up.wait_for(|done| *done)).await.is_some_and(|up| up.is_ok());
-        if !is_up {
+        if !once_caught_up(&mut caught_up, &stop).await {
             return;
         }
         let mut interval = tokio::time::interval(INTERVAL);

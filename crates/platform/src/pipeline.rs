@@ -130,8 +130,7 @@ impl Pipeline {
             if done >= self.publish_from && !*self.caught_up.borrow() {
                 // Before anybody who waits for it begins to hunt.
                 self.progress.set_imported(self.analysis.past().imported());
-            }
-            if done >= self.publish_from && self.caught_up.send_if_modified(|known| !std::mem::replace(known, true)) {
+                self.caught_up.send_replace(true);
                 self.tell_unlearnt();
             }
             if done >= self.publish_from && published != Some(self.analysis.desk().desired_version()) {

@@ -55,7 +55,7 @@ enum Kind {
     Flag,
 }
 
-fn schema_of(columns: &[Column]) -> SchemaRef {
+fn schema_of(columns: &[&[Column]]) -> SchemaRef {
     let field = |(name, kind): &Column| {
         let kind = match kind {
             Kind::Text => DataType::Utf8,
@@ -66,7 +66,7 @@ fn schema_of(columns: &[Column]) -> SchemaRef {
         };
         Field::new(name.trim_end_matches('?'), kind, name.ends_with('?'))
     };
-    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+    Arc::new(Schema::new(columns.iter().copied().flatten().map(field).collect::<Vec<_>>()))
 }
 
 type Rows<T> = std::pin::Pin<Box<dyn Future<Output = Result<Vec<T>, StoreError>> + Send>>;
@@ -74,7 +74,7 @@ type Rows<T> = std::pin::Pin<Box<dyn Future<Output = Result<Vec<T>, StoreError>>
 fn table<T: Serialize + Send + 'static>(
     store: &Store,
     name: &'static str,
-    columns: &[Column],
+    columns: &[&[Column]],
     rows: fn(Store) -> Rows<T>,
 ) -> SideTable {
     let (store, schema) = (store.clone(), schema_of(columns));

@@ -62,6 +62,11 @@ impl Rising {
     }
 }
 
+/// Waits until the analysis has caught up; says `false` where it is stopped or ended before.
+pub(crate) async fn once_caught_up(caught_up: &mut watch::Receiver<bool>, stop: &CancellationToken) -> bool {
+    stop.run_until_cancelled(caught_up.wait_for(|done| *done)).await.is_some_and(|up| up.is_ok())
+}
+
 /// The watcher's own.
 pub(crate) struct Watcher {
     pub store: Store,
@@ -72,8 +77,7 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let is_up = stop.run_until_cancelled(self.caught_up.wait_for(|done| *done)).await.is_some_and(|up| up.is_ok());
-        if !is_up {
+        if !once_caught_up(&mut self.caught_up, &stop).await {
             return;
         }
         let mut interval = tokio::time::interval(INTERVAL);

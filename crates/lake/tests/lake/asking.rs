@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use outrider_lake::{Answer, Beside, LakeError, LakeReader, QueryError, QueryLimits, Range, parse_search};
+use outrider_lake::{Answer, Beside, LakeError, LakeReader, QueryError, QueryLimits, Range, Span, parse_search};
 
-use crate::calls::{DAY_MS, Filler, NOON_MS, mixed_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call};
 
 /// A lake of a hundred calls.
 async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) {
@@ -44,6 +44,35 @@ async fn statements_that_read_are_answered() {
     }
     assert!(rows(&reader, "DESCRIBE events").await.unwrap() > 30);
     assert!(rows(&reader, "SHOW TABLES").await.unwrap() >= 1);
+}
+
+/// Of calls in two hundred seconds, half are in the timeline and half are not yet.
+#[tokio::test]
+async fn an_entitys_calls_are_counted_in_steps_wherever_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&(0..100).map(mixed_call).collect::<Vec<_>>()).await;
+    keep(directory.path(), ALL, NOON_MS).await;
+    filler.show(&(100..200).map(mixed_call).collect::<Vec<_>>());
+    let reader = LakeReader::open(directory.path(), Some(filler.lake.tail()), QueryLimits::default()).unwrap();
+    let second = |at: i64| NOON_MS + at * 1000;
+    let is_of = |at: i64| at % 7 == 1 && at % 3 != 0;
+    let calls = |range: std::ops::Range<i64>| range.filter(|&at| is_of(at)).count() as u64;
+    let errors = |range: std::ops::Range<i64>| range.filter(|&at| is_of(at) && at % 11 == 0).count() as u64;
+    for entity in ["id-1", "user 1"] {
+        let span = Span { since_ms: second(0), until_ms: second(200), steps: 4 };
+        let steps = reader.density("consumer", entity, span, None).await.unwrap();
+        let expected = [0, 50, 100, 150].map(|at| (second(at), calls(at..at + 50), errors(at..at + 50)));
+        let found: Vec<_> = steps.iter().map(|step| (step.start_ms, step.calls, step.client_errors)).collect();
+        assert_eq!(found, expected, "{entity}");
+        assert!(errors(0..200) > 0 && steps.iter().all(|step| (step.server_errors, step.refused) == (0, 0)));
+    }
+    // However long the time is that is asked for, what is there is found.
+    let all = Span { since_ms: 0, until_ms: i64::MAX, steps: 4 };
+    let steps = reader.density("consumer", "id-1", all, None).await.unwrap();
+    assert_eq!(steps.iter().map(|step| step.calls).sum::<u64>(), calls(0..200));
+    let elsewhere = ["edge".to_owned()];
+    assert_eq!(reader.density("consumer", "id-1", all, Some(&elsewhere)).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -95,6 +95,11 @@ pub fn digest(path: &Path) -> anyhow::Result<(u64, String)> {
         .with_context(|| format!("cannot read {}", path.display()))
 }
 
+/// A digest as it is written.
+pub fn in_hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn read_all(
     from: &mut impl Read,
     mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
@@ -103,8 +108,7 @@ fn read_all(
     loop {
         let count = from.read(&mut chunk)?;
         if count == 0 {
-            let digits = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            return Ok((bytes, digits));
+            return Ok((bytes, in_hex(hash)));
         }
         hash.update(&chunk[..count]);
         each(&chunk[..count])?;

@@ -108,12 +108,12 @@ impl Outrider {
         }
     }
 
-    /// A connection as Kong opens it.
     /// An admin's token.
     pub fn token(&self) -> &str {
         &self.token
     }
 
+    /// A connection as Kong opens it.
     pub fn connect(&self) -> TcpStream {
         TcpStream::connect(self.sources[0]).unwrap()
     }
@@ -149,6 +149,19 @@ impl Outrider {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> (u16, Value) {
+        let (status, bytes) = self.request_bytes(method, path, body, headers);
+        let text = String::from_utf8(bytes).unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// A request whose answer may be anything.
+    pub fn request_bytes(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Vec<u8>) {
         let url = format!("{}{path}", self.api);
         let method = method.parse().unwrap();
         let client = reqwest::Client::new();
@@ -159,19 +172,6 @@ impl Outrider {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let response = request.send().await.unwrap();
-            let status = response.status().as_u16();
-            let text = response.text().await.unwrap();
-            (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
-        })
-    }
-
-    /// A request whose answer is no JSON.
-    pub fn request_bytes(&self, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
-        let (client, method) = (reqwest::Client::new(), method.parse().unwrap());
-        let request = client.request(method, format!("{}{path}", self.api)).bearer_auth(&self.token).json(body);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let response = request.send().await.unwrap();

@@ -93,7 +93,7 @@ fn export(outrider: &Outrider) {
     let file = |format: &str| {
         let statement = "SELECT path, status, consumer_tags FROM events WHERE status = 403 ORDER BY path";
         let ask = json!({"statement": statement, "format": format});
-        let (status, body) = outrider.request_bytes("POST", "/api/v1/query/export", &ask);
+        let (status, body) = outrider.request_bytes("POST", "/api/v1/query/export", Some(&ask), &[]);
         assert_eq!(status, 200, "{format}");
         body
     };
@@ -107,7 +107,8 @@ fn export(outrider: &Outrider) {
 
 fn follow(outrider: &Outrider) {
     let lines = |statement: &str| {
-        let (status, body) = outrider.request_bytes("POST", "/api/v1/query/stream", &json!({"statement": statement}));
+        let (status, body) =
+            outrider.request_bytes("POST", "/api/v1/query/stream", Some(&json!({"statement": statement})), &[]);
         assert_eq!(status, 200, "{statement}");
         let lines = String::from_utf8(body).unwrap();
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()

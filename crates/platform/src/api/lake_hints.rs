@@ -80,7 +80,8 @@ struct DensityStep {
 pub(super) async fn density(Lake(queries): Lake, Only(InSteps { of, steps }): Only<InSteps>) -> Found<Density> {
     let (kind, entity) = of.said()?;
     let until_ms = of.range.until_ms.unwrap_or_else(now_ms);
-    let since_ms = of.range.since_ms.unwrap_or(until_ms.saturating_sub(BACK_MS));
+    // No call is from before 1970.
+    let since_ms = of.range.since_ms.unwrap_or(until_ms.saturating_sub(BACK_MS)).max(0);
     if since_ms >= until_ms {
         let problem = Problem::bad_request("the time ends before it begins").hint("until_ms has to be after since_ms");
         return Err(problem.at("query parameter `since_ms`"));

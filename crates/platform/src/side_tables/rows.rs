@@ -9,7 +9,7 @@ use outrider_model::{
 use serde::Serialize;
 
 use super::Kind::{Count, Flag, Real, Text, Time};
-use super::{Column, newest};
+use super::{Column, SIDE_ROWS_MAX, newest};
 use crate::store::{ActionFilter, AlertFilter, EndpointFilter, FindingFilter, PAGE_MAX, Store, StoreError};
 
 /// Whom a row is about.
@@ -22,6 +22,9 @@ struct Whom {
     entity_name: String,
 }
 
+const WHOM: &[Column] =
+    &[("gateway", Text), ("workspace", Text), ("entity_kind", Text), ("entity", Text), ("entity_name", Text)];
+
 impl From<EntityKey> for Whom {
     fn from(key: EntityKey) -> Self {
         let EntityKey { kind, gateway, workspace, value, label } = key;
@@ -33,27 +36,24 @@ fn us(ms: i64) -> i64 {
     ms.saturating_mul(1000)
 }
 
-pub(super) const ALERTS: &[Column] = &[
-    ("alert_id", Text),
-    ("detector", Text),
-    ("gateway", Text),
-    ("workspace", Text),
-    ("entity_kind", Text),
-    ("entity", Text),
-    ("entity_name", Text),
-    ("state", Text),
-    ("state_by", Text),
-    ("state_reason", Text),
-    ("severity", Text),
-    ("confidence", Real),
-    ("sentence", Text),
-    ("findings", Count),
-    ("succeeded", Count),
-    ("failed", Count),
-    ("started_time", Time),
-    ("opened_time", Time),
-    ("last_finding_time", Time),
-    ("updated_time", Time),
+pub(super) const ALERTS: &[&[Column]] = &[
+    &[("alert_id", Text), ("detector", Text)],
+    WHOM,
+    &[
+        ("state", Text),
+        ("state_by", Text),
+        ("state_reason", Text),
+        ("severity", Text),
+        ("confidence", Real),
+        ("sentence", Text),
+        ("findings", Count),
+        ("succeeded", Count),
+        ("failed", Count),
+        ("started_time", Time),
+        ("opened_time", Time),
+        ("last_finding_time", Time),
+        ("updated_time", Time),
+    ],
 ];
 
 #[derive(Serialize)]
@@ -101,29 +101,25 @@ pub(super) async fn alerts(store: Store) -> Result<Vec<AlertRow>, StoreError> {
     Ok(alerts.collect())
 }
 
-pub(super) const FINDINGS: &[Column] = &[
-    ("finding_id", Text),
-    ("alert_id?", Text),
-    ("detector", Text),
-    ("gateway", Text),
-    ("workspace", Text),
-    ("entity_kind", Text),
-    ("entity", Text),
-    ("entity_name", Text),
-    ("endpoint_id?", Text),
-    ("service_name", Text),
-    ("severity", Text),
-    ("confidence", Real),
-    ("sentence", Text),
-    ("measure", Text),
-    ("observed", Real),
-    ("expected", Real),
-    ("threshold", Real),
-    ("surprise?", Real),
-    ("window_start", Time),
-    ("window_end", Time),
-    ("raised_time", Time),
-    ("query", Text),
+pub(super) const FINDINGS: &[&[Column]] = &[
+    &[("finding_id", Text), ("alert_id?", Text), ("detector", Text)],
+    WHOM,
+    &[
+        ("endpoint_id?", Text),
+        ("service_name", Text),
+        ("severity", Text),
+        ("confidence", Real),
+        ("sentence", Text),
+        ("measure", Text),
+        ("observed", Real),
+        ("expected", Real),
+        ("threshold", Real),
+        ("surprise?", Real),
+        ("window_start", Time),
+        ("window_end", Time),
+        ("raised_time", Time),
+        ("query", Text),
+    ],
 ];
 
 #[derive(Serialize)]
@@ -153,7 +149,7 @@ pub(super) async fn findings(store: Store) -> Result<Vec<FindingRow>, StoreError
     let filter = FindingFilter::default();
     let page = async |cursor: Option<String>| store.findings(&filter, PAGE_MAX, cursor.as_deref()).await;
     let findings = newest(page).await?;
-    let mut alerts = store.alerts_of_findings().await?;
+    let mut alerts = store.alerts_of_findings(SIDE_ROWS_MAX).await?;
     let findings = findings.into_iter().map(|finding| FindingRow {
         finding_id: finding.id,
         alert_id: alerts.remove(&finding.id.to_string()),
@@ -177,22 +173,19 @@ pub(super) async fn findings(store: Store) -> Result<Vec<FindingRow>, StoreError
     Ok(findings.collect())
 }
 
-pub(super) const ACTIONS: &[Column] = &[
-    ("action_id", Text),
-    ("alert_id?", Text),
-    ("gateway", Text),
-    ("workspace", Text),
-    ("entity_kind", Text),
-    ("entity", Text),
-    ("entity_name", Text),
-    ("kind", Text),
-    ("scope", Text),
-    ("asked_by", Text),
-    ("reason", Text),
-    ("state", Text),
-    ("state_reason", Text),
-    ("created_time", Time),
-    ("expires_time?", Time),
+pub(super) const ACTIONS: &[&[Column]] = &[
+    &[("action_id", Text), ("alert_id?", Text)],
+    WHOM,
+    &[
+        ("kind", Text),
+        ("scope", Text),
+        ("asked_by", Text),
+        ("reason", Text),
+        ("state", Text),
+        ("state_reason", Text),
+        ("created_time", Time),
+        ("expires_time?", Time),
+    ],
 ];
 
 #[derive(Serialize)]
@@ -240,7 +233,7 @@ pub(super) async fn actions(store: Store) -> Result<Vec<ActionRow>, StoreError> 
     Ok(actions.collect())
 }
 
-pub(super) const ENDPOINTS: &[Column] = &[
+pub(super) const ENDPOINTS: &[&[Column]] = &[&[
     ("endpoint_id", Text),
     ("current_id", Text),
     ("gateway", Text),
@@ -254,7 +247,7 @@ pub(super) const ENDPOINTS: &[Column] = &[
     ("calls", Count),
     ("first_seen_time", Time),
     ("last_seen_time", Time),
-];
+]];
 
 #[derive(Serialize)]
 pub(super) struct EndpointRow {

@@ -228,13 +228,15 @@ impl Store {
         query.page(self, limit, cursor).await
     }
 
-    /// The alert of each finding that has one.
-    pub async fn alerts_of_findings(&self) -> Result<HashMap<String, String>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, alert FROM findings WHERE alert IS NOT NULL")
+    /// The alert of each of the newest findings, where it has one.
+    pub async fn alerts_of_findings(&self, limit: usize) -> Result<HashMap<String, String>, StoreError> {
+        const NEWEST: &str = "SELECT id, alert FROM findings ORDER BY raised_ms DESC, id DESC LIMIT $1";
+        let rows: Vec<(String, Option<String>)> = sqlx::query_as(NEWEST)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.readers)
             .await
             .map_err(StoreError::query("read the control store"))?;
-        Ok(rows.into_iter().collect())
+        Ok(rows.into_iter().filter_map(|(id, alert)| Some((id, alert?))).collect())
     }
 
     /// One alert by its id.

@@ -26,7 +26,7 @@ fn now_ms() -> i64 {
     NOW_MS
 }
 
-fn settings(data_dir: &Path) -> PlatformSettings {
+pub fn settings(data_dir: &Path) -> PlatformSettings {
     PlatformSettings {
         data_dir: data_dir.to_owned(),
         installation: "test".to_owned(),

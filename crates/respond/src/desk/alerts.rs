@@ -12,6 +12,7 @@ use outrider_model::{
 use serde::{Deserialize, Serialize};
 
 use super::effects::Effect;
+use super::policies::is_of_people;
 use super::schedule::Item;
 use super::settings::ms;
 use super::silences::Silences;
@@ -48,7 +49,7 @@ impl AlertEntry {
         match self.ended_ms {
             Some(ended_ms) => (false, false, Severity::Info, ended_ms, self.alert.id),
             None => {
-                let is_own = !self.alert.detector.contains(':');
+                let is_own = !is_of_people(&self.alert.detector);
                 (true, is_own, self.alert.severity, self.alert.last_finding_ms, self.alert.id)
             }
         }

@@ -72,7 +72,7 @@ fn kind_of(detector: &str) -> &str {
 
 /// Whether it is a detector that people make, such as a hunt: whoever may save one may not act, so only a policy that names it
 /// or its family is about what it finds.
-fn is_of_people(detector: &str) -> bool {
+pub(super) fn is_of_people(detector: &str) -> bool {
     detector.contains(':')
 }
 

@@ -1,16 +1,14 @@
 //! Hunts over the API: saved, refused, listed, run by hand, and kept to the gateways of a token.
 
 use std::path::Path;
-use std::time::Duration;
 
 use outrider_model::batch::BatchWriter;
-use outrider_platform::analysis::AnalysisSettings;
-use outrider_platform::log::LogSettings;
-use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
+use outrider_platform::service::Platform;
 use outrider_platform::store::{AuditFilter, Role};
 use serde_json::{Value, json};
 
 use super::harness::{Api, Reply};
+use crate::hunts::settings;
 use crate::support::{Call, api_call};
 
 fn now_ms() -> i64 {
@@ -20,17 +18,7 @@ fn now_ms() -> i64 {
 
 /// A platform whose lake holds 30 calls that were refused, of alice, who is at the gateway `kong`.
 async fn platform(data_dir: &Path) -> Platform {
-    let settings = PlatformSettings {
-        data_dir: data_dir.to_owned(),
-        installation: "test".to_owned(),
-        gateways: vec!["kong".to_owned()],
-        analysis: AnalysisSettings::default(),
-        log: LogSettings::default(),
-        lake: Some(LakeSettings { commit_interval: Duration::from_millis(20), ..LakeSettings::default() }),
-        snapshot_interval: Duration::from_secs(3600),
-        notify: Vec::new(),
-    };
-    let platform = Platform::start(settings, now_ms).await.unwrap();
+    let platform = Platform::start(settings(data_dir), now_ms).await.unwrap();
     let mut writer = BatchWriter::default();
     for number in 0..30 {
         let path = format!("/admin/{number}");
