@@ -1,6 +1,6 @@
 //! What a detector is to the engine: what it is asked, what it is told, and what it answers.
 
-use outrider_model::{ApiCall, EndpointId, EntityKey, EntityKind, EntityRef, Finding};
+use outrider_model::{ApiCall, EndpointId, EntityKey, EntityKind, EntityRef, Finding, Subject};
 
 use crate::error::DetectError;
 
@@ -126,6 +126,9 @@ pub trait Detector: Send {
 
     /// A person says that one of its findings was no abuse.
     fn false_positive(&mut self, mark: &FalsePositive<'_>);
+
+    /// Forgets what it has learned of somebody, at every gateway, also where it is held under other names.
+    fn forget(&mut self, subject: &Subject);
 
     /// Its state, its version first.
     fn snapshot(&self) -> Result<Vec<u8>, DetectError>;

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use outrider_model::{AnsweredBy, Finding, Trust};
+use outrider_model::{AnsweredBy, Finding, Subject, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::detector::{Counter, Descriptor, Detector, Epoch, Evidence, FalsePositive, Intake, Observed};
@@ -150,6 +150,12 @@ impl Engine {
                 detector.false_positive(mark);
             }
         });
+    }
+
+    /// Lets every detector forget somebody.
+    pub fn forget(&mut self, subject: &Subject) {
+        let mut none = Vec::new();
+        self.each_detector(&mut none, |detector, _| detector.forget(subject));
     }
 
     /// The whole state as bytes, the version first.

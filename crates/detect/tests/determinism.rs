@@ -6,6 +6,7 @@
 mod support;
 
 use outrider_detect::{Engine, Settings};
+use outrider_model::{EntityKind, Subject};
 use proptest::prelude::*;
 use support::{Happening, START_MS, lines, parse};
 
@@ -100,6 +101,12 @@ fn run(calls: &[Happening], tick_ms: Option<i64>, restart_every: Option<usize>) 
         }
         engine.advance(now_ms, &mut findings);
         engine.observe(&happening.observed(index as u64 + 1), &mut findings);
+        // Now and then somebody is erased: who calls right now, and who may not be there.
+        if index % 211 == 210 {
+            let consumer = happening.call.consumer.as_ref().unwrap();
+            engine.forget(&Subject::new(EntityKind::Consumer, &consumer.id).unwrap());
+            engine.forget(&Subject::new(EntityKind::Consumer, "nobody").unwrap());
+        }
     }
     engine.advance(calls.last().unwrap().call.received_ms + 300_000, &mut findings);
     assert!(engine.status().iter().all(|status| status.failure.is_none()), "{:?}", engine.status());

@@ -10,8 +10,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::engine::{Engine, Resources, sweep_scratch};
+use crate::erase::{CallsErased, Erase, Eraser, count};
 use crate::index::index_next;
 use crate::merge::{data_files, merge, plan};
+use crate::purge::Found;
 use crate::retention::{Retention, day_of, days_over, take_away};
 use crate::schema::{EVENTS, TIMELINE};
 use crate::table::{LakeError, Table};
@@ -30,6 +32,8 @@ pub struct Keeper {
     timeline: Table,
     retention: Retention,
     vacuumed_ms: Option<i64>,
+    /// What there was of the events before their writer began.
+    found: Found,
 }
 
 /// What one look did.
@@ -59,7 +63,8 @@ pub struct LakeSize {
 }
 
 impl Keeper {
-    /// Opens both tables, making the timeline on first use.
+    /// Opens both tables, making the timeline on first use. It has to be open before the events are written in this process:
+    /// what is there by then, and in no commit, an erasure deletes.
     pub fn open(directory: &Path, retention: Retention) -> BoxFuture<'_, Result<Keeper, LakeError>> {
         Self::open_tables(directory, retention).boxed()
     }
@@ -67,13 +72,14 @@ impl Keeper {
     async fn open_tables(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
         sweep_scratch(directory);
         let events = Table::open(directory, &EVENTS).await?;
+        let found = Found::in_table(&events.path)?;
         let timeline = Table::open(directory, &TIMELINE).await?;
         let engine = Engine::new(directory, RESOURCES).map_err(|source| LakeError::Engine {
             doing: "keep",
             path: directory.to_owned(),
             source: Box::new(source),
         })?;
-        Ok(Keeper { engine, events, timeline, retention, vacuumed_ms: None })
+        Ok(Keeper { engine, events, timeline, retention, vacuumed_ms: None, found })
     }
 
     /// Looks once at everything. `now_ms` is the wall clock.
@@ -103,6 +109,30 @@ impl Keeper {
         }
         self.vacuum(now_ms).await?;
         Ok(kept)
+    }
+
+    /// How many calls an erasure would take out; `None` where the tables do not reach that far yet.
+    pub fn count<'a>(&'a mut self, erase: &'a Erase) -> BoxFuture<'a, Result<Option<u64>, LakeError>> {
+        async move {
+            self.refresh().await?;
+            count(&self.engine, &self.events, erase).await
+        }
+        .boxed()
+    }
+
+    /// Takes calls out of both tables, and what holds them off the disk. `should_stop` is asked between two files: what was
+    /// done by then is done, and the same again does the rest.
+    pub fn erase<'a>(
+        &'a mut self,
+        erase: &'a Erase,
+        should_stop: &'a (dyn Fn() -> bool + Sync),
+    ) -> BoxFuture<'a, Result<CallsErased, LakeError>> {
+        async move {
+            self.refresh().await?;
+            let Keeper { engine, events, timeline, found, .. } = self;
+            Eraser { engine, events, timeline, found, should_stop }.run(erase).await
+        }
+        .boxed()
     }
 
     /// How much there is now.

@@ -6,13 +6,14 @@
 //! `Lake` is the writer of `events`. A commit carries the log position that it covers as the table's application
 //! transaction, so that writing the same range of the log a second time is noticed and skipped (decision 10). The table
 //! library never syncs what it writes, so data files are synced before the commit that names them, and the commit before
-//! its position counts. `Keeper` works beside it: it makes `timeline` of the events, puts small files together and takes
-//! away what is too old. `LakeReader` answers, also about what is not committed yet.
+//! its position counts. `Keeper` works beside it: it makes `timeline` of the events, puts small files together, takes
+//! away what is too old, and erases. `LakeReader` answers, also about what is not committed yet.
 
 mod complete;
 mod density;
 mod engine;
 mod entities;
+mod erase;
 mod events;
 mod evidence;
 mod export;
@@ -24,6 +25,7 @@ mod index;
 mod keeper;
 mod merge;
 mod page;
+mod purge;
 mod query;
 mod reader;
 mod retention;
@@ -35,6 +37,7 @@ mod table;
 
 pub use complete::Suggestion;
 pub use density::{STEPS_MAX, Span, Step};
+pub use erase::{CallsErased, Erase};
 pub use events::{Lake, Tail};
 pub use export::{Export, ExportFormat};
 pub use files::{LakeFiles, files};

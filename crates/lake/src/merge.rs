@@ -18,7 +18,7 @@ use deltalake::datafusion::datasource::file_format::parquet::ParquetFormat;
 use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
-use deltalake::datafusion::prelude::{SessionConfig, SessionContext, col};
+use deltalake::datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use deltalake::kernel::Remove;
 use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
@@ -34,7 +34,7 @@ const FILES_READ_MAX: usize = 64;
 /// Files below this are of one size.
 const SMALL_BYTES: u64 = 256 * 1024;
 /// A file grows no larger than about this.
-const TARGET_BYTES: u64 = 128 * 1024 * 1024;
+pub(crate) const TARGET_BYTES: u64 = 128 * 1024 * 1024;
 
 /// A data file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,16 +103,17 @@ pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), L
         writer.write(conform(&batch, &schema)?).await.map_err(table.failed("write"))?;
     }
     let added = table.flush(&mut writer).await?;
-    let removed = removals(table, files)?;
+    let removed = removals(table, files, false)?;
     let operation = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES.cast_signed() };
     table.replace(removed, added, operation).await
 }
 
-/// What takes these files out of the table, without a change of its rows.
-fn removals(table: &Table, files: &[DataFile]) -> Result<Vec<Remove>, LakeError> {
+/// What takes these files out of the table, and says whether its rows change by that.
+pub(crate) fn removals(table: &Table, files: &[DataFile], data_change: bool) -> Result<Vec<Remove>, LakeError> {
     let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
     let is_one = |path: &str| files.iter().any(|file| file.path == path);
-    Ok(snapshot.log_data().iter().filter(|file| is_one(&file.path())).map(|file| file.remove_action(false)).collect())
+    let files = snapshot.log_data();
+    Ok(files.iter().filter(|file| is_one(&file.path())).map(|file| file.remove_action(data_change)).collect())
 }
 
 async fn read_in_order(
@@ -120,6 +121,11 @@ async fn read_in_order(
     files: &[DataFile],
     schema: &SchemaRef,
 ) -> Result<SendableRecordBatchStream, DataFusionError> {
+    in_order(table, files, schema)?.execute_stream().await
+}
+
+/// The rows of files, in the table's order, without their day.
+pub(crate) fn in_order(table: &Table, files: &[DataFile], schema: &SchemaRef) -> Result<DataFrame, DataFusionError> {
     let shape: &TableShape = table.shape;
     let root = url_of(&table.path).map_err(|error| DataFusionError::External(Box::new(error)))?;
     let urls = files.iter().map(|file| {
@@ -137,8 +143,7 @@ async fn read_in_order(
     settings.options_mut().execution.parquet.schema_force_view_types = false;
     settings.options_mut().optimizer.repartition_file_scans = false;
     let context = SessionContext::new_with_config(settings);
-    let rows = context.read_table(Arc::new(ListingTable::try_new(config)?))?;
-    rows.sort(order)?.execute_stream().await
+    context.read_table(Arc::new(ListingTable::try_new(config)?))?.sort(order)
 }
 
 /// The columns that stand in a data file: all but the day, which its folder says.
@@ -147,7 +152,7 @@ fn of_file(schema: &SchemaRef) -> Vec<usize> {
 }
 
 /// The batch with its day as a column.
-fn with_day(batch: &RecordBatch, day: &str) -> Result<RecordBatch, LakeError> {
+pub(crate) fn with_day(batch: &RecordBatch, day: &str) -> Result<RecordBatch, LakeError> {
     let day = cast(&StringArray::from(vec![day]), &DataType::Date32)?;
     let day = day.as_any().downcast_ref::<Date32Array>().and_then(|days| days.iter().next()).flatten();
     let column: ArrayRef = Arc::new(Date32Array::from(vec![day.unwrap_or_default(); batch.num_rows()]));

@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::DeltaTable;
-use deltalake::arrow::array::RecordBatch;
+use deltalake::arrow::array::{AsArray as _, RecordBatch};
 use deltalake::datafusion::catalog::TableProvider;
 use deltalake::datafusion::datasource::MemTable;
 use deltalake::datafusion::error::DataFusionError;
-use deltalake::datafusion::prelude::SessionContext;
+use deltalake::datafusion::prelude::{DataFrame, SessionContext};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::{Engine, Resources, table_in};
+use crate::entities::entity_column;
 use crate::events::Tail;
 use crate::query::{Answer, QueryError};
 use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+use crate::search::literal;
 use crate::side::Beside;
-use crate::table::{LakeError, has_versions, load, position_of, table_error};
+use crate::table::{LakeError, has_versions, load, newest, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +120,52 @@ impl LakeReader {
         Arc::clone(&self.permits).try_acquire_owned().map_err(busy)
     }
 
+    /// How many calls an entity has, committed or not. `kind` and `entity` are as the timeline has them.
+    pub fn count<'a>(&'a self, kind: &'a str, entity: &'a str) -> BoxFuture<'a, Result<u64, QueryError>> {
+        self.in_time(async move {
+            let condition = entity_column(kind)?.is(entity);
+            let calls = self.asked(&format!("SELECT 1 FROM events WHERE {condition}")).await?;
+            Ok(calls.count().await? as u64)
+        })
+    }
+
+    /// The id by which calls have an entity that they do not have by this one: a consumer's, whose name it is, or the gateway's
+    /// of a credential, whose pseudonym it is.
+    pub fn id_meant<'a>(&'a self, kind: &'a str, entity: &'a str) -> BoxFuture<'a, Result<Option<String>, QueryError>> {
+        self.in_time(async move {
+            let (id, by) = match kind {
+                "consumer" => ("consumer_id", "consumer_name"),
+                "credential" => ("credential_id", "presented_credential"),
+                _ => return Ok(None),
+            };
+            let entity = literal(entity);
+            let is_id = self.asked(&format!("SELECT 1 FROM events WHERE {id} = {entity} LIMIT 1")).await?;
+            if is_id.count().await? > 0 {
+                return Ok(None);
+            }
+            let statement = format!("SELECT {id} FROM events WHERE {by} = {entity} AND {id} IS NOT NULL LIMIT 1");
+            let batches = self.asked(&statement).await?.collect().await?;
+            let ids = batches.iter().filter(|batch| batch.num_rows() > 0);
+            Ok(ids.filter_map(|batch| Some(batch.column(0).as_string_opt::<i32>()?.value(0).to_owned())).next())
+        })
+    }
+
+    async fn asked(&self, statement: &str) -> Result<DataFrame, QueryError> {
+        Ok(self.context(&Beside::default()).await?.sql(statement).await?)
+    }
+
+    /// Within the limits of queries.
+    fn in_time<'a, T>(
+        &'a self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, QueryError>> {
+        let limited = async move {
+            let _permit = self.permit()?;
+            tokio::time::timeout(self.limits.time, work).await.map_err(|_| QueryError::Time(self.limits.time))?
+        };
+        limited.boxed()
+    }
+
     /// A session with every table.
     async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
         let context = self.session(&self.view().await?).await?;
@@ -191,20 +239,18 @@ impl Followed {
     /// The newest version and the log position that it covers; `None` where there is no table.
     async fn newest(&self) -> Result<Option<(DeltaTable, u64)>, LakeError> {
         let mut table = self.table.lock().await;
-        let newest = match table.take() {
-            Some(mut known) => {
-                known.update_state().await.map_err(table_error(&self.path, "read"))?;
-                known
-            }
+        let known = match table.take() {
+            Some(known) => known,
             None if !has_versions(&self.path) => return Ok(None),
-            None => {
-                let failed = |source| LakeError::Directory { path: self.path.clone(), source };
-                load(&self.path.canonicalize().map_err(failed)?).await?
-            }
+            None => load(&self.real_path()?).await?,
         };
-        let position = position_of(&newest, &self.path, self.shape).await?;
+        let (newest, position) = newest(known, &self.real_path()?, self.shape).await?;
         *table = Some(newest.clone());
         Ok(Some((newest, position)))
+    }
+
+    fn real_path(&self) -> Result<PathBuf, LakeError> {
+        self.path.canonicalize().map_err(|source| LakeError::Directory { path: self.path.clone(), source })
     }
 }
 

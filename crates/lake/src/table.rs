@@ -12,7 +12,7 @@ use deltalake::arrow::datatypes::{Field, SchemaRef};
 use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
@@ -26,6 +26,9 @@ const KEPT: [(TableProperty, &str); 2] = [
     (TableProperty::LogRetentionDuration, "interval 1 days"),
     (TableProperty::DeletedFileRetentionDuration, "interval 1 hours"),
 ];
+
+/// How often rows are committed where files are taken out of the table meanwhile.
+const COMMIT_TRIES: usize = 16;
 
 /// Why the lake could not be opened, written or asked.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,14 @@ pub enum LakeError {
     /// The rows could not be made into columns.
     #[error("cannot make columns of the calls: {0}")]
     Columns(#[from] ArrowError),
+    /// What is erased could not be taken off the disk.
+    #[error("cannot take what is erased off the disk at {path}: {source}")]
+    Purge {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
     /// What was written could not be made durable.
     #[error("cannot sync {path}: {source}")]
     Sync {
@@ -100,6 +111,16 @@ impl ImportMark<'_> {
     /// The application id under which commits carry it.
     pub(crate) fn application(&self) -> String {
         format!("outrider-import-{}", self.file)
+    }
+}
+
+impl LakeError {
+    /// Files were taken out of the table while rows were added. The library takes the rows to depend on every file that was
+    /// there; they depend on none.
+    fn is_of_removed_files(&self) -> bool {
+        let LakeError::Table { source, .. } = self else { return false };
+        let DeltaTableError::Transaction { source } = source.as_ref() else { return false };
+        matches!(source, TransactionError::CommitConflict(CommitConflictError::ConcurrentDeleteRead))
     }
 }
 
@@ -168,19 +189,26 @@ impl Table {
         for batch in rows {
             writer.write(conform(&batch?, &schema)?).await.map_err(self.failed("write"))?;
         }
-        let added = self.flush(&mut writer).await?;
-        let transaction = Transaction::new(self.shape.position_application, position.cast_signed());
-        let mut properties = CommitProperties::default().with_application_transaction(transaction);
-        if let Some(mark) = mark {
-            let transaction = Transaction::new(mark.application(), mark.lines.cast_signed());
-            properties = properties.with_application_transaction(transaction);
+        let added: Vec<_> = self.flush(&mut writer).await?.into_iter().map(Action::Add).collect();
+        for tries_left in (0..COMMIT_TRIES).rev() {
+            let transaction = Transaction::new(self.shape.position_application, position.cast_signed());
+            let mut properties = CommitProperties::default().with_application_transaction(transaction);
+            if let Some(mark) = mark {
+                let transaction = Transaction::new(mark.application(), mark.lines.cast_signed());
+                properties = properties.with_application_transaction(transaction);
+            }
+            let operation = DeltaOperation::Write {
+                mode: SaveMode::Append,
+                partition_by: Some(vec![PARTITION.to_owned()]),
+                predicate: None,
+            };
+            match self.put(added.clone(), properties, operation).await {
+                Ok(()) => break,
+                Err(error) if tries_left > 0 && error.is_of_removed_files() => self.refresh().await?,
+                Err(error) => return Err(error),
+            }
+            self.is_uncertain = true;
         }
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![PARTITION.to_owned()]),
-            predicate: None,
-        };
-        self.put(added.into_iter().map(Action::Add).collect(), properties, operation).await?;
         self.position = position;
         self.is_uncertain = false;
         Ok(())
@@ -191,14 +219,16 @@ impl Table {
         application_version(&self.table, &self.path, application).await
     }
 
-    /// Puts files in the place of others that hold the same rows, or takes files away where none are put.
+    /// Puts files in the place of others, or takes files away where none are put. They hold the same rows unless what takes
+    /// the others away says that data changes.
     pub(crate) async fn replace(
         &mut self,
         removed: Vec<Remove>,
         added: Vec<Add>,
         operation: DeltaOperation,
     ) -> Result<(), LakeError> {
-        let added = added.into_iter().map(|add| Action::Add(Add { data_change: false, ..add }));
+        let data_change = removed.iter().any(|remove| remove.data_change);
+        let added = added.into_iter().map(|add| Action::Add(Add { data_change, ..add }));
         let actions = removed.into_iter().map(Action::Remove).chain(added).collect();
         self.put(actions, CommitProperties::default(), operation).await
     }
@@ -225,13 +255,12 @@ impl Table {
 
     /// Reads how far the table on disk is, and makes sure that it will still be after a power loss.
     pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
-        self.table.update_state().await.map_err(self.failed("read"))?;
+        (self.table, self.position) = newest(self.table.clone(), &self.path, self.shape).await?;
         let log = self.path.join("_delta_log");
         if let Some(version) = self.table.version() {
             sync_path(&log.join(format!("{version:020}.json")))?;
         }
         sync_path(&log)?;
-        self.position = position_of(&self.table, &self.path, self.shape).await?;
         self.is_uncertain = false;
         Ok(())
     }
@@ -275,6 +304,23 @@ pub(crate) fn has_versions(path: &Path) -> bool {
 /// Loads the newest version of a table that is there.
 pub(crate) async fn load(path: &Path) -> Result<DeltaTable, LakeError> {
     deltalake::open_table(url_of(path)?).await.map_err(table_error(path, "open"))
+}
+
+/// The newest version of a table that is known, and the log position that it covers.
+pub(crate) async fn newest(
+    mut known: DeltaTable,
+    path: &Path,
+    shape: &TableShape,
+) -> Result<(DeltaTable, u64), LakeError> {
+    if known.update_state().await.is_ok()
+        && let Ok(position) = position_of(&known, path, shape).await
+    {
+        return Ok((known, position));
+    }
+    // What is known may rest on files of the table's log that an erasure has taken away since.
+    let table = load(path).await?;
+    let position = position_of(&table, path, shape).await?;
+    Ok((table, position))
 }
 
 pub(crate) fn url_of(path: &Path) -> Result<url::Url, LakeError> {
@@ -358,6 +404,6 @@ async fn evolve(table: DeltaTable, path: &Path, shape: &TableShape) -> Result<De
     }
 }
 
-fn sync_path(path: &Path) -> Result<(), LakeError> {
+pub(crate) fn sync_path(path: &Path) -> Result<(), LakeError> {
     File::open(path).and_then(|f| f.sync_all()).map_err(|source| LakeError::Sync { path: path.to_owned(), source })
 }

@@ -1,7 +1,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response};
+use crate::{ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response, Subject};
 
 /// What a person decided, as it enters the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,13 @@ pub enum Command {
         on: bool,
         /// Why.
         reason: String,
+    },
+    /// Forgets everything about somebody that was learned up to here.
+    Erase {
+        /// The erasure, by its id in the control store.
+        erasure: String,
+        /// Whom.
+        subject: Subject,
     },
 }
 

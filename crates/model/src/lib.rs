@@ -23,6 +23,7 @@ mod notice;
 mod policy;
 mod pseudonym;
 mod rate;
+mod subject;
 mod text;
 
 pub use action::{
@@ -57,4 +58,5 @@ pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};
 pub use pseudonym::{KeyId, Pseudonym, PseudonymError};
 pub use rate::{RateLimits, RateLimitsError};
+pub use subject::{Subject, SubjectError};
 pub use text::Text;

@@ -18,9 +18,15 @@ pub async fn run(command: AuditCommand) -> anyhow::Result<()> {
     let AuditCommand::Verify { config, known } = command;
     let known: Vec<_> = known.iter().map(|text| mark(text)).collect::<Result<_, _>>()?;
     match open(&config.config).await?.verify_audit(&known).await? {
-        AuditCheck::Whole { entries, first, heads } => {
+        AuditCheck::Whole { entries, first, erased, heads } => {
             let mut out = std::io::stdout().lock();
             writeln!(out, "the audit log is whole: {entries} entries from number {first}")?;
+            if erased > 0 {
+                writeln!(
+                    out,
+                    "the words of {erased} of them were erased; the receipts of erasures say how many they took"
+                )?;
+            }
             for AuditMark { number, hash } in heads {
                 writeln!(out, "head {number}:{hash}")?;
             }

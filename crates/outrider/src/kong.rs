@@ -1,7 +1,7 @@
 //! `outrider kong setup`: shows what it will change at the gateway, asks, and does it.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,9 +18,6 @@ use crate::cli::KongSetupArguments;
 use crate::config::{Config, GatewayConfig};
 use crate::terminal::some_of;
 use crate::{audit, installation, terminal};
-
-/// Something would change, and nobody said yes.
-const NOT_CONFIRMED: u8 = 3;
 
 /// Runs it. The exit status says whether everything is as it should be.
 pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
@@ -54,9 +51,9 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
         terminal::note("nothing to do");
         return Ok(ExitCode::SUCCESS);
     }
-    if !arguments.yes && !is_confirmed()? {
+    if !arguments.yes && !terminal::is_confirmed()? {
         terminal::note("nothing was changed; run it with --yes to do this");
-        return Ok(ExitCode::from(NOT_CONFIRMED));
+        return Ok(ExitCode::from(terminal::NOT_CONFIRMED));
     }
     // Before Kong has it: the lines that come then can be checked.
     if let Some((path, secret)) = &new_secret {
@@ -255,18 +252,6 @@ fn indented(document: &serde_json::Value) -> anyhow::Result<String> {
 }
 
 /// Asks the person at the terminal; without one, nobody said yes.
-fn is_confirmed() -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Ok(false);
-    }
-    let mut out = std::io::stdout().lock();
-    write!(out, "Do this? [y/N] ")?;
-    out.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
 fn explained(error: GatewayError) -> anyhow::Error {
     anyhow::Error::new(error)
         .context("a step failed; what was done before it stays, and running it again goes on from there")

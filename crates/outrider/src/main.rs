@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod doors;
 mod edges;
+mod erase;
 mod health;
 mod history;
 mod hunts;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         Command::Query(arguments) => on_runtime(ask::query(arguments)),
         Command::Timeline(arguments) => on_runtime(ask::timeline(arguments)),
         Command::Hunt(command) => on_runtime(hunts::run(command)),
+        Command::Erase(arguments) => return exit(on_runtime(erase::erase(arguments))),
         Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Openapi => openapi(),

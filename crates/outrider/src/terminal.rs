@@ -1,7 +1,9 @@
 //! What people read: notes and errors on standard error.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
+/// The exit status where something would change, and nobody said yes.
+pub const NOT_CONFIRMED: u8 = 3;
 /// Names of a list that are written out.
 const NAMED_MAX: usize = 10;
 
@@ -18,6 +20,19 @@ pub fn error(error: &anyhow::Error) {
 fn line(text: &str) {
     // Whoever closed standard error does not want to read it.
     drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Asks whether to do what was shown. Where nobody is there to answer, nobody said yes.
+pub fn is_confirmed() -> std::io::Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut out = std::io::stdout().lock();
+    write!(out, "Do this? [y/N] ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// The first few names of a list, and how many more there are.

@@ -4,25 +4,26 @@
 //! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Text,
+    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::store::EffectBatch;
+use crate::store::{EffectBatch, ErasedSubject};
 use hunts::{HuntEnds, findings_of};
+use names::EndpointNames;
 use operations::Operations;
 
 pub use past::{Past, Preview, Relearning};
 
 mod hunts;
+mod names;
 mod operations;
 mod past;
 
@@ -90,6 +91,7 @@ pub struct Analysis {
     scratch: Vec<Finding>,
     configurations: Vec<GatewaySnapshot>,
     hunt_runs: Vec<HuntRun>,
+    erased: Vec<ErasedSubject>,
 }
 
 /// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
@@ -173,6 +175,7 @@ impl Analysis {
             scratch: Vec::new(),
             configurations: Vec::new(),
             hunt_runs: Vec::new(),
+            erased: Vec::new(),
         })
     }
 
@@ -276,6 +279,9 @@ impl Analysis {
     /// Takes a person's decision in.
     pub fn command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
         self.advance(record.at_ms);
+        if let Command::Erase { erasure, subject } = &record.command {
+            return self.erase(record, erasure, subject);
+        }
         let marked = match &record.command {
             Command::MarkFalsePositive { alert, .. } => self.desk.alert(*alert).filter(|alert| !is_marked(alert)),
             _ => None,
@@ -286,6 +292,37 @@ impl Analysis {
             self.engine.feedback(&mark_of(alert));
         }
         result
+    }
+
+    /// Forgets somebody, unless an action against them goes on.
+    fn erase(
+        &mut self,
+        record: &CommandRecord,
+        erasure: &str,
+        subject: &Subject,
+    ) -> Result<CommandDone, CommandRefused> {
+        let repeated = self.desk.counters().commands_repeated;
+        let result = self.desk.on_command(record);
+        // What became known since a first record of the same is new.
+        if self.desk.counters().commands_repeated != repeated {
+            return result;
+        }
+        if result.is_ok() {
+            self.engine.forget(subject);
+        }
+        self.erased.push(ErasedSubject {
+            erasure: erasure.to_owned(),
+            subject: subject.clone(),
+            by: record.by.clone(),
+            at_ms: self.now_ms,
+            refused: result.as_ref().err().map(ToString::to_string),
+        });
+        result
+    }
+
+    /// Whether an erasure was carried out or refused since effects were taken last.
+    pub(crate) fn has_erased(&self) -> bool {
+        !self.erased.is_empty()
     }
 
     /// Takes a responder's word in.
@@ -340,6 +377,7 @@ impl Analysis {
             endpoints: self.catalogue.drain_changes(),
             configurations: std::mem::take(&mut self.configurations),
             hunt_runs: std::mem::take(&mut self.hunt_runs),
+            erased: std::mem::take(&mut self.erased),
             ..EffectBatch::default()
         };
         for effect in self.desk.drain_effects() {
@@ -412,6 +450,7 @@ impl Analysis {
             scratch: Vec::new(),
             configurations: Vec::new(),
             hunt_runs: Vec::new(),
+            erased: Vec::new(),
         })
     }
 
@@ -435,33 +474,4 @@ fn mark_of(alert: &Alert) -> FalsePositive<'_> {
 
 fn is_marked(alert: &Alert) -> bool {
     alert.state == AlertState::FalsePositive
-}
-
-/// Names are forgotten together beyond this; they are made again when asked for.
-const NAMES_MAX: usize = 100_000;
-
-/// `METHOD template` of endpoints, made once for each template that an endpoint has had.
-#[derive(Default)]
-struct EndpointNames {
-    by_id: HashMap<EndpointId, EndpointName, foldhash::fast::FixedState>,
-}
-
-struct EndpointName {
-    template: String,
-    name: String,
-}
-
-impl EndpointNames {
-    fn of(&mut self, catalogue: &Catalogue, id: EndpointId) -> Option<&str> {
-        let key = &catalogue.endpoint(id)?.key;
-        let is_known = self.by_id.get(&id).is_some_and(|known| known.template == key.template);
-        if !is_known {
-            if self.by_id.len() >= NAMES_MAX {
-                self.by_id.clear();
-            }
-            let name = format!("{} {}", key.method, key.template);
-            self.by_id.insert(id, EndpointName { template: key.template.clone(), name });
-        }
-        self.by_id.get(&id).map(|known| known.name.as_str())
-    }
 }

@@ -21,9 +21,9 @@ use outrider_model::{ApiCall, AuditEntry, EndpointId, SKEW_FUTURE_MS_MAX};
 
 use crate::analysis::{Analysis, AnalysisSettings, Preview, Relearning};
 use crate::clean_stop;
+use crate::error::PlatformError;
 use crate::log::{History, Log, LogSettings, NewRecord, Position, RecordKind};
 use crate::recovery::recover;
-use crate::service::PlatformError;
 use crate::snapshots::Snapshots;
 use crate::store::{AuditLog, Store};
 
@@ -104,6 +104,10 @@ impl HistoryImport {
         let data = &settings.data_dir;
         let (mut log, _) = Log::open(&data.join("log"), settings.log)?;
         let store = Store::open(&data.join("control.sqlite")).await?;
+        // What it is to take away would be learnt again.
+        if let Some((erasure, _)) = store.open_erasures().await?.into_iter().next() {
+            return Err(PlatformError::Erasing { data_dir: data.clone(), erasure: erasure.id });
+        }
         let lake_dir = data.join("lake");
         let lake = Lake::open(&lake_dir).await?;
         let snapshots = Snapshots::open(data.join("snapshots"))?;

@@ -101,9 +101,14 @@ impl Hunts {
         }
     }
 
-    /// Runs every hunt that is due, one after the other. Call it when the analysis has caught up.
+    /// Runs every hunt that is due, one after the other, and none while calls of somebody are to go from the lake. Call it when
+    /// the analysis has caught up.
     pub async fn run_due(&self, now_ms: i64) -> Result<HuntsRun, StoreError> {
         let mut progress = self.progress.lock().await;
+        // What is to go from the lake would come back as what was found there.
+        if self.store.open_erasures().await?.iter().any(|(erasure, _)| erasure.has_calls_left()) {
+            return Ok(HuntsRun::default());
+        }
         let rows = self.store.hunts().await?;
         *self.lock_concerns() = concerns_of(&rows);
         progress.retain(|id, _| rows.iter().any(|row| row.id == *id));
@@ -124,6 +129,11 @@ impl Hunts {
             }
         }
         Ok(came)
+    }
+
+    /// Keeps hunts from running for as long as what it gives is held. One that runs has put what it found into the log by then.
+    pub(crate) async fn hold(&self) -> impl Drop + use<> {
+        Arc::clone(&self.progress).lock_owned().await
     }
 
     /// Runs one hunt. Says whether that went well.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use outrider_lake::{Keeper, Kept, LakeError};
+use outrider_lake::{CallsErased, Erase, Keeper, Kept, LakeError};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::log::LogError;
 use crate::progress::Progress;
@@ -19,16 +21,35 @@ pub(crate) struct LakeKeeper {
     pub keeper: Keeper,
     pub runtime: Handle,
     pub progress: Arc<Progress>,
-    /// Ends the thread when the other end is gone.
-    pub stop: Receiver<()>,
+    /// What else it is asked to do. It ends the thread when all other ends are gone.
+    pub tasks: Receiver<KeeperTask>,
+    /// Breaks off what takes long.
+    pub stop: CancellationToken,
     pub now_ms: fn() -> i64,
+}
+
+/// Something that only who keeps the lake may do. Whoever asked and went away does not need the answer.
+pub(crate) enum KeeperTask {
+    /// Says how many calls an erasure is about.
+    Count(Erase, oneshot::Sender<Result<Option<u64>, LakeError>>),
+    /// Erases them.
+    Erase(Erase, oneshot::Sender<Result<CallsErased, LakeError>>),
 }
 
 impl LakeKeeper {
     /// Runs until the platform stops. What a stop breaks off was not committed, and is done after the next start.
     pub(crate) fn run(mut self) -> Result<(), LogError> {
         let mut pause = EVERY;
-        while let Err(RecvTimeoutError::Timeout) = self.stop.recv_timeout(pause) {
+        let mut due = Instant::now() + pause;
+        loop {
+            match self.tasks.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(task) => {
+                    self.carry_out(task);
+                    continue;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
             pause = match self.keep() {
                 Ok(kept) if kept.has_more => Duration::ZERO,
                 Ok(_) => EVERY,
@@ -40,8 +61,21 @@ impl LakeKeeper {
                     (pause.max(EVERY) * 2).min(RETRY_MAX)
                 }
             };
+            due = Instant::now() + pause;
         }
-        Ok(())
+    }
+
+    fn carry_out(&mut self, task: KeeperTask) {
+        match task {
+            KeeperTask::Count(erase, reply) => {
+                drop(reply.send(self.runtime.block_on(self.keeper.count(&erase))));
+            }
+            KeeperTask::Erase(erase, reply) => {
+                let stop = self.stop.clone();
+                let should_stop = move || stop.is_cancelled();
+                drop(reply.send(self.runtime.block_on(self.keeper.erase(&erase, &should_stop))));
+            }
+        }
     }
 
     fn keep(&mut self) -> Result<Kept, LakeError> {

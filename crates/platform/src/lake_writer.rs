@@ -92,7 +92,9 @@ impl LakeWriter {
             }
             let is_end = !took_one && self.reader.is_closed() && self.reader.durable() <= done;
             let is_due = waiting.since.is_some_and(|since| since.elapsed() >= self.commit_interval);
-            if waiting.len() > 0 && (is_due || is_end || waiting.len() >= ROWS_PER_COMMIT) {
+            // An erasure waits for the table to say how far it is, also where there are no calls.
+            let is_wanted = self.progress.is_lake_wanted(done);
+            if is_wanted || waiting.len() > 0 && (is_due || is_end || waiting.len() >= ROWS_PER_COMMIT) {
                 if !self.commit(&mut waiting, done) {
                     return Ok(());
                 }

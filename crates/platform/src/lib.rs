@@ -9,6 +9,8 @@ mod assignments;
 pub mod clean_stop;
 mod commands;
 pub mod enrich;
+mod eraser;
+mod error;
 pub mod history;
 pub mod hunts;
 pub mod ingest;

@@ -113,6 +113,10 @@ impl Pipeline {
                     // What came before is in the store already; what follows is not.
                     drop(self.analysis.drain_effects());
                 }
+                if done > self.stored && self.analysis.has_erased() {
+                    // What is known of somebody after this record is new, and is stored after what was known before is gone.
+                    break;
+                }
             }
             self.progress.analysed(done, self.analysis.calls());
             if Instant::now() >= status_due {
@@ -138,7 +142,8 @@ impl Pipeline {
                 self.publish();
             }
             if records > 0 {
-                if Instant::now() >= snapshot_due && done >= self.publish_from && !self.snapshots.is_busy() {
+                let is_due = Instant::now() >= snapshot_due || self.progress.is_snapshot_wanted();
+                if is_due && done >= self.publish_from && !self.snapshots.is_busy() {
                     self.snapshot(done);
                     snapshot_due = Instant::now() + self.snapshot_interval;
                 }

@@ -33,6 +33,11 @@ pub struct Progress {
     lake_days_removed: AtomicU64,
     lake_size: Mutex<LakeSize>,
     dropped_calls: AtomicU64,
+    /// What an erasure waits for: a snapshot as of this record or a later one, the lake committed up to this one, and no
+    /// snapshot before this one.
+    snapshot_wanted: AtomicU64,
+    lake_wanted: AtomicU64,
+    erased_to: AtomicU64,
     analysed_at_ms: AtomicI64,
     clock_behind_ms: AtomicI64,
     analysis: Mutex<serde_json::Value>,
@@ -164,6 +169,40 @@ impl Progress {
 
     pub(crate) fn dropped(&self, calls: u64) {
         self.dropped_calls.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    /// Asks for a snapshot as of a record or a later one, without waiting for its time.
+    pub(crate) fn want_snapshot(&self, position: Position) {
+        self.snapshot_wanted.fetch_max(position.0, Ordering::Relaxed);
+    }
+
+    /// Whether one was asked for that is not there.
+    pub(crate) fn is_snapshot_wanted(&self) -> bool {
+        self.snapshot_wanted.load(Ordering::Relaxed) > self.snapshot_position.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn snapshot_saved(&self) -> Position {
+        Position(self.snapshot_position.load(Ordering::Relaxed))
+    }
+
+    /// Asks the lake to commit up to a record, without waiting for its time or for calls.
+    pub(crate) fn want_lake(&self, position: Position) {
+        self.lake_wanted.fetch_max(position.0, Ordering::Relaxed);
+    }
+
+    /// Whether the lake is to commit what it has now.
+    pub(crate) fn is_lake_wanted(&self, done: Position) -> bool {
+        let wanted = self.lake_wanted.load(Ordering::Relaxed);
+        wanted <= done.0 && wanted > self.lake_durable.load(Ordering::Relaxed)
+    }
+
+    /// No snapshot before a record is to stay.
+    pub(crate) fn erase_to(&self, position: Position) {
+        self.erased_to.fetch_max(position.0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn erased_to(&self) -> Position {
+        Position(self.erased_to.load(Ordering::Relaxed))
     }
 
     /// The lake's own position, as it would read it after a restart. It stands still while there are no calls.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use outrider_lake::{
     Answer, Beside, HuntAnswer, LakeReader, Page, QueryError, QueryLimits, Range, Search, Span, Step, Suggestion, Tail,
 };
-use outrider_model::{EntityKind, Hunt, HuntWindow};
+use outrider_model::{EntityKind, Hunt, HuntWindow, Subject};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::service::PlatformError;
+use crate::error::PlatformError;
 
 /// Who may ask the lake, and on which threads.
 #[derive(Clone)]
@@ -57,6 +57,12 @@ impl Queries {
     pub async fn page(&self, kind: EntityKind, entity: String, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
         self.on_threads(async move { reader.page(kind.as_str(), &entity, &range).await }).await
+    }
+
+    /// The id by which calls have somebody that they do not have by this one.
+    pub async fn id_meant(&self, subject: &Subject) -> Result<Option<String>, QueryError> {
+        let (reader, Subject { kind, value }) = (Arc::clone(&self.reader), subject.clone());
+        self.on_threads(async move { reader.id_meant(kind.as_str(), &value).await }).await
     }
 
     /// How an entity's calls lie in time; a consumer may be meant by its name.

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::analysis::{Analysis, AnalysisSettings};
 use crate::clean_stop;
+use crate::error::PlatformError;
 use crate::log::{Gap, LogHandle, Missing, NewRecord, Position};
-use crate::service::PlatformError;
 use crate::snapshots::Snapshots;
 
 /// Finds the state to begin from: the newest snapshot that no consumer of the log is behind of.

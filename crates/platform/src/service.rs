@@ -4,27 +4,30 @@
 //! the premises and the people need is handed out: an [`Ingest`] for calls and reports, a [`CommandBus`] for decisions,
 //! the desired state of each gateway, the status.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use outrider_lake::{Keeper, Lake, LakeError, QueryError, QueryLimits, Retention};
+use outrider_lake::{Keeper, Lake, QueryLimits, Retention};
 use outrider_model::DesiredState;
-use outrider_respond::notify::{Teller, WebhookError};
+use outrider_respond::notify::Teller;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle as TaskHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::analysis::{AnalysisError, AnalysisSettings};
+use crate::analysis::AnalysisSettings;
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
+use crate::eraser::Eraser;
+pub use crate::error::PlatformError;
 use crate::hunts::Hunts;
 use crate::ingest::{Handed, Ingest, Reports};
-use crate::lake_keeper::LakeKeeper;
+use crate::lake_keeper::{KeeperTask, LakeKeeper};
 use crate::lake_writer::LakeWriter;
 use crate::log::{Log, LogError, LogHandle, LogSettings, LogWriter, NewRecord, Position, QUEUE_BYTES_DEFAULT};
 use crate::notify::{Built, Destination, Notifier, Statuses};
@@ -35,9 +38,9 @@ use crate::queries::{Queries, QueryThreads};
 use crate::recovery::{note_start, recover};
 use crate::side_tables;
 use crate::snapshot_writer::{SnapshotWriter, Work};
-use crate::snapshots::{SnapshotError, Snapshots};
+use crate::snapshots::Snapshots;
 pub use crate::status::PlatformStatus;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::threads::{EndOfIds, spawn};
 use crate::ticker::tick;
 use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
@@ -84,98 +87,6 @@ impl Default for LakeSettings {
     }
 }
 
-/// Why a platform cannot start, or history cannot be imported into one.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// The log cannot be opened.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The control store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The lake cannot be opened.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// Settings cannot be used.
-    #[error(transparent)]
-    Analysis(#[from] AnalysisError),
-    /// A snapshot cannot be used although it is whole.
-    #[error(
-        "a snapshot in {} cannot be used: {source}. Start the version that wrote it, or restore the data directory from a \
-         backup that this version wrote",
-        snapshots.display()
-    )]
-    Restore {
-        /// Where snapshots are.
-        snapshots: PathBuf,
-        /// What is wrong with it.
-        source: AnalysisError,
-    },
-    /// Snapshots cannot be read or written.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// What the analysis knew is gone and cannot be made again from the log.
-    #[error(
-        "no usable snapshot of the analysis is left in {}, and the log begins at record {first}, so its state cannot be \
-         made again. Restore the data directory from a backup; starting without it would release every active block",
-        snapshots.display()
-    )]
-    StateLost {
-        /// Where snapshots are looked for.
-        snapshots: PathBuf,
-        /// The oldest record of the log.
-        first: Position,
-    },
-    /// The last run was killed, or its lake has not got every call, so that what it left has to be taken in first, which may
-    /// bring something about.
-    #[error(
-        "outrider was not stopped cleanly on {}, or its lake was off or could not be written: record {record} of its log was not \
-         taken in to the end. Start it with `lake.enabled`, mend what it says of the lake, stop it again when it has caught up, \
-         and then import",
-        data_dir.display()
-    )]
-    Unfinished {
-        /// The data directory.
-        data_dir: PathBuf,
-        /// The first such record.
-        record: Position,
-    },
-    /// To learn everything again from what the lake holds would forget most of it.
-    #[error(
-        "the lake {} holds {held} calls, and what is normal was learnt from {before}. To learn it again from so much less would \
-         forget the rest, so nothing was learnt and all stays as it was. Import the logs of what the lake lacks as well, or say \
-         --from-less",
-        lake.display()
-    )]
-    LearnsLess {
-        /// The lake's directory.
-        lake: PathBuf,
-        /// Calls in it.
-        held: u64,
-        /// Calls that were learnt from before.
-        before: u64,
-    },
-    /// The calls of the lake cannot be gone through again.
-    #[error("cannot learn from the calls in {}: {source}", lake.display())]
-    Learning {
-        /// The lake's directory.
-        lake: PathBuf,
-        /// Why.
-        source: QueryError,
-    },
-    /// Somebody who is to be told cannot be set up.
-    #[error("notify: {0}")]
-    Notify(#[from] WebhookError),
-    /// A thread cannot be started or a file not be made.
-    #[error("cannot {doing}: {source}")]
-    System {
-        /// What was tried.
-        doing: &'static str,
-        /// What the operating system says.
-        source: std::io::Error,
-    },
-}
-
 /// A running platform.
 pub struct Platform {
     data_dir: PathBuf,
@@ -203,8 +114,9 @@ pub struct Platform {
     queries: Option<Queries>,
     hunts: Option<Hunts>,
     hunter: Option<TaskHandle<()>>,
+    eraser: Option<TaskHandle<()>>,
     /// Ends the threads of queries, and the lake's keeper, when it goes.
-    asking: Option<(QueryThreads, Sender<()>)>,
+    asking: Option<(QueryThreads, Sender<KeeperTask>)>,
 }
 
 impl Platform {
@@ -260,6 +172,8 @@ impl Platform {
         let (failing, failed) = watch::channel(false);
         let (catching_up, caught_up) = watch::channel(false);
         let mut threads = Vec::new();
+        let stop_ticks = CancellationToken::new();
+        let eraser_snapshots = snapshots.clone();
         let work = Work {
             snapshots,
             log: handle.clone(),
@@ -293,13 +207,14 @@ impl Platform {
             let directory = data.join("lake");
             let (asks, query_threads) =
                 Queries::start(&directory, lake.tail(), side_tables::beside(&store), how.limits)?;
-            let (stop_keeping, stop) = channel();
-            (queries, asking) = (Some(asks), Some((query_threads, stop_keeping)));
+            let (keeping, tasks) = channel();
+            (queries, asking) = (Some(asks), Some((query_threads, keeping)));
             let keeper = LakeKeeper {
                 keeper: Keeper::open(&directory, how.retention).await?,
                 runtime: Handle::current(),
                 progress: Arc::clone(&progress),
-                stop,
+                tasks,
+                stop: stop_ticks.clone(),
                 now_ms,
             };
             let lake = LakeWriter {
@@ -318,8 +233,23 @@ impl Platform {
             Some(queries) => Some(Hunts::new(store.clone(), queries, handle.clone(), Arc::clone(&progress)).await),
             None => None,
         };
-        let stop_ticks = CancellationToken::new();
         let ticker = tokio::spawn(tick(handle.clone(), Arc::clone(&progress), now_ms, stop_ticks.clone()));
+        let eraser = Eraser {
+            store: store.clone(),
+            log: handle.clone(),
+            commands: Commands::new(handle.clone(), Arc::clone(&waiters)),
+            hunts: hunts.clone(),
+            snapshots: eraser_snapshots,
+            progress: Arc::clone(&progress),
+            keeper: asking.as_ref().map(|(_, keeping)| keeping.clone()),
+            lake_directory: data.join("lake"),
+            caught_up: caught_up.clone(),
+            now_ms,
+            recorded: BTreeSet::new(),
+            rows_out: BTreeSet::new(),
+            tries: BTreeMap::new(),
+        };
+        let eraser = Some(tokio::spawn(eraser.run(stop_ticks.clone())));
         Ok(Platform {
             data_dir: settings.data_dir,
             installation: settings.installation,
@@ -346,6 +276,7 @@ impl Platform {
             queries,
             hunts,
             hunter: None,
+            eraser,
             asking,
         })
     }
@@ -467,6 +398,11 @@ impl Platform {
             && let Err(error) = hunter.await
         {
             tracing::error!(%error, "the hunter ended badly");
+        }
+        if let Some(eraser) = self.eraser.take()
+            && let Err(error) = eraser.await
+        {
+            tracing::error!(%error, "the eraser ended badly");
         }
         self.asking = None;
         let writer = self.writer.take();

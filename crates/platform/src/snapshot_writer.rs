@@ -103,7 +103,15 @@ impl Work {
                 return;
             }
         }
+        self.forget_erased(job);
         self.cut_log(job);
+    }
+
+    /// Deletes the snapshots that know somebody who was erased since.
+    fn forget_erased(&self, job: &Job) {
+        if let Err(error) = self.snapshots.forget_before(self.progress.erased_to(), self.floor(job)) {
+            tracing::warn!(%error, "snapshots that know somebody who was erased are still there; it is tried again");
+        }
     }
 
     /// How far the consumer of the log is that lags most, by what it has on stable storage.

@@ -33,9 +33,15 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Uses a directory, making it on first use.
+    /// Uses a directory, making it on first use. What was being saved when a process was killed goes.
     pub fn open(directory: PathBuf) -> Result<Self, SnapshotError> {
         fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
+        for entry in fs::read_dir(&directory).map_err(failed("list", &directory))? {
+            let path = entry.map_err(failed("list", &directory))?.path();
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                fs::remove_file(&path).map_err(failed("remove", &path))?;
+            }
+        }
         Ok(Snapshots { directory })
     }
 
@@ -79,6 +85,31 @@ impl Snapshots {
             fs::remove_file(&path).map_err(failed("remove", &path))?;
         }
         Ok(())
+    }
+
+    /// Deletes every snapshot before a position, where a good one at or behind it is there that no consumer of the log, the
+    /// one at `floor` included, is behind of. Says whether there is none before it now.
+    pub fn forget_before(&self, position: Position, floor: Position) -> Result<bool, SnapshotError> {
+        let older: Vec<_> = self.positions()?.into_iter().filter(|older| *older < position).collect();
+        if older.is_empty() {
+            return Ok(true);
+        }
+        if self.usable(floor)?.is_none_or(|usable| usable < position) {
+            return Ok(false);
+        }
+        for old in older {
+            let path = self.path(old);
+            fs::remove_file(&path).map_err(failed("remove", &path))?;
+        }
+        File::open(&self.directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed("sync", &self.directory))?;
+        Ok(true)
+    }
+
+    /// The oldest snapshot, good or not.
+    pub fn oldest(&self) -> Result<Option<Position>, SnapshotError> {
+        Ok(self.positions()?.first().copied())
     }
 
     /// The newest good snapshot at or before a position. Damaged ones are passed over and named in the second value.
@@ -158,6 +189,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_process_was_saving_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(directory.path().to_owned()).unwrap();
+        snapshots.save(Position(10), b"state", Position(10)).unwrap();
+        let half = directory.path().join("00000000000000000020.tmp");
+        fs::write(&half, b"outrsnap, and whom it knew").unwrap();
+        let snapshots = Snapshots::open(directory.path().to_owned()).unwrap();
+        assert!(!half.exists());
+        assert_eq!(snapshots.positions().unwrap(), [Position(10)]);
+    }
+
+    #[test]
     fn what_a_consumer_that_lags_needs_is_kept() {
         let directory = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::open(directory.path().join("s")).unwrap();
@@ -167,6 +210,23 @@ mod tests {
         assert_eq!(snapshots.positions().unwrap(), [30, 70, 80, 90].map(Position));
         snapshots.save(Position(100), b"state", Position(85)).unwrap();
         assert_eq!(snapshots.positions().unwrap(), [80, 90, 100].map(Position));
+    }
+
+    #[test]
+    fn what_is_older_goes_when_there_is_a_good_one_to_begin_from() {
+        let directory = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(directory.path().to_owned()).unwrap();
+        assert!(snapshots.forget_before(Position(5), Position::ZERO).unwrap());
+        for position in [10, 20, 30] {
+            snapshots.save(Position(position), b"state", Position::ZERO).unwrap();
+        }
+        assert!(!snapshots.forget_before(Position(15), Position(19)).unwrap(), "a consumer is behind");
+        assert!(!snapshots.forget_before(Position(31), Position(100)).unwrap(), "none is as new");
+        fs::write(snapshots.path(Position(30)), b"damaged").unwrap();
+        assert!(!snapshots.forget_before(Position(25), Position(100)).unwrap(), "none is good");
+        assert_eq!(snapshots.positions().unwrap(), [10, 20, 30].map(Position));
+        assert!(snapshots.forget_before(Position(15), Position(20)).unwrap());
+        assert_eq!(snapshots.oldest().unwrap(), Some(Position(20)));
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use tokio::sync::watch;
 
 use crate::assignments::Assignments;
+use crate::error::PlatformError;
 use crate::log::LogError;
-use crate::service::PlatformError;
 
 /// Starts a thread. `failing` turns true when it ends with an error.
 pub(crate) fn spawn(

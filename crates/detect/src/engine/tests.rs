@@ -42,6 +42,10 @@ impl Detector for Recorder {
         self.marks += 1;
     }
 
+    fn forget(&mut self, _: &Subject) {
+        self.calls.clear();
+    }
+
     fn snapshot(&self) -> Result<Vec<u8>, DetectError> {
         Ok(postcard::to_stdvec(&(self.version, self.calls.len() as u64, &self.epochs, self.marks)).unwrap())
     }

@@ -9,12 +9,12 @@ use outrider_model::ApiCall;
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
 
-fn reader(directory: &Path, lake: &Lake) -> LakeReader {
+pub fn reader(directory: &Path, lake: &Lake) -> LakeReader {
     LakeReader::open(directory, Some(lake.tail()), QueryLimits::default()).unwrap()
 }
 
 /// One number out of a statement.
-async fn number(reader: &LakeReader, statement: &str) -> i64 {
+pub async fn number(reader: &LakeReader, statement: &str) -> i64 {
     let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
     let batch = answer.next().await.unwrap().unwrap();
     batch.column(0).as_primitive::<Int64Type>().value(0)
@@ -26,7 +26,7 @@ fn positions_of(page: &Page) -> Vec<i64> {
 }
 
 /// The positions of an entity's calls, by pages of `rows`.
-async fn positions(reader: &LakeReader, kind: &str, entity: &str, rows: usize) -> Vec<i64> {
+pub async fn positions(reader: &LakeReader, kind: &str, entity: &str, rows: usize) -> Vec<i64> {
     let mut range = Range { rows, ..Range::default() };
     let mut found = Vec::new();
     loop {

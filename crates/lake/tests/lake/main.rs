@@ -4,6 +4,7 @@
 
 mod asking;
 mod calls;
+mod erasing;
 mod faults;
 mod history;
 mod hunting;

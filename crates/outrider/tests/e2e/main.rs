@@ -7,6 +7,7 @@ mod backup;
 mod command_line;
 mod demo;
 mod doctor;
+mod erasing;
 mod faults;
 mod gateways;
 mod harness;

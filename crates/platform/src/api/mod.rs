@@ -9,7 +9,7 @@
 //! | viewer | read alerts, findings, endpoints, policies, hunts, actions, gateways, notices, messages, the audit log and the status; follow events |
 //! | analyst | acknowledge, resolve and mark alerts; make, change, run and delete hunts |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
-//! | admin | list, make and revoke tokens and the identities of services; list, add and change people |
+//! | admin | list, make and revoke tokens and the identities of services; list, add and change people; erase |
 //!
 //! Each role may do what the ones before it may. Refusals are `application/problem+json` (RFC 9457) and say what is
 //! wrong, where, and what to do.
@@ -20,6 +20,7 @@ mod body;
 mod bus;
 mod decisions;
 mod device;
+mod erasures;
 mod events;
 mod failures;
 mod gateways;
@@ -385,6 +386,9 @@ fn responder_routes() -> Routes {
 }
 
 fn admin_routes() -> Routes {
+    const ERASE: &str = "Erase all data of somebody\n\
+        It cannot be undone, and nobody is asked again. It goes on after this answer; every place where there may be something \
+        is dated on the receipt, or says why it is not covered.";
     Routes::of(Some(Role::Admin))
         .get(
             "/api/v1/tokens",
@@ -434,6 +438,21 @@ fn admin_routes() -> Routes {
             "set_password",
             "Give somebody another password\nIt signs them out.",
         )
+        .get(
+            "/api/v1/erasures",
+            Sensitive("read erasures"),
+            erasures::list,
+            "list_erasures",
+            "Erasures, the newest first",
+        )
+        .get(
+            "/api/v1/erasures/{id}",
+            Sensitive("read an erasure"),
+            erasures::one,
+            "get_erasure",
+            "One erasure: how far it is, and its receipt",
+        )
+        .post("/api/v1/erasures", erasures::ask, "ask_erasure", ERASE)
 }
 
 /// The process answers; nothing else is said, because it asks for no token.

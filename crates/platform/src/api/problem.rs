@@ -256,6 +256,7 @@ impl From<StoreError> for Problem {
                 Problem::unprocessable(words).at("body field `name`")
             }
             StoreError::ServiceGateways(_) => Problem::unprocessable(words).at("body field `gateways`"),
+            StoreError::ErasureByName(_) => Problem::unprocessable(words).at("body field `value`"),
             StoreError::TokenDescription => Problem::unprocessable(words).at("body field `description`"),
             StoreError::TokenGateways | StoreError::TokenAdminGateways => {
                 Problem::unprocessable(words).at("body field `gateways`")
@@ -264,7 +265,10 @@ impl From<StoreError> for Problem {
             StoreError::LastAdmin(_)
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyServices(_)
-            | StoreError::TooManyHunts(_) => Problem::conflict(words),
+            | StoreError::TooManyHunts(_)
+            | StoreError::ErasureUnderWay(_)
+            | StoreError::ErasureBlocked(_)
+            | StoreError::TooManyErasures(_) => Problem::conflict(words),
             StoreError::Person(error) => error.into(),
             StoreError::DiskFull | StoreError::Busy { .. } => {
                 tracing::error!(%error, "the API could not use the control store");

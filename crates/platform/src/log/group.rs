@@ -37,6 +37,7 @@ type Reply<T> = oneshot::Sender<Result<T, LogError>>;
 enum Request {
     Append { records: Vec<NewRecord>, reply: Reply<Appended>, permit: OwnedSemaphorePermit },
     Cut { below: Position, reply: Reply<u64> },
+    EndSegment { with: Position, reply: Reply<()> },
     Stop,
 }
 
@@ -143,6 +144,13 @@ impl LogHandle {
         answer.await.map_err(|_| LogError::Closed)?
     }
 
+    /// Lets the next record begin a segment where the present one holds a record, so that it can be cut.
+    pub async fn end_segment_with(&self, with: Position) -> Result<(), LogError> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(Request::EndSegment { with, reply }).map_err(|_| LogError::Closed)?;
+        answer.await.map_err(|_| LogError::Closed)?
+    }
+
     /// A reader that follows the log, from a record on; [`Position::ZERO`] is the oldest one kept.
     pub fn reader(&self, from: Position) -> LogReader {
         LogReader::following(Arc::clone(&self.shared), from, self.on_damage)
@@ -228,6 +236,12 @@ impl Writing {
             }
             Request::Cut { below, reply } => {
                 drop(reply.send(self.log.cut_below(below)));
+                0
+            }
+            Request::EndSegment { with, reply } => {
+                self.settle();
+                self.log.end_segment_with(with);
+                drop(reply.send(Ok(())));
                 0
             }
             Request::Stop => {

@@ -214,6 +214,15 @@ impl Log {
         Ok(freed)
     }
 
+    /// Lets the next commit begin a segment where the present one holds a record that is on stable storage: the last segment
+    /// is never cut, so what has to go must not be in it. What is not synced yet comes into the next one, too.
+    pub fn end_segment_with(&mut self, record: Position) {
+        let holds_it = |active: &Active| active.first <= record.0 && record.0 <= self.durable;
+        if self.active.as_ref().is_some_and(holds_it) {
+            self.active = None;
+        }
+    }
+
     /// A reader that follows this log, from a record on; [`Position::ZERO`] is the oldest one kept.
     pub fn reader(&self, from: Position) -> LogReader {
         LogReader::following(Arc::clone(&self.shared), from, self.settings.on_damage)

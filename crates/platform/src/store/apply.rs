@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits, gateways, hunts, trail};
+use super::{EffectBatch, Store, StoreError, StoreLimits, erase, gateways, hunts, trail};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -32,6 +32,9 @@ impl Store {
             return transaction.rollback().await.map_err(StoreError::query(doing));
         }
         let put = write(&mut transaction, effects, &self.outbox.rules()).await?;
+        for erased in &effects.erased {
+            erase::erase(&mut transaction, position, erased).await?;
+        }
         let written = self.counters.since_prune.load(Ordering::Relaxed) + effects.rows() as u64;
         let is_prune_due = written >= ROWS_BETWEEN_PRUNES.min(self.limits.smallest());
         let mut forgotten = Forgotten::default();

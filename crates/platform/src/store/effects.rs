@@ -1,6 +1,6 @@
 //! What a stretch of log changed, as the store writes it.
 
-use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun};
+use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun, Subject};
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
 
@@ -29,6 +29,23 @@ pub struct EffectBatch {
     pub configurations: Vec<GatewaySnapshot>,
     /// What hunts found, in the order of the log.
     pub hunt_runs: Vec<HuntRun>,
+    /// Who was forgotten, or not, after everything else.
+    pub erased: Vec<ErasedSubject>,
+}
+
+/// Somebody of whom nothing is to be known any more that was known up to a record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedSubject {
+    /// The erasure.
+    pub erasure: String,
+    /// Whom.
+    pub subject: Subject,
+    /// Who asked for it.
+    pub by: String,
+    /// Log time.
+    pub at_ms: i64,
+    /// Why it was refused; then everything stays as it is.
+    pub refused: Option<String>,
 }
 
 impl EffectBatch {
@@ -42,6 +59,7 @@ impl EffectBatch {
             + self.audit.len()
             + self.configurations.len()
             + self.hunt_runs.len()
+            + self.erased.len()
     }
 
     /// Whether nothing changed.

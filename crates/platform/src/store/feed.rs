@@ -147,6 +147,19 @@ impl Feed {
             push(&mut told, ChangeKind::GuardRails, None, guard_rails);
         }
         self.tell(told);
+        if effects.erased.iter().any(|erased| erased.refused.is_none()) {
+            self.forget();
+        }
+    }
+
+    /// Keeps nothing of what was told until now: it may name somebody who is erased. Everybody has to begin anew.
+    fn forget(&self) {
+        let mut ring = self.lock();
+        (ring.changes, ring.bytes) = Default::default();
+        ring.newest += 1;
+        let newest = ring.newest;
+        drop(ring);
+        self.0.newest.send_replace(newest);
     }
 
     /// Tells of notices that are now stored.
@@ -222,6 +235,17 @@ mod tests {
         assert_eq!(*feed.newest().borrow(), newest);
         assert_eq!(feed.after(newest), Ok(None));
         assert_eq!((feed.after(newest + 1), feed.after(u64::MAX - 1)), (Err(Gone), Err(Gone)));
+    }
+
+    #[test]
+    fn what_was_told_before_somebody_was_erased_is_gone() {
+        let feed = Feed::default();
+        feed.tell(changes(10, 3));
+        feed.forget();
+        assert_eq!([feed.after(0), feed.after(2), feed.after(3)], [Err(Gone), Err(Gone), Err(Gone)]);
+        assert_eq!((*feed.newest().borrow(), feed.after(4)), (4, Ok(None)));
+        feed.tell(changes(10, 1));
+        assert_eq!((feed.after(3), feed.after(4).unwrap().unwrap().number), (Err(Gone), 5));
     }
 
     #[test]

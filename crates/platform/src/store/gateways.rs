@@ -75,6 +75,11 @@ impl Summary {
     }
 }
 
+/// What a list shows of a configuration.
+pub(super) fn summary(configuration: &GatewayConfiguration) -> Result<String, StoreError> {
+    json(TABLE, &Summary::of(configuration))
+}
+
 /// Writes a configuration if it differs from the newest of its gateway, and forgets the oldest beyond the limit.
 pub(super) async fn write(
     transaction: &mut Transaction<'_, Sqlite>,
@@ -89,7 +94,7 @@ pub(super) async fn write(
     )
     .bind(&snapshot.gateway)
     .bind(snapshot.taken_ms)
-    .bind(json(TABLE, &Summary::of(&snapshot.configuration))?)
+    .bind(summary(&snapshot.configuration)?)
     .bind(document)
     .execute(&mut **transaction)
     .await

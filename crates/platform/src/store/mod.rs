@@ -6,6 +6,8 @@
 
 mod apply;
 mod effects;
+mod erase;
+mod erasures;
 mod feed;
 mod gateways;
 mod hunts;
@@ -20,6 +22,7 @@ mod setup;
 mod tokens;
 mod trail;
 mod verify;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -32,7 +35,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-pub use effects::EffectBatch;
+pub use effects::{EffectBatch, ErasedSubject};
+pub use erasures::{
+    ERASURES_KEPT_MAX, ERASURES_OPEN_MAX, ErasedCount, Erasure, ErasurePlace, ErasureState, Known, Place, PlaceState,
+};
 pub use feed::{Change, ChangeKind, DeletedPolicy, FEED_BYTES_MAX, FEED_CHANGES_MAX, Feed, Gone};
 pub use gateways::{CONFIGURATIONS_MAX, GatewayRow, GatewayVersion, GatewayVersions};
 pub use hunts::{HUNTS_MAX, HuntEnd, HuntRow, LastRun, is_hunt_within};
@@ -187,6 +193,24 @@ pub enum StoreError {
     /// The system gives no random numbers, or the token's file cannot be written.
     #[error("cannot make a token: {0}")]
     TokenMaking(String),
+    /// Somebody is being erased already.
+    #[error("this subject is being erased already: look at erasure `{0}`")]
+    ErasureUnderWay(String),
+    /// Something against somebody goes on.
+    #[error(
+        "action `{0}` against this subject is not over: release or reject it, and when it is over ask again; what is active \
+         at a gateway has to be taken away by its name"
+    )]
+    ErasureBlocked(String),
+    /// A name or a pseudonym where an id is meant.
+    #[error(
+        "nobody is erased by a consumer's name, or by the pseudonym of a credential that has an id at the gateway: ask for the \
+         erasure of the id, `{0}`"
+    )]
+    ErasureByName(String),
+    /// There are too many erasures.
+    #[error("there are {0} erasures under way, which is as many as there may be: wait until one is done")]
+    TooManyErasures(i64),
     /// Somebody cannot be added or changed.
     #[error(transparent)]
     Person(#[from] PersonError),

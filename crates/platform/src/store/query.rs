@@ -286,21 +286,25 @@ impl Store {
         cursor: Option<&str>,
     ) -> Result<Page<AuditLine>, StoreError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut query: QueryBuilder<Sqlite> =
-            QueryBuilder::new("SELECT number, log, at_ms, by_whom, what, subject, detail, hash FROM trail WHERE 1 = 1");
-        let texts = [
-            ("log", filter.log.map(|log| log.as_str().to_owned())),
-            ("by_whom", filter.by.clone()),
-            ("subject", filter.subject.clone()),
-        ];
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("SELECT trail.number, log, at_ms, by_whom, what, ");
+        // Erased words are empty.
+        query.push("COALESCE(words.subject, CASE WHEN trail.subject LIKE 'words:%' THEN '' ELSE trail.subject END), ");
+        query.push("COALESCE(words.detail, trail.detail), hash ");
+        query.push("FROM trail LEFT JOIN trail_words AS words ON words.number = trail.number WHERE 1 = 1");
+        let texts = [("log", filter.log.map(|log| log.as_str().to_owned())), ("by_whom", filter.by.clone())];
         for (column, text) in texts {
             if let Some(text) = text {
                 query.push(" AND ").push(column).push(" = ").push_bind(text);
             }
         }
+        if let Some(subject) = &filter.subject {
+            // What was written before words were apart has them in its own row.
+            query.push(" AND (words.subject = ").push_bind(subject.clone());
+            query.push(" OR words.number IS NULL AND trail.subject = ").push_bind(subject.clone()).push(")");
+        }
         if let Some(cursor) = cursor {
             let number: i64 = cursor.parse().map_err(|_| StoreError::Cursor(cursor.to_owned()))?;
-            query.push(" AND number < ").push_bind(number);
+            query.push(" AND trail.number < ").push_bind(number);
         }
         if let Some(since_ms) = filter.since_ms {
             query.push(" AND at_ms >= ").push_bind(since_ms);
@@ -308,7 +312,7 @@ impl Store {
         if let Some(until_ms) = filter.until_ms {
             query.push(" AND at_ms < ").push_bind(until_ms);
         }
-        query.push(" ORDER BY number DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        query.push(" ORDER BY trail.number DESC LIMIT ").push_bind(i64::from(limit) + 1);
         type Row = (i64, String, i64, String, String, String, String, String);
         let rows: Vec<Row> =
             query.build_query_as().fetch_all(&self.readers).await.map_err(StoreError::query("read the audit log"))?;

@@ -1,15 +1,23 @@
 //! The audit log: every change, every sign-in and every sensitive read in one order, each entry with the SHA-256 over the hash
 //! before it in its log and its own content. An entry that is changed, removed or put in between breaks its log's chain.
 //!
-//! The content is the JSON array `[number, decision, at_ms, log, by, what, subject, detail]` without spaces; what is hashed
-//! is the hash before in hexadecimal, a line feed and that. The first hash before is empty. Numbers go through all logs;
-//! each log is a chain of its own, so that what is kept of one does not depend on how much another one holds. Where old
-//! entries were forgotten, the number and hash of the last of them are the anchor that the chain begins at. Heads are kept
-//! apart from the entries, so that an end cannot be cut off unnoticed. Who can write to the file can make whole new
-//! chains: against that, keep the heads elsewhere and verify against them.
+//! The content is the JSON array `[number, decision, at_ms, log, by, what, words, ""]` without spaces; what is hashed is the
+//! hash before in hexadecimal, a line feed and that. The first hash before is empty. `words` is `words:` and the SHA-256 over a
+//! random salt, a line feed and the JSON array `[subject, detail]`: the words themselves lie apart with their salt, so that
+//! they can be erased (decision 24). Without the salt nobody can tell by the chain what they were, and the chain is whole.
+//!
+//! Numbers go through all logs; each log is a chain of its own, so that what is kept of one does not depend on how much another
+//! one holds. Where old entries were forgotten, the number and hash of the last of them are the anchor that the chain begins
+//! at. Heads are kept apart from the entries, so that an end cannot be cut off unnoticed. Who can write to the file can make
+//! whole new chains: against that, keep the heads elsewhere and verify against them.
 //!
 //! Earlier versions wrote one chain of everything. It stays as it is, each log's chain goes on from its end, and it is cut
-//! at its beginning when its decisions are old enough.
+//! at its beginning when its decisions are old enough. Up to version 10 of the schema subject and detail were hashed
+//! themselves. Where such an entry is erased its hash stays, and so does what follows from it; what it said cannot be
+//! checked any more, and who guesses it could see that the guess is right, until the entry is forgotten.
+//!
+//! Which entries were erased is an entry of its own in the same log (`words`), so that nobody else can take words away
+//! unnoticed; of one whose words did not lie apart it has a hash over what is left of it. It is forgotten after what it names.
 
 use outrider_model::AuditEntry;
 use schemars::JsonSchema;
@@ -18,7 +26,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 
 use super::{Store, StoreError};
 use crate::store::apply::{json, write_meta};
-use crate::store::tokens::hash;
+use crate::store::tokens::{hash, random_secret};
 
 /// The row of `meta` with [`Chains`].
 pub(super) const CHAINS: &str = "audit_chains";
@@ -33,6 +41,16 @@ const ENTRIES_BETWEEN_PRUNES: i64 = 5000;
 const REPEATED_MS: i64 = 60_000;
 /// Entries that are looked at for that.
 const REPEATED_AMONG: i64 = 1000;
+
+/// How what stands for words in the chain begins.
+const WORDS: &str = "words:";
+
+/// Entries with their words.
+pub(super) const ENTRIES: &str = "
+    SELECT trail.number, decision, at_ms, log, by_whom, what, trail.subject, trail.detail, hash, salt,
+      words.subject AS words_subject, words.detail AS words_detail, erased.number IS NOT NULL AS is_erased
+    FROM trail LEFT JOIN trail_words AS words ON words.number = trail.number
+      LEFT JOIN trail_erased AS erased ON erased.number = trail.number";
 
 const FORGETTING: &str = "forget old entries of the audit log";
 
@@ -97,8 +115,8 @@ impl Chains {
     fn after(trunk: Chain, decision: i64) -> Chains {
         let [decisions, access, reads] =
             [(); 3].map(|()| Chain { anchor: trunk.head.clone(), head: trunk.head.clone() });
-        let number = trunk.head.number;
-        Chains { number, decision, pruned: trunk.anchor.number, trunk, decisions, access, reads }
+        let (number, pruned) = (trunk.head.number, trunk.anchor.number);
+        Chains { number, decision, pruned, trunk, decisions, access, reads }
     }
 
     fn of(&mut self, log: AuditLog) -> &mut Chain {
@@ -128,11 +146,11 @@ pub(super) struct Content {
     pub(super) number: i64,
     decision: Option<i64>,
     at_ms: i64,
-    log: String,
+    pub(super) log: String,
     by_whom: String,
-    what: String,
-    subject: String,
-    detail: String,
+    pub(super) what: String,
+    pub(super) subject: String,
+    pub(super) detail: String,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -140,9 +158,50 @@ pub(super) struct Entry {
     #[sqlx(flatten)]
     pub(super) content: Content,
     pub(super) hash: String,
+    /// What its words are, with their salt; none where they are erased or not apart.
+    pub(super) salt: Option<String>,
+    pub(super) words_subject: Option<String>,
+    pub(super) words_detail: Option<String>,
+    /// Its words were not apart, and are erased.
+    pub(super) is_erased: bool,
+}
+
+impl Entry {
+    /// Whether its words are not there any more.
+    pub(super) fn has_no_words(&self) -> bool {
+        self.is_erased || self.content.has_words_apart() && self.salt.is_none()
+    }
+
+    /// Whether it was erased and its words were not apart: its hash is over what is not there any more.
+    pub(super) fn is_blank(&self) -> bool {
+        self.is_erased && !self.content.has_words_apart()
+    }
+
+    /// A hash over all that is left of it.
+    pub(super) fn rest(&self) -> Result<String, StoreError> {
+        self.content.hash_after(&self.hash)
+    }
+
+    /// Whether its words, where they are, are those that it was written with.
+    pub(super) fn has_its_words(&self) -> Result<bool, StoreError> {
+        match (&self.salt, &self.words_subject, &self.words_detail) {
+            (Some(salt), Some(subject), Some(detail)) => Ok(self.content.subject == commitment(salt, subject, detail)?),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// What stands for words in the chain.
+fn commitment(salt: &str, subject: &str, detail: &str) -> Result<String, StoreError> {
+    let words = json("trail_words", &(subject, detail))?;
+    Ok(format!("{WORDS}{}", hash(&format!("{salt}\n{words}"))))
 }
 
 impl Content {
+    fn has_words_apart(&self) -> bool {
+        self.subject.strip_prefix(WORDS).is_some_and(|hash| hash.len() == 64)
+    }
+
     pub(super) fn hash_after(&self, before: &str) -> Result<String, StoreError> {
         let Content { number, decision, at_ms, log, by_whom, what, subject, detail } = self;
         let content = json("trail", &(number, decision, at_ms, log, by_whom, what, subject, detail))?;
@@ -187,8 +246,9 @@ pub(super) async fn is_repeated(
     entry: &AuditEntry,
 ) -> Result<bool, StoreError> {
     let (count,): (i64,) = sqlx::query_as(
-        "SELECT COUNT(*) FROM (SELECT at_ms, by_whom, what, subject FROM trail WHERE log = $1
-                               ORDER BY number DESC LIMIT $2) AS newest
+        "SELECT COUNT(*) FROM (SELECT at_ms, by_whom, what, COALESCE(words.subject, trail.subject) AS subject
+                               FROM trail LEFT JOIN trail_words AS words ON words.number = trail.number
+                               WHERE log = $1 ORDER BY trail.number DESC LIMIT $2) AS newest
          WHERE by_whom = $3 AND what = $4 AND subject = $5 AND at_ms > $6 AND at_ms <= $7",
     )
     .bind(log.as_str())
@@ -212,6 +272,7 @@ async fn append(
     AuditEntry { at_ms, by, what, subject, detail }: &AuditEntry,
 ) -> Result<(), StoreError> {
     chains.number += 1;
+    let salt = random_secret("")?;
     let content = Content {
         number: chains.number,
         decision,
@@ -219,9 +280,10 @@ async fn append(
         log: log.as_str().to_owned(),
         by_whom: by.clone(),
         what: what.clone(),
-        subject: subject.clone(),
-        detail: detail.clone(),
+        subject: commitment(salt.reveal(), subject, detail)?,
+        detail: String::new(),
     };
+    let number = content.number;
     let head = &mut chains.of(log).head;
     *head = AuditMark { number: content.number, hash: content.hash_after(&head.hash)? };
     sqlx::query(
@@ -239,8 +301,16 @@ async fn append(
     .bind(&head.hash)
     .execute(&mut **transaction)
     .await
-    .map(drop)
-    .map_err(StoreError::query("write the audit log"))
+    .map_err(StoreError::query("write the audit log"))?;
+    sqlx::query("INSERT INTO trail_words (number, salt, subject, detail) VALUES ($1, $2, $3, $4)")
+        .bind(number)
+        .bind(salt.reveal())
+        .bind(subject)
+        .bind(detail)
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+        .map_err(StoreError::query("write the audit log"))
 }
 
 /// Forgets the oldest entries of each log beyond a number of them, when enough were written since the last time, and says how
@@ -283,11 +353,19 @@ async fn delete(
     last: i64,
     only: Option<(AuditLog, i64)>,
 ) -> Result<u64, StoreError> {
-    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("DELETE FROM trail WHERE number <= ");
-    query.push_bind(last);
-    if let Some((log, after)) = only {
-        query.push(" AND log = ").push_bind(log.as_str()).push(" AND number > ").push_bind(after);
+    let gone = |query: &mut QueryBuilder<Sqlite>| {
+        query.push("FROM trail WHERE number <= ").push_bind(last);
+        if let Some((log, after)) = only {
+            query.push(" AND log = ").push_bind(log.as_str()).push(" AND number > ").push_bind(after);
+        }
+    };
+    for table in ["trail_words", "trail_erased"] {
+        let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("DELETE FROM ");
+        gone(query.push(table).push(" WHERE number IN (SELECT number "));
+        query.push(")").build().execute(&mut **transaction).await.map_err(StoreError::query(FORGETTING))?;
     }
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new("DELETE ");
+    gone(&mut query);
     let deleted = query.build().execute(&mut **transaction).await.map_err(StoreError::query(FORGETTING))?;
     Ok(deleted.rows_affected())
 }
@@ -347,15 +425,10 @@ impl Store {
 
 /// The entries that follow a number, some at a time.
 pub(super) async fn stretch(connection: &mut SqliteConnection, after: i64) -> Result<Vec<Entry>, StoreError> {
-    sqlx::query_as(
-        "SELECT number, decision, at_ms, log, by_whom, what, subject, detail, hash FROM trail
-         WHERE number > $1 ORDER BY number LIMIT $2",
-    )
-    .bind(after)
-    .bind(STRETCH)
-    .fetch_all(connection)
-    .await
-    .map_err(StoreError::query("read the audit log"))
+    let mut query: QueryBuilder<Sqlite> = QueryBuilder::new(ENTRIES);
+    query.push(" WHERE trail.number > ").push_bind(after);
+    query.push(" ORDER BY trail.number LIMIT ").push_bind(STRETCH);
+    query.build_query_as().fetch_all(connection).await.map_err(StoreError::query("read the audit log"))
 }
 
 pub(super) async fn read<T: Default + serde::de::DeserializeOwned>(

@@ -1,5 +1,7 @@
 //! Whether the audit log is as it was written: all chains are gone along from their anchors to their heads.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::trail::{AuditMark, CHAINS, Chains, Entry, read, stretch};
 use super::{Store, StoreError};
 
@@ -12,6 +14,8 @@ pub enum AuditCheck {
         entries: u64,
         /// The number of the oldest one; zero without any.
         first: i64,
+        /// Entries whose words were erased.
+        erased: u64,
         /// The last entry of each log, where there is one.
         heads: Vec<AuditMark>,
     },
@@ -55,6 +59,11 @@ struct Walk<'a> {
     number: i64,
     first: i64,
     entries: u64,
+    erased: u64,
+    /// Those of them that no entry names yet.
+    wordless: BTreeSet<i64>,
+    /// Those whose hash cannot be checked, and a hash over what is left of each.
+    blank: BTreeMap<i64, String>,
     /// What is known from elsewhere and was not met yet.
     known: Vec<&'a AuditMark>,
 }
@@ -62,10 +71,13 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn along(chains: &'a Chains, known: &'a [AuditMark]) -> Self {
         let marks = chains.all().map(|chain| chain.anchor.clone());
-        Walk { chains, marks, number: 0, first: 0, entries: 0, known: known.iter().collect() }
+        let known = known.iter().collect();
+        let (wordless, blank) = (BTreeSet::new(), BTreeMap::new());
+        Walk { chains, marks, number: 0, first: 0, entries: 0, erased: 0, wordless, blank, known }
     }
 
-    fn step(&mut self, Entry { content, hash }: &Entry) -> Result<Result<(), AuditCheck>, StoreError> {
+    fn step(&mut self, entry: &Entry) -> Result<Result<(), AuditCheck>, StoreError> {
+        let Entry { content, hash, .. } = entry;
         let number = content.number;
         let place = self.chains.place(content);
         let is_missing = place == Some(0) && number != self.marks[0].number + 1;
@@ -76,7 +88,8 @@ impl<'a> Walk<'a> {
                 broken(number, "it was changed: there is no such log")
             }));
         };
-        if content.hash_after(&mark.hash)? != *hash {
+        // What an erased entry from before words lay apart was hashed of is not there any more.
+        if !entry.has_its_words()? || !entry.is_blank() && content.hash_after(&mark.hash)? != *hash {
             let why = "it was changed, or one before it in its log was changed or is missing";
             return Ok(Err(broken(number, why)));
         }
@@ -85,7 +98,30 @@ impl<'a> Walk<'a> {
         self.entries += 1;
         self.number = number;
         let mark = mark.clone();
+        self.note_erased(entry)?;
         Ok(self.meet(&mark))
+    }
+
+    /// Notes that an entry has no words any more, or which others had them erased.
+    fn note_erased(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let number = entry.content.number;
+        if entry.is_blank() {
+            self.erased += 1;
+            self.blank.insert(number, entry.rest()?);
+        } else if entry.has_no_words() {
+            self.erased += 1;
+            self.wordless.insert(number);
+        } else if let Some(words) = entry.erased_words()? {
+            for number in words.numbers {
+                self.wordless.remove(&number);
+            }
+            for (number, rest) in words.blanked {
+                if self.blank.get(&number) == Some(&rest) {
+                    self.blank.remove(&number);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Holds a place against what is known of it.
@@ -98,6 +134,11 @@ impl<'a> Walk<'a> {
     }
 
     fn end(mut self) -> AuditCheck {
+        let unnamed = self.wordless.iter().chain(self.blank.keys()).min();
+        if let Some(number) = unnamed {
+            let why = "its words were removed, or what was left of it was changed: no entry says that it was erased so";
+            return broken(*number, why);
+        }
         for (mark, chain) in self.marks.iter().zip(self.chains.all()) {
             if *mark != chain.head {
                 let number = mark.number.max(chain.head.number);
@@ -118,7 +159,7 @@ impl<'a> Walk<'a> {
                 let mut heads: Vec<_> = self.marks.into_iter().filter(|mark| mark.number > 0).collect();
                 heads.sort_by_key(|mark| mark.number);
                 heads.dedup();
-                AuditCheck::Whole { entries: self.entries, first: self.first, heads }
+                AuditCheck::Whole { entries: self.entries, first: self.first, erased: self.erased, heads }
             }
         }
     }

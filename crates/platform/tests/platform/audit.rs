@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fixtures::audit;
-use outrider_model::AuditEntry;
+use crate::fixtures::{alert, audit};
+use outrider_model::{AlertState, AuditEntry, EntityKind, Subject};
 use outrider_platform::log::Position;
 use outrider_platform::passwords::{Password, Passwords};
 use outrider_platform::store::{
-    AuditCheck, AuditFilter, AuditLog, AuditMark, EffectBatch, NewPerson, Role, Store, StoreLimits,
+    AuditCheck, AuditFilter, AuditLog, AuditMark, EffectBatch, ErasedSubject, NewPerson, Place, Role, Store,
+    StoreLimits,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -92,6 +93,10 @@ async fn what_was_tampered_with_is_found() {
         ("DELETE FROM trail WHERE log = 'reads'", 8, "does not end"),
         ("DELETE FROM trail", 10, "does not end"),
         ("UPDATE trail SET log = 'reads' WHERE number = 4", 4, "changed"),
+        ("UPDATE trail_words SET subject = 'another' WHERE number = 4", 4, "changed"),
+        ("UPDATE trail_words SET salt = '' WHERE number = 8", 8, "changed"),
+        ("DELETE FROM trail WHERE number = 3; INSERT INTO trail_erased VALUES (3)", 4, "missing"),
+        ("INSERT INTO trail_erased VALUES (4); UPDATE trail SET by_whom = 'eve' WHERE number = 4", 4, "changed"),
         ("UPDATE trail SET log = 'none' WHERE number = 4", 4, "no such log"),
         ("DELETE FROM meta WHERE name = 'audit_chains'", 10, "does not end"),
         (
@@ -99,6 +104,9 @@ async fn what_was_tampered_with_is_found() {
             11,
             "changed",
         ),
+        ("DELETE FROM trail_words WHERE number = 4", 4, "no entry says"),
+        ("DELETE FROM trail_words", 1, "no entry says"),
+        ("INSERT INTO trail_erased VALUES (7)", 7, "no entry says"),
         ("DELETE FROM trail WHERE number = 6; UPDATE trail SET number = 6 WHERE number = 10", 6, "changed"),
     ];
     for (statement, expected, words) in cases {
@@ -168,11 +176,112 @@ async fn each_log_forgets_its_own_and_the_chains_stay_whole() {
         store.apply(Position(100 + number), &lines(number..=number)).await.unwrap();
     }
     assert!((10..=20).contains(&count(AuditLog::Decisions).await));
-    let AuditCheck::Whole { entries, first, heads } = store.verify_audit(&[]).await.unwrap() else { panic!("broken") };
+    let AuditCheck::Whole { entries, first, heads, .. } = store.verify_audit(&[]).await.unwrap() else {
+        panic!("broken")
+    };
     assert!(entries <= 50 && first > 8 && heads.len() == 3, "{entries} {first} {heads:?}");
     assert_eq!(store.stats().audit_forgotten, 8 + 98 + 100 + 92 - entries);
     let check = store.verify_audit(&[old]).await.unwrap();
     assert!(matches!(&check, AuditCheck::Broken { number: 8, why } if why.contains("forgotten")), "{check:?}");
+}
+
+/// Words that name somebody, in each way that an entry has them, and ones that only look like it.
+#[tokio::test]
+async fn words_are_erased_and_the_chains_stay_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sqlite");
+    let store = Store::open(&path).await.unwrap();
+    let entry = |what: &str, subject: &str, detail: &str| AuditEntry {
+        at_ms: 5,
+        by: "root".to_owned(),
+        what: what.to_owned(),
+        subject: subject.to_owned(),
+        detail: detail.to_owned(),
+    };
+    let decisions = vec![
+        (1, entry("ordered", "ac_1", "consumer id-of-alice: it was too much")),
+        (2, entry("was refused", "block consumer id-of-alice", "no")),
+        (3, entry("ordered", "ac_2", "consumer id-of-alice2")),
+    ];
+    let known = vec![alert(1, "alice", AlertState::Open)];
+    let effects = EffectBatch { audit: decisions, alerts: known, ..EffectBatch::default() };
+    store.apply(Position(1), &effects).await.unwrap();
+    store.note(AuditLog::Access, &entry("was let in", "id-of-alice", "alice")).await.unwrap();
+    for detail in ["kind=consumer&entity=id-of-alice", "SELECT 1 WHERE consumer_id = 'id-of-alice'", "nobody"] {
+        store.note(AuditLog::Reads, &entry("asked the lake", "", detail)).await.unwrap();
+    }
+    let before = heads(&store).await;
+    let subject = Subject::new(EntityKind::Consumer, "id-of-alice").unwrap();
+    let erased = ErasedSubject { erasure: "er_1".to_owned(), subject, by: "root".to_owned(), at_ms: 7, refused: None };
+    let effects = EffectBatch { erased: vec![erased], ..EffectBatch::default() };
+    store.apply(Position(2), &effects).await.unwrap();
+    let check = store.verify_audit(&before).await.unwrap();
+    assert!(matches!(check, AuditCheck::Whole { entries: 9, erased: 4, .. }), "{check:?}");
+    let lines = store.audit(&AuditFilter::default(), 100, None).await.unwrap().items;
+    assert!(lines[..2].iter().all(|line| line.entry.what == "erased the words of entries"), "{lines:?}");
+    let said: Vec<_> =
+        lines[2..].iter().map(|line| (line.entry.subject.as_str(), line.entry.detail.as_str())).collect();
+    let access = ("id-of-alice", "alice");
+    let expected = [("", "nobody"), ("", ""), ("", ""), access, ("ac_2", "consumer id-of-alice2"), ("", ""), ("", "")];
+    assert_eq!(said, expected);
+    let receipt = store.erasure("er_1").await.unwrap().unwrap();
+    assert_eq!(receipt.counted(Place::AuditLog, "entries"), Some(4));
+    // A second time is none: what became known since stays.
+    store.note(AuditLog::Reads, &entry("asked the lake", "", "id-of-alice")).await.unwrap();
+    store.apply(Position(3), &effects).await.unwrap();
+    assert_eq!(store.audit(&AuditFilter::default(), 1, None).await.unwrap().items[0].entry.detail, "id-of-alice");
+    // Nobody else takes words away unnoticed, also not those that say which were erased.
+    for number in [3, 8] {
+        let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+        let delete = sqlx::query("DELETE FROM trail_words WHERE number = $1").bind(number);
+        delete.execute(&mut connection).await.unwrap();
+        let check = store.verify_audit(&[]).await.unwrap();
+        assert!(matches!(&check, AuditCheck::Broken { why, .. } if why.contains("no entry says")), "{check:?}");
+    }
+}
+
+/// An erasure of a name that nobody bears would be a way to take the words of others.
+#[tokio::test]
+async fn words_stay_where_nobody_knows_who_is_erased() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("control.sqlite")).await.unwrap();
+    read(&store, "anna").await;
+    let subject = Subject::new(EntityKind::Session, "al_1").unwrap();
+    let erased = ErasedSubject { erasure: "er_1".to_owned(), subject, by: "root".to_owned(), at_ms: 7, refused: None };
+    let effects = EffectBatch { erased: vec![erased], ..EffectBatch::default() };
+    store.apply(Position(1), &effects).await.unwrap();
+    let lines = store.audit(&AuditFilter::default(), 100, None).await.unwrap().items;
+    assert_eq!((lines.len(), lines[0].entry.subject.as_str()), (1, "al_1"));
+}
+
+#[tokio::test]
+async fn words_from_before_they_lay_apart_are_erased_and_their_hash_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("control.sqlite");
+    Store::open(&path).await.unwrap().close().await;
+    make_old(&path, 0, 6).await;
+    let store = Store::open(&path).await.unwrap();
+    let before = heads(&store).await;
+    read(&store, "bob").await;
+    let subject = Subject::new(EntityKind::Consumer, "it").unwrap();
+    let erased = ErasedSubject { erasure: "er_1".to_owned(), subject, by: "root".to_owned(), at_ms: 7, refused: None };
+    let mut known = alert(1, "it", AlertState::Open);
+    known.entity.value = "it".to_owned();
+    let effects = EffectBatch { alerts: vec![known], erased: vec![erased], ..EffectBatch::default() };
+    store.apply(Position(1), &effects).await.unwrap();
+    let check = store.verify_audit(&before).await.unwrap();
+    assert!(matches!(check, AuditCheck::Whole { entries: 8, erased: 3, .. }), "{check:?}");
+    let lines = store.audit(&AuditFilter::default(), 100, None).await.unwrap().items;
+    let said: Vec<_> = lines[2..].iter().map(|line| line.entry.subject.as_str()).collect();
+    assert_eq!(said, ["", "that", "", "that", "", "that"]);
+    assert!(lines[2..].iter().all(|line| line.entry.what == "did"));
+    let mut connection = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
+    sqlx::raw_sql("UPDATE trail SET by_whom = 'eve' WHERE number = 2").execute(&mut connection).await.unwrap();
+    let check = store.verify_audit(&[]).await.unwrap();
+    assert!(matches!(&check, AuditCheck::Broken { number: 2, .. }), "what is left of it stays guarded: {check:?}");
+    sqlx::raw_sql("UPDATE trail SET hash = 'x' WHERE number = 2").execute(&mut connection).await.unwrap();
+    let check = store.verify_audit(&[]).await.unwrap();
+    assert!(matches!(&check, AuditCheck::Broken { number: 3, .. }), "it was made after another hash: {check:?}");
 }
 
 #[tokio::test]
@@ -210,15 +319,16 @@ async fn make_old(path: &Path, anchor: i64, kept: i64) {
     let mut old_anchor = json!({"number": 0, "hash": ""});
     for number in 1..=kept {
         let (log, decision) = if number % 2 == 0 { ("reads", None) } else { ("decisions", Some(number / 2 + 1)) };
-        let content = json!([number, decision, 5, log, "anna", "did", "it", ""]).to_string();
+        let subject = if number % 2 == 0 { "it" } else { "that" };
+        let content = json!([number, decision, 5, log, "anna", "did", subject, ""]).to_string();
         let digest = Sha256::digest(format!("{hash}\n{content}"));
         hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         if number <= anchor {
             old_anchor = json!({"number": number, "hash": hash});
             continue;
         }
-        let insert = "INSERT INTO trail VALUES ($1, $2, 5, $3, 'anna', 'did', 'it', '', $4)";
-        let insert = sqlx::query(insert).bind(number).bind(decision).bind(log).bind(&hash);
+        let insert = "INSERT INTO trail VALUES ($1, $2, 5, $3, 'anna', 'did', $4, '', $5)";
+        let insert = sqlx::query(insert).bind(number).bind(decision).bind(log).bind(subject).bind(&hash);
         insert.execute(&mut connection).await.unwrap();
     }
     let head = json!({"number": kept, "hash": hash, "decision": (kept - 1) / 2 + 1});

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use crate::support::{Call, api_call};
 use outrider_lake::{Beside, LakeReader, QueryLimits};
+use outrider_model::{EntityKind, Subject};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
 use outrider_platform::log::{History, Log, LogReader, LogSettings, NewRecord, OnDamage, Position, RecordKind};
 use outrider_platform::service::{LakeSettings, Platform, PlatformError, PlatformSettings};
 use outrider_platform::snapshots::Snapshots;
+use outrider_platform::store::Store;
 
 const START_MS: i64 = 1_767_571_200_000;
 const CALLS: u64 = 60;
@@ -109,6 +111,20 @@ async fn whatever_a_kill_leaves_the_next_import_goes_on_from() {
     let mut import = open(data).await.unwrap();
     assert_eq!((learn(&mut import).await, import.endpoints()), (None, 1));
     assert_eq!(rows(data).await, (CALLS, CALLS, CALLS));
+}
+
+#[tokio::test]
+async fn nothing_is_imported_while_somebody_is_being_erased() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path()).await.unwrap().finish().await.unwrap();
+    let store = Store::open(&directory.path().join("control.sqlite")).await.unwrap();
+    let alice = Subject::new(EntityKind::Consumer, "alice").unwrap();
+    let asked = store.ask_erasure(&alice, "root", now_ms()).await.unwrap();
+    store.close().await;
+    match open(directory.path()).await.err() {
+        Some(PlatformError::Erasing { erasure, .. }) => assert_eq!(erasure, asked.id),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{
     Action, ActionState, Alert, AlertId, Command, CommandRecord, Condition, Confidence, Duration as Every, EntityKey,
     EntityKind, Hunt, HuntFigures, HuntHit, HuntId, HuntQuestion, HuntRun, HuntWindow, Mode, NoticeKind, Outcome,
-    Policy, PolicyScope, Response, SampleCall, Severity, TargetFacts,
+    Policy, PolicyScope, Response, SampleCall, Severity, Subject, TargetFacts,
 };
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::hunts::{HUNT_FAILURES_TOLD, HuntsRun};
 use outrider_platform::log::{LogReader, LogSettings, OnDamage, Position, RecordKind};
 use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
-use outrider_platform::store::{AlertFilter, AuditFilter};
+use outrider_platform::store::{AlertFilter, AuditFilter, ErasureState};
 use outrider_platform::watcher::ConcernSource as _;
 
 use crate::support::{Call, api_call};
@@ -150,6 +150,31 @@ async fn what_a_hunt_finds_becomes_one_alert_whatever_restarts_come_between() {
     let again = replay(directory.path());
     let again = again.desk().alerts().find(|alert| alert.detector == "hunt:refused").unwrap();
     assert_eq!(serde_json::to_value(again).unwrap(), serde_json::to_value(&merged).unwrap());
+}
+
+/// What goes from the lake comes back by no hunt that looks at the same calls again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_hunt_runs_while_calls_of_somebody_are_to_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = start(directory.path()).await;
+    let looks_back = Hunt { look_back: Some(Every::Seconds(3600)), ..search("refused", "status:403", 20) };
+    platform.store().put_hunt(&looks_back, "anna", NOW_MS).await.unwrap();
+    send(&platform, 1, "alice", 403, 25).await;
+    assert_eq!(run_due(&platform, NOW_MS).await, ONCE);
+    assert_eq!(alerts(&platform).await.len(), 1);
+    let alice = Subject::new(EntityKind::Consumer, "alice").unwrap();
+    let asked = platform.store().ask_erasure(&alice, "root", NOW_MS).await.unwrap();
+    let later_ms = NOW_MS + 10 * MINUTE_MS;
+    assert_eq!(run_due(&platform, later_ms).await, HuntsRun::default());
+    let mut looks = 0;
+    while platform.store().erasure(&asked.id).await.unwrap().unwrap().state != ErasureState::Done {
+        looks += 1;
+        assert!(looks < 20_000, "{:?}", platform.store().erasure(&asked.id).await);
+        settle(&platform).await;
+    }
+    assert_eq!(run_due(&platform, later_ms).await, ONCE);
+    assert!(alerts(&platform).await.is_empty());
+    platform.stop().await;
 }
 
 /// What a statement counts.

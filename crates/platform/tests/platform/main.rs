@@ -5,6 +5,7 @@
 mod api;
 mod asking;
 mod audit;
+mod erasing;
 mod fixtures;
 mod history;
 mod hunts;

@@ -292,7 +292,7 @@ impl Desk {
         }
     }
 
-    fn forget_action(&mut self, id: ActionId) {
+    pub(super) fn forget_action(&mut self, id: ActionId) {
         self.schedule.set(Item::Action(id), None);
         let Some(entry) = self.actions.rows.remove(&id) else { return };
         if let Some(ended_ms) = entry.ended_ms() {

@@ -162,7 +162,7 @@ impl Desk {
         self.forget_alert(id);
     }
 
-    fn forget_alert(&mut self, id: AlertId) {
+    pub(super) fn forget_alert(&mut self, id: AlertId) {
         self.schedule.set(Item::Alert(id), None);
         if let Some(entry) = self.alerts.remove(id)
             && self.outbox.alerts.remove(&id)

@@ -54,6 +54,11 @@ pub enum CommandDone {
         /// Whether automatic actions are stopped.
         on: bool,
     },
+    /// Somebody is forgotten.
+    Erased {
+        /// The erasure.
+        erasure: String,
+    },
 }
 
 /// What came of the latest decisions, so that one that is sent twice is carried out once.
@@ -80,6 +85,16 @@ impl CommandMemory {
         }
         self.order.push_back(id.to_owned());
         self.results.insert(id.to_owned(), remembered);
+    }
+
+    /// Takes the words of all refusals away: whom one names, by whichever name it had then, nobody can tell any more.
+    pub(super) fn forget_words(&mut self) {
+        for remembered in self.results.values_mut() {
+            if let Err(refused) = &mut remembered.result {
+                let why = "it was refused; why was forgotten when somebody was erased".to_owned();
+                *refused = CommandRefused::Conflict { why };
+            }
+        }
     }
 }
 
@@ -132,6 +147,7 @@ impl Desk {
                 Ok(CommandDone::Action { action: *action, state: ActionState::Rejected })
             }
             Command::ReleaseAction { action, reason } => self.release(by, *action, reason),
+            Command::Erase { erasure, subject } => self.erase(by, erasure, subject),
             Command::SetKillSwitch { on, reason } => {
                 self.kill_switch =
                     KillSwitch { on: *on, by: by.person(), reason: reason.clone(), since_ms: self.now_ms };
@@ -273,6 +289,10 @@ impl Desk {
 }
 
 fn decision_hash(record: &CommandRecord) -> u64 {
+    // Whom an erasure is about is not to be found out by what is left of it.
+    if let Command::Erase { erasure, .. } = &record.command {
+        return Fingerprint::of("decision to erase").text(&record.by).text(erasure).finish();
+    }
     // A decision came as JSON, so it can be written as JSON.
     let command = serde_json::to_string(&record.command).unwrap_or_default();
     Fingerprint::of("decision").text(&record.by).text(&command).finish()
@@ -294,7 +314,7 @@ fn never_block(target: &EntityKey, rule: &str) -> CommandRefused {
     CommandRefused::GuardRail { why: format!("never-block rule `{rule}` protects {}", target.display_name()) }
 }
 
-fn check_name(what: &str, name: &str) -> Result<(), CommandRefused> {
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), CommandRefused> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(CommandRefused::Invalid { why: format!("{what} must have 1 to {NAME_BYTES_MAX} bytes") });
     }
@@ -376,5 +396,6 @@ fn subject_of(command: &Command) -> String {
         Command::RejectAction { action, .. } => format!("reject {action}"),
         Command::ReleaseAction { action, .. } => format!("release {action}"),
         Command::SetKillSwitch { on, .. } => format!("set the kill switch {}", if *on { "on" } else { "off" }),
+        Command::Erase { erasure, .. } => format!("erasure {}", words::shortened(erasure, 64)),
     }
 }

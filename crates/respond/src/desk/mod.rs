@@ -11,6 +11,7 @@ mod actions;
 mod alerts;
 mod commands;
 mod effects;
+mod erase;
 mod in_force;
 mod judge;
 mod never_block;

@@ -67,6 +67,11 @@ impl Silences {
         first
     }
 
+    /// The silences of an entity, by its key.
+    pub(super) fn of_entity(&self, entity: u64) -> Vec<SilenceKey> {
+        self.until_ms.keys().filter(|key| key.entity == entity).cloned().collect()
+    }
+
     pub(super) fn remove(&mut self, key: &SilenceKey) {
         self.until_ms.remove(key);
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail where they unwrap")]
 
+mod erasing;
 mod limits;
 mod properties;
 mod rate_limits;

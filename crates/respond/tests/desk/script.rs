@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use outrider_model::{
     ActionId, ActionReport, ActionScope, AlertId, Command, CommandRefused, Duration, EndpointId, EntityKind,
-    FailureReason, Policy, RateLimits, ReportedState, Response, Trust,
+    FailureReason, Policy, RateLimits, ReportedState, Response, Subject, Trust,
 };
 use outrider_respond::desk::{Desk, Settings};
 
@@ -190,6 +190,10 @@ impl Script {
             "releases" => Command::ReleaseAction { action: self.action(name), reason },
             "puts" => Command::PutPolicy { policy: Box::new(serde_json::from_str(rest).unwrap()) },
             "deletes" => Command::DeletePolicy { name: name.to_owned() },
+            "erases" => {
+                let subject = Subject::new(EntityKind::Consumer, &format!("id-{name}")).unwrap();
+                Command::Erase { erasure: format!("er_{}", self.steps), subject }
+            }
             "switches" => Command::SetKillSwitch { on: name == "on", reason },
             "blocks" | "limits" => {
                 let mut target = consumer(name);

@@ -16,7 +16,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 
-use outrider_model::{EntityKind, Finding};
+use outrider_model::{EntityKey, EntityKind, Finding, Subject};
 use serde::{Deserialize, Serialize};
 
 use self::populations::Populations;
@@ -143,6 +143,20 @@ impl RequestSpike {
         self.populations.leave(state.population, &state.own);
     }
 
+    /// Every key that an actor may have: at everything and at each endpoint of each place, trusted or not.
+    fn keys_of(&self, subject: &Subject) -> Vec<u64> {
+        let mut keys = Vec::new();
+        for (gateway, workspace, endpoints) in self.populations.places_with_endpoints() {
+            let Subject { kind, value } = subject.clone();
+            let actor = EntityKey { kind, gateway, workspace, value, label: String::new() }.key();
+            for total in observe::totals_of(actor) {
+                keys.push(total);
+                keys.extend(endpoints.iter().map(|&endpoint| observe::endpoint_key(total, endpoint)));
+            }
+        }
+        keys
+    }
+
     /// Ends the watch of a key.
     fn unwatch(&mut self, slot: u32) {
         if let Some(watch) = self.watched.remove(&slot) {
@@ -218,6 +232,16 @@ impl Detector for RequestSpike {
             for minute in state.open_minutes() {
                 state.set_excluded(minute, false);
             }
+        }
+    }
+
+    fn forget(&mut self, subject: &Subject) {
+        for key in self.keys_of(subject) {
+            let Some(slot) = self.keys.find(key) else { continue };
+            if self.keys.at(slot).is(Flag::Watched) {
+                self.unwatch(slot);
+            }
+            self.remove_key(slot);
         }
     }
 

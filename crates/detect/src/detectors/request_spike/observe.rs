@@ -22,6 +22,11 @@ pub(super) fn endpoint_key(actor_key: u64, endpoint: EndpointId) -> u64 {
     (product as u64) ^ ((product >> 64) as u64) ^ endpoint.0.rotate_left(32)
 }
 
+/// The keys of an actor at everything, by trusted lines and by others.
+pub(super) fn totals_of(actor_key: u64) -> [u64; 2] {
+    [actor_key, actor_key ^ UNTRUSTED]
+}
+
 /// A call with what is worked out of it once.
 struct Incoming<'a, 'o, 'c> {
     observed: &'a Observed<'o, 'c>,
@@ -71,7 +76,7 @@ impl RequestSpike {
             failed: !(200..400).contains(&call.status),
             trusted,
             actor_key,
-            total_key: if trusted { actor_key } else { actor_key ^ UNTRUSTED },
+            total_key: totals_of(actor_key)[usize::from(!trusted)],
         };
         // Both are looked up before either is touched, so that the processor waits for memory once and not twice.
         let of_endpoint = observed.endpoint.map(|endpoint| (endpoint_key(incoming.total_key, endpoint), endpoint));

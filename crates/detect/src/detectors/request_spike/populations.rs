@@ -4,6 +4,8 @@
 //! endpoints of the place (gateway and workspace), and the widest that of all kinds. Totals have the same ladder without
 //! the first step. What the peers do is read as of the last closed epoch.
 
+mod places;
+
 use std::collections::BTreeMap;
 
 use outrider_model::{EndpointId, EntityKind};
@@ -14,8 +16,6 @@ use crate::statistics::{Moments, PeerPrior, PeerSums};
 /// Populations at most; the last part of it is kept for the wider ones, of which each place has eight at most.
 const POPULATIONS_MAX: usize = 60_000;
 const ENDPOINT_POPULATIONS_MAX: usize = 50_000;
-/// Places (gateway and workspace) at most.
-const PLACES_MAX: usize = 1_000;
 
 /// Fewer active minutes or peers than these say little of how far peers go, and the wider population is asked.
 const MATURE_MINUTES: f64 = 30.0;
@@ -194,30 +194,6 @@ pub(super) struct Populations {
 }
 
 impl Populations {
-    /// The number of a gateway and workspace; `None` when there are too many of them.
-    pub fn place(&mut self, gateway: &str, workspace: &str) -> Option<u16> {
-        let here = |place: &(String, String)| place.0 == gateway && place.1 == workspace;
-        if self.places.get(usize::from(self.place_last)).is_some_and(here) {
-            return Some(self.place_last);
-        }
-        let name_of = |place: &u16| {
-            let (gateway, workspace) = &self.places[usize::from(*place)];
-            (gateway.as_str(), workspace.as_str())
-        };
-        let place = match self.places_by_name.binary_search_by(|place| name_of(place).cmp(&(gateway, workspace))) {
-            Ok(found) => self.places_by_name[found],
-            Err(at) if self.places.len() < PLACES_MAX => {
-                let place = self.places.len() as u16;
-                self.places.push((gateway.to_owned(), workspace.to_owned()));
-                self.places_by_name.insert(at, place);
-                place
-            }
-            Err(_) => return None,
-        };
-        self.place_last = place;
-        Some(place)
-    }
-
     /// The population of a new key, with its ladder of wider ones. `None` when there are too many.
     pub fn join(&mut self, place: u16, endpoint: Option<EndpointId>, kind: EntityKind) -> Option<u16> {
         let population = match endpoint {
@@ -396,6 +372,7 @@ impl Populations {
 
 #[cfg(test)]
 mod tests {
+    use super::places::PLACES_MAX;
     use super::*;
 
     const KIND: EntityKind = EntityKind::Consumer;

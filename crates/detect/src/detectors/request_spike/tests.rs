@@ -307,3 +307,24 @@ fn the_anonymous_consumer_is_no_actor_but_the_finding_says_that_it_was_there() {
     assert_eq!((finding.entity.kind, finding.entity.value.as_str()), (EntityKind::Ip, "192.0.2.7"));
     assert!(finding.target.anonymous_consumer && finding.consumer_tags.is_empty());
 }
+
+#[test]
+fn somebody_is_forgotten_with_every_profile_in_the_midst_of_a_spike() {
+    let mut stage = Stage::warm(Settings::default(), 60);
+    stage.burst("alice", 400);
+    let names = |stage: &Stage| {
+        let bytes = stage.detector.snapshot().unwrap();
+        bytes.windows(5).any(|window| window == b"alice")
+    };
+    let profiles = stage.detector.keys.len();
+    assert!(names(&stage) && !stage.detector.watched.is_empty());
+    stage.detector.forget(&Subject::new(EntityKind::Consumer, "alice").unwrap());
+    assert!(!names(&stage) && stage.detector.watched.is_empty());
+    assert_eq!(stage.detector.keys.len(), profiles - 2, "at everything, and at the endpoint");
+    stage.detector.check_consistent().unwrap();
+    // Her minutes that were open close without her, and she is judged by her peers from now on.
+    stage.peaceful(3);
+    let before = stage.findings.len();
+    stage.minute(|stage| stage.burst("alice", 400));
+    assert!(stage.findings.len() > before, "what she does later is news");
+}

@@ -258,3 +258,30 @@ fn a_log_that_was_moved_away_gives_no_position_twice() {
     let error = log.begin_after(Position(43)).unwrap_err().to_string();
     assert!(error.contains("ends with record 42") && error.contains("older copy"), "{error}");
 }
+
+#[test]
+fn a_segment_ends_where_its_records_have_to_go_and_only_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(dir.path(), small()).unwrap();
+    let add = |log: &mut Log, number| {
+        log.append(&[numbered(number, 10)]).unwrap();
+        log.sync().unwrap();
+    };
+    add(&mut log, 1);
+    add(&mut log, 2);
+    log.end_segment_with(Position(3));
+    assert_eq!(log.cut_below(Position(3)).unwrap(), 0, "it has no such record, and the last segment stays");
+    log.end_segment_with(Position(2));
+    assert_eq!(log.cut_below(Position(3)).unwrap(), 0, "nothing has come after it");
+    add(&mut log, 3);
+    log.end_segment_with(Position(2));
+    add(&mut log, 4);
+    assert_eq!(segment_files(dir.path()).len(), 2, "asked for again, it ends no other");
+    assert!(log.cut_below(Position(3)).unwrap() > 0);
+    let mut reader = log.reader(Position::ZERO);
+    let left: Vec<_> = read_all(&mut reader).unwrap().into_iter().map(|(position, ..)| position).collect();
+    assert_eq!(left, [3, 4]);
+    drop(log);
+    let (log, opened) = Log::open(dir.path(), small()).unwrap();
+    assert_eq!((opened.first, log.last()), (Position(3), Position(4)));
+}

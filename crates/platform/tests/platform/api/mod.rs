@@ -1,6 +1,7 @@
 //! The people's API with real requests over a socket: who may do what, what is refused and how, pages, decisions.
 
 mod contract;
+mod erasures;
 mod events;
 mod harness;
 mod hunts;

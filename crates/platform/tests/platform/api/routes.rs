@@ -69,6 +69,8 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET POST", "/api/v1/people", Some(Role::Admin)),
     ("PATCH", "/api/v1/people/{name}", Some(Role::Admin)),
     ("PUT", "/api/v1/people/{name}/password", Some(Role::Admin)),
+    ("GET POST", "/api/v1/erasures", Some(Role::Admin)),
+    ("GET", "/api/v1/erasures/{id}", Some(Role::Admin)),
 ];
 
 /// Every route of the document, with its methods.
@@ -135,6 +137,8 @@ const AUDITED: &[(&str, &str)] = &[
     ("/api/v1/tokens", "read tokens"),
     ("/api/v1/services", "read services"),
     ("/api/v1/people", "read people"),
+    ("/api/v1/erasures", "read erasures"),
+    ("/api/v1/erasures/{id}", "read an erasure"),
 ];
 
 #[tokio::test]
