@@ -11,10 +11,10 @@ HOST := $(shell rustc -vV | sed -n 's/^host: //p')
 # cargo-nextest runs the same tests in parallel and says more. Without it cargo's own runner does.
 TEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run || echo test --lib --bins --tests)
 
-# One test that is left out otherwise, with the features of the whole workspace so that nothing is built again.
+# Tests that are left out otherwise, with the features of the whole workspace so that nothing is built again.
 TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
-    && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give)'" \
-    || echo 'test --release --locked --offline --workspace --test lake -- --ignored other_engines_give')
+    && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give) | test(bucket::)'" \
+    || echo 'test --release --locked --offline --workspace --test lake --test platform --test e2e -- --ignored other_engines_give bucket::')
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
@@ -29,7 +29,7 @@ STEP = @sh -c ' \
 help:
 	@echo 'make demo        build outrider and watch it catch, block and release a noisy consumer'
 	@echo 'make test        everything that CI runs: check, then all tests'
-	@echo 'make engines     install what reads the lake in one of the tests (Python)'
+	@echo 'make engines     install what reads and holds the lake in some of the tests (Python)'
 	@echo 'make check       the quick part: format, lints, repository rules, licences'
 	@echo 'make bench       the figures, BENCH="..." for arguments'
 	@echo 'make deb         the Debian package, for this machine (cargo-deb)'
@@ -43,17 +43,17 @@ demo: fetch
 test: check engines
 	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
 	@if test -x $(ENGINES)/bin/python; then $(MAKE) --no-print-directory test-engines; else \
-	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, which could not be installed\n'; fi
+	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, and in a bucket; what that needs could not be installed\n'; fi
 
-# The lake's tables as engines of others read them.
+# The lake's tables as engines of others read them, and in a store of another.
 test-engines:
 	$(STEP) env OUTRIDER_ENGINES=$(ENGINES)/bin/python $(CARGO) $(TEST_IGNORED)
 
 # Needs Python with venv, and its package index once.
 engines:
-	@test -e $(ENGINES)/$(notdir $(ENGINES_LIST)).done || sh -c 'rm -rf $(ENGINES) && python3 -m venv $(ENGINES) \
+	@cmp -s $(ENGINES_LIST) $(ENGINES)/$(notdir $(ENGINES_LIST)).done || sh -c 'rm -rf $(ENGINES) && python3 -m venv $(ENGINES) \
 	    && $(ENGINES)/bin/python -m pip install --quiet --no-deps -r $(ENGINES_LIST) \
-	    && touch $(ENGINES)/$(notdir $(ENGINES_LIST)).done || rm -rf $(ENGINES)'
+	    && cp $(ENGINES_LIST) $(ENGINES)/$(notdir $(ENGINES_LIST)).done || rm -rf $(ENGINES)'
 
 check: fetch
 	$(STEP) $(CARGO) fmt --all --check

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use outrider_bench::generate::{Attack, Traffic, TrafficSettings, consumer_id};
 use outrider_collect::{KongTcpLog, KongTcpLogConfig, MicroBatch, PseudonymKey, SystemClock};
+use outrider_lake::Location;
 use outrider_model::{ActionId, ActionReport, Policy, ReportedState};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::log::LogSettings;
@@ -132,6 +133,7 @@ fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
         gateways: vec!["kong".to_owned()],
         analysis,
         log: LogSettings::default(),
+        lake_location: Location::from(&directory.join("lake")),
         lake: Some(LakeSettings { commit_interval: Duration::from_secs(2), ..LakeSettings::default() }),
         snapshot_interval: Duration::from_secs(60),
         notify: Vec::new(),

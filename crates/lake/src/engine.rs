@@ -1,6 +1,5 @@
 //! The query engine as the lake uses it: limits of memory and disk, and what a statement may call.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +11,9 @@ use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilde
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions::functions;
+use crate::place::Location;
 
-/// Where intermediate results go that are larger than the memory, below the lake's directory.
-const SCRATCH: &str = "scratch";
-/// For how long what a killed process left there stays.
+/// For how long intermediate results stay that a killed process left.
 const SCRATCH_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// What is known of data files from earlier queries: their footers and indexes.
 const METADATA_CACHE_BYTES: usize = 256 * 1024 * 1024;
@@ -47,11 +45,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// An engine for the lake in a directory.
-    pub(crate) fn new(directory: &Path, resources: Resources) -> Result<Engine, DataFusionError> {
+    /// An engine for a lake. Intermediate results that are larger than the memory go to the lake's scratch directory.
+    pub(crate) fn new(lake: &Location, resources: Resources) -> Result<Engine, DataFusionError> {
+        // The engine makes this directory and none above it.
+        std::fs::create_dir_all(lake.scratch())?;
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(resources.memory_bytes)))
-            .with_temp_file_path(directory.join(SCRATCH))
+            .with_temp_file_path(lake.scratch())
             .with_max_temp_directory_size(resources.scratch_bytes)
             .with_metadata_cache_limit(METADATA_CACHE_BYTES)
             .build_arc()?;
@@ -82,8 +82,8 @@ impl Engine {
 }
 
 /// Takes away what queries left in the scratch directory whose process was killed: what nobody has touched for a day.
-pub(crate) fn sweep_scratch(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory.join(SCRATCH)) else { return };
+pub(crate) fn sweep_scratch(lake: &Location) {
+    let Ok(entries) = std::fs::read_dir(lake.scratch()) else { return };
     for entry in entries.flatten() {
         let touched = entry.metadata().and_then(|metadata| metadata.modified());
         let is_old = touched.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > SCRATCH_KEPT));

@@ -21,6 +21,7 @@ use crate::engine::{Engine, table_in};
 use crate::entities::{EntityColumn, entity_columns};
 use crate::index::index_next;
 use crate::merge::{DataFile, TARGET_BYTES, data_files, in_order, removals, with_day};
+use crate::place::Root;
 use crate::purge::{Found, Writing, purge};
 use crate::schema::PARTITION;
 use crate::table::{LakeError, Table, conform};
@@ -78,11 +79,12 @@ pub(crate) async fn count(engine: &Engine, events: &Table, erase: &Erase) -> Res
 
 /// What erasing works with.
 pub(crate) struct Eraser<'a> {
+    pub root: &'a Root,
     pub engine: &'a Engine,
     pub events: &'a mut Table,
     pub timeline: &'a mut Table,
-    /// What there was of the events before their writer began.
-    pub found: &'a Found,
+    /// What there was of the events before their writer began, and of the timeline.
+    pub found: &'a (Found, Found),
     pub should_stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -98,11 +100,17 @@ impl Eraser<'_> {
         if !erased.rows_are_out {
             return Ok(erased);
         }
-        let (events, timeline) = (
-            purge(self.events, Writing::Since(self.found)).await?,
+        let (of_events, of_timeline) = self.found;
+        let of_timeline = match self.root {
             // Only who is here writes it.
-            purge(self.timeline, Writing::Nobody).await?,
-        );
+            Root::Directory(_) => Writing::Nobody,
+            // No lock keeps a newer process away, whose files are not ours to delete.
+            Root::Bucket(_) => Writing::Since(of_timeline),
+        };
+        self.root.check_claim().await?;
+        let events = purge(self.events, Writing::Since(of_events)).await?;
+        self.root.check_claim().await?;
+        let timeline = purge(self.timeline, of_timeline).await?;
         erased.files_deleted = events.deleted + timeline.deleted;
         erased.is_done = events.is_done && timeline.is_done;
         Ok(erased)
@@ -240,6 +248,6 @@ async fn has_any(rows: deltalake::datafusion::prelude::DataFrame, places: &Place
 }
 
 fn engine_error(table: &Table) -> impl Fn(DataFusionError) -> LakeError + use<> {
-    let path = table.path.clone();
-    move |source| LakeError::Engine { doing: "erase calls in", path: path.clone(), source: Box::new(source) }
+    let place = table.place.to_string();
+    move |source| LakeError::Engine { doing: "erase calls in", place: place.clone(), source: Box::new(source) }
 }

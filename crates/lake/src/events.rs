@@ -1,25 +1,39 @@
 //! The events table as its one writer sees it.
 
-use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use deltalake::arrow::array::RecordBatch;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
+use crate::place::{Location, Root};
 use crate::schema::EVENTS;
 use crate::table::{ImportMark, LakeError, Table};
 
 /// The events table, open for writing by one owner.
 pub struct Lake {
+    location: Location,
+    root: Root,
     table: Table,
     tail: Tail,
 }
 
 impl Lake {
-    /// Opens the lake in a directory, making the table on first use.
-    pub fn open(directory: &Path) -> BoxFuture<'_, Result<Lake, LakeError>> {
-        async move { Ok(Lake { table: Table::open(directory, &EVENTS).await?, tail: Tail::default() }) }.boxed()
+    /// Opens the lake, making the table on first use.
+    pub fn open(lake: impl Into<Location>) -> BoxFuture<'static, Result<Lake, LakeError>> {
+        Lake::open_with(lake, Tail::default())
+    }
+
+    /// The same for a tail that is asked already.
+    pub fn open_with(lake: impl Into<Location>, tail: Tail) -> BoxFuture<'static, Result<Lake, LakeError>> {
+        let location = lake.into();
+        let open = async move {
+            let root = location.open()?;
+            root.claim().await?;
+            let table = Table::open(&root, &EVENTS).await?;
+            Ok(Lake { location, root, table, tail })
+        };
+        open.boxed()
     }
 
     /// The last log position that the table covers; 0 for a new table.
@@ -27,9 +41,9 @@ impl Lake {
         self.table.position()
     }
 
-    /// The table's directory.
-    pub fn path(&self) -> &Path {
-        &self.table.path
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
     /// What is not committed yet, for those who ask.
@@ -47,6 +61,7 @@ impl Lake {
     /// On error the same rows can be committed again: what became visible nevertheless is found then, and is not doubled.
     pub fn commit<'a>(&'a mut self, rows: &'a [RecordBatch], position: u64) -> BoxFuture<'a, Result<(), LakeError>> {
         let committed = async move {
+            self.root.check_claim().await?;
             self.table.commit(rows, position, None).await?;
             self.tail.write(|batches| batches.retain(|batch| batch.position > position));
             Ok(())
@@ -61,7 +76,11 @@ impl Lake {
         position: u64,
         mark: ImportMark<'a>,
     ) -> BoxFuture<'a, Result<(), LakeError>> {
-        self.table.commit(rows, position, Some(mark)).boxed()
+        async move {
+            self.root.check_claim().await?;
+            self.table.commit(rows, position, Some(mark)).await
+        }
+        .boxed()
     }
 
     /// How many lines of a file are imported; 0 for one that the table has never seen.

@@ -35,7 +35,7 @@ pub(crate) async fn index_next(
     let Some(to) = next_chunk(events, from)? else { return Ok(None) };
     let calls = read(engine, events, from, to).await.map_err(|source| LakeError::Engine {
         doing: "make the timeline of",
-        path: events.path.clone(),
+        place: events.place.to_string(),
         source: Box::new(source),
     })?;
     let rows = match &calls {

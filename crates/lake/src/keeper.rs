@@ -3,8 +3,6 @@
 //! Each step is a commit of its own, so that it can be killed anywhere: what it had not committed is as if it had not
 //! begun. The writer commits meanwhile; the table library orders the commits of both.
 
-use std::path::Path;
-
 use deltalake::operations::vacuum::VacuumMode;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -13,6 +11,7 @@ use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::erase::{CallsErased, Erase, Eraser, count};
 use crate::index::index_next;
 use crate::merge::{data_files, merge, plan};
+use crate::place::{Location, Root};
 use crate::purge::Found;
 use crate::retention::{Retention, day_of, days_over, take_away};
 use crate::schema::{EVENTS, TIMELINE};
@@ -27,13 +26,14 @@ const STEPS_MAX: usize = 16;
 
 /// What keeps the lake in shape. There is one, in the process that writes the lake.
 pub struct Keeper {
+    root: Root,
     engine: Engine,
     events: Table,
     timeline: Table,
     retention: Retention,
     vacuumed_ms: Option<i64>,
-    /// What there was of the events before their writer began.
-    found: Found,
+    /// What there was of the events before their writer began, and of the timeline.
+    found: (Found, Found),
 }
 
 /// What one look did.
@@ -65,21 +65,23 @@ pub struct LakeSize {
 impl Keeper {
     /// Opens both tables, making the timeline on first use. It has to be open before the events are written in this process:
     /// what is there by then, and in no commit, an erasure deletes.
-    pub fn open(directory: &Path, retention: Retention) -> BoxFuture<'_, Result<Keeper, LakeError>> {
-        Self::open_tables(directory, retention).boxed()
+    pub fn open(lake: impl Into<Location>, retention: Retention) -> BoxFuture<'static, Result<Keeper, LakeError>> {
+        Self::open_tables(lake.into(), retention).boxed()
     }
 
-    async fn open_tables(directory: &Path, retention: Retention) -> Result<Keeper, LakeError> {
-        sweep_scratch(directory);
-        let events = Table::open(directory, &EVENTS).await?;
-        let found = Found::in_table(&events.path)?;
-        let timeline = Table::open(directory, &TIMELINE).await?;
-        let engine = Engine::new(directory, RESOURCES).map_err(|source| LakeError::Engine {
+    async fn open_tables(lake: Location, retention: Retention) -> Result<Keeper, LakeError> {
+        sweep_scratch(&lake);
+        let root = lake.open()?;
+        let events = Table::open(&root, &EVENTS).await?;
+        let found = Found::in_table(&events.place).await?;
+        let timeline = Table::open(&root, &TIMELINE).await?;
+        let found = (found, Found::in_table(&timeline.place).await?);
+        let engine = Engine::new(&lake, RESOURCES).map_err(|source| LakeError::Engine {
             doing: "keep",
-            path: directory.to_owned(),
+            place: lake.to_string(),
             source: Box::new(source),
         })?;
-        Ok(Keeper { engine, events, timeline, retention, vacuumed_ms: None, found })
+        Ok(Keeper { root, engine, events, timeline, retention, vacuumed_ms: None, found })
     }
 
     /// Looks once at everything. `now_ms` is the wall clock.
@@ -129,8 +131,8 @@ impl Keeper {
     ) -> BoxFuture<'a, Result<CallsErased, LakeError>> {
         async move {
             self.refresh().await?;
-            let Keeper { engine, events, timeline, found, .. } = self;
-            Eraser { engine, events, timeline, found, should_stop }.run(erase).await
+            let Keeper { root, engine, events, timeline, found, .. } = self;
+            Eraser { root, engine, events, timeline, found, should_stop }.run(erase).await
         }
         .boxed()
     }
@@ -147,6 +149,7 @@ impl Keeper {
     }
 
     async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.root.check_claim().await?;
         self.events.refresh().await?;
         self.timeline.refresh().await
     }

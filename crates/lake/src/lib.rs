@@ -1,7 +1,7 @@
 //! The lake: every call, kept as rows of open tables, and asked in SQL.
 //!
 //! This room decides the tables' schema and how rows reach them exactly once; it knows nothing of alerts and gateways. The
-//! tables are Delta Lake on a directory, so that Spark, Trino, DuckDB, ClickHouse or Polars read them without us.
+//! tables are Delta Lake in a directory or in a bucket, so that Spark, Trino, DuckDB, ClickHouse or Polars read them without us.
 //!
 //! `Lake` is the writer of `events`. A commit carries the log position that it covers as the table's application
 //! transaction, so that writing the same range of the log a second time is noticed and skipped (decision 10). The table
@@ -14,6 +14,7 @@ mod density;
 mod engine;
 mod entities;
 mod erase;
+mod error;
 mod events;
 mod evidence;
 mod export;
@@ -25,6 +26,7 @@ mod index;
 mod keeper;
 mod merge;
 mod page;
+mod place;
 mod purge;
 mod query;
 mod reader;
@@ -38,6 +40,7 @@ mod table;
 pub use complete::Suggestion;
 pub use density::{STEPS_MAX, Span, Step};
 pub use erase::{CallsErased, Erase};
+pub use error::LakeError;
 pub use events::{Lake, Tail};
 pub use export::{Export, ExportFormat};
 pub use files::{LakeFiles, files};
@@ -45,6 +48,7 @@ pub use history::{CallsInOrder, Past};
 pub use hunt::HuntAnswer;
 pub use keeper::{Keeper, Kept, LakeSize};
 pub use page::{CallPlace, PAGE_ROWS_MAX, Page, Range};
+pub use place::{BucketSettings, Former, Location};
 pub use query::{Answer, QueryError, QueryProgress, STATEMENT_BYTES_MAX};
 pub use reader::{LakeReader, QueryLimits};
 pub use retention::Retention;
@@ -52,7 +56,7 @@ pub use rows::{RowError, Rows, call_from_row};
 pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
 pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, parse_duration_ms, parse_search};
 pub use side::{Beside, SideRows, SideTable};
-pub use table::{ImportMark, LakeError};
+pub use table::ImportMark;
 
 /// The engine's and the table library's column types, for those who read answers.
 pub use deltalake::{arrow, parquet};

@@ -25,7 +25,7 @@ use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
 use crate::schema::{PARTITION, TableShape};
-use crate::table::{LakeError, Table, conform, url_of};
+use crate::table::{LakeError, Table, conform};
 
 /// How many files of one size are put together.
 const FILES_MERGED: usize = 8;
@@ -95,8 +95,11 @@ pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), L
     let Some(first) = files.first() else { return Ok(()) };
     let mut writer = table.writer()?.with_target_file_size(TARGET_BYTES);
     let schema = writer.arrow_schema();
-    let engine_failed =
-        |source| LakeError::Engine { doing: "merge files of", path: table.path.clone(), source: Box::new(source) };
+    let engine_failed = |source| LakeError::Engine {
+        doing: "merge files of",
+        place: table.place.to_string(),
+        source: Box::new(source),
+    };
     let mut rows = read_in_order(table, files, &schema).await.map_err(engine_failed)?;
     while let Some(batch) = rows.next().await {
         let batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;
@@ -127,7 +130,8 @@ async fn read_in_order(
 /// The rows of files, in the table's order, without their day.
 pub(crate) fn in_order(table: &Table, files: &[DataFile], schema: &SchemaRef) -> Result<DataFrame, DataFusionError> {
     let shape: &TableShape = table.shape;
-    let root = url_of(&table.path).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let external = |error| DataFusionError::External(Box::new(error));
+    let root = table.place.url().map_err(external)?;
     let urls = files.iter().map(|file| {
         let url = root.join(&file.path).map_err(|error| DataFusionError::External(Box::new(error)))?;
         ListingTableUrl::parse(url)
@@ -143,6 +147,7 @@ pub(crate) fn in_order(table: &Table, files: &[DataFile], schema: &SchemaRef) ->
     settings.options_mut().execution.parquet.schema_force_view_types = false;
     settings.options_mut().optimizer.repartition_file_scans = false;
     let context = SessionContext::new_with_config(settings);
+    table.place.register(&context).map_err(external)?;
     context.read_table(Arc::new(ListingTable::try_new(config)?))?.sort(order)
 }
 

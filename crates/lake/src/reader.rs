@@ -1,7 +1,6 @@
 //! The lake as those who ask see it: what is committed, and what is not committed yet, as of one moment.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +17,12 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use crate::engine::{Engine, Resources, table_in};
 use crate::entities::entity_column;
 use crate::events::Tail;
+use crate::place::{Location, Place, Root};
 use crate::query::{Answer, QueryError};
 use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
 use crate::search::literal;
 use crate::side::Beside;
-use crate::table::{LakeError, has_versions, load, newest, table_error};
+use crate::table::{LakeError, newest, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct LakeReader {
 /// A table that somebody else writes.
 struct Followed {
     shape: &'static TableShape,
-    path: PathBuf,
+    place: Place,
     /// `None` until there is a table.
     table: Mutex<Option<DeltaTable>>,
 }
@@ -75,6 +75,8 @@ struct Followed {
 /// Both tables at one moment.
 pub(crate) struct View {
     pub events: DeltaTable,
+    /// Where they are.
+    pub events_place: Place,
     pub tail: Vec<RecordBatch>,
     /// The log position up to which calls are in one of the two.
     pub position: u64,
@@ -84,23 +86,25 @@ pub(crate) struct View {
 }
 
 impl LakeReader {
-    /// Opens the lake in a directory. `tail` is of its writer, where that is in this process.
-    pub fn open(directory: &Path, tail: Option<Tail>, limits: QueryLimits) -> Result<LakeReader, LakeError> {
-        if !directory.is_dir() {
-            return Err(LakeError::Missing { path: directory.to_owned() });
+    /// Opens the lake. `tail` is of its writer, where that is in this process. A bucket is asked when somebody asks.
+    pub fn open(lake: impl Into<Location>, tail: Option<Tail>, limits: QueryLimits) -> Result<LakeReader, LakeError> {
+        let lake = lake.into();
+        if lake.as_directory().is_some_and(|directory| !directory.is_dir()) {
+            return Err(LakeError::Missing { place: lake.to_string() });
         }
         let resources = Resources {
             memory_bytes: limits.memory_bytes,
             scratch_bytes: limits.scratch_bytes,
             threads: limits.threads,
         };
-        let engine = Engine::new(directory, resources).map_err(|source| LakeError::Engine {
+        let engine = Engine::new(&lake, resources).map_err(|source| LakeError::Engine {
             doing: "read",
-            path: directory.to_owned(),
+            place: lake.to_string(),
             source: Box::new(source),
         })?;
         let permits = Arc::new(Semaphore::new(limits.queries_max));
-        let follow = |shape: &'static TableShape| Followed::new(directory, shape);
+        let root = lake.open()?;
+        let follow = |shape: &'static TableShape| Followed::new(&root, shape);
         Ok(LakeReader { events: follow(&EVENTS), timeline: follow(&TIMELINE), tail, engine, limits, permits })
     }
 
@@ -198,7 +202,8 @@ impl LakeReader {
         let (events, committed) = self.events.newest().await?.ok_or_else(|| self.events.missing())?;
         let position = tail.last().map_or(committed, |last| last.position.max(committed));
         let tail = tail.into_iter().filter(|batch| batch.position > committed).map(|batch| batch.rows).collect();
-        Ok(View { events, tail, position, timeline, timeline_position })
+        let events_place = self.events.place.clone();
+        Ok(View { events, events_place, tail, position, timeline, timeline_position })
     }
 }
 
@@ -221,19 +226,19 @@ impl View {
 
     /// The days that a table has files of.
     pub(crate) fn days_of(&self, table: &DeltaTable) -> Result<BTreeSet<String>, LakeError> {
-        let snapshot = table.snapshot().map_err(table_error(Path::new("lake"), "read"))?;
+        let snapshot = table.snapshot().map_err(table_error(&self.events_place, "read"))?;
         let files = snapshot.log_data();
         Ok(files.iter().filter_map(|file| file.partition_values_map().remove(PARTITION).flatten()).collect())
     }
 }
 
 impl Followed {
-    fn new(directory: &Path, shape: &'static TableShape) -> Followed {
-        Followed { shape, path: directory.join(shape.name), table: Mutex::default() }
+    fn new(root: &Root, shape: &'static TableShape) -> Followed {
+        Followed { shape, place: root.table(shape.name), table: Mutex::default() }
     }
 
     fn missing(&self) -> LakeError {
-        LakeError::Missing { path: self.path.clone() }
+        LakeError::Missing { place: self.place.to_string() }
     }
 
     /// The newest version and the log position that it covers; `None` where there is no table.
@@ -241,16 +246,12 @@ impl Followed {
         let mut table = self.table.lock().await;
         let known = match table.take() {
             Some(known) => known,
-            None if !has_versions(&self.path) => return Ok(None),
-            None => load(&self.real_path()?).await?,
+            None if !self.place.has_versions().await? => return Ok(None),
+            None => self.place.found()?.load().await?,
         };
-        let (newest, position) = newest(known, &self.real_path()?, self.shape).await?;
+        let (newest, position) = newest(known, &self.place.found()?, self.shape).await?;
         *table = Some(newest.clone());
         Ok(Some((newest, position)))
-    }
-
-    fn real_path(&self) -> Result<PathBuf, LakeError> {
-        self.path.canonicalize().map_err(|source| LakeError::Directory { path: self.path.clone(), source })
     }
 }
 

@@ -10,15 +10,16 @@ use indicatif::ProgressBar;
 use outrider_lake::arrow::array::RecordBatch;
 use outrider_lake::arrow::datatypes::SchemaRef;
 use outrider_lake::arrow::util::pretty::pretty_format_batches;
-use outrider_lake::{Answer, Export, ExportFormat, LakeReader, PAGE_ROWS_MAX, Range, parse_duration_ms};
+use outrider_lake::{Answer, Export, ExportFormat, LakeReader, Location, PAGE_ROWS_MAX, Range, parse_duration_ms};
 use outrider_model::{AuditEntry, EntityKind};
+use outrider_platform::service::lake_elsewhere;
 use outrider_platform::side_tables::beside;
 use outrider_platform::store::{AuditLog, Store};
 
 use crate::audit::store_at_hand;
 use crate::cli::{AskArguments, Format, QueryArguments, TimelineArguments};
 use crate::config::Config;
-use crate::{service, terminal};
+use crate::{installation, service, terminal};
 
 /// Rows that a table in the terminal waits for, so that its columns are as wide as they have to be.
 const TABLE_ROWS_MAX: usize = 10_000;
@@ -102,6 +103,13 @@ impl Place {
     async fn of(ask: &AskArguments) -> anyhow::Result<Place> {
         let config = match &ask.data_dir {
             Some(data_dir) => {
+                if let Some((lake, _)) = lake_elsewhere(data_dir) {
+                    bail!(
+                        "the lake of {} is at {lake}, and a configuration says how it is reached; name that with --config in \
+                           the place of --data-dir",
+                        data_dir.display()
+                    );
+                }
                 let mut config = Config::default();
                 config.data_dir = data_dir.clone();
                 config
@@ -129,7 +137,12 @@ impl Place {
 
 /// The lake of an installation, as far as it is committed.
 pub fn lake_of(config: &Config) -> anyhow::Result<LakeReader> {
-    Ok(LakeReader::open(&config.data_dir.join("lake"), None, config.lake.limits())?)
+    Ok(LakeReader::open(location_of(config)?, None, config.lake.limits())?)
+}
+
+/// Where it is, for who reads it.
+pub fn location_of(config: &Config) -> anyhow::Result<Location> {
+    config.lake.location(&config.data_dir, &installation::known_id(&config.data_dir)?.unwrap_or_default())
 }
 
 /// The next rows, with progress meanwhile.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use outrider_platform::log::{self, Position};
+use outrider_platform::service::lake_elsewhere;
 use outrider_platform::snapshots::Snapshots;
 use outrider_platform::store::{AuditLog, Store};
 
@@ -38,7 +39,7 @@ const LOOKS_MAX: u32 = 20;
 pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config.config)?;
     refuse_services(&config)?;
-    let data = config.data_dir;
+    let data = config.data_dir.clone();
     let installation = installation::known_id(&data)?.with_context(|| {
         format!("{} holds no installation, so there is nothing to back up; is --config the right one?", data.display())
     })?;
@@ -62,9 +63,17 @@ pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
     }
     Store::copy(&data.join(STORE), &to.join(STORE)).await?;
     copier.adopt(Path::new(STORE))?;
-    let lake = outrider_lake::files(&data.join("lake")).await?;
-    let lake_position = lake.as_ref().map(|lake| lake.position);
-    for file in lake.map(|lake| lake.files).unwrap_or_default() {
+    let location = config.lake.location(&data, &installation)?;
+    let lake_elsewhere = location.as_directory().is_none().then(|| location.to_string());
+    let (lake_position, lake_files) = match &lake_elsewhere {
+        // It is not copied, and may be away.
+        Some(lake) => (position_elsewhere(&data, lake), Vec::new()),
+        None => match outrider_lake::files(&location).await? {
+            Some(lake) => (Some(lake.position), lake.files),
+            None => (None, Vec::new()),
+        },
+    };
+    for file in lake_files {
         let file = Path::new("lake").join(file);
         copier.file(&data.join(&file), &file)?;
     }
@@ -77,7 +86,8 @@ pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
         copier.open_file(file, &Path::new("log").join(name))?;
     }
     let has_key = arguments.with_key;
-    let manifest = Manifest::new(installation, service::now_ms(), lake_position, has_key, copier.finish()?);
+    let mut manifest = Manifest::new(installation, service::now_ms(), lake_position, has_key, copier.finish()?);
+    manifest.lake_elsewhere = lake_elsewhere;
     manifest.write(&to)?;
     let last = check(&to, &manifest).await?;
     let what = if has_key { "made a backup with the key of the pseudonyms" } else { "made a backup" };
@@ -85,6 +95,11 @@ pub async fn backup(arguments: BackupArguments) -> anyhow::Result<()> {
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let (files, to) = (manifest.files.len(), to.display());
     terminal::note(&format!("{files} files with {bytes} bytes, up to record {last} of the log, are in {to}"));
+    if let Some(lake) = &manifest.lake_elsewhere {
+        terminal::note(&format!(
+            "the lake at {lake} is not in it; keep that by means of the store, such as versions or a copy of the bucket"
+        ));
+    }
     if !has_key {
         terminal::note(&format!(
             "the key of the pseudonyms is not in it; keep {} safe elsewhere",
@@ -135,7 +150,19 @@ pub async fn restore(arguments: RestoreArguments) -> anyhow::Result<()> {
          the end that their tags tell; those that were ended since come back for the rest of their time",
         data.display()
     ));
+    if let Some(lake) = &manifest.lake_elsewhere {
+        terminal::note(&format!(
+            "the lake was at {lake} and is not in the backup. If it has gone on since the backup, its calls are newer than the log \
+             that was restored, and outrider does not start with it: name another bucket or prefix in lake.url then"
+        ));
+    }
     Ok(())
+}
+
+/// How far a lake on a store is at least, as the data directory notes it.
+fn position_elsewhere(data: &Path, lake: &str) -> Option<u64> {
+    let (noted, position) = lake_elsewhere(data)?;
+    position.filter(|_| noted == lake).map(|position| position.0)
 }
 
 /// Says before anything is copied what is wrong with what was said of the key.

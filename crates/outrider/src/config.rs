@@ -209,7 +209,7 @@ impl Config {
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
         let access = self.access.paths_mut().map(Some);
         let tracing = self.tracing.iter_mut().flat_map(TracingConfig::paths_mut).map(Some);
-        let enrich = self.enrich.paths_mut().map(Some);
+        let enrich = self.enrich.paths_mut().chain(self.lake.paths_mut()).map(Some);
         let services = api.into_iter().chain(access).chain(premises).chain(platform).chain(tracing);
         let notify = self.notify.iter_mut().flat_map(notify::NotifyConfig::paths_mut).map(Some);
         for path in [Some(&mut self.data_dir)]

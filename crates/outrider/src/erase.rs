@@ -6,11 +6,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use outrider_lake::LakeReader;
+use outrider_lake::{LakeError, LakeReader, QueryError};
 use outrider_model::Subject;
 use outrider_platform::store::{AuditLog, Erasure, ErasureState, PlaceState, Store};
 use serde::Serialize;
 
+use crate::ask::location_of;
 use crate::cli::EraseArguments;
 use crate::config::Config;
 use crate::service::now_ms;
@@ -53,15 +54,17 @@ pub async fn erase(arguments: EraseArguments) -> anyhow::Result<ExitCode> {
 
 /// How many calls of somebody are committed. A name, or a pseudonym, is told from an id.
 async fn calls_of(config: &Config, subject: &Subject) -> anyhow::Result<u64> {
-    let directory = config.data_dir.join("lake");
-    if !directory.join("events").is_dir() {
+    let location = location_of(config)?;
+    if location.is_missing() {
         return Ok(0);
     }
-    let reader = LakeReader::open(&directory, None, config.lake.limits())?;
+    let reader = LakeReader::open(&location, None, config.lake.limits())?;
     let (kind, value) = (subject.kind.as_str(), &subject.value);
-    match reader.id_meant(kind, value).await? {
-        Some(id) => bail!("nobody is erased by a name, or by a pseudonym where there is an id: say `{kind}:{id}`"),
-        None => Ok(reader.count(kind, value).await?),
+    match reader.id_meant(kind, value).await {
+        Err(QueryError::Lake(LakeError::Missing { .. })) => Ok(0),
+        Err(error) => Err(error.into()),
+        Ok(Some(id)) => bail!("nobody is erased by a name, or by a pseudonym where there is an id: say `{kind}:{id}`"),
+        Ok(None) => Ok(reader.count(kind, value).await?),
     }
 }
 

@@ -44,9 +44,11 @@ pub async fn import(arguments: &ReplayArguments, into: &Path) -> anyhow::Result<
     let lines = lines_of(&config, arguments.gateway.as_deref()).with_context(|| path.display().to_string())?;
     let total_bytes = total_bytes(&arguments.files)?;
     let key = prepare(into)?;
+    let installation = installation::id(into)?;
     let history = HistorySettings {
         data_dir: into.to_owned(),
-        installation: installation::id(into)?,
+        lake_location: config.lake.location(into, &installation)?,
+        installation,
         analysis: config.analysis(),
         log: config.log.clone(),
         from_less: arguments.from_less,
@@ -383,6 +385,7 @@ mod tests {
             installation: "test".to_owned(),
             analysis: config.analysis(),
             log: config.log.clone(),
+            lake_location: config.lake.location(directory, "test").unwrap(),
             from_less: false,
         };
         Reading {

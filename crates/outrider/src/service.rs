@@ -217,6 +217,7 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
         gateways: config.gateway_names(),
         analysis: config.analysis(),
         log: config.log.clone(),
+        lake_location: config.lake.location(&config.data_dir, installation)?,
         lake: config.lake.settings(),
         snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
         notify: destinations(config)?,

@@ -12,12 +12,11 @@
 //! 4. What is left is the name in the erasure's own row and what the store's file holds of deleted rows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use outrider_lake::{CallsErased, Erase, LakeError};
+use outrider_lake::{CallsErased, Erase, LakeError, Location};
 use outrider_model::{Command, CommandRecord, Subject};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -61,7 +60,7 @@ pub(crate) struct Eraser {
     pub progress: Arc<Progress>,
     /// Who keeps the lake; none without one.
     pub keeper: Option<Sender<KeeperTask>>,
-    pub lake_directory: PathBuf,
+    pub lake_location: Location,
     pub caught_up: watch::Receiver<bool>,
     pub now_ms: fn() -> i64,
     /// Whose record is in the log since the start, although the analysis has not come to it. Another one would name them
@@ -212,12 +211,12 @@ impl Eraser {
     ) -> Result<(), EraserError> {
         let Some(keeper) = &self.keeper else {
             // What is there without being kept is nobody's to change.
-            if !self.lake_directory.join("events").exists() {
+            if self.lake_location.is_missing() {
                 erasure.done(Place::Lake, (self.now_ms)());
             } else {
                 erasure.not_covered(
                     Place::Lake,
-                    "`lake.enabled` is off and there are files of a lake: switch it on and erase again, or delete them",
+                    "`lake.enabled` is off and there are, or may be, files of a lake: switch it on and erase again, or delete them",
                 );
             }
             return Ok(());
@@ -244,8 +243,18 @@ impl Eraser {
         for (what, count) in counts {
             erasure.count(Place::Lake, what, count);
         }
-        if is_done {
-            erasure.done(Place::Lake, (self.now_ms)());
+        match self.lake_location.left_behind() {
+            Some(directory) if is_done => erasure.not_covered(
+                Place::Lake,
+                &format!(
+                    "the calls are out of the lake at {}, and there is still a lake of before in {}: delete `events` and \
+                     `timeline` there and erase again",
+                    self.lake_location,
+                    directory.display()
+                ),
+            ),
+            None if is_done => erasure.done(Place::Lake, (self.now_ms)()),
+            _ => {}
         }
         Ok(())
     }

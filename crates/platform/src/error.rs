@@ -80,24 +80,23 @@ pub enum PlatformError {
     },
     /// To learn everything again from what the lake holds would forget most of it.
     #[error(
-        "the lake {} holds {held} calls, and what is normal was learnt from {before}. To learn it again from so much less would \
-         forget the rest, so nothing was learnt and all stays as it was. Import the logs of what the lake lacks as well, or say \
-         --from-less",
-        lake.display()
+        "the lake {lake} holds {held} calls, and what is normal was learnt from {before}. To learn it again from so much less \
+         would forget the rest, so nothing was learnt and all stays as it was. Import the logs of what the lake lacks as well, or \
+         say --from-less"
     )]
     LearnsLess {
-        /// The lake's directory.
-        lake: PathBuf,
+        /// Where the lake is.
+        lake: String,
         /// Calls in it.
         held: u64,
         /// Calls that were learnt from before.
         before: u64,
     },
     /// The calls of the lake cannot be gone through again.
-    #[error("cannot learn from the calls in {}: {source}", lake.display())]
+    #[error("cannot learn from the calls in {lake}: {source}")]
     Learning {
-        /// The lake's directory.
-        lake: PathBuf,
+        /// Where the lake is.
+        lake: String,
         /// Why.
         source: QueryError,
     },

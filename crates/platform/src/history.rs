@@ -14,14 +14,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use outrider_lake::{
-    CallsInOrder, ImportMark, Keeper, Lake, LakeError, LakeReader, Past, QueryError, QueryLimits, Retention, Rows,
-    call_from_row,
+    CallsInOrder, ImportMark, Keeper, Lake, LakeError, LakeReader, Location, Past, QueryError, QueryLimits, Retention,
+    Rows, Tail, call_from_row,
 };
 use outrider_model::{ApiCall, AuditEntry, EndpointId, SKEW_FUTURE_MS_MAX};
 
 use crate::analysis::{Analysis, AnalysisSettings, Preview, Relearning};
 use crate::clean_stop;
 use crate::error::PlatformError;
+use crate::lake_start::{PositionNote, open_to_write};
 use crate::log::{History, Log, LogSettings, NewRecord, Position, RecordKind};
 use crate::recovery::recover;
 use crate::snapshots::Snapshots;
@@ -33,7 +34,7 @@ const CALLS_PER_COMMIT: usize = 50_000;
 /// What an import needs.
 #[derive(Debug, Clone)]
 pub struct HistorySettings {
-    /// Where log, store, snapshots and lake are, or will be.
+    /// Where log, store and snapshots are, or will be.
     pub data_dir: PathBuf,
     /// Whose it is.
     pub installation: String,
@@ -41,6 +42,8 @@ pub struct HistorySettings {
     pub analysis: AnalysisSettings,
     /// The log.
     pub log: LogSettings,
+    /// Where the lake is.
+    pub lake_location: Location,
     /// Whether everything is learnt again even from less than half of the calls that were learnt from before.
     pub from_less: bool,
 }
@@ -82,7 +85,7 @@ pub struct Learnt {
 pub struct HistoryImport {
     settings: AnalysisSettings,
     from_less: bool,
-    lake_dir: PathBuf,
+    lake_location: Location,
     now_ms: fn() -> i64,
     log: Log,
     store: Store,
@@ -108,8 +111,10 @@ impl HistoryImport {
         if let Some((erasure, _)) = store.open_erasures().await?.into_iter().next() {
             return Err(PlatformError::Erasing { data_dir: data.clone(), erasure: erasure.id });
         }
-        let lake_dir = data.join("lake");
-        let lake = Lake::open(&lake_dir).await?;
+        let lake_location = settings.lake_location;
+        let last = Some(log.last()).filter(|&last| last > Position::ZERO);
+        let note = PositionNote::of(&lake_location, data);
+        let lake = open_to_write(&lake_location, &Tail::default(), note.as_ref(), last).await?;
         let snapshots = Snapshots::open(data.join("snapshots"))?;
         let (stored, lake_position) = (store.position().await?, Position(lake.position()));
         log.begin_after(stored.max(lake_position).max(snapshots.newest()?.unwrap_or(Position::ZERO)))?;
@@ -129,7 +134,7 @@ impl HistoryImport {
         Ok(HistoryImport {
             settings: settings.analysis,
             from_less: settings.from_less,
-            lake_dir,
+            lake_location,
             now_ms,
             log,
             store,
@@ -230,7 +235,7 @@ impl HistoryImport {
     pub async fn finish(self) -> Result<(), PlatformError> {
         drop(self.lake);
         // What is too old is taken away when outrider runs, by its settings.
-        let mut keeper = Keeper::open(&self.lake_dir, Retention::default()).await?;
+        let mut keeper = Keeper::open(&self.lake_location, Retention::default()).await?;
         while keeper.keep((self.now_ms)()).await?.has_more {}
         self.store.close().await;
         Ok(())
@@ -242,14 +247,14 @@ impl HistoryImport {
         learning: &mut Relearning,
         tell: &mut impl FnMut(LearningProgress),
     ) -> Result<u64, PlatformError> {
-        let failed = |source| PlatformError::Learning { lake: self.lake_dir.clone(), source };
-        let reader = LakeReader::open(&self.lake_dir, None, QueryLimits::default())?;
+        let failed = |source| PlatformError::Learning { lake: self.lake_location.to_string(), source };
+        let reader = LakeReader::open(&self.lake_location, None, QueryLimits::default())?;
         let until_ms = self.present_ms() + 1;
         let imported = reader.in_order(Past { records: Some(unlearnt), until_ms }).await.map_err(failed)?;
         let all = reader.in_order(Past { records: None, until_ms }).await.map_err(failed)?;
         let (held, before) = (all.calls(), self.analysis.learnt_calls());
         if held < before / 2 && !self.from_less {
-            return Err(PlatformError::LearnsLess { lake: self.lake_dir.clone(), held, before });
+            return Err(PlatformError::LearnsLess { lake: self.lake_location.to_string(), held, before });
         }
         let mut progress = LearningProgress { calls: 0, of: imported.calls() + all.calls() };
         let mut tell = |calls| {

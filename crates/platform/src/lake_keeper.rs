@@ -18,7 +18,8 @@ const EVERY: Duration = Duration::from_secs(15);
 const RETRY_MAX: Duration = Duration::from_secs(600);
 
 pub(crate) struct LakeKeeper {
-    pub keeper: Keeper,
+    /// `None` until the lake is open.
+    pub keeper: Option<Keeper>,
     pub runtime: Handle,
     pub progress: Arc<Progress>,
     /// What else it is asked to do. It ends the thread when all other ends are gone.
@@ -30,6 +31,8 @@ pub(crate) struct LakeKeeper {
 
 /// Something that only who keeps the lake may do. Whoever asked and went away does not need the answer.
 pub(crate) enum KeeperTask {
+    /// Begins to keep the lake.
+    Begin(Box<Keeper>),
     /// Says how many calls an erasure is about.
     Count(Erase, oneshot::Sender<Result<Option<u64>, LakeError>>),
     /// Erases them.
@@ -54,7 +57,7 @@ impl LakeKeeper {
                 Ok(kept) if kept.has_more => Duration::ZERO,
                 Ok(_) => EVERY,
                 Err(error) => {
-                    self.progress.lake_keeping_failed();
+                    self.progress.lake_keeping_failed(&error);
                     if pause <= EVERY {
                         tracing::error!(%error, "the lake is not kept in shape; calls are still written to it");
                     }
@@ -65,25 +68,29 @@ impl LakeKeeper {
         }
     }
 
+    /// What is asked for while the lake is not open gets no answer, and is asked for again.
     fn carry_out(&mut self, task: KeeperTask) {
-        match task {
-            KeeperTask::Count(erase, reply) => {
-                drop(reply.send(self.runtime.block_on(self.keeper.count(&erase))));
+        match (task, &mut self.keeper) {
+            (KeeperTask::Begin(keeper), _) => self.keeper = Some(*keeper),
+            (KeeperTask::Count(erase, reply), Some(keeper)) => {
+                drop(reply.send(self.runtime.block_on(keeper.count(&erase))));
             }
-            KeeperTask::Erase(erase, reply) => {
+            (KeeperTask::Erase(erase, reply), Some(keeper)) => {
                 let stop = self.stop.clone();
                 let should_stop = move || stop.is_cancelled();
-                drop(reply.send(self.runtime.block_on(self.keeper.erase(&erase, &should_stop))));
+                drop(reply.send(self.runtime.block_on(keeper.erase(&erase, &should_stop))));
             }
+            (KeeperTask::Count(..) | KeeperTask::Erase(..), None) => {}
         }
     }
 
     fn keep(&mut self) -> Result<Kept, LakeError> {
-        let kept = self.runtime.block_on(self.keeper.keep((self.now_ms)()))?;
+        let Some(keeper) = &mut self.keeper else { return Ok(Kept::default()) };
+        let kept = self.runtime.block_on(keeper.keep((self.now_ms)()))?;
         if kept.days_removed > 0 {
             tracing::info!(days = kept.days_removed, "days that are over were taken out of the lake");
         }
-        self.progress.lake_kept(&kept, self.keeper.size()?);
+        self.progress.lake_kept(&kept, keeper.size()?);
         Ok(kept)
     }
 }

@@ -15,6 +15,7 @@ pub mod history;
 pub mod hunts;
 pub mod ingest;
 mod lake_keeper;
+mod lake_start;
 mod lake_writer;
 pub mod log;
 pub mod notify;

@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use outrider_lake::{Kept, LakeSize};
+use outrider_lake::{Kept, LakeError, LakeSize};
 use outrider_model::Concern;
 use serde::Serialize;
 
 use crate::log::Position;
 use crate::store::EffectBatch;
+
+/// What is shown of why the lake cannot be written or kept.
+const LAKE_ERROR_CHARS_MAX: usize = 500;
 
 /// Shared by the threads of the platform; counters begin with the process.
 #[derive(Debug, Default)]
@@ -32,6 +35,7 @@ pub struct Progress {
     lake_merges: AtomicU64,
     lake_days_removed: AtomicU64,
     lake_size: Mutex<LakeSize>,
+    lake_error: Mutex<String>,
     dropped_calls: AtomicU64,
     /// What an erasure waits for: a snapshot as of this record or a later one, the lake committed up to this one, and no
     /// snapshot before this one.
@@ -78,6 +82,8 @@ pub struct ProgressStats {
     pub lake_failures: u64,
     /// Times that the lake could not be kept in shape.
     pub lake_keeping_failures: u64,
+    /// Why the last one of either failed; empty where none has.
+    pub lake_error: String,
     /// Merges of the lake's files.
     pub lake_merges: u64,
     /// Days that were taken out of the lake.
@@ -153,12 +159,19 @@ impl Progress {
         self.lake_commits.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn lake_failed(&self) {
+    pub(crate) fn lake_failed(&self, error: &LakeError) {
         self.lake_failures.fetch_add(1, Ordering::Relaxed);
+        self.note_lake_error(error);
     }
 
-    pub(crate) fn lake_keeping_failed(&self) {
+    pub(crate) fn lake_keeping_failed(&self, error: &LakeError) {
         self.lake_keeping_failures.fetch_add(1, Ordering::Relaxed);
+        self.note_lake_error(error);
+    }
+
+    fn note_lake_error(&self, error: &LakeError) {
+        let error = error.to_string().chars().take(LAKE_ERROR_CHARS_MAX).collect();
+        *self.lake_error.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     pub(crate) fn lake_kept(&self, kept: &Kept, size: LakeSize) {
@@ -243,6 +256,7 @@ impl Progress {
             lake_commits: read(&self.lake_commits),
             lake_failures: read(&self.lake_failures),
             lake_keeping_failures: read(&self.lake_keeping_failures),
+            lake_error: self.lake_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             lake_merges: read(&self.lake_merges),
             lake_days_removed: read(&self.lake_days_removed),
             lake_bytes: size.bytes,

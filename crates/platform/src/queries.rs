@@ -1,11 +1,11 @@
 //! Queries of the lake, on threads of their own, so that they delay neither the API nor the analysis.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::sync::Arc;
 
 use outrider_lake::{
-    Answer, Beside, HuntAnswer, LakeReader, Page, QueryError, QueryLimits, Range, Search, Span, Step, Suggestion, Tail,
+    Answer, Beside, HuntAnswer, LakeReader, Location, Page, QueryError, QueryLimits, Range, Search, Span, Step,
+    Suggestion, Tail,
 };
 use outrider_model::{EntityKind, Hunt, HuntWindow, Subject};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -26,12 +26,12 @@ pub(crate) struct QueryThreads(Option<Runtime>);
 impl Queries {
     /// Opens the lake for asking.
     pub(crate) fn start(
-        directory: &Path,
+        lake: &Location,
         tail: Tail,
         beside: Beside,
         limits: QueryLimits,
     ) -> Result<(Queries, QueryThreads), PlatformError> {
-        let reader = Arc::new(LakeReader::open(directory, Some(tail), limits)?);
+        let reader = Arc::new(LakeReader::open(lake, Some(tail), limits)?);
         let runtime = Builder::new_multi_thread()
             .worker_threads(limits.threads)
             .thread_name("lake-query")

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use outrider_lake::{Keeper, Lake, QueryLimits, Retention};
+use outrider_lake::{Location, QueryLimits, Retention};
 use outrider_model::DesiredState;
 use outrider_respond::notify::Teller;
 use tokio::runtime::Handle;
@@ -28,7 +28,9 @@ pub use crate::error::PlatformError;
 use crate::hunts::Hunts;
 use crate::ingest::{Handed, Ingest, Reports};
 use crate::lake_keeper::{KeeperTask, LakeKeeper};
-use crate::lake_writer::LakeWriter;
+use crate::lake_start::LakeAtStart;
+pub use crate::lake_start::lake_elsewhere;
+use crate::lake_writer::LakeOpener;
 use crate::log::{Log, LogError, LogHandle, LogSettings, LogWriter, NewRecord, Position, QUEUE_BYTES_DEFAULT};
 use crate::notify::{Built, Destination, Notifier, Statuses};
 use crate::pipeline::{Pipeline, Waiters};
@@ -48,7 +50,7 @@ use crate::watcher::{ConcernSource, PlatformConcerns, Watcher};
 /// What a platform needs to start.
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
-    /// Where log, store, snapshots and lake are.
+    /// Where log, store and snapshots are.
     pub data_dir: PathBuf,
     /// Whose blocks are ours: part of the tags and of the marked answer.
     pub installation: String,
@@ -58,6 +60,8 @@ pub struct PlatformSettings {
     pub analysis: AnalysisSettings,
     /// The log.
     pub log: LogSettings,
+    /// Where the lake is, or was while there was one.
+    pub lake_location: Location,
     /// The lake; `None` for none.
     pub lake: Option<LakeSettings>,
     /// Time between snapshots of the analysis.
@@ -132,13 +136,16 @@ impl Platform {
         let mut notifier = Notifier::new(store.clone(), now_ms);
         notifier.set(teller(&settings.installation, &settings.analysis), settings.notify.clone()).await?;
         let lake = match settings.lake {
-            Some(how) => Some((Lake::open(&data.join("lake")).await?, how)),
+            Some(how) => {
+                Some((LakeAtStart::open(settings.lake_location.clone(), how.retention, data, log.last()).await?, how))
+            }
             None => None,
         };
         let stored = store.position().await?;
-        let lake_position = lake.as_ref().map_or(stored, |(lake, _)| Position(lake.position()));
+        let lake_position = lake.as_ref().map_or(stored, |(lake, _)| lake.position);
         let snapshots = Snapshots::open(data.join("snapshots"))?;
         log.begin_after(stored.max(lake_position).max(snapshots.newest()?.unwrap_or(Position::ZERO)))?;
+        let last = log.last();
         let writer = LogWriter::start(log, QUEUE_BYTES_DEFAULT)?;
         let handle = writer.handle();
         let first = handle.stats().first;
@@ -204,23 +211,24 @@ impl Platform {
         })?);
         let (mut queries, mut asking) = (None, None);
         if let (Some((lake, how)), Some(assignments)) = (lake, &assignments) {
-            let directory = data.join("lake");
             let (asks, query_threads) =
-                Queries::start(&directory, lake.tail(), side_tables::beside(&store), how.limits)?;
+                Queries::start(&lake.location, lake.tail.clone(), side_tables::beside(&store), how.limits)?;
             let (keeping, tasks) = channel();
-            (queries, asking) = (Some(asks), Some((query_threads, keeping)));
+            (queries, asking) = (Some(asks), Some((query_threads, keeping.clone())));
             let keeper = LakeKeeper {
-                keeper: Keeper::open(&directory, how.retention).await?,
+                keeper: None,
                 runtime: Handle::current(),
                 progress: Arc::clone(&progress),
                 tasks,
                 stop: stop_ticks.clone(),
                 now_ms,
             };
-            let lake = LakeWriter {
+            let lake = LakeOpener {
+                lake,
+                keeping,
                 reader: handle.reader(lake_after.next()),
                 after: lake_after,
-                lake,
+                last,
                 runtime: Handle::current(),
                 assignments: Arc::clone(assignments),
                 progress: Arc::clone(&progress),
@@ -242,7 +250,7 @@ impl Platform {
             snapshots: eraser_snapshots,
             progress: Arc::clone(&progress),
             keeper: asking.as_ref().map(|(_, keeping)| keeping.clone()),
-            lake_directory: data.join("lake"),
+            lake_location: settings.lake_location,
             caught_up: caught_up.clone(),
             now_ms,
             recorded: BTreeSet::new(),

@@ -188,16 +188,17 @@ fn judge(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Vec<Concern> {
         tell(NoticeKind::AnalysisBehind, "analysis", detail, remedy);
     }
     if let Some(still_ms) = lake_still_ms(seen, memory, now_ms) {
-        let failures = progress.lake_failures;
-        let detail = format!("nothing was committed for {} s, {failures} tries failed", still_ms / 1000);
-        let remedy = "look at the disk and at outrider's own log; calls wait in the log meanwhile";
+        let (failures, error) = (progress.lake_failures, why(&progress.lake_error));
+        let detail = format!("nothing was committed for {} s, {failures} tries failed{error}", still_ms / 1000);
+        let remedy = "look at the disk or the store, and at outrider's own log; calls wait in the log meanwhile";
         tell(NoticeKind::LakeBehind, "lake", detail, remedy);
     }
     if let Some(count) = memory.keeping_failures.look(progress.lake_keeping_failures, now_ms, HELD_MS) {
         let detail = format!(
-            "the lake is not kept in shape, {count} tries failed: timelines and queries become slower, old days stay"
+            "the lake is not kept in shape, {count} tries failed: timelines and queries become slower, old days stay{}",
+            why(&progress.lake_error)
         );
-        let remedy = "look at the disk and at outrider's own log; calls are still written to the lake";
+        let remedy = "look at the disk or the store, and at outrider's own log; calls are still written to the lake";
         tell(NoticeKind::LakeBehind, "timeline", detail, remedy);
     }
     if progress.clock_behind_ms > 0 {
@@ -211,6 +212,11 @@ fn judge(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Vec<Concern> {
         tell(NoticeKind::DiskNearlyFull, "data_dir", detail, "free space, or move data_dir to a larger disk");
     }
     concerns
+}
+
+/// Why something failed, to stand behind that.
+fn why(error: &str) -> String {
+    if error.is_empty() { String::new() } else { format!("; the last: {error}") }
 }
 
 /// For how long the lake has stood still although there is something to commit, if that is too long.

@@ -105,6 +105,7 @@ const RESERVED_LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["outrider", "bench"]),
     ("deltalake", &["lake"]),
     ("mimalloc", &["outrider", "bench"]),
+    ("object_store", &["lake"]),
     ("prost", &["outrider"]),
     ("sqlx", &["platform"]),
 ];

@@ -1,8 +1,8 @@
 //! Calls for the tests, and the lake filled with them.
 
-use std::path::Path;
+use std::path::PathBuf;
 
-use outrider_lake::{Keeper, Kept, Lake, Retention, Rows};
+use outrider_lake::{Keeper, Kept, Lake, Location, Retention, Rows};
 use outrider_model::{
     AgentClass, AnsweredBy, ApiCall, BusinessEntity, ClockCheck, Consumer, Coordinates, CountryCode, EndpointId,
     Enrichment, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym, Text, Trust,
@@ -134,8 +134,8 @@ pub struct Filler {
 }
 
 impl Filler {
-    pub async fn open(directory: &Path) -> Filler {
-        let lake = Lake::open(directory).await.unwrap();
+    pub async fn open(lake: impl Into<Location>) -> Filler {
+        let lake = Lake::open(lake).await.unwrap();
         let next = lake.position() + 1;
         Filler { lake, next }
     }
@@ -163,9 +163,14 @@ impl Filler {
     }
 }
 
+/// The directory of the events.
+pub fn events_in(lake: &Lake) -> PathBuf {
+    lake.location().as_directory().unwrap().join("events")
+}
+
 /// Looks after the lake until nothing is left to do.
-pub async fn keep(directory: &Path, retention: Retention, now_ms: i64) -> Kept {
-    let mut keeper = Keeper::open(directory, retention).await.unwrap();
+pub async fn keep(lake: impl Into<Location>, retention: Retention, now_ms: i64) -> Kept {
+    let mut keeper = Keeper::open(lake, retention).await.unwrap();
     let mut all = Kept::default();
     loop {
         let kept = keeper.keep(now_ms).await.unwrap();

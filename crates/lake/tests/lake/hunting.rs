@@ -313,7 +313,7 @@ async fn what_cannot_be_answered_is_refused_with_its_place() {
         assert!(error.contains(words), "{statement}: {error}");
     }
     let few = QueryLimits { rows_max: 3, ..QueryLimits::default() };
-    let directory = filler.lake.path().parent().unwrap();
+    let directory = filler.lake.location().as_directory().unwrap();
     let reader = LakeReader::open(directory, Some(filler.lake.tail()), few).unwrap();
     let error = ask(&reader, &sql(&format!("SELECT {columns} FROM window_calls"))).await.unwrap_err().to_string();
     assert!(error.contains("more than 3 rows"), "{error}");
@@ -328,7 +328,7 @@ fn long() -> String {
 async fn a_person_waits_for_a_place_and_the_schedule_does_not() {
     let (_directory, filler, _) = filled(&calls()).await;
     let one = QueryLimits { queries_max: 1, ..QueryLimits::default() };
-    let directory = filler.lake.path().parent().unwrap();
+    let directory = filler.lake.location().as_directory().unwrap();
     let reader = LakeReader::open(directory, Some(filler.lake.tail()), one).unwrap();
     let hunt = search("status:403", 1);
     let running = reader.query("SELECT * FROM events", &Beside::default()).await.unwrap();

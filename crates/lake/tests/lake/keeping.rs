@@ -1,16 +1,14 @@
 //! The timeline, merging, retention: no row is lost, doubled or out of order.
 
-use std::path::Path;
-
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::Int64Type;
-use outrider_lake::{Beside, CallPlace, Keeper, Lake, LakeReader, Page, QueryLimits, Range, Retention};
+use outrider_lake::{Beside, CallPlace, Keeper, Lake, LakeReader, Location, Page, QueryLimits, Range, Retention};
 use outrider_model::ApiCall;
 
-use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, events_in, keep, mixed_call, plain_call};
 
-pub fn reader(directory: &Path, lake: &Lake) -> LakeReader {
-    LakeReader::open(directory, Some(lake.tail()), QueryLimits::default()).unwrap()
+pub fn reader(at: impl Into<Location>, lake: &Lake) -> LakeReader {
+    LakeReader::open(at, Some(lake.tail()), QueryLimits::default()).unwrap()
 }
 
 /// One number out of a statement.
@@ -238,7 +236,7 @@ async fn an_older_table_gets_the_columns_that_it_lacks() {
 async fn a_table_with_a_column_of_an_operators_is_written_on() {
     let directory = tempfile::tempdir().unwrap();
     let filler = Filler::open(directory.path()).await;
-    let url = url::Url::from_directory_path(filler.lake.path()).unwrap();
+    let url = url::Url::from_directory_path(events_in(&filler.lake)).unwrap();
     let note = deltalake::kernel::StructField::nullable("note", deltalake::kernel::DataType::STRING);
     deltalake::open_table(url).await.unwrap().add_columns().with_fields([note]).await.unwrap();
     drop(filler);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
 mod asking;
+mod bucket;
 mod calls;
 mod erasing;
 mod faults;
@@ -11,4 +12,5 @@ mod hunting;
 mod keeping;
 mod kills;
 mod other_engines;
+mod store;
 mod table;

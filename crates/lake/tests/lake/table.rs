@@ -3,7 +3,7 @@
 use outrider_lake::{Lake, LakeError, Rows, call_from_row};
 use outrider_model::EndpointId;
 
-use crate::calls::{full_call, plain_call};
+use crate::calls::{events_in, full_call, plain_call};
 
 #[test]
 fn the_exact_call_is_rebuilt_from_its_row() {
@@ -32,7 +32,7 @@ async fn commit(lake: &mut Lake, position: u64, paths: &[&str]) {
 
 /// What a reader that knows nothing of us finds: the rows of the files that the table's log names.
 async fn count_rows(lake: &Lake) -> usize {
-    let url = url::Url::from_directory_path(lake.path()).unwrap();
+    let url = url::Url::from_directory_path(events_in(lake)).unwrap();
     let table = deltalake::open_table(url).await.unwrap();
     let files: Vec<String> = table.get_file_uris().unwrap().collect();
     files
@@ -45,6 +45,22 @@ async fn count_rows(lake: &Lake) -> usize {
             reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum::<usize>()
         })
         .sum()
+}
+
+#[tokio::test]
+async fn a_retry_leaves_out_what_another_commit_covers_in_part() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = |positions: std::ops::RangeInclusive<u64>| {
+        let mut rows = Rows::default();
+        positions.for_each(|position| rows.push(&plain_call("/a"), None, position, 0));
+        rows.finish().unwrap()
+    };
+    let mut lake = Lake::open(directory.path()).await.unwrap();
+    let mut other = Lake::open(directory.path()).await.unwrap();
+    other.commit(&[rows(1..=6)], 6).await.unwrap();
+    lake.commit(&[rows(1..=10)], 10).await.unwrap_err();
+    lake.commit(&[rows(1..=10)], 10).await.unwrap();
+    assert_eq!((lake.position(), count_rows(&lake).await), (10, 10));
 }
 
 #[tokio::test]
@@ -68,7 +84,7 @@ async fn files_that_no_commit_names_are_not_part_of_the_table() {
     let directory = tempfile::tempdir().unwrap();
     let mut lake = Lake::open(directory.path()).await.unwrap();
     commit(&mut lake, 1, &["/a"]).await;
-    let stray = lake.path().join("event_date=2026-01-05").join("part-killed-before-commit.parquet");
+    let stray = events_in(&lake).join("event_date=2026-01-05").join("part-killed-before-commit.parquet");
     std::fs::create_dir_all(stray.parent().unwrap()).unwrap();
     std::fs::write(stray, b"PAR1 half a file").unwrap();
     drop(lake);

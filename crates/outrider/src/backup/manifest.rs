@@ -34,6 +34,9 @@ pub struct Manifest {
     created_ms: i64,
     /// The log position that the lake covers; none without a lake.
     pub lake_position: Option<u64>,
+    /// Where the lake is, if that is not in the data directory; then it is not in the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lake_elsewhere: Option<String>,
     /// Whether the key of the pseudonyms is in it.
     pub has_key: bool,
     /// All files but this one.
@@ -49,7 +52,16 @@ impl Manifest {
         files: Vec<Entry>,
     ) -> Self {
         let outrider = env!("CARGO_PKG_VERSION").to_owned();
-        Manifest { format: FORMAT, outrider, installation, created_ms, lake_position, has_key, files }
+        Manifest {
+            format: FORMAT,
+            outrider,
+            installation,
+            created_ms,
+            lake_position,
+            lake_elsewhere: None,
+            has_key,
+            files,
+        }
     }
 
     pub fn write(&self, directory: &Path) -> anyhow::Result<()> {

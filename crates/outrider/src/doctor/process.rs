@@ -134,8 +134,12 @@ fn lake(platform: &PlatformStatus) -> Check {
     let progress = &platform.progress;
     let seen = format!("{} rows in {} commits since the start", progress.lake_rows, progress.lake_commits);
     if progress.lake_failures > 0 {
-        let seen = format!("{seen}; {} commits failed", progress.lake_failures);
-        let todo = "look at the disk and at outrider's own log; what could not be committed waits in the log";
+        let mut seen = format!("{seen}; {} commits failed", progress.lake_failures);
+        if !progress.lake_error.is_empty() {
+            seen = format!("{seen}; the last failure: {}", progress.lake_error);
+        }
+        let todo =
+            "look at the disk or the store, and at outrider's own log; what could not be committed waits in the log";
         return Check::warning(Id::ProcessLake, SUBJECT, seen, todo);
     }
     Check::ok(Id::ProcessLake, SUBJECT, seen)

@@ -4,6 +4,7 @@
 
 mod access;
 mod backup;
+mod bucket;
 mod command_line;
 mod demo;
 mod doctor;
@@ -28,6 +29,8 @@ mod replay;
 mod service_manager;
 mod services;
 mod services_apart;
+#[path = "../../../lake/tests/lake/store.rs"]
+mod store;
 mod telling;
 mod tracing;
 mod upgrade;

@@ -8,7 +8,7 @@ use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::arrow::datatypes::Int64Type;
 use outrider_lake::arrow::util::pretty::pretty_format_batches;
 use outrider_lake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use outrider_lake::{Beside, LakeReader, QueryLimits};
+use outrider_lake::{Beside, LakeReader, Location, QueryLimits};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{AuditEntry, Command, CommandRecord, EntityKind, Subject};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
@@ -20,7 +20,7 @@ use crate::support::{Call, api_call};
 
 const ERASED: &str = "zelda-the-erased";
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
@@ -33,6 +33,7 @@ fn settings(data_dir: &Path, has_lake: bool) -> PlatformSettings {
         gateways: vec!["kong".to_owned()],
         analysis: AnalysisSettings::default(),
         log: LogSettings::default(),
+        lake_location: Location::from(&data_dir.join("lake")),
         lake: has_lake.then(|| LakeSettings { commit_interval: slow, ..LakeSettings::default() }),
         snapshot_interval: slow,
         notify: Vec::new(),
@@ -52,7 +53,7 @@ async fn send(platform: &Platform, epoch: u64, names: &[&str]) {
 }
 
 /// Looks again until there is something.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let mut interval = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..3000 {
         if let Some(found) = look().await {
@@ -63,7 +64,7 @@ async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     panic!("waited in vain until {what}");
 }
 
-async fn done(platform: &Platform, id: &str) -> Erasure {
+pub async fn done(platform: &Platform, id: &str) -> Erasure {
     let look = async || {
         let erasure = platform.store().erasure(id).await.unwrap().unwrap();
         (erasure.state == ErasureState::Done).then_some(erasure)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::support::{Call, api_call};
-use outrider_lake::{Beside, LakeReader, QueryLimits};
+use outrider_lake::{Beside, LakeReader, Location, QueryLimits};
 use outrider_model::{EntityKind, Subject};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::history::{HistoryImport, HistorySettings, Learnt, Taken};
@@ -29,6 +29,7 @@ fn import_settings(data_dir: &Path) -> HistorySettings {
         installation: "test".to_owned(),
         analysis: AnalysisSettings::default(),
         log: LogSettings::default(),
+        lake_location: Location::from(&data_dir.join("lake")),
         from_less: false,
     }
 }
@@ -201,6 +202,7 @@ fn settings(data_dir: &Path) -> PlatformSettings {
         gateways: Vec::new(),
         analysis: AnalysisSettings::default(),
         log: LogSettings::default(),
+        lake_location: Location::from(&data_dir.join("lake")),
         lake: Some(LakeSettings::default()),
         snapshot_interval: std::time::Duration::from_secs(60),
         notify: Vec::new(),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use outrider_lake::Location;
 use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{
     Action, ActionState, Alert, AlertId, Command, CommandRecord, Condition, Confidence, Duration as Every, EntityKey,
@@ -33,6 +34,7 @@ pub fn settings(data_dir: &Path) -> PlatformSettings {
         gateways: vec!["kong".to_owned()],
         analysis: AnalysisSettings::default(),
         log: LogSettings::default(),
+        lake_location: Location::from(&data_dir.join("lake")),
         lake: Some(LakeSettings { commit_interval: Duration::from_millis(20), ..LakeSettings::default() }),
         snapshot_interval: Duration::from_secs(3600),
         notify: Vec::new(),

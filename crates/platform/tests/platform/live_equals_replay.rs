@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::support::{Call, api_call};
+use outrider_lake::Location;
 use outrider_model::batch::BatchWriter;
 use outrider_model::{
     Alert, Command, CommandRecord, Duration as PolicyDuration, Finding, Mode, Policy, PolicyScope, Response,
@@ -93,6 +94,7 @@ async fn live(calls: &[Call], end_ms: i64, dice: &mut Dice) -> (Vec<Finding>, Ve
         gateways: vec!["kong".to_owned()],
         analysis: settings(),
         log: LogSettings::default(),
+        lake_location: Location::from(&directory.path().join("lake")),
         lake: None,
         snapshot_interval: Duration::from_millis(50),
         notify: Vec::new(),

@@ -5,6 +5,7 @@
 mod api;
 mod asking;
 mod audit;
+mod bucket;
 mod erasing;
 mod fixtures;
 mod history;
@@ -19,5 +20,7 @@ mod pages;
 mod people;
 mod premises;
 mod recovery;
+#[path = "../../../lake/tests/lake/store.rs"]
+mod s3;
 mod store;
 mod support;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::support::{Call, api_call};
+use outrider_lake::Location;
 use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{
     ActionScope, ApiCall, Command, CommandRecord, Duration, Enrichment, EntityKey, EntityKind, Field, FieldValue,
@@ -55,6 +56,7 @@ impl Site {
             gateways: gateways.to_vec(),
             analysis: AnalysisSettings::default(),
             log: LogSettings::default(),
+            lake_location: Location::from(&data_dir.join("lake")),
             lake: Some(LakeSettings {
                 commit_interval: std::time::Duration::from_millis(20),
                 ..LakeSettings::default()

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::{Call, api_call};
+use outrider_lake::Location;
 use outrider_model::batch::BatchWriter;
 use outrider_model::{AlertId, ApiCall, Command, CommandRecord, Severity};
 use outrider_platform::analysis::{AnalysisSettings, SNAPSHOT_VERSION};
@@ -25,6 +26,7 @@ fn settings(data_dir: &Path, has_lake: bool) -> PlatformSettings {
         gateways: vec!["kong".to_owned()],
         analysis: AnalysisSettings::default(),
         log: LogSettings { segment_bytes_max: 4096, ..LogSettings::default() },
+        lake_location: Location::from(&data_dir.join("lake")),
         lake: has_lake.then(|| LakeSettings { commit_interval: Duration::from_millis(20), ..LakeSettings::default() }),
         snapshot_interval: Duration::from_millis(50),
         notify: Vec::new(),

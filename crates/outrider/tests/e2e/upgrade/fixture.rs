@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, Scratch};
+use outrider_lake::Location;
 use outrider_model::batch::BatchWriter;
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::ingest::Ingest;
@@ -78,6 +79,7 @@ impl Past {
             // Small segments, so that the log is cut.
             log: LogSettings { segment_bytes_max: 16 * 1024, ..LogSettings::default() },
             // Few commits, and some of them between two snapshots, so that the log is cut.
+            lake_location: Location::from(&data_dir.join("lake")),
             lake: Some(LakeSettings { commit_interval: Duration::from_millis(200), ..LakeSettings::default() }),
             snapshot_interval: Duration::from_millis(50),
             notify: Vec::new(),
