@@ -1,10 +1,10 @@
 # The two commands: `make demo` shows outrider, `make test` runs what CI runs. `make help` lists the others.
 #
 # Everything is built in one profile, release, into CARGO_TARGET_DIR (cargo's own default: target/). Nothing is downloaded
-# but crates, all of them in the first step; what follows works offline.
+# but crates and, for the web console, npm packages, all of them in the first steps; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines check engines format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test test-engines check engines console console-check console-checked console-flows console-flown format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -18,6 +18,14 @@ TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
+# The web console needs Node.js 20 or newer; its flows need Chromium, and are no part of `make test`. What is missing is said.
+NODE := $(shell node --version 2>/dev/null | grep -E '^v(2[0-9]|[3-9][0-9])\.')
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+BINARY := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/outrider
+NPM := npm --prefix console --no-audit --no-fund --silent
+CONSOLE_FILES := $(wildcard console/*.json console/*.ts console/*.html console/public/* console/scripts/*) \
+    $(shell find console/src -type f -not -name schema.d.ts -not -name '*.test.*')
+
 # Says what runs, runs it, and says how long it took.
 STEP = @sh -c ' \
     printf "\n==> %s\n" "$$*"; \
@@ -30,17 +38,19 @@ help:
 	@echo 'make demo        build outrider and watch it catch, block and release a noisy consumer'
 	@echo 'make test        everything that CI runs: check, then all tests'
 	@echo 'make engines     install what reads and holds the lake in some of the tests (Python)'
+	@echo 'make console-flows  the web console in a real browser (Chromium)'
+	@echo 'make console     build the web console, which the next build of outrider has in it (Node.js)'
 	@echo 'make check       the quick part: format, lints, repository rules, licences'
 	@echo 'make bench       the figures, BENCH="..." for arguments'
 	@echo 'make deb         the Debian package, for this machine (cargo-deb)'
 	@echo 'make format      format the code'
 	@echo 'make advisories  known vulnerabilities and yanked crates (network, cargo-deny)'
 
-demo: fetch
+demo: fetch console
 	$(STEP) $(CARGO) build --release --locked --offline --package outrider
 	@$(CARGO) run --quiet --release --locked --offline --package outrider -- demo
 
-test: check engines
+test: console check engines console-check
 	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
 	@if test -x $(ENGINES)/bin/python; then $(MAKE) --no-print-directory test-engines; else \
 	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, and in a bucket; what that needs could not be installed\n'; fi
@@ -55,6 +65,43 @@ engines:
 	    && $(ENGINES)/bin/python -m pip install --quiet --no-deps -r $(ENGINES_LIST) \
 	    && cp $(ENGINES_LIST) $(ENGINES)/$(notdir $(ENGINES_LIST)).done || rm -rf $(ENGINES)'
 
+# The console's files, where there are newer sources. Without Node.js outrider is built without them, and says so.
+console:
+ifeq ($(NODE),)
+	@printf '\n==> left out: the web console, which needs Node.js 20 or newer\n'
+else
+	@$(MAKE) --silent --no-print-directory console/node_modules/.package-lock.json \
+	    && $(MAKE) --silent --no-print-directory console/dist/index.html \
+	    || { test ! -e console/node_modules/.package-lock.json \
+	    && printf '\n==> left out: the web console, whose packages could not be installed\n'; }
+endif
+
+console/node_modules/.package-lock.json: console/package.json console/package-lock.json
+	$(STEP) $(NPM) ci
+	@touch $@
+
+console/dist/index.html: $(CONSOLE_FILES)
+	$(STEP) $(NPM) run build
+
+# Types, lints, and the tests of its logic.
+console-check: console
+	@if test -e console/dist/index.html; then $(MAKE) --no-print-directory console-checked; fi
+
+console-checked:
+	$(STEP) $(NPM) run check
+
+# The console of this build in a real browser.
+console-flows:
+	@if test ! -e console/dist/index.html; then \
+	    printf '\n==> left out: the flows of the web console, which was not built\n'; \
+	elif test -z "$(CHROMIUM)"; then \
+	    printf '\n==> left out: the flows of the web console, which need Chromium (apt install chromium)\n'; \
+	else $(MAKE) --no-print-directory console-flown; fi
+
+console-flown:
+	@$(BINARY) openapi | node console/scripts/openapi.mjs --check
+	$(STEP) env OUTRIDER_BINARY=$(BINARY) CHROMIUM=$(CHROMIUM) $(NPM) run flows
+
 check: fetch
 	$(STEP) $(CARGO) fmt --all --check
 	$(STEP) $(CARGO) xtask tidy
@@ -64,7 +111,7 @@ check: fetch
 bench: fetch
 	$(STEP) $(CARGO) run --release --locked --offline --package outrider-bench -- $(BENCH)
 
-deb: fetch
+deb: fetch console
 	$(STEP) $(CARGO) deb --locked --offline --package outrider
 
 format:

@@ -7,7 +7,10 @@
 mod clients;
 mod story;
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,6 +18,7 @@ use outrider_practice::Practice;
 
 use crate::cli::DemoArguments;
 use crate::config::Config;
+use crate::installation::random;
 use crate::service::Outrider;
 use crate::telemetry::Telemetry;
 use crate::terminal;
@@ -42,14 +46,22 @@ pub async fn demo(arguments: DemoArguments) -> anyhow::Result<()> {
     let token = outrider.admin_token(&format!("demo-{}", crate::service::now_ms())).await?;
     let story = story::Story::new(&practice, outrider.api(), token.reveal().to_owned(), data_dir.clone());
 
+    // Ordinary work goes on while there is somebody to watch.
+    let end_of_work = Arc::new(AtomicBool::new(false));
+    let workers = story.work(&end_of_work);
     let told = tokio::select! {
         told = story.tell() => told,
         () = outrider.failed() => Err(anyhow::anyhow!("a part of outrider could not go on; the log above says which and why")),
         interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for an interrupt").and(Err(anyhow::anyhow!("interrupted"))),
     };
     if told.is_ok() && !arguments.exit {
-        story.say_how_to_play()?;
+        let (name, password) = add_person(&outrider).await?;
+        story.say_how_to_play(&name, &password)?;
         tokio::signal::ctrl_c().await.context("cannot listen for an interrupt")?;
+    }
+    end_of_work.store(true, Ordering::Relaxed);
+    for worker in workers {
+        worker.await.context("a client of the demo ended badly")?;
     }
     outrider.stop().await;
     practice.stop().await;
@@ -97,6 +109,21 @@ fn config(data_dir: PathBuf, practice: &Practice) -> anyhow::Result<Config> {
     ))?;
     config.data_dir = data_dir;
     Ok(config)
+}
+
+/// Somebody who can sign in to the console: an admin of this demo, with a password that is made now.
+async fn add_person(outrider: &Outrider) -> anyhow::Result<(String, String)> {
+    // A directory that is kept may have the person of an earlier demo, whose password nobody knows any more.
+    let mut name = "demo".to_owned();
+    let mut password = String::new();
+    for byte in random::<8>()? {
+        write!(password, "{byte:02x}")?;
+    }
+    if outrider.has_person(&name).await? {
+        name = format!("demo-{}", crate::service::now_ms());
+    }
+    outrider.add_admin(&name, password.clone()).await?;
+    Ok((name, password))
 }
 
 async fn set_up_gateway(practice: &Practice, outrider: &Outrider) -> anyhow::Result<()> {

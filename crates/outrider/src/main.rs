@@ -7,6 +7,7 @@ mod ca;
 mod cli;
 mod concerns;
 mod config;
+mod console;
 mod demo;
 mod doctor;
 mod doors;

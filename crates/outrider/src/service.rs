@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use outrider_collect::Complete;
 use outrider_platform::enrich::Enricher;
 use outrider_platform::notify::Destination;
+use outrider_platform::passwords::Passwords;
 use outrider_platform::premises::Premises;
 use outrider_platform::service::{Platform, PlatformSettings, PlatformStatus};
-use outrider_platform::store::{NewToken, Role};
+use outrider_platform::store::{NewPerson, NewToken, Role};
 use outrider_platform::tls::TlsServer;
 use outrider_platform::watcher::ConcernSource;
 use serde_json::json;
@@ -108,7 +109,8 @@ impl Outrider {
             Arc::clone(&status) as _,
         )
         .with_access(doors.access(&config, setup_file))
-        .with_queries(platform.queries());
+        .with_queries(platform.queries())
+        .with_console(crate::console::FILES);
         let api = doors.api_address;
         let run = RunFile {
             pid: std::process::id(),
@@ -146,6 +148,18 @@ impl Outrider {
     /// A token of an admin, for who started this outrider.
     pub async fn admin_token(&self, name: &str) -> anyhow::Result<NewToken> {
         Ok(self.platform.store().create_token(name, Role::Admin, "outrider", now_ms()).await?)
+    }
+
+    /// Whether somebody has this name.
+    pub async fn has_person(&self, name: &str) -> anyhow::Result<bool> {
+        Ok(self.platform.store().person(name).await?.is_some())
+    }
+
+    /// Adds an admin who signs in with a password, for who started this outrider.
+    pub async fn add_admin(&self, name: &str, password: String) -> anyhow::Result<()> {
+        let hash = Passwords::default().hash(password.into()).await?;
+        let person = NewPerson { name: name.to_owned(), display_name: String::new(), role: Role::Admin };
+        Ok(self.platform.store().create_person(&person, &hash, "outrider", now_ms()).await?)
     }
 
     /// Where the sources listen, in the order of the configuration.

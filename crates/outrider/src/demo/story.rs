@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use outrider_practice::Practice;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::clients::Client;
 use super::{BLOCK_SECONDS, OFFENDER, ORDINARY, learning_time};
@@ -48,18 +49,13 @@ impl Story {
     pub async fn tell(&self) -> anyhow::Result<()> {
         say(&format!("practice gateway at {} (Admin API {})", self.proxy, self.admin))?;
         say(&format!("outrider's API at {}, data in {}", self.api, self.data_dir.display()))?;
-        let end = Arc::new(AtomicBool::new(false));
-        let mut workers = Vec::new();
-        for name in ORDINARY {
-            workers.push(tokio::spawn(Client::new(&self.proxy, name).work(Arc::clone(&end))));
-        }
         self.learn().await?;
-        let told = self.attack().await;
-        end.store(true, Ordering::Relaxed);
-        for worker in workers {
-            worker.await.context("a client of the demo ended badly")?;
-        }
-        told
+        self.attack().await
+    }
+
+    /// Ordinary work of every consumer, until the end.
+    pub fn work(&self, end: &Arc<AtomicBool>) -> Vec<JoinHandle<()>> {
+        ORDINARY.map(|name| tokio::spawn(Client::new(&self.proxy, name).work(Arc::clone(end)))).into()
     }
 
     async fn learn(&self) -> anyhow::Result<()> {
@@ -206,8 +202,23 @@ impl Story {
     }
 
     /// What one can do now that everything is up.
-    pub fn say_how_to_play(&self) -> anyhow::Result<()> {
-        say("everything stays up; in another terminal:")?;
+    pub fn say_how_to_play(&self, name: &str, password: &str) -> anyhow::Result<()> {
+        say("everything stays up, and the consumers go on with their ordinary work")?;
+        if crate::console::FILES.is_empty() {
+            say("this outrider was built without its web console; `make console` builds it (Node.js)")?;
+        } else {
+            say(&format!("the web console: {}/  (name: {name}, password: {password})", self.api))?;
+            for line in [
+                format!("Alerts: the request spike of {OFFENDER}, what was expected, and its sample calls"),
+                format!("the timeline of {OFFENDER}: its calls, with the alert and the block marked"),
+                "Responses: the block, from stored to released; Policies: the sentence that made it".to_owned(),
+                "repeat the attack with the loop below, and watch the alert and the block come by themselves"
+                    .to_owned(),
+            ] {
+                tell(&line)?;
+            }
+        }
+        say("in another terminal:")?;
         for line in [
             format!("export TOKEN={} API={} PROXY={} ADMIN={}", self.token, self.api, self.proxy, self.admin),
             "curl -s -H \"Authorization: Bearer $TOKEN\" $API/api/v1/alerts | python3 -m json.tool".to_owned(),

@@ -18,6 +18,7 @@ mod accept;
 mod auth;
 mod body;
 mod bus;
+mod console;
 mod decisions;
 mod device;
 mod erasures;
@@ -32,6 +33,7 @@ mod lake_rows;
 mod metrics;
 mod notify;
 mod oidc;
+mod open_routes;
 mod openapi;
 mod origin;
 mod people;
@@ -61,6 +63,7 @@ use axum::response::Response;
 pub use auth::AccessSettings;
 pub use body::BODY_BYTES_MAX;
 pub use bus::{CommandBus, CommandError, StatusSource};
+pub use console::ConsoleFile;
 pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
 pub use openapi::openapi;
 pub use server::{ApiStats, CONNECTIONS_MAX, serve, serve_metrics, serve_own_metrics};
@@ -92,6 +95,7 @@ pub struct ApiState {
     access: Arc<Access>,
     streams: Arc<Streams>,
     queries: Option<Queries>,
+    console: &'static [ConsoleFile],
     /// When the server ends, streams end.
     stopping: CancellationToken,
     beat: Duration,
@@ -108,6 +112,7 @@ impl ApiState {
             access: Arc::default(),
             streams: Arc::default(),
             queries: None,
+            console: &[],
             stopping: CancellationToken::new(),
             beat: events::BEAT,
         }
@@ -123,6 +128,12 @@ impl ApiState {
     #[must_use]
     pub fn with_queries(self, queries: Option<Queries>) -> Self {
         ApiState { queries, ..self }
+    }
+
+    /// Gives people's browsers a web console.
+    #[must_use]
+    pub fn with_console(self, console: &'static [ConsoleFile]) -> Self {
+        ApiState { console, ..self }
     }
 
     /// The same with another time between what every stream of events says although nothing changed.
@@ -147,7 +158,7 @@ pub fn router(state: ApiState) -> Router {
         });
     }
     router
-        .fallback(unknown_path)
+        .fallback(console::answer)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
         .layer(from_fn_with_state((Arc::clone(&state.access), Arc::clone(&state.counters)), origin::only_by_proxy))
@@ -158,7 +169,7 @@ pub fn router(state: ApiState) -> Router {
 /// All routes, by the least role that they ask for.
 fn routes() -> Vec<Routes> {
     let viewer = [viewer_routes(), outrider_routes(), lake_routes::lake_routes()];
-    [open_routes()]
+    [open_routes::open_routes()]
         .into_iter()
         .chain(viewer)
         .chain([analyst_routes(), lake_routes::hunt_routes(), responder_routes(), admin_routes()])
@@ -182,33 +193,6 @@ fn own_metrics_router(status: Arc<dyn StatusSource>) -> Router {
         .fallback(unknown_path)
         .layer(from_fn_with_state(REQUEST_TIME_MAX, server::limit_time))
         .with_state(status)
-}
-
-fn open_routes() -> Routes {
-    Routes::of(None)
-        .get(HEALTH, Plain, health, "get_health", "Whether the process answers")
-        .get("/api/v1/openapi.json", Plain, openapi::serve, "get_openapi", "This document")
-        .post(
-            "/api/v1/setup",
-            session::set_up,
-            "set_up",
-            "Make the first admin and sign them in\nThe token is in `setup-token` in the data directory, until there is an admin.",
-        )
-        .post("/api/v1/session", session::sign_in, "sign_in", "Sign in\nEnds the session that the request came with.")
-        .get(
-            "/api/v1/session/oidc",
-            Plain,
-            oidc::begin,
-            "begin_oidc",
-            "Sign in with the identity provider\nFor a browser: it is sent to the provider.",
-        )
-        .get(
-            "/api/v1/session/oidc/callback",
-            Plain,
-            oidc::callback,
-            "end_oidc",
-            "Come back from the identity provider\nFor a browser: the provider sends it here, and it goes on to `/`, signed in.",
-        )
 }
 
 fn viewer_routes() -> Routes {
@@ -474,7 +458,7 @@ async fn unknown_method(method: Method, uri: Uri) -> Problem {
     Problem::method_not_allowed(format!("`{}` cannot be used with {method}; `Allow` names what can", uri.path()))
 }
 
-/// Counts the answer, and keeps it out of caches and out of hands that guess types.
+/// Counts the answer, and keeps it out of caches, unless it is a file of the console, and out of hands that guess types.
 async fn finish(
     State(state): State<ApiState>,
     request: axum::extract::Request,
@@ -482,8 +466,11 @@ async fn finish(
 ) -> Response {
     let mut response = trace::answer(request, next).await;
     state.counters.answered(response.status());
+    let may_be_kept = response.extensions().get::<console::MayBeKept>().is_some();
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    if !may_be_kept {
+        headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     response
 }

@@ -89,6 +89,15 @@ impl From<Caller> for Me {
     }
 }
 
+/// How one can sign in here.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ways {
+    /// Whether there is no admin yet, so that the setup token makes the first one.
+    is_setup_open: bool,
+    /// Whether there is an identity provider to sign in with.
+    has_identity_provider: bool,
+}
+
 /// Where somebody comes from who may be about to sign in.
 pub(super) struct Visitor {
     address: IpAddr,
@@ -210,6 +219,11 @@ pub(super) async fn sign_in(
 ) -> Result<SignedIn, Problem> {
     let hash = verify(&state, &name, &visitor, password).await?;
     start(&state, visitor, &name, Some(&hash)).await
+}
+
+pub(super) async fn ways(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Ways>, Problem> {
+    let has_identity_provider = state.access.settings.oidc.is_some();
+    Ok(Json(Ways { is_setup_open: state.store.is_setup_open().await?, has_identity_provider }))
 }
 
 pub(super) async fn sign_out(

@@ -44,6 +44,12 @@ impl Store {
         check(&mut reader, presented).await
     }
 
+    /// Whether there is nobody yet who could administer.
+    pub async fn is_setup_open(&self) -> Result<bool, StoreError> {
+        let mut reader = self.readers.acquire().await.map_err(StoreError::query("see whether there is an admin"))?;
+        is_without_admin(&mut reader).await
+    }
+
     /// Makes the first admin and uses the token up. `file` is removed.
     pub async fn set_up(
         &self,

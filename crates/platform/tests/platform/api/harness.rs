@@ -163,6 +163,7 @@ impl Api {
         let state = ApiState::new(store.clone(), Arc::clone(&bus) as Arc<dyn CommandBus>, Arc::new(FakeStatus))
             .with_access(AccessSettings { proxies, is_tls: false, setup_file, oidc })
             .with_queries(queries)
+            .with_console(super::console::CONSOLE)
             .with_beat(Duration::from_millis(50));
         let task = tokio::spawn(serve(listener, None, state, cancel.clone()));
         Api { address, store, bus, tokens, cancel, task, dir }

@@ -1,5 +1,6 @@
 //! The people's API with real requests over a socket: who may do what, what is refused and how, pages, decisions.
 
+mod console;
 mod contract;
 mod erasures;
 mod events;

@@ -16,6 +16,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/v1/openapi.json", None),
     ("POST", "/api/v1/setup", None),
     ("POST", "/api/v1/session", None),
+    ("GET", "/api/v1/session/ways", None),
     ("GET", "/api/v1/session/oidc", None),
     ("GET", "/api/v1/session/oidc/callback", None),
     ("GET", "/metrics", Some(Role::Viewer)),

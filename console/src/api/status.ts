@@ -1,0 +1,83 @@
+// What `/api/v1/status` says of the parts of outrider, as far as the console shows it. That part of the document is for
+// people and may change between versions, so everything here may be missing.
+import { api, got } from './client';
+import type { Notice } from './types';
+
+interface SourceStatus {
+  name: string;
+  counters?: {
+    accepted?: number;
+    received?: number;
+    bytes?: number;
+    connections_open?: number;
+    untrusted?: number;
+    dropped?: Record<string, number>;
+    rejected?: Record<string, number>;
+    health?: { last_received_ms?: number };
+  };
+}
+
+interface ResponderStatus {
+  gateway: string;
+  failure?: string | null;
+  guard_problem?: string | null;
+  held?: unknown;
+  listed_ms?: number;
+  own_plugins?: number;
+  written?: number;
+  deleted?: number;
+  repaired?: number;
+  gateway_failures?: number;
+}
+
+export interface Detector {
+  name: string;
+  failure?: string | null;
+  memory_bytes?: number;
+  counters?: Record<string, number>;
+}
+
+interface Progress {
+  analysed_at_ms?: number;
+  analysed_position?: number;
+  calls?: number;
+  dropped_calls?: number;
+  findings?: number;
+  lake_bytes?: number;
+  lake_files?: number;
+  lake_rows?: number;
+  lake_failures?: number;
+  lake_position?: number;
+  lake_oldest_day?: string;
+  store_failures?: number;
+}
+
+export interface Status {
+  version?: string;
+  installation?: string;
+  notices: Notice[];
+  sources?: SourceStatus[] | null;
+  responders?: ResponderStatus[] | null;
+  configurations?: { gateway: string; failure?: string | null; read_ms?: number }[] | null;
+  certificates?: { file?: string; expires_ms?: number }[] | null;
+  enrichment?: {
+    databases?: { file?: string; kind?: string; built_ms?: number; failure?: string | null }[];
+    lists?: { file?: string; entries?: number; failure?: string | null }[];
+    calls?: number;
+    located_calls?: number;
+  } | null;
+  platform?: {
+    caught_up?: boolean;
+    progress?: Progress;
+    log?: { bytes?: number; last?: number; missing_calls?: number; failed_commits?: number };
+    analysis?: { detectors?: Detector[]; detect?: Record<string, number> };
+  } | null;
+}
+
+export async function getStatus(signal?: AbortSignal): Promise<Status> {
+  return await got(api.GET('/api/v1/status', { signal }));
+}
+
+export function total(counts: Record<string, number> | undefined): number {
+  return Object.values(counts ?? {}).reduce((sum, count) => sum + count, 0);
+}

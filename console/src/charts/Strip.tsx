@@ -1,0 +1,281 @@
+// Calls in time as a strip of bars, with what happened marked: alerts above, actions and gaps over the whole height.
+// Dragging chooses a range; the wheel and the keys + - ← → change it.
+import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { Link } from 'react-router';
+
+import { local, short, utc } from '../parts/words';
+import { type Range, roundUp, tickLabel, ticks, zoomed } from './scale';
+import { useWidth } from './useWidth';
+
+export interface Step {
+  start_ms: number;
+  calls: number;
+  client_errors: number;
+  server_errors: number;
+  refused: number;
+}
+
+export interface Mark {
+  id: string;
+  at: number;
+  words: string;
+  looks: string;
+  to: string;
+}
+
+/** Something that lasted: a block, or time from which calls may be missing. */
+export interface Stretch {
+  id: string;
+  since: number;
+  until: number;
+  words: string;
+  kind: 'action' | 'gap';
+}
+
+interface Props {
+  range: Range;
+  stepMs: number;
+  steps: Step[];
+  marks?: Mark[];
+  stretches?: Stretch[];
+  height?: number;
+  label: string;
+  onRange?: (range: Range) => void;
+}
+
+const [TOP, AXIS, LEFT] = [22, 18, 40];
+const PARTS = ['ok', 'refused', 'client_errors', 'server_errors'] as const;
+const COLOURS = {
+  ok: 'var(--calls)',
+  client_errors: 'var(--client-errors)',
+  server_errors: 'var(--server-errors)',
+  refused: 'var(--refused)',
+};
+
+export function Strip({ range, stepMs, steps, marks = [], stretches = [], height = 140, label, onRange }: Props) {
+  const [frame, width] = useWidth();
+  const [drag, setDrag] = useState<[number, number]>();
+  const [hover, setHover] = useState<Step & { x: number }>();
+  const { since, until } = range;
+  const inner = Math.max(width - LEFT, 10);
+  const bottom = height - AXIS;
+  const x = (at: number) => LEFT + ((at - since) / (until - since)) * inner;
+  const time = (px: number) => since + ((px - LEFT) / inner) * (until - since);
+  const most = roundUp(Math.max(...steps.map((step) => step.calls), 1));
+  const y = (calls: number) => (calls / most) * (bottom - TOP);
+  const bar = Math.max((stepMs / (until - since)) * inner, 1.5);
+
+  useWheel(frame, onRange && ((factor, px) => onRange(zoomed(range, factor, time(px)))));
+  const place = (event: PointerEvent) => event.clientX - event.currentTarget.getBoundingClientRect().left;
+  const down = (event: PointerEvent) => {
+    if (!onRange || event.button !== 0 || (event.target as Element).closest('a')) return;
+    event.currentTarget.setPointerCapture(event.pointerId);
+    const at = place(event);
+    setDrag([at, at]);
+  };
+  const over = (event: PointerEvent) => {
+    const at = place(event);
+    if (drag) setDrag([drag[0], at]);
+    const moment = time(at);
+    const step = steps.find((found) => found.start_ms <= moment && moment < found.start_ms + stepMs);
+    setHover(step && { ...step, x: at });
+  };
+  const up = () => {
+    if (drag && onRange && Math.abs(drag[1] - drag[0]) > 6) {
+      const [from, to] = [Math.min(...drag), Math.max(...drag)];
+      onRange({ since: Math.round(Math.max(time(from), since)), until: Math.round(Math.min(time(to), until)) });
+    }
+    setDrag(undefined);
+  };
+  const press = (event: KeyboardEvent) => {
+    if (!onRange) return;
+    const shift = (until - since) / 4;
+    const ranges: Record<string, Range> = {
+      '+': zoomed(range, 0.5),
+      '=': zoomed(range, 0.5),
+      '-': zoomed(range, 2),
+      ArrowLeft: { since: since - shift, until: until - shift },
+      ArrowRight: { since: since + shift, until: until + shift },
+    };
+    const next = ranges[event.key];
+    if (!next) return;
+    event.preventDefault();
+    onRange({ since: Math.round(next.since), until: Math.round(next.until) });
+  };
+  const words = `${label}: ${short(steps.reduce((sum, step) => sum + step.calls, 0))} calls from ${local(since)} to ${local(until)}`;
+  return (
+    <div className="strip" ref={frame} style={{ height }}>
+      <svg
+        width={width}
+        height={height}
+        role={onRange ? 'application' : marks.length > 0 ? 'group' : 'img'}
+        aria-label={onRange ? `${words}. Plus and minus zoom, arrows move.` : words}
+        tabIndex={onRange ? 0 : undefined}
+        onKeyDown={press}
+        onPointerDown={down}
+        onPointerMove={over}
+        onPointerUp={up}
+        onPointerLeave={() => setHover(undefined)}
+        className={onRange ? 'strip-zoom' : undefined}
+      >
+        <defs>
+          <pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <rect width="2" height="6" fill="var(--warn)" opacity="0.5" />
+          </pattern>
+        </defs>
+        <line x1={LEFT} x2={width} y1={TOP} y2={TOP} className="strip-grid" />
+        <line x1={LEFT} x2={width} y1={(TOP + bottom) / 2} y2={(TOP + bottom) / 2} className="strip-grid" />
+        <line x1={LEFT} x2={width} y1={bottom} y2={bottom} className="strip-base" />
+        <text x={LEFT - 6} y={TOP + 4} className="strip-text" textAnchor="end">
+          {short(most)}
+        </text>
+        <text x={LEFT - 6} y={bottom} className="strip-text" textAnchor="end">
+          0
+        </text>
+        {ticks(since, until, Math.max(inner / 90, 2)).map((at) => (
+          <text key={at} x={x(at)} y={height - 4} className="strip-text" textAnchor="middle">
+            {x(at) > LEFT + 16 && x(at) < width - 20 ? tickLabel(at, until - since) : ''}
+          </text>
+        ))}
+        {stretches.map((stretch) => {
+          const [from, to] = [Math.max(x(stretch.since), LEFT), Math.min(x(stretch.until), width)];
+          if (to < LEFT || from > width) return null;
+          return (
+            <rect
+              key={stretch.id}
+              x={from}
+              width={Math.max(to - from, 2)}
+              y={TOP}
+              height={bottom - TOP}
+              fill={stretch.kind === 'gap' ? 'url(#gap)' : 'var(--refused)'}
+              opacity={stretch.kind === 'gap' ? 0.8 : 0.16}
+            >
+              <title>{stretch.words}</title>
+            </rect>
+          );
+        })}
+        {steps.map((step) => {
+          // The first step may begin before the range does.
+          const [left, right] = [Math.max(x(step.start_ms), LEFT), Math.min(x(step.start_ms) + bar - 1, width)];
+          if (right < LEFT || left > width) return null;
+          let from = bottom;
+          const counts = { ...step, ok: step.calls - step.client_errors - step.server_errors - step.refused };
+          return (
+            <g key={step.start_ms} opacity={hover && hover.start_ms !== step.start_ms ? 0.65 : 1}>
+              {PARTS.filter((part) => counts[part] > 0).map((part) => {
+                const tall = Math.max(y(counts[part]), 1);
+                from -= tall;
+                return (
+                  <rect
+                    key={part}
+                    x={left}
+                    width={Math.max(right - left, 1)}
+                    y={from}
+                    height={tall}
+                    fill={COLOURS[part]}
+                  />
+                );
+              })}
+            </g>
+          );
+        })}
+        {drag && (
+          <rect
+            x={Math.min(...drag)}
+            width={Math.abs(drag[1] - drag[0])}
+            y={TOP}
+            height={bottom - TOP}
+            className="strip-chosen"
+          />
+        )}
+        {marks
+          .filter((mark) => mark.at >= since && mark.at <= until)
+          .map((mark) => (
+            <g key={mark.id}>
+              <line
+                x1={x(mark.at)}
+                x2={x(mark.at)}
+                y1={14}
+                y2={bottom}
+                stroke={`var(--${mark.looks})`}
+                strokeDasharray="2 3"
+              />
+              <Link to={mark.to} aria-label={mark.words}>
+                <path d={`M ${x(mark.at)} 2 l 6 6 l -6 6 l -6 -6 z`} fill={`var(--${mark.looks})`}>
+                  <title>{mark.words}</title>
+                </path>
+              </Link>
+            </g>
+          ))}
+      </svg>
+      {hover && !drag && <Hovered step={hover} stepMs={stepMs} x={Math.min(hover.x, width - 170)} />}
+    </div>
+  );
+}
+
+function Hovered({ step, stepMs, x }: { step: Step; stepMs: number; x: number }) {
+  const rows: [string, number, string][] = [
+    ['Answered', step.calls - step.client_errors - step.server_errors - step.refused, COLOURS.ok],
+    ['4xx', step.client_errors, COLOURS.client_errors],
+    ['5xx', step.server_errors, COLOURS.server_errors],
+    ['Refused by outrider', step.refused, COLOURS.refused],
+  ];
+  return (
+    <div className="strip-hover" style={{ left: x + 12 }} title={utc(step.start_ms)}>
+      <div className="faint number">
+        {local(step.start_ms)} – {local(step.start_ms + stepMs)}
+      </div>
+      {rows
+        .filter(([, number]) => number > 0)
+        .map(([name, number, colour]) => (
+          <div key={name} className="row">
+            <span className="strip-key" style={{ background: colour }} />
+            <span className="spread">{name}</span>
+            <span className="number">{short(number)}</span>
+          </div>
+        ))}
+    </div>
+  );
+}
+
+/** What the colours mean. */
+export function StripKeys() {
+  const keys: [string, string][] = [
+    ['answered', COLOURS.ok],
+    ['4xx', COLOURS.client_errors],
+    ['5xx', COLOURS.server_errors],
+    ['refused by outrider', COLOURS.refused],
+  ];
+  return (
+    <div className="row strip-keys faint">
+      {keys.map(([name, colour]) => (
+        <span key={name} className="row">
+          <span className="strip-key" style={{ background: colour }} />
+          {name}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function useWheel(
+  frame: React.RefObject<HTMLDivElement | null>,
+  zoom: ((factor: number, px: number) => void) | undefined,
+) {
+  const latest = useRef(zoom);
+  useEffect(() => {
+    latest.current = zoom;
+  });
+  useEffect(() => {
+    const element = frame.current;
+    if (!element) return undefined;
+    const turn = (event: WheelEvent) => {
+      if (!latest.current || event.deltaY === 0) return;
+      event.preventDefault();
+      latest.current(event.deltaY > 0 ? 1.25 : 0.8, event.clientX - element.getBoundingClientRect().left);
+    };
+    // React's own listeners are passive; this one keeps the page from scrolling.
+    element.addEventListener('wheel', turn, { passive: false });
+    return () => element.removeEventListener('wheel', turn);
+  }, [frame]);
+}

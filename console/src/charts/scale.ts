@@ -1,0 +1,54 @@
+// Where marks on a time axis stand, and which moments are worth a label.
+
+const STEPS_MS = [1, 5, 15, 30]
+  .map((s) => s * 1000)
+  .concat(
+    [1, 5, 10, 15, 30].map((m) => m * 60_000),
+    [1, 2, 3, 6, 12].map((h) => h * 3_600_000),
+    [1, 2, 7].map((d) => d * 86_400_000),
+  );
+
+/** Round local times between two moments, at most so many. */
+export function ticks(since: number, until: number, most: number): number[] {
+  const step = STEPS_MS.find((ms) => (until - since) / ms <= most) ?? 14 * 86_400_000;
+  // Days begin at local midnight.
+  const offset = new Date(since).getTimezoneOffset() * 60_000;
+  const first = Math.ceil((since - offset) / step) * step + offset;
+  const found: number[] = [];
+  for (let at = first; at <= until; at += step) found.push(at);
+  return found;
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+const seconds = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hour12: false,
+});
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+
+export function tickLabel(at: number, span: number): string {
+  const time = new Date(at);
+  if (time.getHours() === 0 && time.getMinutes() === 0 && time.getSeconds() === 0) return day.format(time);
+  return (span < 5 * 60_000 ? seconds : clock).format(time);
+}
+
+/** The next round number above. */
+export function roundUp(value: number): number {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((round) => round >= value) ?? 10 * power;
+}
+
+export interface Range {
+  since: number;
+  until: number;
+}
+
+/** The range made larger or smaller around one moment of it. */
+export function zoomed({ since, until }: Range, factor: number, around = (since + until) / 2): Range {
+  const span = Math.min(Math.max((until - since) * factor, 5000), 366 * 86_400_000);
+  const share = (around - since) / (until - since);
+  return { since: Math.round(around - span * share), until: Math.round(around + span * (1 - share)) };
+}

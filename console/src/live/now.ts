@@ -1,0 +1,91 @@
+// What is so now, for the overview and for the numbers beside the navigation. Events keep it current.
+import { queryOptions, useQuery } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+
+import { api, got } from '../api/client';
+import { getStatus, type Status, total } from '../api/status';
+import { ACTIVE_STATES } from '../api/types';
+import { note } from './rates';
+
+const LIMIT = 50;
+
+export const nowAlerts = queryOptions({
+  queryKey: ['now', 'alerts'],
+  queryFn: ({ signal }) =>
+    got(
+      api.GET('/api/v1/alerts', { params: { query: { state: ['open'], sort: 'last_finding', limit: LIMIT } }, signal }),
+    ),
+});
+
+export const nowActions = queryOptions({
+  queryKey: ['now', 'actions'],
+  queryFn: ({ signal }) =>
+    got(
+      api.GET('/api/v1/actions', {
+        params: { query: { state: [...ACTIVE_STATES, 'proposed'], limit: LIMIT } },
+        signal,
+      }),
+    ),
+});
+
+export const nowNotices = queryOptions({
+  queryKey: ['now', 'notices'],
+  queryFn: ({ signal }) =>
+    got(api.GET('/api/v1/notices', { params: { query: { state: 'open', limit: LIMIT } }, signal })),
+});
+
+export function useKillSwitch() {
+  return useQuery({
+    queryKey: ['kill-switch'],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/kill-switch', { signal })),
+  });
+}
+
+/** How long after the last key or movement somebody still counts as being there. */
+const ATTENTION_MS = 10 * 60_000;
+let lastSeen = Date.now();
+for (const sign of ['pointermove', 'keydown', 'pointerdown'] as const) {
+  addEventListener(sign, () => (lastSeen = Date.now()), { passive: true });
+}
+
+/** Whether somebody looks. Asking again and again without anybody would keep a session open for ever. */
+export function isWatched(): boolean {
+  return document.visibilityState === 'visible' && Date.now() - lastSeen < ATTENTION_MS;
+}
+
+/** How often it is asked while somebody looks; a rate needs two readings, so the second comes sooner. */
+const STATUS_MS = 5000;
+const SECOND_MS = 1500;
+
+/** How everything is, asked again while somebody looks. Its counters become rates. */
+export function useStatus() {
+  const status = useQuery({
+    queryKey: ['status'],
+    queryFn: async ({ signal }) => {
+      const read = await getStatus(signal);
+      note({ at_ms: Date.now(), counts: countsOf(read) });
+      return read;
+    },
+    refetchInterval: (query) => (!isWatched() ? false : query.state.dataUpdateCount < 2 ? SECOND_MS : STATUS_MS),
+  });
+  // The interval stops while nobody looks; whoever comes back starts it again.
+  const [, look] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => look((times) => times + 1), STATUS_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return status;
+}
+
+function countsOf(status: Status): Record<string, number> {
+  const counts: Record<string, number> = {};
+  let [received, dropped, rejected] = [0, 0, 0];
+  for (const source of status.sources ?? []) {
+    received += source.counters?.received ?? 0;
+    dropped += total(source.counters?.dropped);
+    rejected += total(source.counters?.rejected);
+    counts[`source ${source.name}`] = source.counters?.received ?? 0;
+  }
+  const progress = status.platform?.progress;
+  return { ...counts, received, dropped, rejected, analysed: progress?.calls ?? 0, rows: progress?.lake_rows ?? 0 };
+}

@@ -1,0 +1,239 @@
+// One alert: its story in a sentence, what was observed against what was expected, the evidence, and what was done.
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from 'react-router';
+
+import { api, got } from '../../api/client';
+import type { Alert, Finding, SampleCall } from '../../api/types';
+import {
+  AlertStateTag,
+  EntityLink,
+  Loading,
+  Page,
+  Panel,
+  SeverityTag,
+  StatusCode,
+  Time,
+  timelinePath,
+  Trouble,
+} from '../../parts/basics';
+import { type Column, SmallTable } from '../../parts/DataTable';
+import { chance, count, detectorName, ENTITY_WORDS, figure, length, share } from '../../parts/words';
+import { AroundAlert } from './AroundAlert';
+import { Compare } from './Compare';
+import { Decisions } from './decisions';
+import { WhatWasDone } from './WhatWasDone';
+
+export function AlertPage() {
+  const { id = '' } = useParams();
+  const found = useQuery({
+    queryKey: ['alert', id],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/alerts/{id}', { params: { path: { id } }, signal })),
+  });
+  const alert = found.data;
+  if (!alert) {
+    return (
+      <Page title="Alert">
+        {found.error ? <Trouble error={found.error} again={() => void found.refetch()} /> : <Loading lines={8} />}
+      </Page>
+    );
+  }
+  return (
+    <Page
+      title={`${detectorName(alert.detector)} · ${alert.entity.label || alert.entity.value}`}
+      before={
+        <>
+          <Link to="/alerts" className="muted">
+            Alerts
+          </Link>
+          <span className="faint">/</span>
+          <SeverityTag severity={alert.severity} />
+        </>
+      }
+      after={
+        <>
+          <AlertStateTag state={alert.state} />
+          <div className="spread" />
+          <Decisions alert={alert} />
+        </>
+      }
+    >
+      <div className="alert">
+        <div className="stack">
+          <p className="story">{alert.sentence}</p>
+          <Panel title="Observed against expected">
+            <Compare observation={alert.worst.observation} />
+          </Panel>
+          <AroundAlert alert={alert} />
+          <Evidence alert={alert} />
+          <Samples samples={alert.worst.samples} />
+          <Check finding={alert.worst} />
+        </div>
+        <div className="stack">
+          <Facts alert={alert} />
+          <WhatWasDone alert={alert} />
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+function Facts({ alert }: { alert: Alert }) {
+  const { worst, entity } = alert;
+  const facts: [string, React.ReactNode][] = [
+    [ENTITY_WORDS[entity.kind], <EntityLink key="e" entity={entity} />],
+    ['Id', <code key="i">{entity.value}</code>],
+    ['Gateway', entity.gateway],
+    ['Service', worst.service_name || 'several, or all'],
+    ...(worst.endpoint_name
+      ? ([
+          [
+            'Endpoint',
+            worst.endpoint ? (
+              <Link key="p" to={`/apis/${worst.endpoint}`}>
+                {worst.endpoint_name}
+              </Link>
+            ) : (
+              worst.endpoint_name
+            ),
+          ],
+        ] as [string, React.ReactNode][])
+      : []),
+    ['Began', <Time key="s" ms={alert.started_ms} />],
+    ['Opened', <Time key="o" ms={alert.opened_ms} />],
+    ['Last finding', <Time key="l" ms={alert.last_finding_ms} />],
+    ['Answered', `${count(alert.outcome.succeeded)} succeeded, ${count(alert.outcome.failed)} failed`],
+    ['Confidence', share(alert.confidence)],
+    ...(worst.surprise !== null ? ([['Surprise', chance(worst.surprise)]] as [string, React.ReactNode][]) : []),
+    ['Learnt from', worst.basis],
+    ...(worst.target.untrusted
+      ? ([['Trust', 'its log lines did not prove where they come from']] as [string, React.ReactNode][])
+      : []),
+  ];
+  return (
+    <Panel title="Whom and what">
+      <dl className="facts">
+        {facts.map(([name, value]) => (
+          <div key={name} style={{ display: 'contents' }}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}
+
+const FINDINGS: Column<Finding>[] = [
+  { id: 'at', head: 'Raised', width: '120px', cell: (finding) => <Time ms={finding.raised_ms} /> },
+  { id: 'severity', head: 'Severity', width: '84px', cell: (finding) => <SeverityTag severity={finding.severity} /> },
+  {
+    id: 'sentence',
+    head: 'What',
+    width: 'minmax(0, 1fr)',
+    cell: (finding) => <span title={finding.sentence}>{finding.sentence}</span>,
+  },
+  {
+    id: 'observed',
+    head: 'Observed',
+    width: '80px',
+    isNumber: true,
+    cell: ({ observation }) => figure(observation.observed),
+  },
+  {
+    id: 'expected',
+    head: 'Expected',
+    width: '80px',
+    isNumber: true,
+    cell: ({ observation }) => figure(observation.expected),
+  },
+  { id: 'window', head: 'Window', width: '80px', isNumber: true, cell: (finding) => length(finding.window_ms) },
+];
+
+function Evidence({ alert }: { alert: Alert }) {
+  const findings = useQuery({
+    queryKey: ['findings', alert.id],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/findings', { params: { query: { alert: alert.id, limit: 50 } }, signal })),
+  });
+  const rows = findings.data?.items ?? [];
+  return (
+    <Panel
+      title="Evidence"
+      flush
+      after={
+        <span className="faint">{alert.finding_count === 1 ? '1 finding' : `${alert.finding_count} findings`}</span>
+      }
+    >
+      {findings.error && <Trouble error={findings.error} />}
+      {findings.isPending ? (
+        <div style={{ padding: 16 }}>
+          <Loading lines={2} />
+        </div>
+      ) : (
+        <SmallTable label="Findings" rows={rows} columns={FINDINGS} rowKey={(finding) => finding.id} />
+      )}
+      {findings.data?.next && (
+        <p className="faint" style={{ padding: '8px 16px' }}>
+          The newest 50 are shown.
+        </p>
+      )}
+    </Panel>
+  );
+}
+
+const SAMPLES: Column<SampleCall>[] = [
+  { id: 'at', head: 'When', width: '120px', cell: (call) => <Time ms={call.event_ms} /> },
+  { id: 'method', head: 'Method', width: '64px', cell: (call) => <code>{call.method}</code> },
+  { id: 'path', head: 'Path', width: 'minmax(0, 1fr)', cell: (call) => <code title={call.path}>{call.path}</code> },
+  { id: 'status', head: 'Status', width: '52px', cell: (call) => <StatusCode status={call.status} /> },
+  {
+    id: 'request',
+    head: 'Request',
+    width: '120px',
+    cell: (call) =>
+      call.request_id ? (
+        <Link to={`/hunt?q=${encodeURIComponent(`request_id:${call.request_id}`)}`} title={call.request_id}>
+          <code>{call.request_id.slice(0, 12)}…</code>
+        </Link>
+      ) : (
+        '–'
+      ),
+  },
+];
+
+function Samples({ samples }: { samples: SampleCall[] }) {
+  if (samples.length === 0) return null;
+  return (
+    <Panel title="Sample calls" flush>
+      <SmallTable
+        label="Sample calls"
+        rows={samples}
+        columns={SAMPLES}
+        rowKey={(call) => `${call.event_ms} ${call.request_id} ${call.path}`}
+      />
+    </Panel>
+  );
+}
+
+function Check({ finding }: { finding: Finding }) {
+  if (!finding.query) return null;
+  return (
+    <Panel
+      title="Check it yourself"
+      after={<Link to={`/hunt/sql?statement=${encodeURIComponent(finding.query)}`}>Open in Hunt</Link>}
+    >
+      <div className="stack">
+        <p className="muted">This statement gives the observed number again, from the calls in the lake.</p>
+        <pre className="sql">{finding.query}</pre>
+        <Link
+          to={timelinePath(finding.entity, {
+            since: String(finding.window_start_ms - 300_000),
+            until: String(finding.window_start_ms + finding.window_ms + 300_000),
+          })}
+        >
+          All calls of the window, on the timeline
+        </Link>
+      </div>
+    </Panel>
+  );
+}

@@ -1,0 +1,170 @@
+// All alerts, with facets that are part of the address.
+import { Select } from '@mantine/core';
+import { Link, useNavigate } from 'react-router';
+
+import { api, got } from '../../api/client';
+import { type Alert, ALERT_STATES, type AlertState, SEVERITIES, type Severity } from '../../api/types';
+import { useAddress } from '../../parts/address';
+import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time, Trouble } from '../../parts/basics';
+import { type Column, DataTable } from '../../parts/DataTable';
+import { Field } from '../../parts/Field';
+import { useFresh, usePages } from '../../parts/pages';
+import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
+
+const COLUMNS: Column<Alert>[] = [
+  { id: 'severity', head: 'Severity', width: '84px', cell: (alert) => <SeverityTag severity={alert.severity} /> },
+  {
+    id: 'what',
+    head: 'What',
+    width: 'minmax(0, 1fr)',
+    cell: (alert) => (
+      <div className="lines">
+        <div className="row">
+          <Link className="whole cut" to={`/alerts/${alert.id}`}>
+            <strong>{detectorName(alert.detector)}</strong>
+          </Link>
+          <EntityLink entity={alert.entity} />
+        </div>
+        <span className="muted cut" title={alert.sentence}>
+          {alert.sentence}
+        </span>
+      </div>
+    ),
+  },
+  {
+    id: 'observed',
+    head: 'Observed',
+    width: '120px',
+    isNumber: true,
+    cell: ({ worst }) => (
+      <span title={`${worst.observation.unit}; expected ${figure(worst.observation.expected)}`}>
+        {figure(worst.observation.observed)} <span className="faint">/ {figure(worst.observation.expected)}</span>
+      </span>
+    ),
+  },
+  { id: 'state', head: 'State', width: '108px', cell: (alert) => <AlertStateTag state={alert.state} /> },
+  { id: 'found', head: 'Findings', width: '64px', isNumber: true, cell: (alert) => alert.finding_count },
+  {
+    id: 'last',
+    head: 'Last finding',
+    width: '96px',
+    isNumber: true,
+    cell: (alert) => <Time ms={alert.last_finding_ms} relative />,
+  },
+];
+
+export function AlertsPage() {
+  const [query, change] = useAddress();
+  const navigate = useNavigate();
+  const state = query.get('state') as AlertState | null;
+  const severity = query.get('severity_min') as Severity | null;
+  const filter = {
+    state: state ? [state] : undefined,
+    severity_min: severity ?? undefined,
+    detector: query.get('detector') ?? undefined,
+    entity: query.get('entity') ?? undefined,
+    service: query.get('service') ?? undefined,
+    sort: query.get('sort') === 'opened' ? ('opened' as const) : ('last_finding' as const),
+  };
+  const alerts = usePages(['alerts', filter], (cursor, signal) =>
+    got(api.GET('/api/v1/alerts', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
+  );
+  const [fresh, showFresh] = useFresh('alerts');
+  const isFiltered = [...query.keys()].some((name) => name !== 'sort');
+  return (
+    <Page
+      title="Alerts"
+      full
+      after={
+        <nav className="tabs" aria-label="State">
+          {[null, ...ALERT_STATES].map((one) => {
+            const next = new URLSearchParams(query);
+            if (one) next.set('state', one);
+            else next.delete('state');
+            return (
+              <Link
+                key={one ?? 'all'}
+                to={{ search: next.toString() }}
+                replace
+                className={one === state ? 'active' : ''}
+                aria-current={one === state ? 'true' : undefined}
+              >
+                {one ? ALERT_STATE_WORDS[one] : 'All'}
+              </Link>
+            );
+          })}
+        </nav>
+      }
+    >
+      <div className="filters">
+        <Select
+          size="xs"
+          w={150}
+          clearable
+          placeholder="Any severity"
+          aria-label="Least severity"
+          value={severity}
+          data={SEVERITIES.map((one) => ({ value: one, label: `${one} or worse` }))}
+          onChange={(value) => change({ severity_min: value })}
+        />
+        <Field label="Detector" name="detector" />
+        <Field label="Consumer, address or other entity" name="entity" width={230} isSearch />
+        <Field label="Service" name="service" />
+        <div className="spread" />
+        <Select
+          size="xs"
+          w={170}
+          aria-label="Order"
+          allowDeselect={false}
+          value={filter.sort}
+          data={[
+            { value: 'last_finding', label: 'Last finding first' },
+            { value: 'opened', label: 'Opened last first' },
+          ]}
+          onChange={(value) => change({ sort: value === 'opened' ? value : null })}
+        />
+      </div>
+      {alerts.error ? (
+        <div style={{ padding: 24 }}>
+          <Trouble error={alerts.error} again={() => void alerts.refetch()} />
+        </div>
+      ) : (
+        <DataTable
+          label="Alerts"
+          rows={alerts.rows}
+          columns={COLUMNS}
+          rowKey={(alert) => alert.id}
+          rowHeight={56}
+          onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
+          onEnd={alerts.onEnd}
+          isLoading={alerts.isPending}
+          fresh={fresh}
+          onFresh={showFresh}
+          empty={<NoAlerts isFiltered={isFiltered} />}
+        />
+      )}
+    </Page>
+  );
+}
+
+function NoAlerts({ isFiltered }: { isFiltered: boolean }) {
+  if (isFiltered) {
+    return (
+      <Empty title="No alert fits these filters.">
+        <Link to="/alerts">Show all alerts</Link>
+      </Empty>
+    );
+  }
+  return (
+    <Empty title="No alerts yet.">
+      <p>
+        A detector first learns what is normal for each consumer, which takes some hours of traffic. Logs that you have
+        already can be brought in as history:
+      </p>
+      <Command>outrider replay access.ndjson --into outrider-data/ --config outrider.toml</Command>
+      <p>
+        Or look for something that you know: a <Link to="/hunt/saved">saved hunt</Link> raises alerts as well.
+      </p>
+    </Empty>
+  );
+}

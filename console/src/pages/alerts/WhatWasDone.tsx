@@ -1,0 +1,84 @@
+// What became of an alert: its actions, what policies said, and who decided what.
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'react-router';
+
+import { api, got } from '../../api/client';
+import type { Alert } from '../../api/types';
+import { ActionStateTag, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { doing } from '../../parts/words';
+
+export function WhatWasDone({ alert }: { alert: Alert }) {
+  const actions = useQuery({
+    queryKey: ['actions', { alert: alert.id }],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/actions', { params: { query: { alert: alert.id, limit: 50 } }, signal })),
+  });
+  // Actions of an alert come after it, so the list is read again when it changes.
+  const audit = useQuery({
+    queryKey: ['audit', alert.id, alert.updated_ms, alert.state],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/audit', { params: { query: { log: 'decisions', subject: alert.id, limit: 50 } }, signal })),
+    placeholderData: (before) => before,
+  });
+  const items = actions.data?.items ?? [];
+  const known = new Set(items.map((action) => action.id));
+  const unknown = alert.actions.filter((id) => !known.has(id));
+  return (
+    <>
+      <Panel title="What was done">
+        <div className="stack">
+          {actions.error && <Trouble error={actions.error} />}
+          {actions.isPending && <Loading lines={2} />}
+          {items.map((action) => (
+            <div key={action.id} className="stack" style={{ gap: 4 }}>
+              <div className="row">
+                <Link to={`/responses/${action.id}`}>{doing(action.kind)}</Link>
+                <ActionStateTag state={action.state} />
+              </div>
+              <span className="muted">
+                <Time ms={action.created_ms} /> by{' '}
+                {action.origin.kind === 'policy' ? `the policy ${action.origin.name}` : action.origin.name}
+              </span>
+              {action.state_reason && <span className="faint wrap">{action.state_reason}</span>}
+            </div>
+          ))}
+          {unknown.length > 0 && actions.data && (
+            <span className="faint">{unknown.length} more that outrider has forgotten for their age</span>
+          )}
+          {actions.data && items.length === 0 && <p className="muted">No action came from this alert.</p>}
+          {alert.policy_notes.length > 0 && (
+            <ul className="muted wrap" style={{ margin: 0, paddingLeft: 18 }}>
+              {alert.policy_notes.map((note) => (
+                <li key={note}>{note}</li>
+              ))}
+            </ul>
+          )}
+        </div>
+      </Panel>
+      <Panel title="History">
+        {audit.error && <Trouble error={audit.error} />}
+        <ol className="steps">
+          {(audit.data?.items ?? []).map((line) => (
+            <li key={line.number} className={line.by.startsWith('person:') ? 'is-person' : ''}>
+              <div className="wrap">
+                <strong>{line.by.replace(/^person:/, '')}</strong> {line.what}{' '}
+                <span className="muted">{line.detail}</span>
+                <div className="faint">
+                  <Time ms={line.at_ms} />
+                </div>
+              </div>
+            </li>
+          ))}
+          <li>
+            <div>
+              Opened by outrider
+              <div className="faint">
+                <Time ms={alert.opened_ms} />
+              </div>
+            </div>
+          </li>
+        </ol>
+      </Panel>
+    </>
+  );
+}

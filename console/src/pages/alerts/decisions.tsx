@@ -1,0 +1,104 @@
+// What a person may decide about an alert. Nobody sees a button that would fail: roles and states decide what is there.
+import { Button } from '@mantine/core';
+import { IconBan, IconShieldPlus } from '@tabler/icons-react';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { Link } from 'react-router';
+
+import { api, got, once } from '../../api/client';
+import type { Alert } from '../../api/types';
+import { replaceRow } from '../../live/follow';
+import { Trouble } from '../../parts/basics';
+import { ReasonDialog } from '../../parts/Dialog';
+import { useMay } from '../../shell/session';
+import { BlockDialog } from './BlockDialog';
+
+type Open = 'resolve' | 'false-positive' | 'block' | undefined;
+
+export function Decisions({ alert }: { alert: Alert }) {
+  const client = useQueryClient();
+  const [open, setOpen] = useState<Open>();
+  const mayDecide = useMay('analyst');
+  const mayAct = useMay('responder');
+  const close = () => setOpen(undefined);
+  const took = (changed: Alert) => {
+    client.setQueryData(['alert', changed.id], changed);
+    replaceRow(client, 'alerts', changed);
+    void client.invalidateQueries({ queryKey: ['now', 'alerts'] });
+    void client.invalidateQueries({ queryKey: ['audit', changed.id] });
+  };
+  const path = { path: { id: alert.id } };
+  const acknowledge = useMutation({
+    mutationFn: () => got(api.POST('/api/v1/alerts/{id}/acknowledge', { params: path, body: {}, headers: once() })),
+    onSuccess: took,
+  });
+  const isOver = alert.state === 'resolved' || alert.state === 'false_positive';
+  // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
+  const canBlock = mayAct && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
+  if (!mayDecide) return null;
+  return (
+    <div className="row wraps">
+      {alert.state === 'open' && (
+        <Button size="xs" variant="default" loading={acknowledge.isPending} onClick={() => acknowledge.mutate()}>
+          Acknowledge
+        </Button>
+      )}
+      {!isOver && (
+        <>
+          <Button size="xs" variant="default" onClick={() => setOpen('resolve')}>
+            Resolve
+          </Button>
+          <Button size="xs" variant="default" onClick={() => setOpen('false-positive')}>
+            False positive
+          </Button>
+        </>
+      )}
+      {mayAct && (
+        <Button
+          size="xs"
+          variant="default"
+          component={Link}
+          to={`/policies/new?alert=${alert.id}`}
+          leftSection={<IconShieldPlus size={14} />}
+        >
+          Make a policy
+        </Button>
+      )}
+      {canBlock && (
+        <Button size="xs" color="red" leftSection={<IconBan size={14} />} onClick={() => setOpen('block')}>
+          Block now
+        </Button>
+      )}
+      {acknowledge.error && <Trouble error={acknowledge.error} />}
+      {open === 'resolve' && (
+        <ReasonDialog
+          title="Resolve this alert"
+          explanation="It is over. The same again opens a new alert. Actions that it led to run on."
+          action="Resolve"
+          close={close}
+          decide={async (reason) =>
+            took(
+              await got(api.POST('/api/v1/alerts/{id}/resolve', { params: path, body: { reason }, headers: once() })),
+            )
+          }
+        />
+      )}
+      {open === 'false-positive' && (
+        <ReasonDialog
+          title="This was no abuse"
+          explanation="Its actions are released, and the same stays silent for a while."
+          action="Mark as false positive"
+          close={close}
+          decide={async (reason) =>
+            took(
+              await got(
+                api.POST('/api/v1/alerts/{id}/false-positive', { params: path, body: { reason }, headers: once() }),
+              ),
+            )
+          }
+        />
+      )}
+      {open === 'block' && <BlockDialog alert={alert} close={close} />}
+    </div>
+  );
+}

@@ -1,0 +1,222 @@
+// One endpoint: how it is used, by whom, how it answers and how fast, from the calls in the lake.
+import { Button } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link, useParams } from 'react-router';
+
+import { api, got, Refusal } from '../../api/client';
+import type { Endpoint } from '../../api/types';
+import { Lines } from '../../charts/Lines';
+import { Strip, StripKeys } from '../../charts/Strip';
+import { useAddress } from '../../parts/address';
+import { Loading, Page, Panel, Time, timelinePath, Trouble } from '../../parts/basics';
+import { type Column, SmallTable } from '../../parts/DataTable';
+import { bytes, count, share } from '../../parts/words';
+import { Template } from './ApisPage';
+import { callersOf, overTimeOf, SPANS, type Caller, summaryOf } from './questions';
+
+export default function EndpointPage() {
+  const { id = '' } = useParams();
+  const found = useQuery({
+    queryKey: ['endpoint', id],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/endpoints/{id}', { params: { path: { id } }, signal })),
+  });
+  const endpoint = found.data;
+  if (!endpoint)
+    return (
+      <Page title="Endpoint">
+        {found.error ? <Trouble error={found.error} again={() => void found.refetch()} /> : <Loading lines={8} />}
+      </Page>
+    );
+  return <OneEndpoint endpoint={endpoint} />;
+}
+
+function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
+  const [query, change] = useAddress();
+  const { key } = endpoint;
+  const span = SPANS.find((one) => one.id === query.get('last')) ?? SPANS[1];
+  const title = `${key.method} ${key.template}`;
+  const facts: [string, React.ReactNode][] = [
+    [
+      'Service',
+      <Link key="s" to={`/apis?service=${encodeURIComponent(endpoint.service_name)}`}>
+        {endpoint.service_name || key.service}
+      </Link>,
+    ],
+    ['Gateway', key.gateway],
+    ['Template', `${endpoint.explanation}${endpoint.provisional ? '; still learning' : ''}`],
+    ['Learnt from', `${count(endpoint.calls)} calls`],
+    ['First seen', <Time key="f" ms={endpoint.first_seen_ms} />],
+    ['Last seen', <Time key="l" ms={endpoint.last_seen_ms} />],
+    ['Id', <code key="i">{endpoint.id}</code>],
+    ...(endpoint.merged_into
+      ? ([
+          [
+            'Lives on in',
+            <Link key="m" to={`/apis/${endpoint.merged_into}`}>
+              {endpoint.merged_into}
+            </Link>,
+          ],
+        ] as [string, React.ReactNode][])
+      : []),
+  ];
+  return (
+    <Page
+      title={title}
+      before={
+        <>
+          <Link to="/apis" className="muted">
+            APIs
+          </Link>
+          <span className="faint">/</span>
+        </>
+      }
+      after={
+        <>
+          <div className="spread" />
+          <div className="tabs" role="group" aria-label="Time">
+            {SPANS.map((one) => (
+              <Button
+                key={one.id}
+                size="compact-xs"
+                variant={one === span ? 'light' : 'subtle'}
+                color={one === span ? undefined : 'gray'}
+                onClick={() => change({ last: one === SPANS[1] ? null : one.id })}
+              >
+                {one.id}
+              </Button>
+            ))}
+          </div>
+        </>
+      }
+    >
+      <div className="alert">
+        <div className="stack">
+          <Use id={endpoint.id} span={span} />
+          <Callers endpoint={endpoint} span={span} />
+        </div>
+        <Panel title={<Template text={key.template} />}>
+          <dl className="facts">
+            {facts.map(([name, value]) => (
+              <div key={name} style={{ display: 'contents' }}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+          <p style={{ marginTop: 12 }}>
+            <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
+          </p>
+        </Panel>
+      </div>
+    </Page>
+  );
+}
+
+type Span = (typeof SPANS)[number];
+
+function Use({ id, span }: { id: string; span: Span }) {
+  const use = useQuery({
+    queryKey: ['endpoint use', id, span.id],
+    queryFn: ({ signal }) => overTimeOf(id, span, signal),
+  });
+  const sums = useQuery({
+    queryKey: ['endpoint sums', id, span.id],
+    queryFn: ({ signal }) => summaryOf(id, span, signal),
+  });
+  if (use.error instanceof Refusal && use.error.status === 404)
+    return <p className="muted">This outrider keeps no lake, so there is no history to show.</p>;
+  const sum = sums.data;
+  const figures: [string, string][] = [
+    ['Calls', count(sum?.calls)],
+    ['Consumers', count(sum?.consumers)],
+    ['Addresses', count(sum?.addresses)],
+    ['Errors', sum && sum.calls > 0 ? share(sum.errors / sum.calls) : '–'],
+    ['Median', sum?.p50 == null ? '–' : `${Math.round(sum.p50)} ms`],
+    ['95th percentile', sum?.p95 == null ? '–' : `${Math.round(sum.p95)} ms`],
+    ['Answer, median', bytes(sum?.size)],
+  ];
+  return (
+    <>
+      <div className="figures">
+        {figures.map(([name, value]) => (
+          <div key={name}>
+            <div className="faint">{name}</div>
+            <div className="figure number">{value}</div>
+          </div>
+        ))}
+      </div>
+      {(use.error ?? sums.error) && <Trouble error={use.error ?? sums.error} again={() => void use.refetch()} />}
+      <Panel title="Calls" after={<StripKeys />}>
+        <div style={{ minHeight: 130 }}>
+          {use.data && (
+            <Strip label="Calls" range={use.data} stepMs={span.stepMs} steps={use.data.steps} height={130} />
+          )}
+        </div>
+      </Panel>
+      <Panel title="Latency, ms">
+        <div style={{ minHeight: 150 }}>
+          {use.data && (
+            <Lines
+              range={use.data}
+              times={use.data.steps.map((step) => step.start_ms)}
+              series={[
+                { name: 'median', values: use.data.steps.map((step) => step.p50), colour: '--accent' },
+                { name: '95th percentile', values: use.data.steps.map((step) => step.p95), colour: '--high' },
+              ]}
+              height={150}
+            />
+          )}
+        </div>
+      </Panel>
+    </>
+  );
+}
+
+function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
+  const callers = useQuery({
+    queryKey: ['endpoint callers', endpoint.id, span.id],
+    queryFn: ({ signal }) => callersOf(endpoint.id, span, signal),
+  });
+  const columns: Column<Caller>[] = [
+    {
+      id: 'who',
+      head: 'Who',
+      width: 'minmax(0, 2fr)',
+      cell: (caller) =>
+        caller.consumer_id ? (
+          <Link to={timelinePath({ kind: 'consumer', value: caller.consumer_id, gateway: caller.gateway })}>
+            {caller.name ?? caller.consumer_id}
+          </Link>
+        ) : (
+          <span className="muted">nobody that the gateway knows</span>
+        ),
+    },
+    { id: 'gateway', head: 'Gateway', width: 'minmax(0, 1fr)', cell: (caller) => caller.gateway },
+    { id: 'calls', head: 'Calls', width: '90px', isNumber: true, cell: (caller) => count(caller.calls) },
+    {
+      id: 'errors',
+      head: 'Errors',
+      width: '80px',
+      isNumber: true,
+      cell: (caller) => share(caller.errors / caller.calls),
+    },
+    { id: 'addresses', head: 'Addresses', width: '80px', isNumber: true, cell: (caller) => count(caller.addresses) },
+  ];
+  if (callers.error) return null;
+  return (
+    <Panel title="Callers" flush after={<span className="faint">the 20 with the most calls</span>}>
+      {callers.data ? (
+        <SmallTable
+          label="Callers"
+          rows={callers.data}
+          columns={columns}
+          rowKey={(caller) => `${caller.gateway} ${caller.consumer_id ?? ''}`}
+        />
+      ) : (
+        <div style={{ padding: 16 }}>
+          <Loading lines={3} />
+        </div>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,90 @@
+// Everybody's calls, by a search.
+import { Button } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import { Link } from 'react-router';
+
+import { useAddress } from '../../parts/address';
+import { Empty, Trouble } from '../../parts/basics';
+import { callColumns, callKey } from '../../parts/callColumns';
+import { DataTable } from '../../parts/DataTable';
+import { type Pivoted, PivotMenu } from '../../parts/Pivot';
+import { splitTerms, withTerm } from '../../parts/search';
+import { useMay } from '../../shell/session';
+import { useCalls } from '../timeline/useCalls';
+import { Terms } from './Terms';
+
+const EXAMPLES = [
+  'status:>=500 last 1h',
+  'status:401,403 -method:GET',
+  'path:/admin/* status:200..399',
+  'latency:>1000 last 24h',
+  'response_bytes:>1000000',
+];
+
+export function Search() {
+  const [query, change] = useAddress();
+  const search = query.get('q') ?? '';
+  const mayHunt = useMay('analyst');
+  const [pivot, setPivot] = useState<Pivoted>();
+  const of = useMemo(() => ({ search }), [search]);
+  const calls = useCalls(of, !splitTerms(search).includes('last'));
+  const columns = useMemo(() => callColumns(setPivot), []);
+  return (
+    <>
+      <div style={{ display: 'flex', alignItems: 'center' }}>
+        <div className="spread">
+          <Terms
+            search={search}
+            change={(q) => change({ q })}
+            placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
+          />
+        </div>
+        {mayHunt && search !== '' && (
+          <Button
+            size="xs"
+            variant="default"
+            mr={24}
+            component={Link}
+            to={`/hunt/saved/new?search=${encodeURIComponent(search)}`}
+          >
+            Save as a hunt
+          </Button>
+        )}
+      </div>
+      {calls.error ? (
+        <div style={{ padding: 24 }}>
+          <Trouble error={calls.error} again={() => void calls.refetch()} />
+        </div>
+      ) : (
+        <DataTable
+          label="Calls"
+          rows={calls.rows}
+          columns={columns}
+          rowKey={callKey}
+          rowHeight={32}
+          onEnd={calls.onEnd}
+          isLoading={calls.isPending}
+          fresh={calls.fresh}
+          onFresh={calls.showFresh}
+          empty={
+            <Empty title={search ? 'No call fits this search.' : 'No calls yet.'}>
+              <p>Terms stand beside each other, and all have to hold. For example:</p>
+              {EXAMPLES.map((example) => (
+                <Link key={example} to={`/hunt?q=${encodeURIComponent(example)}`}>
+                  <code>{example}</code>
+                </Link>
+              ))}
+            </Empty>
+          }
+        />
+      )}
+      {pivot && (
+        <PivotMenu
+          pivot={pivot}
+          close={() => setPivot(undefined)}
+          add={(added) => change({ q: withTerm(search, added) })}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,38 @@
+import { IconTable } from '@tabler/icons-react';
+
+import { useSchema } from './schema';
+import { Loading, Trouble } from '../../parts/basics';
+
+/** The tables, each with its columns; a name that is chosen goes into the statement. */
+export function Tables({ insert }: { insert: (name: string) => void }) {
+  const schema = useSchema();
+  return (
+    <aside className="tables" aria-label="Tables">
+      {schema.isPending && <Loading lines={6} />}
+      {schema.error && <Trouble error={schema.error} />}
+      {(schema.data ?? []).map((table) => (
+        <details key={table.name}>
+          <summary>
+            <IconTable size={14} aria-hidden="true" />
+            <code>{table.name}</code>
+          </summary>
+          <ul className="plain">
+            {table.columns.map((column) => (
+              <li key={column.name}>
+                <button
+                  type="button"
+                  className="link-button cut"
+                  onClick={() => insert(column.name)}
+                  title={`Insert ${column.name}`}
+                >
+                  <code>{column.name}</code>
+                </button>
+                <span className="faint">{column.type}</span>
+              </li>
+            ))}
+          </ul>
+        </details>
+      ))}
+    </aside>
+  );
+}

@@ -1,0 +1,323 @@
+// One policy, as a form that reads like a sentence, and what it would have been about.
+import { Button, NumberInput, Select, Switch, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+import { Link, useNavigate, useParams } from 'react-router';
+
+import { api, got, once } from '../../api/client';
+import { type Alert, type Condition, type Policy, type PolicyRow, SEVERITIES } from '../../api/types';
+import { useAddress } from '../../parts/address';
+import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
+import { ReasonDialog } from '../../parts/Dialog';
+import { useMay } from '../../shell/session';
+import { DURATIONS } from './durations';
+import { Respond } from './Respond';
+import { NEW_POLICY, SCOPE_WORDS, sentence } from './sentence';
+import { useDetectors, useServices } from './suggestions';
+import { WouldHave } from './WouldHave';
+
+export default function PolicyPage() {
+  const { name } = useParams();
+  const [query] = useAddress();
+  const alertId = query.get('alert');
+  const known = useQuery({
+    queryKey: ['policies', name],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/policies/{name}', { params: { path: { name: name ?? '' } }, signal })),
+    enabled: name !== undefined,
+    // What somebody types is not replaced by what somebody else saves.
+    refetchOnWindowFocus: false,
+  });
+  const alert = useQuery({
+    queryKey: ['alert', alertId],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/alerts/{id}', { params: { path: { id: alertId ?? '' } }, signal })),
+    enabled: alertId !== null,
+  });
+  const error = known.error ?? alert.error;
+  if (error) {
+    return (
+      <Page title="Policy">
+        <Trouble error={error} />
+      </Page>
+    );
+  }
+  if ((name !== undefined && !known.data) || (alertId !== null && !alert.data)) {
+    return (
+      <Page title="Policy">
+        <Loading lines={8} />
+      </Page>
+    );
+  }
+  return (
+    <PolicyForm key={name ?? alertId ?? ''} row={known.data} begin={known.data?.policy ?? fromAlert(alert.data)} />
+  );
+}
+
+/** What one would begin with who does not want an alert like this one again. */
+function fromAlert(alert: Alert | undefined): Policy {
+  if (!alert) return NEW_POLICY;
+  const { detector, severity, worst } = alert;
+  const name = `block-${detector.replace(/[^a-z0-9]+/g, '-')}`;
+  const services = worst.service_name ? [worst.service_name] : [];
+  return { ...NEW_POLICY, name, when: { ...NEW_POLICY.when, detectors: [detector], severity_min: severity, services } };
+}
+
+function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  // What the configuration says is changed there and nowhere else.
+  const mayChange = useMay('responder') && !row?.from_config;
+  const [policy, setPolicy] = useState(begin);
+  const [isDeleting, setDeleting] = useState(false);
+  const set = (part: Partial<Policy>) => setPolicy((before) => ({ ...before, ...part }));
+  const setWhen = (part: Partial<Condition>) =>
+    setPolicy((before) => ({ ...before, when: { ...before.when, ...part } }));
+  const detectors = useDetectors();
+  const services = useServices();
+  const saving = useMutation({
+    mutationFn: () =>
+      got(
+        api.PUT('/api/v1/policies/{name}', { params: { path: { name: policy.name } }, body: policy, headers: once() }),
+      ),
+    onSuccess: async () => {
+      await client.invalidateQueries({ queryKey: ['policies'] });
+      await navigate('/policies');
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    saving.mutate();
+  };
+  return (
+    <Page
+      title={row ? policy.name : 'New policy'}
+      before={
+        <>
+          <Link to="/policies" className="muted">
+            Policies
+          </Link>
+          <span className="faint">/</span>
+        </>
+      }
+      after={
+        row && (
+          <span className="faint">
+            {row.from_config ? 'from the configuration' : `by ${row.changed_by.replace(/^person:/, '')}`},{' '}
+            <Time ms={row.changed_ms} relative />
+          </span>
+        )
+      }
+    >
+      <form className="alert" onSubmit={submit}>
+        <fieldset className="stack policy-fields" disabled={!mayChange}>
+          {row?.from_config && (
+            <p className="muted">
+              This policy comes from the configuration file, and is changed there: outrider takes a new one over with a
+              reload, without a restart.
+            </p>
+          )}
+          <div className="row" style={{ alignItems: 'flex-start' }}>
+            <TextInput
+              className="spread"
+              label="Name"
+              required
+              disabled={row !== undefined}
+              pattern="[a-z0-9_\-]+"
+              description="a-z, 0-9, - and _"
+              value={policy.name}
+              onChange={(event) => set({ name: event.currentTarget.value })}
+            />
+            <TextInput
+              className="spread"
+              label="What it is for"
+              description="for whoever reads it later"
+              value={policy.description}
+              onChange={(event) => set({ description: event.currentTarget.value })}
+            />
+          </div>
+          <Panel title="When">
+            <div className="policy-sentence">
+              <span>When</span>
+              <TagsInput
+                aria-label="Detectors"
+                size="sm"
+                placeholder={policy.when.detectors.length === 0 ? 'any detector' : ''}
+                data={detectors}
+                value={policy.when.detectors}
+                onChange={(chosen) => setWhen({ detectors: chosen })}
+              />
+              <span>finds something</span>
+              <Select
+                aria-label="Least severity"
+                size="sm"
+                w={210}
+                value={policy.when.severity_min ?? 'any'}
+                data={[
+                  { value: 'any', label: 'of any severity' },
+                  ...SEVERITIES.slice(1).map((one) => ({
+                    value: one,
+                    label: one === 'critical' ? 'critical' : `of severity ${one} or worse`,
+                  })),
+                ]}
+                allowDeselect={false}
+                onChange={(value) => setWhen({ severity_min: value === 'any' ? null : value })}
+              />
+              <span>about</span>
+              <TagsInput
+                aria-label="Consumers"
+                size="sm"
+                placeholder={policy.when.consumers.length === 0 ? 'any consumer' : ''}
+                value={policy.when.consumers}
+                onChange={(chosen) => setWhen({ consumers: chosen })}
+              />
+              <span>at</span>
+              <TagsInput
+                aria-label="Services"
+                size="sm"
+                placeholder={policy.when.services.length === 0 ? 'any service' : ''}
+                data={services}
+                value={policy.when.services}
+                onChange={(chosen) => setWhen({ services: chosen })}
+              />
+            </div>
+            <details className="policy-more">
+              <summary>More conditions</summary>
+              <div className="stack">
+                <NumberInput
+                  label="Confidence, at least"
+                  suffix=" %"
+                  min={0}
+                  max={100}
+                  w={160}
+                  value={policy.when.confidence_min === null ? '' : Math.round(policy.when.confidence_min * 100)}
+                  onChange={(value) => setWhen({ confidence_min: value === '' ? null : Number(value) / 100 })}
+                />
+                <TagsInput
+                  label="One of these consumer tags"
+                  value={policy.when.consumer_tags}
+                  onChange={(chosen) => setWhen({ consumer_tags: chosen })}
+                />
+                <TagsInput
+                  label="Routes"
+                  value={policy.when.routes}
+                  onChange={(chosen) => setWhen({ routes: chosen })}
+                />
+                <TagsInput
+                  label="Endpoints"
+                  description="an id, or such as GET /orders/{order_id}"
+                  value={policy.when.endpoints}
+                  onChange={(chosen) => setWhen({ endpoints: chosen })}
+                />
+                <TagsInput
+                  label="Never these consumers"
+                  description="names, ids, or tag:NAME"
+                  value={policy.when.except_consumers}
+                  onChange={(chosen) => setWhen({ except_consumers: chosen })}
+                />
+              </div>
+            </details>
+          </Panel>
+          <Panel title="Then">
+            <div className="policy-sentence">
+              <Respond respond={policy.respond} change={(respond) => set({ respond })} />
+              <span>on</span>
+              <Select
+                aria-label="Scope"
+                size="sm"
+                w={240}
+                allowDeselect={false}
+                value={policy.scope}
+                data={Object.entries(SCOPE_WORDS).map(([value, label]) => ({ value, label }))}
+                onChange={(value) => value && set({ scope: value as Policy['scope'] })}
+              />
+              <span>for</span>
+              <Select
+                aria-label="Duration"
+                size="sm"
+                w={210}
+                allowDeselect={false}
+                value={policy.duration}
+                data={
+                  DURATIONS.some((one) => one.value === policy.duration)
+                    ? DURATIONS
+                    : [...DURATIONS, { value: policy.duration, label: policy.duration }]
+                }
+                onChange={(value) => value && set({ duration: value })}
+              />
+            </div>
+            <Textarea
+              mt="sm"
+              label="What a client that is refused reads"
+              autosize
+              value={policy.respond.message}
+              onChange={(event) => set({ respond: { ...policy.respond, message: event.currentTarget.value } })}
+            />
+          </Panel>
+          <Panel title="How">
+            <div className="stack">
+              <Select
+                label="Mode"
+                w={360}
+                allowDeselect={false}
+                value={policy.mode}
+                data={[
+                  { value: 'observe', label: 'Observe: say what it would do, and do nothing' },
+                  { value: 'enforce', label: 'Enforce: do it' },
+                ]}
+                onChange={(value) => value && set({ mode: value })}
+              />
+              <Switch
+                label="On"
+                checked={policy.enabled}
+                onChange={(event) => set({ enabled: event.currentTarget.checked })}
+              />
+            </div>
+          </Panel>
+        </fieldset>
+        <div className="stack">
+          <Panel title="In words">
+            <p className="wrap">{sentence(policy)}</p>
+          </Panel>
+          <WouldHave when={policy.when} />
+          {saving.error && <Trouble error={saving.error} />}
+          {mayChange && (
+            <div className="row" style={{ justifyContent: 'flex-end' }}>
+              {row && (
+                <Button variant="subtle" color="red" onClick={() => setDeleting(true)}>
+                  Delete
+                </Button>
+              )}
+              <Button variant="default" component={Link} to="/policies">
+                Cancel
+              </Button>
+              <Button
+                type="submit"
+                color={policy.mode === 'enforce' && policy.enabled ? 'red' : undefined}
+                loading={saving.isPending}
+              >
+                {policy.mode === 'enforce' && policy.enabled ? 'Save and enforce' : 'Save'}
+              </Button>
+            </div>
+          )}
+        </div>
+      </form>
+      {isDeleting && (
+        <ReasonDialog
+          title={`Delete ${policy.name}`}
+          explanation="Actions that it started run on."
+          action="Delete"
+          isDangerous
+          needsNoReason
+          close={() => setDeleting(false)}
+          decide={async () => {
+            await got(
+              api.DELETE('/api/v1/policies/{name}', { params: { path: { name: policy.name } }, headers: once() }),
+            );
+            await client.invalidateQueries({ queryKey: ['policies'] });
+            await navigate('/policies');
+          }}
+        />
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,186 @@
+// Everything that restricts somebody, or did: by state, with the reason, until when, and what the gateway holds.
+import { Link, useNavigate } from 'react-router';
+
+import { api, got } from '../../api/client';
+import { type Action, type ActionState, ACTIVE_STATES } from '../../api/types';
+import { useStatus } from '../../live/now';
+import { useAddress } from '../../parts/address';
+import { ActionStateTag, Command, Empty, EntityLink, Page, Time, Trouble } from '../../parts/basics';
+import { type Column, DataTable } from '../../parts/DataTable';
+import { Field } from '../../parts/Field';
+import { useFresh, usePages } from '../../parts/pages';
+import { doing, endOf, scopeWords } from '../../parts/words';
+import { ActionDecisions, KillSwitch } from './decisions';
+
+const GROUPS: { id: string; name: string; states?: ActionState[] }[] = [
+  { id: 'active', name: 'Active', states: ACTIVE_STATES },
+  { id: 'proposed', name: 'Wait for approval', states: ['proposed'] },
+  { id: 'ended', name: 'Ended', states: ['released', 'rejected', 'too_late'] },
+  { id: 'failed', name: 'Failed', states: ['failed'] },
+  { id: 'all', name: 'All' },
+];
+
+const COLUMNS: Column<Action>[] = [
+  { id: 'state', head: 'State', width: '136px', cell: (action) => <ActionStateTag state={action.state} /> },
+  {
+    id: 'whom',
+    head: 'Whom',
+    width: 'minmax(0, 1fr)',
+    cell: (action) => (
+      <div className="lines">
+        <EntityLink entity={action.target} />
+        <span className="faint cut">at {action.target.gateway}</span>
+      </div>
+    ),
+  },
+  {
+    id: 'what',
+    head: 'What',
+    width: 'minmax(0, 1fr)',
+    cell: (action) => (
+      <div className="lines">
+        <Link className="whole cut" to={`/responses/${action.id}`}>
+          {doing(action.kind)}
+        </Link>
+        <span className="faint cut">{scopeWords(action.scope)}</span>
+      </div>
+    ),
+  },
+  {
+    id: 'why',
+    head: 'Why',
+    width: 'minmax(0, 2.4fr)',
+    cell: ({ origin, reason, state_reason }) => {
+      const by = origin.kind === 'policy' ? `policy ${origin.name}` : origin.name;
+      return (
+        <div className="lines">
+          <span className="cut" title={reason}>
+            {reason.startsWith(`${by}: `) ? reason.slice(by.length + 2) : reason}
+          </span>
+          <span className="faint cut" title={state_reason}>
+            {by}
+            {state_reason && ` · ${state_reason}`}
+          </span>
+        </div>
+      );
+    },
+  },
+  { id: 'since', head: 'Since', width: '88px', isNumber: true, cell: (action) => <Time ms={action.created_ms} /> },
+  {
+    id: 'until',
+    head: 'Until',
+    width: '88px',
+    isNumber: true,
+    cell: (action) => {
+      const end = endOf(action);
+      return end ? <Time ms={end} /> : <span className="muted">no end</span>;
+    },
+  },
+  {
+    id: 'do',
+    head: <span className="hidden-label">Decide</span>,
+    width: '134px',
+    isNumber: true,
+    cell: (action) => <ActionDecisions action={action} />,
+  },
+];
+
+export default function ResponsesPage() {
+  const [query] = useAddress();
+  const navigate = useNavigate();
+  const group = GROUPS.find((one) => one.id === (query.get('group') ?? 'active')) ?? GROUPS[0]!;
+  const filter = {
+    state: group.states,
+    target: query.get('target') ?? undefined,
+    gateway: query.get('gateway') ?? undefined,
+  };
+  const actions = usePages(['actions', filter], (cursor, signal) =>
+    got(api.GET('/api/v1/actions', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
+  );
+  const [fresh, showFresh] = useFresh('actions');
+  return (
+    <Page
+      title="Responses"
+      full
+      after={
+        <>
+          <nav className="tabs" aria-label="State">
+            {GROUPS.map((one) => (
+              <Link
+                key={one.id}
+                to={one.id === 'active' ? '/responses' : `/responses?group=${one.id}`}
+                replace
+                className={one === group ? 'active' : ''}
+                aria-current={one === group ? 'true' : undefined}
+              >
+                {one.name}
+              </Link>
+            ))}
+          </nav>
+          <div className="spread" />
+          <KillSwitch />
+        </>
+      }
+    >
+      <div className="filters">
+        <Field label="Consumer name or id" name="target" width={210} isSearch />
+        <Field label="Gateway" name="gateway" />
+        <div className="spread" />
+        <Held />
+      </div>
+      {actions.error ? (
+        <div style={{ padding: 24 }}>
+          <Trouble error={actions.error} again={() => void actions.refetch()} />
+        </div>
+      ) : (
+        <DataTable
+          label="Actions"
+          rows={actions.rows}
+          columns={COLUMNS}
+          rowKey={(action) => action.id}
+          rowHeight={54}
+          onOpen={(action) => void navigate(`/responses/${action.id}`)}
+          onEnd={actions.onEnd}
+          isLoading={actions.isPending}
+          fresh={fresh}
+          onFresh={showFresh}
+          empty={<NoActions group={group.id} />}
+        />
+      )}
+    </Page>
+  );
+}
+
+/** What the gateways hold of outrider's, by their own word. */
+function Held() {
+  const status = useStatus();
+  return (
+    <div className="row wraps muted" role="status">
+      {(status.data?.responders ?? []).map((one) => (
+        <span key={one.gateway} title={one.failure ?? undefined}>
+          <strong>{one.gateway}</strong> holds {one.own_plugins ?? 0} {one.own_plugins === 1 ? 'plugin' : 'plugins'} of
+          outrider’s, seen <Time ms={one.listed_ms} relative />
+          {one.failure && <span className="bad"> · cannot be reached</span>}
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function NoActions({ group }: { group: string }) {
+  if (group === 'proposed') return <Empty title="Nothing waits for approval." />;
+  if (group !== 'active' && group !== 'all') return <Empty title="No such action." />;
+  return (
+    <Empty title="Nobody is blocked or limited.">
+      <p>
+        An alert’s page has “Block now”. A <Link to="/policies/new">policy</Link> acts by itself, once its mode is
+        “enforce”.
+      </p>
+      <p>
+        Should everything else fail, this takes every block away, on the machine beside the gateway and without the rest
+        of outrider:
+      </p>
+      <Command>outrider responder release-all --config outrider.toml</Command>
+    </Empty>
+  );
+}

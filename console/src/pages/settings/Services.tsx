@@ -1,0 +1,154 @@
+// Collectors and responders elsewhere: their identities, and when they were last heard from.
+import { Button, Select, TagsInput, TextInput } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type FormEvent, useState } from 'react';
+
+import { api, got } from '../../api/client';
+import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { SmallTable } from '../../parts/DataTable';
+import { Dialog, ReasonDialog } from '../../parts/Dialog';
+import { MadeSecret } from './Made';
+
+type Kind = 'collector' | 'responder';
+
+export default function Services() {
+  const client = useQueryClient();
+  const services = useQuery({
+    queryKey: ['services'],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/services', { signal })),
+    refetchInterval: 15_000,
+  });
+  const [isMaking, setMaking] = useState(false);
+  const [made, setMade] = useState<{ name: string; token: string }>();
+  const [revoking, setRevoking] = useState<string>();
+  if (services.error) return <Trouble error={services.error} again={() => void services.refetch()} />;
+  if (!services.data) return <Loading />;
+  const rows = services.data.items;
+  return (
+    <>
+      <Panel
+        title="Collectors and responders elsewhere"
+        flush
+        after={
+          <Button size="xs" onClick={() => setMaking(true)}>
+            Make an identity
+          </Button>
+        }
+      >
+        {rows.length === 0 ? (
+          <Empty title="Everything runs in one process.">
+            <p>A collector or responder on another machine needs an identity, made here, and then runs there:</p>
+            <Command>outrider collector --config collector.toml</Command>
+          </Empty>
+        ) : (
+          <SmallTable
+            label="Services"
+            rows={rows}
+            rowKey={(service) => service.name}
+            columns={[
+              { id: 'name', head: 'Name', width: 'minmax(0, 1fr)', cell: (service) => <strong>{service.name}</strong> },
+              { id: 'kind', head: 'Kind', width: '100px', cell: (service) => service.kind },
+              {
+                id: 'gateways',
+                head: 'Gateways',
+                width: 'minmax(0, 1fr)',
+                cell: (service) => service.gateways.join(', '),
+              },
+              {
+                id: 'state',
+                head: 'State',
+                width: '90px',
+                cell: (service) =>
+                  service.revoked_ms ? (
+                    <span className="tag">revoked</span>
+                  ) : service.seen_ms ? (
+                    <span className="tag good">known</span>
+                  ) : (
+                    <span className="tag warning">never seen</span>
+                  ),
+              },
+              {
+                id: 'seen',
+                head: 'Heard from',
+                width: '110px',
+                cell: (service) => <Time ms={service.seen_ms} relative />,
+              },
+              {
+                id: 'revoke',
+                head: <span className="hidden-label">Revoke</span>,
+                width: '84px',
+                isNumber: true,
+                cell: (service) =>
+                  !service.revoked_ms && (
+                    <Button size="compact-xs" variant="default" onClick={() => setRevoking(service.name)}>
+                      Revoke
+                    </Button>
+                  ),
+              },
+            ]}
+          />
+        )}
+      </Panel>
+      {isMaking && <Make close={() => setMaking(false)} made={setMade} />}
+      {made && <MadeSecret name={made.name} secret={made.token} close={() => setMade(undefined)} />}
+      {revoking && (
+        <ReasonDialog
+          title={`Revoke ${revoking}`}
+          explanation="It is refused from now on. What it holds back is lost when its own directory goes."
+          action="Revoke"
+          isDangerous
+          needsNoReason
+          close={() => setRevoking(undefined)}
+          decide={async () => {
+            await got(api.DELETE('/api/v1/services/{name}', { params: { path: { name: revoking } } }));
+            await client.invalidateQueries({ queryKey: ['services'] });
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function Make({ close, made }: { close: () => void; made: (made: { name: string; token: string }) => void }) {
+  const client = useQueryClient();
+  const [name, setName] = useState('');
+  const [kind, setKind] = useState<Kind>('collector');
+  const [gateways, setGateways] = useState<string[]>([]);
+  const making = useMutation({
+    mutationFn: () => got(api.POST('/api/v1/services', { body: { name, kind, gateways } })),
+    onSuccess: async (service) => {
+      await client.invalidateQueries({ queryKey: ['services'] });
+      close();
+      made(service);
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    making.mutate();
+  };
+  return (
+    <Dialog title="Make an identity" open close={close}>
+      <form className="stack" onSubmit={submit}>
+        <TextInput
+          label="Name"
+          required
+          data-autofocus
+          value={name}
+          onChange={(event) => setName(event.currentTarget.value)}
+        />
+        <Select
+          label="Kind"
+          allowDeselect={false}
+          value={kind}
+          data={['collector', 'responder']}
+          onChange={(value) => value && setKind(value)}
+        />
+        <TagsInput label="Gateways" description="those that it speaks for" value={gateways} onChange={setGateways} />
+        {making.error && <Trouble error={making.error} />}
+        <Button type="submit" loading={making.isPending}>
+          Make it
+        </Button>
+      </form>
+    </Dialog>
+  );
+}

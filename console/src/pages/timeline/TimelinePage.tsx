@@ -1,0 +1,214 @@
+// Everything that one entity did: how its calls lie in time, with what was found and done, and the calls themselves.
+import { ActionIcon, Button, CopyButton, Switch } from '@mantine/core';
+import { IconCheck, IconCopy, IconZoomOut } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
+
+import { api, got } from '../../api/client';
+import { ENTITY_KINDS, type EntityKind } from '../../api/types';
+import { type Range, zoomed } from '../../charts/scale';
+import { useAddress } from '../../parts/address';
+import { Empty, Page, Trouble, useNow } from '../../parts/basics';
+import { callColumns, callKey } from '../../parts/callColumns';
+import { DataTable } from '../../parts/DataTable';
+import { type Pivoted, PivotMenu } from '../../parts/Pivot';
+import { withTerm } from '../../parts/search';
+import { ENTITY_WORDS, length, local } from '../../parts/words';
+import { Terms } from '../hunt/Terms';
+import { DensityStrips } from './DensityStrips';
+import { PickEntity } from './PickEntity';
+import { useCalls } from './useCalls';
+
+const PRESETS: [string, number][] = [
+  ['15m', 15 * 60_000],
+  ['1h', 3_600_000],
+  ['6h', 6 * 3_600_000],
+  ['24h', 24 * 3_600_000],
+  ['7d', 7 * 86_400_000],
+  ['30d', 30 * 86_400_000],
+];
+const PRESET_DEFAULT = '24h';
+
+interface Whom {
+  kind: EntityKind;
+  value: string;
+  gateway?: string;
+}
+
+export default function TimelinePage() {
+  const [query] = useAddress();
+  const kind = ENTITY_KINDS.find((one) => one === query.get('kind'));
+  const value = query.get('entity');
+  const gateway = query.get('gateway') ?? undefined;
+  if (!kind || !value) {
+    return (
+      <Page title="Timeline">
+        <PickEntity />
+      </Page>
+    );
+  }
+  return <OneTimeline key={`${kind} ${value}`} whom={{ kind, value, gateway }} />;
+}
+
+/** The range in the address, or the last so and so long until now. */
+function useRange(): {
+  range: Range;
+  isOpen: boolean;
+  preset?: string;
+  setRange: (range: Range) => void;
+  setPreset: (name: string) => void;
+} {
+  const [query, change] = useAddress();
+  const now = useNow(10_000);
+  const [since, until] = [Number(query.get('since')), Number(query.get('until'))];
+  const setRange = (range: Range) =>
+    change({ since: String(range.since), until: String(Math.min(range.until, Date.now() + 60_000)), last: null });
+  const setPreset = (name: string) => change({ last: name === PRESET_DEFAULT ? null : name, since: null, until: null });
+  if (since > 0 && until > since) return { range: { since, until }, isOpen: until >= now, setRange, setPreset };
+  const preset =
+    PRESETS.find(([name]) => name === query.get('last')) ?? PRESETS.find(([name]) => name === PRESET_DEFAULT)!;
+  return { range: { since: now - preset[1], until: now }, isOpen: true, preset: preset[0], setRange, setPreset };
+}
+
+function OneTimeline({ whom }: { whom: Whom }) {
+  const { range, isOpen, preset, setRange, setPreset } = useRange();
+  const name = useName(whom);
+  return (
+    <Page
+      title={name}
+      full
+      before={<span className="tag accent">{ENTITY_WORDS[whom.kind]}</span>}
+      after={
+        <>
+          <CopyButton value={whom.value}>
+            {({ copied, copy }) => (
+              <ActionIcon
+                variant="subtle"
+                color="gray"
+                size="sm"
+                aria-label="Copy the id"
+                title={whom.value}
+                onClick={copy}
+              >
+                {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+              </ActionIcon>
+            )}
+          </CopyButton>
+          {whom.gateway && <span className="faint">at {whom.gateway}</span>}
+          <div className="spread" />
+          <span className="faint number">
+            {local(range.since)} – {preset ? 'now' : local(range.until)} · {length(range.until - range.since)}
+          </span>
+          <div className="tabs" role="group" aria-label="Range">
+            {PRESETS.map(([one]) => (
+              <Button
+                key={one}
+                size="compact-xs"
+                variant={one === preset ? 'light' : 'subtle'}
+                color={one === preset ? undefined : 'gray'}
+                onClick={() => setPreset(one)}
+              >
+                {one}
+              </Button>
+            ))}
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              size="sm"
+              aria-label="Zoom out"
+              onClick={() => setRange(zoomed(range, 2))}
+            >
+              <IconZoomOut size={15} />
+            </ActionIcon>
+          </div>
+        </>
+      }
+    >
+      <DensityStrips whom={whom} range={range} setRange={setRange} />
+      <Calls whom={whom} range={range} isOpen={isOpen} isPreset={preset !== undefined} />
+    </Page>
+  );
+}
+
+/** A consumer's name, where its newest call says it. */
+function useName({ kind, value, gateway }: Whom): string {
+  const newest = useQuery({
+    queryKey: ['name', kind, value, gateway],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/timeline', { params: { query: { kind, entity: value, gateway, limit: 1 } }, signal })),
+    enabled: kind === 'consumer',
+    staleTime: Infinity,
+  });
+  return newest.data?.items[0]?.consumer_name ?? value;
+}
+
+function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; isOpen: boolean; isPreset: boolean }) {
+  const [query, change] = useAddress();
+  const search = query.get('q') ?? '';
+  const [pivot, setPivot] = useState<Pivoted>();
+  // A range that moves with the time is asked for once; what is newer is added.
+  const span = Math.round((range.until - range.since) / 1000);
+  const [begun] = useState(Date.now);
+  const since = isPreset ? begun - span * 1000 : range.since;
+  const until = isOpen ? undefined : range.until;
+  const of = useMemo(
+    () => ({ entity: { kind: whom.kind, value: whom.value, gateway: whom.gateway }, search, since, until }),
+    [whom.kind, whom.value, whom.gateway, search, since, until],
+  );
+  const isFollowing = isOpen && query.get('follow') === 'on';
+  const calls = useCalls(of, isOpen, isFollowing);
+  const columns = useMemo(() => callColumns(setPivot), []);
+  return (
+    <>
+      <Terms
+        search={search}
+        change={(q) => change({ q })}
+        after={
+          isOpen && (
+            <Switch
+              size="xs"
+              label="Follow"
+              title="Shows new calls by itself, while the first row is in view and the pointer is elsewhere"
+              checked={isFollowing}
+              onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
+            />
+          )
+        }
+      />
+      {calls.error ? (
+        <div style={{ padding: 24 }}>
+          <Trouble error={calls.error} again={() => void calls.refetch()} />
+        </div>
+      ) : (
+        <DataTable
+          label="Calls"
+          rows={calls.rows}
+          columns={columns}
+          rowKey={callKey}
+          rowHeight={32}
+          onEnd={calls.onEnd}
+          isLoading={calls.isPending}
+          fresh={calls.fresh}
+          onFresh={calls.showFresh}
+          isFollowing={isFollowing}
+          empty={
+            <Empty title="No calls here.">
+              <p>
+                {search
+                  ? 'No call of this time fits the filter.'
+                  : 'Zoom out, or choose a longer time. The lake keeps calls for as long as its retention says, 30 days by default.'}
+              </p>
+            </Empty>
+          }
+        />
+      )}
+      {pivot && (
+        <PivotMenu
+          pivot={pivot}
+          close={() => setPivot(undefined)}
+          add={(added) => change({ q: withTerm(search, added) })}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,79 @@
+// What is marked on an entity's strip: its alerts, what restricted it, and times from which calls may be missing.
+import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
+
+import { api, got } from '../../api/client';
+import type { EntityKey, Notice } from '../../api/types';
+import type { Range } from '../../charts/scale';
+import type { Mark, Stretch } from '../../charts/Strip';
+import { useNow } from '../../parts/basics';
+import { ACTION_STATE_WORDS, detectorName, doing } from '../../parts/words';
+
+type Whom = Pick<EntityKey, 'value'> & { gateway?: string };
+
+/** Notices that say that calls are missing, or may be. */
+const GAPS: ReadonlySet<Notice['kind']> = new Set([
+  'gateway_silent',
+  'calls_lost',
+  'calls_dropped',
+  'collector_silent',
+]);
+const LIMIT = 200;
+
+export function useMarks({ value }: Whom): Mark[] {
+  const alerts = useQuery({
+    queryKey: ['now', 'alerts', value],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/alerts', { params: { query: { entity: value, limit: LIMIT } }, signal })),
+  });
+  return useMemo(
+    () =>
+      (alerts.data?.items ?? []).map((alert) => ({
+        id: alert.id,
+        at: alert.opened_ms,
+        words: `${detectorName(alert.detector)}: ${alert.sentence}`,
+        looks: alert.severity,
+        to: `/alerts/${alert.id}`,
+      })),
+    [alerts.data],
+  );
+}
+
+export function useStretches({ value, gateway }: Whom, { since, until }: Range): Stretch[] {
+  const actions = useQuery({
+    queryKey: ['now', 'actions', value],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/actions', { params: { query: { target: value, limit: LIMIT } }, signal })),
+  });
+  const notices = useQuery({
+    queryKey: ['now', 'notices', 'all'],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/notices', { params: { query: { limit: LIMIT } }, signal })),
+  });
+  const now = useNow();
+  return useMemo(() => {
+    const blocks = (actions.data?.items ?? []).flatMap((action): Stretch[] => {
+      const began = action.history.find((step) => step.state === 'stored')?.at_ms;
+      if (began === undefined) return [];
+      const ended = action.history.find((step) => step.state === 'released' || step.state === 'failed')?.at_ms ?? now;
+      return [
+        {
+          id: action.id,
+          since: began,
+          until: ended,
+          kind: 'action',
+          words: `${doing(action.kind)}: ${ACTION_STATE_WORDS[action.state]}`,
+        },
+      ];
+    });
+    const gaps = (notices.data?.items ?? [])
+      .filter((notice) => GAPS.has(notice.kind) && (!gateway || !notice.subject || notice.subject.includes(gateway)))
+      .map((notice): Stretch => ({
+        id: `notice ${notice.id}`,
+        since: notice.since_ms,
+        until: notice.closed_ms ?? now,
+        kind: 'gap',
+        words: `${notice.kind.replaceAll('_', ' ')}: ${notice.detail}`,
+      }));
+    return [...blocks, ...gaps].filter((stretch) => stretch.until >= since && stretch.since <= until);
+  }, [actions.data, notices.data, gateway, since, until, now]);
+}

@@ -1,0 +1,91 @@
+// Dialogs: one that asks for a reason before a decision, and the frame that all of them have.
+import { Button, Modal, Textarea } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { type FormEvent, type ReactNode, useState } from 'react';
+
+import { Trouble } from './basics';
+
+export function Dialog({
+  title,
+  open,
+  close,
+  wide,
+  children,
+}: {
+  title: string;
+  open: boolean;
+  close: () => void;
+  wide?: boolean;
+  children: ReactNode;
+}) {
+  // Locking the page's scrolling would need a style that a script writes, which the Content-Security-Policy forbids.
+  return (
+    <Modal
+      opened={open}
+      onClose={close}
+      title={title}
+      size={wide ? 640 : 460}
+      lockScroll={false}
+      closeButtonProps={{ 'aria-label': 'Close' }}
+      transitionProps={{ duration: 80 }}
+      centered
+    >
+      {children}
+    </Modal>
+  );
+}
+
+interface ReasonProps {
+  title: string;
+  explanation: ReactNode;
+  action: string;
+  isDangerous?: boolean;
+  /** For a decision that the API asks no reason for. */
+  needsNoReason?: boolean;
+  decide: (reason: string) => Promise<unknown>;
+  close: () => void;
+}
+
+/** Asks why before something is decided. It is opened by being there. */
+export function ReasonDialog({ title, explanation, action, isDangerous, needsNoReason, decide, close }: ReasonProps) {
+  const [reason, setReason] = useState('');
+  const deciding = useMutation({ mutationFn: decide, onSuccess: close });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    deciding.mutate(reason.trim());
+  };
+  return (
+    <Dialog title={title} open close={close}>
+      <form className="stack" onSubmit={submit}>
+        <p className="muted">{explanation}</p>
+        {!needsNoReason && (
+          <Textarea
+            label="Reason"
+            description="It is in the audit log, beside your name."
+            required
+            data-autofocus
+            autosize
+            minRows={2}
+            maxLength={500}
+            value={reason}
+            onChange={(event) => setReason(event.currentTarget.value)}
+          />
+        )}
+        {deciding.error && <Trouble error={deciding.error} />}
+        <div className="row" style={{ justifyContent: 'flex-end' }}>
+          <Button variant="default" onClick={close}>
+            Cancel
+          </Button>
+          <Button
+            type="submit"
+            color={isDangerous ? 'red' : undefined}
+            loading={deciding.isPending}
+            disabled={!needsNoReason && reason.trim() === ''}
+          >
+            {action}
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

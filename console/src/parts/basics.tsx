@@ -1,0 +1,209 @@
+// The smallest parts: times, tags, entities, commands, what is empty and what went wrong.
+import { ActionIcon, CopyButton } from '@mantine/core';
+import { IconCheck, IconCopy } from '@tabler/icons-react';
+import { type ReactNode, useEffect, useState } from 'react';
+import { Link } from 'react-router';
+
+import { Refusal } from '../api/client';
+import type { ActionState, AlertState, EntityKey, Severity } from '../api/types';
+import { ACTION_STATE_WORDS, ago, ALERT_STATE_WORDS, ENTITY_WORDS, local, utc } from './words';
+
+/** The time, again every so often, for what says how long ago something was. */
+export function useNow(everyMs = 15_000): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** Local time, with UTC on hover. */
+export function Time({ ms, relative = false }: { ms: number | null | undefined; relative?: boolean }) {
+  const now = useNow();
+  if (ms === null || ms === undefined || ms <= 0) return <span className="faint">–</span>;
+  const [shown, also] = relative ? [ago(ms, now), local(ms, now)] : [local(ms, now), ago(ms, now)];
+  return (
+    <time className="number" dateTime={new Date(ms).toISOString()} title={`${utc(ms)}\n${also}`}>
+      {shown}
+    </time>
+  );
+}
+
+export function SeverityTag({ severity }: { severity: Severity }) {
+  return <span className={`tag dot ${severity}`}>{severity.charAt(0).toUpperCase() + severity.slice(1)}</span>;
+}
+
+const ALERT_LOOKS: Record<AlertState, string> = {
+  open: 'danger',
+  acknowledged: 'accent',
+  resolved: 'good',
+  false_positive: '',
+};
+
+export function AlertStateTag({ state }: { state: AlertState }) {
+  return <span className={`tag ${ALERT_LOOKS[state]}`}>{ALERT_STATE_WORDS[state]}</span>;
+}
+
+const ACTION_LOOKS: Record<ActionState, string> = {
+  proposed: 'warning',
+  approved: 'accent',
+  rejected: '',
+  pending: 'accent',
+  stored: 'accent',
+  in_force: 'danger',
+  releasing: 'accent',
+  released: 'good',
+  failed: 'warning',
+  too_late: '',
+};
+
+export function ActionStateTag({ state }: { state: ActionState }) {
+  return <span className={`tag dot ${ACTION_LOOKS[state]}`}>{ACTION_STATE_WORDS[state]}</span>;
+}
+
+export function StatusCode({ status, refused }: { status: number; refused?: boolean }) {
+  const looks = refused ? 'refused' : `s${Math.floor(status / 100)}`;
+  return (
+    <span className={`status ${looks}`} title={refused ? 'refused by a block or limit of outrider' : undefined}>
+      {status}
+    </span>
+  );
+}
+
+export function timelinePath(
+  entity: Pick<EntityKey, 'kind' | 'value'> & { gateway?: string },
+  more: Record<string, string> = {},
+): string {
+  const query = new URLSearchParams({ kind: entity.kind, entity: entity.value, ...more });
+  if (entity.gateway) query.set('gateway', entity.gateway);
+  return `/timeline?${query.toString()}`;
+}
+
+/** Whom something is about, with the way to their timeline. */
+export function EntityLink({ entity }: { entity: EntityKey }) {
+  const name = entity.label || entity.value;
+  return (
+    <Link
+      className="cut"
+      to={timelinePath(entity)}
+      title={`${ENTITY_WORDS[entity.kind]} ${name} at ${entity.gateway}\n${entity.value}`}
+    >
+      {name}
+    </Link>
+  );
+}
+
+/** A command to be run in a terminal. */
+export function Command({ children }: { children: string }) {
+  return (
+    <div className="command">
+      <code>{children}</code>
+      <CopyButton value={children}>
+        {({ copied, copy }) => (
+          <ActionIcon variant="subtle" size="sm" color="gray" aria-label="Copy" onClick={copy}>
+            {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+          </ActionIcon>
+        )}
+      </CopyButton>
+    </div>
+  );
+}
+
+/** Nothing is here: why, and what comes next. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <strong>{title}</strong>
+      {children}
+    </div>
+  );
+}
+
+/** What went wrong, and what to do. */
+export function Trouble({ error, again }: { error: unknown; again?: () => void }) {
+  const refusal =
+    error instanceof Refusal ? error : new Refusal(0, error instanceof Error ? error.message : String(error));
+  const titles: Record<number, string> = {
+    0: 'outrider is away',
+    403: 'Not allowed',
+    404: 'Not found',
+    429: 'Too much at once',
+  };
+  return (
+    <div className="trouble" role="alert">
+      <strong>{titles[refusal.status] ?? 'That did not work'}</strong>
+      <span className="wrap">
+        {refusal.message}
+        {refusal.where ? ` (${refusal.where})` : ''}
+      </span>
+      {refusal.hint && <span className="muted wrap">{refusal.hint}</span>}
+      {again && (
+        <button type="button" className="link-button" onClick={again}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+export function Loading({ lines = 4 }: { lines?: number }) {
+  return (
+    <div className="stack" aria-busy="true" aria-label="Loading">
+      {Array.from({ length: lines }, (_, index) => (
+        <div key={index} className="skeleton" style={{ width: `${88 - ((index * 17) % 40)}%` }} />
+      ))}
+    </div>
+  );
+}
+
+export function Page({
+  title,
+  before,
+  after,
+  full,
+  children,
+}: {
+  title: ReactNode;
+  before?: ReactNode;
+  after?: ReactNode;
+  full?: boolean;
+  children: ReactNode;
+}) {
+  useEffect(() => {
+    if (typeof title === 'string') document.title = `${title} · outrider`;
+  }, [title]);
+  return (
+    <div className="page">
+      <header className="page-head">
+        {before}
+        <h1 title={typeof title === 'string' ? title : undefined}>{title}</h1>
+        {after}
+      </header>
+      <div className={full ? 'page-body full' : 'page-body'}>{children}</div>
+    </div>
+  );
+}
+
+export function Panel({
+  title,
+  after,
+  flush,
+  children,
+}: {
+  title: ReactNode;
+  after?: ReactNode;
+  flush?: boolean;
+  children: ReactNode;
+}) {
+  return (
+    <section className="panel">
+      <div className="panel-head">
+        <h2>{title}</h2>
+        <div className="spread" />
+        {after}
+      </div>
+      <div className={flush ? 'panel-body flush' : 'panel-body'}>{children}</div>
+    </section>
+  );
+}

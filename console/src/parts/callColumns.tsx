@@ -1,0 +1,101 @@
+// How a call is shown in a table: each value leads on.
+import type { CallRow } from '../api/types';
+import { StatusCode, Time } from './basics';
+import type { Column } from './DataTable';
+import { type OpenPivot, Value } from './Pivot';
+import { bytes } from './words';
+
+export function callColumns(open: OpenPivot): Column<CallRow>[] {
+  return [
+    { id: 'time', head: 'Time', width: '112px', cell: (call) => <Time ms={call.time_us / 1000} /> },
+    {
+      id: 'status',
+      head: 'Status',
+      width: '48px',
+      cell: (call) => (
+        <Value field="status" value={String(call.status)} open={open}>
+          <StatusCode status={call.status} refused={call.own_refusal !== null} />
+        </Value>
+      ),
+    },
+    {
+      id: 'method',
+      head: 'Method',
+      width: '58px',
+      cell: (call) => (
+        <Value field="method" value={call.method} open={open}>
+          <code>{call.method}</code>
+        </Value>
+      ),
+    },
+    {
+      id: 'path',
+      head: 'Path',
+      width: 'minmax(120px, 3fr)',
+      cell: (call) => (
+        <Value field="path" value={call.path} endpoint={call.endpoint_id ?? undefined} open={open}>
+          <code>{call.path}</code>
+        </Value>
+      ),
+    },
+    {
+      id: 'service',
+      head: 'Service',
+      width: 'minmax(60px, 0.8fr)',
+      cell: (call) =>
+        call.service_name ? (
+          <Value field="service" value={call.service_name} open={open} />
+        ) : (
+          <span className="faint">–</span>
+        ),
+    },
+    {
+      id: 'consumer',
+      head: 'Consumer',
+      width: 'minmax(70px, 1fr)',
+      cell: ({ consumer_id, consumer_name, gateway }) =>
+        consumer_id ? (
+          <Value
+            field="consumer"
+            value={consumer_name ?? consumer_id}
+            entity={{ kind: 'consumer', value: consumer_id, gateway }}
+            open={open}
+          />
+        ) : (
+          <span className="faint">none</span>
+        ),
+    },
+    {
+      id: 'address',
+      head: 'Address',
+      width: 'minmax(90px, 1fr)',
+      cell: ({ client_ip, gateway, country }) =>
+        client_ip ? (
+          <>
+            <Value field="ip" value={client_ip} entity={{ kind: 'ip', value: client_ip, gateway }} open={open}>
+              <code>{client_ip}</code>
+            </Value>{' '}
+            {country && (
+              <Value field="country" value={country} open={open}>
+                <span className="faint">{country}</span>
+              </Value>
+            )}
+          </>
+        ) : (
+          <span className="faint">–</span>
+        ),
+    },
+    {
+      id: 'latency',
+      head: 'Latency',
+      width: '66px',
+      isNumber: true,
+      cell: (call) => (call.latency_total_ms < 0 ? '–' : `${call.latency_total_ms} ms`),
+    },
+    { id: 'size', head: 'Answer', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
+  ];
+}
+
+export function callKey(call: CallRow): string {
+  return `${call.position}.${call.call_index}`;
+}
