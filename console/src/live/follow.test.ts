@@ -1,7 +1,7 @@
 import { QueryClient } from '@tanstack/react-query';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { type Connection, follow } from './follow';
+import { type Connection, decided, follow } from './follow';
 
 /** Stands for the browser's stream: the test says what comes. */
 class Stream extends EventTarget {
@@ -50,6 +50,19 @@ describe('events go into the place of what is shown', () => {
     });
     expect(client.getQueryData(['alert', 'al_2'])).toEqual(alert('al_2', 'resolved'));
     expect(client.getQueryData(['fresh', 'alerts'])).toBeUndefined();
+  });
+
+  it('shows what a decision made, unless the stream was faster', () => {
+    const before = alert('al_1');
+    client.setQueryData(['alerts', {}], { pages: [page(before)], pageParams: [undefined] });
+    decided(client, 'alert', 'alerts', before, alert('al_1', 'acknowledged'));
+    const shown = () => client.getQueryData<{ pages: { items: unknown[] }[] }>(['alerts', {}])?.pages[0]?.items[0];
+    expect(shown()).toEqual(alert('al_1', 'acknowledged'));
+    const seen = shown() as typeof before;
+    Stream.last.say('alert', alert('al_1', 'resolved'));
+    decided(client, 'alert', 'alerts', seen, alert('al_1', 'acknowledged'));
+    expect(shown()).toEqual(alert('al_1', 'resolved'));
+    expect(client.getQueryData(['alert', 'al_1'])).toEqual(alert('al_1', 'resolved'));
   });
 
   it('counts what is new and moves nothing', () => {

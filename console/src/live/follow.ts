@@ -15,11 +15,12 @@ interface Page<T> {
   next?: string | null;
 }
 
-/** Puts a row in the place of the one with its id. Says whether any list had it. */
-export function replaceRow<T extends { id: string }>(client: QueryClient, list: string, row: T): boolean {
+/** Puts a row in the place of the one with its id, or of `before` alone. Says whether any list had it. */
+function replaceRow<T extends { id: string }>(client: QueryClient, list: string, row: T, before?: T): boolean {
   let isKnown = false;
-  const has = (items: T[]) => items.some((item) => item.id === row.id);
-  const replaced = (items: T[]) => items.map((item) => (item.id === row.id ? row : item));
+  const isIt = (item: T) => (before === undefined ? item.id === row.id : item === before);
+  const has = (items: T[]) => items.some(isIt);
+  const replaced = (items: T[]) => items.map((item) => (isIt(item) ? row : item));
   for (const [key, data] of client.getQueriesData<InfiniteData<Page<T>> | Page<T>>({ queryKey: [list] })) {
     if (data === undefined) continue;
     if ('pages' in data) {
@@ -42,6 +43,19 @@ function tell<T extends { id: string }>(client: QueryClient, one: string, list: 
   const isKnown = replaceRow(client, list, row);
   if (!isKnown) client.setQueryData<number>(['fresh', list], (count) => (count ?? 0) + 1);
   // Short lists beside others, such as those of the overview, are read again: their filters decide what belongs there.
+  void client.invalidateQueries({ queryKey: ['now', list] });
+}
+
+/** Shows what a decision made of a row, unless the stream has told of what followed meanwhile. */
+export function decided<T extends { id: string }>(
+  client: QueryClient,
+  one: string,
+  list: string,
+  before: T,
+  after: T,
+): void {
+  if (client.getQueryData([one, after.id]) === before) client.setQueryData([one, after.id], after);
+  replaceRow(client, list, after, before);
   void client.invalidateQueries({ queryKey: ['now', list] });
 }
 

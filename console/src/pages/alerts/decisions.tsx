@@ -7,7 +7,7 @@ import { Link } from 'react-router';
 
 import { api, got, once } from '../../api/client';
 import type { Alert } from '../../api/types';
-import { replaceRow } from '../../live/follow';
+import { decided } from '../../live/follow';
 import { Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
@@ -22,15 +22,13 @@ export function Decisions({ alert }: { alert: Alert }) {
   const mayAct = useMay('responder');
   const close = () => setOpen(undefined);
   const took = (changed: Alert) => {
-    client.setQueryData(['alert', changed.id], changed);
-    replaceRow(client, 'alerts', changed);
-    void client.invalidateQueries({ queryKey: ['now', 'alerts'] });
+    decided(client, 'alert', 'alerts', alert, changed);
     void client.invalidateQueries({ queryKey: ['audit', changed.id] });
   };
   const path = { path: { id: alert.id } };
   const acknowledge = useMutation({
-    mutationFn: () => got(api.POST('/api/v1/alerts/{id}/acknowledge', { params: path, body: {}, headers: once() })),
-    onSuccess: took,
+    mutationFn: async () =>
+      took(await got(api.POST('/api/v1/alerts/{id}/acknowledge', { params: path, body: {}, headers: once() }))),
   });
   const isOver = alert.state === 'resolved' || alert.state === 'false_positive';
   // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.

@@ -5,7 +5,7 @@ import { useState } from 'react';
 
 import { api, got, once } from '../../api/client';
 import { type Action, ACTIVE_STATES } from '../../api/types';
-import { replaceRow } from '../../live/follow';
+import { decided } from '../../live/follow';
 import { useKillSwitch } from '../../live/now';
 import { ReasonDialog } from '../../parts/Dialog';
 import { doing } from '../../parts/words';
@@ -16,11 +16,7 @@ export function ActionDecisions({ action, size = 'compact-xs' }: { action: Actio
   const mayAct = useMay('responder');
   const [open, setOpen] = useState<'release' | 'reject' | 'approve'>();
   const close = () => setOpen(undefined);
-  const took = (changed: Action) => {
-    client.setQueryData(['action', changed.id], changed);
-    replaceRow(client, 'actions', changed);
-    void client.invalidateQueries({ queryKey: ['now', 'actions'] });
-  };
+  const took = (changed: Action) => decided(client, 'action', 'actions', action, changed);
   if (!mayAct) return null;
   const params = { path: { id: action.id } };
   const name = action.target.label || action.target.value;
