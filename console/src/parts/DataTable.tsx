@@ -3,6 +3,8 @@ import { Button } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
 
+import { Trouble } from './basics';
+
 export interface Column<T> {
   id: string;
   head: ReactNode;
@@ -28,6 +30,29 @@ interface Props<T> {
   /** New rows are shown by themselves while the first row is in view and the pointer is elsewhere. */
   isFollowing?: boolean;
   empty: ReactNode;
+}
+
+interface Paged<T> {
+  rows: T[];
+  onEnd: () => void;
+  isPending: boolean;
+  error: unknown;
+  refetch: () => Promise<unknown>;
+}
+
+/** A table of rows that come in pages, or what went wrong with them. */
+export function PagedTable<T>({
+  pages,
+  ...table
+}: { pages: Paged<T> } & Omit<Props<T>, 'rows' | 'onEnd' | 'isLoading'>) {
+  if (pages.error) {
+    return (
+      <div style={{ padding: 24 }}>
+        <Trouble error={pages.error} again={() => void pages.refetch()} />
+      </div>
+    );
+  }
+  return <DataTable rows={pages.rows} onEnd={pages.onEnd} isLoading={pages.isPending} {...table} />;
 }
 
 export function DataTable<T>(props: Props<T>) {
@@ -71,7 +96,7 @@ export function DataTable<T>(props: Props<T>) {
     if (isEmpty || (isFollowing && isAtRest)) onFresh();
   }, [isEmpty, isFollowing, fresh, onFresh]);
 
-  const tracks = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+  const tracks = tracksOf(columns);
   const move = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget) return;
     const at = rows.findIndex((row) => rowKey(row) === active);
@@ -99,13 +124,7 @@ export function DataTable<T>(props: Props<T>) {
       )}
       <div className="table" role="table" aria-label={label} aria-rowcount={rows.length}>
         <div role="rowgroup">
-          <div className="table-head" role="row" style={tracks}>
-            {columns.map((column) => (
-              <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
-                {column.head}
-              </div>
-            ))}
-          </div>
+          <Heads columns={columns} tracks={tracks} />
         </div>
         <div
           className="table-scroll"
@@ -130,11 +149,7 @@ export function DataTable<T>(props: Props<T>) {
                     className={key === active ? 'table-row floating active' : 'table-row floating'}
                     style={{ ...tracks, height: rowHeight, transform: `translateY(${item.start}px)` }}
                   >
-                    {columns.map((column) => (
-                      <div key={column.id} role="cell" className={column.isNumber ? 'end number' : undefined}>
-                        {column.cell(row)}
-                      </div>
-                    ))}
+                    <Cells columns={columns} row={row} />
                   </div>
                 );
               })}
@@ -144,6 +159,30 @@ export function DataTable<T>(props: Props<T>) {
       </div>
     </div>
   );
+}
+
+function tracksOf<T>(columns: Column<T>[]) {
+  return { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+}
+
+function Heads<T>({ columns, tracks }: { columns: Column<T>[]; tracks: ReturnType<typeof tracksOf> }) {
+  return (
+    <div className="table-head" role="row" style={tracks}>
+      {columns.map((column) => (
+        <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
+          {column.head}
+        </div>
+      ))}
+    </div>
+  );
+}
+
+function Cells<T>({ columns, row }: { columns: Column<T>[]; row: T }) {
+  return columns.map((column) => (
+    <div key={column.id} role="cell" className={column.isNumber ? 'end number' : undefined}>
+      {column.cell(row)}
+    </div>
+  ));
 }
 
 function WaitingRows() {
@@ -165,26 +204,16 @@ export function SmallTable<T>({
   columns,
   rowKey,
 }: Pick<Props<T>, 'label' | 'rows' | 'columns' | 'rowKey'>) {
-  const tracks = { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+  const tracks = tracksOf(columns);
   return (
     <div role="table" aria-label={label} className="table">
       <div role="rowgroup">
-        <div className="table-head" role="row" style={tracks}>
-          {columns.map((column) => (
-            <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
-              {column.head}
-            </div>
-          ))}
-        </div>
+        <Heads columns={columns} tracks={tracks} />
       </div>
       <div role="rowgroup">
         {rows.map((row) => (
           <div key={rowKey(row)} role="row" className="table-row" style={{ ...tracks, minHeight: 36 }}>
-            {columns.map((column) => (
-              <div key={column.id} role="cell" className={column.isNumber ? 'end number' : undefined}>
-                {column.cell(row)}
-              </div>
-            ))}
+            <Cells columns={columns} row={row} />
           </div>
         ))}
       </div>

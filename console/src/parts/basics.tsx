@@ -1,14 +1,14 @@
 // The smallest parts: times, tags, entities, commands, what is empty and what went wrong.
 import { ActionIcon, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
 import { Link } from 'react-router';
 
 import { Refusal } from '../api/client';
 import type { ActionState, AlertState, EntityKey, Severity } from '../api/types';
 import { ACTION_STATE_WORDS, ago, ALERT_STATE_WORDS, ENTITY_WORDS, local, utc } from './words';
 
-/** The time, again every so often, for what says how long ago something was. */
+/** The time, again every so often. */
 export function useNow(everyMs = 15_000): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -18,9 +18,35 @@ export function useNow(everyMs = 15_000): number {
   return now;
 }
 
+const listeners = new Set<() => void>();
+let clock = Date.now();
+let ticking: ReturnType<typeof setInterval> | undefined;
+
+function tick(): void {
+  clock = Date.now();
+  listeners.forEach((tell) => tell());
+}
+
+function onTick(listener: () => void): () => void {
+  if (listeners.size === 0) {
+    clock = Date.now();
+    ticking = setInterval(tick, 1000);
+  }
+  listeners.add(listener);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) clearInterval(ticking);
+  };
+}
+
+/** The time to the second: one clock for everything that says how long ago something was. */
+function useClock(): number {
+  return useSyncExternalStore(onTick, () => clock);
+}
+
 /** Local time, with UTC on hover. */
 export function Time({ ms, relative = false }: { ms: number | null | undefined; relative?: boolean }) {
-  const now = useNow();
+  const now = useClock();
   if (ms === null || ms === undefined || ms <= 0) return <span className="faint">–</span>;
   const [shown, also] = relative ? [ago(ms, now), local(ms, now)] : [local(ms, now), ago(ms, now)];
   return (
@@ -159,12 +185,15 @@ export function Loading({ lines = 4 }: { lines?: number }) {
 
 export function Page({
   title,
+  under,
   before,
   after,
   full,
   children,
 }: {
   title: ReactNode;
+  /** The list that it comes from. */
+  under?: { to: string; name: string };
   before?: ReactNode;
   after?: ReactNode;
   full?: boolean;
@@ -176,6 +205,14 @@ export function Page({
   return (
     <div className="page">
       <header className="page-head">
+        {under && (
+          <>
+            <Link to={under.to} className="muted">
+              {under.name}
+            </Link>
+            <span className="faint">/</span>
+          </>
+        )}
         {before}
         <h1 title={typeof title === 'string' ? title : undefined}>{title}</h1>
         {after}
@@ -205,5 +242,30 @@ export function Panel({
       </div>
       <div className={flush ? 'panel-body flush' : 'panel-body'}>{children}</div>
     </section>
+  );
+}
+
+/** The page of something that is not here yet, or what went wrong. */
+export function Waiting({ title, of }: { title: string; of: { error: unknown; refetch: () => Promise<unknown> } }) {
+  return (
+    <Page title={title}>
+      {of.error ? <Trouble error={of.error} again={() => void of.refetch()} /> : <Loading lines={8} />}
+    </Page>
+  );
+}
+
+export type Fact = [string, ReactNode];
+
+/** What is known of something, one under the other. */
+export function Facts({ facts }: { facts: Fact[] }) {
+  return (
+    <dl className="facts">
+      {facts.map(([name, value]) => (
+        <div key={name} style={{ display: 'contents' }}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }

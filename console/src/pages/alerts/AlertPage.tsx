@@ -7,6 +7,8 @@ import type { Alert, Finding, SampleCall } from '../../api/types';
 import {
   AlertStateTag,
   EntityLink,
+  type Fact,
+  Facts,
   Loading,
   Page,
   Panel,
@@ -15,6 +17,7 @@ import {
   Time,
   timelinePath,
   Trouble,
+  Waiting,
 } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { chance, count, detectorName, ENTITY_WORDS, figure, length, share } from '../../parts/words';
@@ -31,24 +34,13 @@ export function AlertPage() {
   });
   const alert = found.data;
   if (!alert) {
-    return (
-      <Page title="Alert">
-        {found.error ? <Trouble error={found.error} again={() => void found.refetch()} /> : <Loading lines={8} />}
-      </Page>
-    );
+    return <Waiting title="Alert" of={found} />;
   }
   return (
     <Page
       title={`${detectorName(alert.detector)} · ${alert.entity.label || alert.entity.value}`}
-      before={
-        <>
-          <Link to="/alerts" className="muted">
-            Alerts
-          </Link>
-          <span className="faint">/</span>
-          <SeverityTag severity={alert.severity} />
-        </>
-      }
+      under={{ to: '/alerts', name: 'Alerts' }}
+      before={<SeverityTag severity={alert.severity} />}
       after={
         <>
           <AlertStateTag state={alert.state} />
@@ -69,7 +61,7 @@ export function AlertPage() {
           <Check finding={alert.worst} />
         </div>
         <div className="stack">
-          <Facts alert={alert} />
+          <About alert={alert} />
           <WhatWasDone alert={alert} />
         </div>
       </div>
@@ -77,9 +69,9 @@ export function AlertPage() {
   );
 }
 
-function Facts({ alert }: { alert: Alert }) {
+function About({ alert }: { alert: Alert }) {
   const { worst, entity } = alert;
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     [ENTITY_WORDS[entity.kind], <EntityLink key="e" entity={entity} />],
     ['Id', <code key="i">{entity.value}</code>],
     ['Gateway', entity.gateway],
@@ -96,29 +88,20 @@ function Facts({ alert }: { alert: Alert }) {
               worst.endpoint_name
             ),
           ],
-        ] as [string, React.ReactNode][])
+        ] as Fact[])
       : []),
     ['Began', <Time key="s" ms={alert.started_ms} />],
     ['Opened', <Time key="o" ms={alert.opened_ms} />],
     ['Last finding', <Time key="l" ms={alert.last_finding_ms} />],
     ['Answered', `${count(alert.outcome.succeeded)} succeeded, ${count(alert.outcome.failed)} failed`],
     ['Confidence', share(alert.confidence)],
-    ...(worst.surprise !== null ? ([['Surprise', chance(worst.surprise)]] as [string, React.ReactNode][]) : []),
+    ...(worst.surprise !== null ? ([['Surprise', chance(worst.surprise)]] as Fact[]) : []),
     ['Learnt from', worst.basis],
-    ...(worst.target.untrusted
-      ? ([['Trust', 'its log lines did not prove where they come from']] as [string, React.ReactNode][])
-      : []),
+    ...(worst.target.untrusted ? ([['Trust', 'its log lines did not prove where they come from']] as Fact[]) : []),
   ];
   return (
     <Panel title="Whom and what">
-      <dl className="facts">
-        {facts.map(([name, value]) => (
-          <div key={name} style={{ display: 'contents' }}>
-            <dt>{name}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
     </Panel>
   );
 }

@@ -5,8 +5,8 @@ import { Link, useNavigate } from 'react-router';
 import { api, got } from '../../api/client';
 import { type Alert, ALERT_STATES, type AlertState, SEVERITIES, type Severity } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
 import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
@@ -124,25 +124,17 @@ export function AlertsPage() {
           onChange={(value) => change({ sort: value === 'opened' ? value : null })}
         />
       </div>
-      {alerts.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={alerts.error} again={() => void alerts.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Alerts"
-          rows={alerts.rows}
-          columns={COLUMNS}
-          rowKey={(alert) => alert.id}
-          rowHeight={56}
-          onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
-          onEnd={alerts.onEnd}
-          isLoading={alerts.isPending}
-          fresh={fresh}
-          onFresh={showFresh}
-          empty={<NoAlerts isFiltered={isFiltered} />}
-        />
-      )}
+      <PagedTable
+        pages={alerts}
+        label="Alerts"
+        columns={COLUMNS}
+        rowKey={(alert) => alert.id}
+        rowHeight={56}
+        onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
+        fresh={fresh}
+        onFresh={showFresh}
+        empty={<NoAlerts isFiltered={isFiltered} />}
+      />
     </Page>
   );
 }

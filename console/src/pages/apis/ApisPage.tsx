@@ -6,8 +6,8 @@ import { Link, useNavigate } from 'react-router';
 import { api, got } from '../../api/client';
 import type { Endpoint } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { Command, Empty, Page, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { Command, Empty, Page, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
 import { count, share } from '../../parts/words';
@@ -188,33 +188,25 @@ export default function ApisPage() {
           onChange={(value) => change({ method: value })}
         />
       </div>
-      {endpoints.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={endpoints.error} again={() => void endpoints.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Endpoints"
-          rows={endpoints.rows}
-          columns={columns}
-          rowKey={(endpoint) => endpoint.id}
-          onOpen={(endpoint) => void navigate(`/apis/${endpoint.id}`)}
-          onEnd={endpoints.onEnd}
-          isLoading={endpoints.isPending}
-          empty={
-            isFiltered ? (
-              <Empty title="No endpoint fits these filters.">
-                <Link to="/apis">Show all endpoints</Link>
-              </Empty>
-            ) : (
-              <Empty title="No endpoints yet.">
-                <p>outrider finds them in the gateway’s log, with the first calls. Does it arrive?</p>
-                <Command>outrider doctor --config outrider.toml</Command>
-              </Empty>
-            )
-          }
-        />
-      )}
+      <PagedTable
+        pages={endpoints}
+        label="Endpoints"
+        columns={columns}
+        rowKey={(endpoint) => endpoint.id}
+        onOpen={(endpoint) => void navigate(`/apis/${endpoint.id}`)}
+        empty={
+          isFiltered ? (
+            <Empty title="No endpoint fits these filters.">
+              <Link to="/apis">Show all endpoints</Link>
+            </Empty>
+          ) : (
+            <Empty title="No endpoints yet.">
+              <p>outrider finds them in the gateway’s log, with the first calls. Does it arrive?</p>
+              <Command>outrider doctor --config outrider.toml</Command>
+            </Empty>
+          )
+        }
+      />
     </Page>
   );
 }

@@ -8,7 +8,7 @@ import type { Endpoint } from '../../api/types';
 import { Lines } from '../../charts/Lines';
 import { Strip, StripKeys } from '../../charts/Strip';
 import { useAddress } from '../../parts/address';
-import { Loading, Page, Panel, Time, timelinePath, Trouble } from '../../parts/basics';
+import { type Fact, Facts, Loading, Page, Panel, Time, timelinePath, Trouble, Waiting } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { bytes, count, share } from '../../parts/words';
 import { Template } from './ApisPage';
@@ -21,12 +21,7 @@ export default function EndpointPage() {
     queryFn: ({ signal }) => got(api.GET('/api/v1/endpoints/{id}', { params: { path: { id } }, signal })),
   });
   const endpoint = found.data;
-  if (!endpoint)
-    return (
-      <Page title="Endpoint">
-        {found.error ? <Trouble error={found.error} again={() => void found.refetch()} /> : <Loading lines={8} />}
-      </Page>
-    );
+  if (!endpoint) return <Waiting title="Endpoint" of={found} />;
   return <OneEndpoint endpoint={endpoint} />;
 }
 
@@ -35,7 +30,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
   const { key } = endpoint;
   const span = SPANS.find((one) => one.id === query.get('last')) ?? SPANS[1];
   const title = `${key.method} ${key.template}`;
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     [
       'Service',
       <Link key="s" to={`/apis?service=${encodeURIComponent(endpoint.service_name)}`}>
@@ -56,20 +51,13 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
               {endpoint.merged_into}
             </Link>,
           ],
-        ] as [string, React.ReactNode][])
+        ] as Fact[])
       : []),
   ];
   return (
     <Page
       title={title}
-      before={
-        <>
-          <Link to="/apis" className="muted">
-            APIs
-          </Link>
-          <span className="faint">/</span>
-        </>
-      }
+      under={{ to: '/apis', name: 'APIs' }}
       after={
         <>
           <div className="spread" />
@@ -95,14 +83,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
           <Callers endpoint={endpoint} span={span} />
         </div>
         <Panel title={<Template text={key.template} />}>
-          <dl className="facts">
-            {facts.map(([name, value]) => (
-              <div key={name} style={{ display: 'contents' }}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
-              </div>
-            ))}
-          </dl>
+          <Facts facts={facts} />
           <p style={{ marginTop: 12 }}>
             <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
           </p>

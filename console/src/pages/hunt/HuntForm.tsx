@@ -11,6 +11,7 @@ import { EntityLink, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
 import { bytes, count } from '../../parts/words';
+import { Named } from '../../parts/Named';
 import { useMay } from '../../shell/session';
 
 type Hunt = Schemas['Hunt'];
@@ -85,25 +86,13 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
   return (
     <form className="alert" onSubmit={submit}>
       <fieldset className="stack policy-fields" disabled={!mayHunt}>
-        <div className="row" style={{ alignItems: 'flex-start' }}>
-          <TextInput
-            className="spread"
-            label="Name"
-            required
-            disabled={row !== undefined}
-            pattern="[a-z0-9_\-]+"
-            description="a-z, 0-9, - and _"
-            value={hunt.name}
-            onChange={(event) => set({ name: event.currentTarget.value })}
-          />
-          <TextInput
-            className="spread"
-            label="What it is for"
-            description="shown beside its alerts"
-            value={hunt.description}
-            onChange={(event) => set({ description: event.currentTarget.value })}
-          />
-        </div>
+        <Named
+          name={hunt.name}
+          description={hunt.description}
+          shown="shown beside its alerts"
+          isSaved={row !== undefined}
+          set={set}
+        />
         <Select
           label="Asks with"
           w={180}

@@ -4,8 +4,8 @@ import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
 import type { HuntRow } from '../../api/types';
-import { Command, Empty, SeverityTag, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { Command, Empty, SeverityTag, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { usePages } from '../../parts/pages';
 import { count } from '../../parts/words';
 import { useMay } from '../../shell/session';
@@ -73,36 +73,28 @@ export function Saved() {
           </Button>
         </div>
       )}
-      {hunts.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={hunts.error} again={() => void hunts.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Hunts"
-          rows={hunts.rows}
-          columns={COLUMNS}
-          rowKey={({ id }) => id}
-          rowHeight={54}
-          onOpen={({ hunt }) => void navigate(`/hunt/saved/${hunt.name}`)}
-          onEnd={hunts.onEnd}
-          isLoading={hunts.isPending}
-          empty={
-            <Empty title="No saved hunts yet.">
-              <p>
-                Begin with a search, such as “who is refused again and again”:{' '}
-                {mayHunt ? (
-                  <Link to={`/hunt/saved/new?search=${encodeURIComponent('status:401,403')}`}>status:401,403</Link>
-                ) : (
-                  'an analyst can save it'
-                )}
-                . Or with a file, on outrider’s machine:
-              </p>
-              <Command>outrider hunt add refused-often.toml</Command>
-            </Empty>
-          }
-        />
-      )}
+      <PagedTable
+        pages={hunts}
+        label="Hunts"
+        columns={COLUMNS}
+        rowKey={({ id }) => id}
+        rowHeight={54}
+        onOpen={({ hunt }) => void navigate(`/hunt/saved/${hunt.name}`)}
+        empty={
+          <Empty title="No saved hunts yet.">
+            <p>
+              Begin with a search, such as “who is refused again and again”:{' '}
+              {mayHunt ? (
+                <Link to={`/hunt/saved/new?search=${encodeURIComponent('status:401,403')}`}>status:401,403</Link>
+              ) : (
+                'an analyst can save it'
+              )}
+              . Or with a file, on outrider’s machine:
+            </p>
+            <Command>outrider hunt add refused-often.toml</Command>
+          </Empty>
+        }
+      />
     </>
   );
 }

@@ -1,15 +1,13 @@
 // Everybody's calls, by a search.
 import { Button } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { useMemo } from 'react';
 import { Link } from 'react-router';
 
 import { useAddress } from '../../parts/address';
-import { Empty, Trouble } from '../../parts/basics';
-import { callColumns, callKey } from '../../parts/callColumns';
-import { DataTable } from '../../parts/DataTable';
-import { type Pivoted, PivotMenu } from '../../parts/Pivot';
-import { splitTerms, withTerm } from '../../parts/search';
+import { Empty } from '../../parts/basics';
+import { splitTerms } from '../../parts/search';
 import { useMay } from '../../shell/session';
+import { CallsTable } from '../timeline/CallsTable';
 import { useCalls } from '../timeline/useCalls';
 import { Terms } from './Terms';
 
@@ -25,10 +23,8 @@ export function Search() {
   const [query, change] = useAddress();
   const search = query.get('q') ?? '';
   const mayHunt = useMay('analyst');
-  const [pivot, setPivot] = useState<Pivoted>();
   const of = useMemo(() => ({ search }), [search]);
   const calls = useCalls(of, !splitTerms(search).includes('last'));
-  const columns = useMemo(() => callColumns(setPivot), []);
   return (
     <>
       <div style={{ display: 'flex', alignItems: 'center' }}>
@@ -51,40 +47,20 @@ export function Search() {
           </Button>
         )}
       </div>
-      {calls.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={calls.error} again={() => void calls.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Calls"
-          rows={calls.rows}
-          columns={columns}
-          rowKey={callKey}
-          rowHeight={32}
-          onEnd={calls.onEnd}
-          isLoading={calls.isPending}
-          fresh={calls.fresh}
-          onFresh={calls.showFresh}
-          empty={
-            <Empty title={search ? 'No call fits this search.' : 'No calls yet.'}>
-              <p>Terms stand beside each other, and all have to hold. For example:</p>
-              {EXAMPLES.map((example) => (
-                <Link key={example} to={`/hunt?q=${encodeURIComponent(example)}`}>
-                  <code>{example}</code>
-                </Link>
-              ))}
-            </Empty>
-          }
-        />
-      )}
-      {pivot && (
-        <PivotMenu
-          pivot={pivot}
-          close={() => setPivot(undefined)}
-          add={(added) => change({ q: withTerm(search, added) })}
-        />
-      )}
+      <CallsTable
+        calls={calls}
+        search={search}
+        empty={
+          <Empty title={search ? 'No call fits this search.' : 'No calls yet.'}>
+            <p>Terms stand beside each other, and all have to hold. For example:</p>
+            {EXAMPLES.map((example) => (
+              <Link key={example} to={`/hunt?q=${encodeURIComponent(example)}`}>
+                <code>{example}</code>
+              </Link>
+            ))}
+          </Empty>
+        }
+      />
     </>
   );
 }

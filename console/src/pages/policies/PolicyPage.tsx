@@ -1,5 +1,5 @@
 // One policy, as a form that reads like a sentence, and what it would have been about.
-import { Button, NumberInput, Select, Switch, TagsInput, Textarea, TextInput } from '@mantine/core';
+import { Button, NumberInput, Select, Switch, TagsInput, Textarea } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
@@ -9,6 +9,7 @@ import { type Alert, type Condition, type Policy, type PolicyRow, SEVERITIES } f
 import { useAddress } from '../../parts/address';
 import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
+import { Named } from '../../parts/Named';
 import { useMay } from '../../shell/session';
 import { DURATIONS } from './durations';
 import { Respond } from './Respond';
@@ -91,14 +92,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
   return (
     <Page
       title={row ? policy.name : 'New policy'}
-      before={
-        <>
-          <Link to="/policies" className="muted">
-            Policies
-          </Link>
-          <span className="faint">/</span>
-        </>
-      }
+      under={{ to: '/policies', name: 'Policies' }}
       after={
         row && (
           <span className="faint">
@@ -116,25 +110,13 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
               reload, without a restart.
             </p>
           )}
-          <div className="row" style={{ alignItems: 'flex-start' }}>
-            <TextInput
-              className="spread"
-              label="Name"
-              required
-              disabled={row !== undefined}
-              pattern="[a-z0-9_\-]+"
-              description="a-z, 0-9, - and _"
-              value={policy.name}
-              onChange={(event) => set({ name: event.currentTarget.value })}
-            />
-            <TextInput
-              className="spread"
-              label="What it is for"
-              description="for whoever reads it later"
-              value={policy.description}
-              onChange={(event) => set({ description: event.currentTarget.value })}
-            />
-          </div>
+          <Named
+            name={policy.name}
+            description={policy.description}
+            shown="for whoever reads it later"
+            isSaved={row !== undefined}
+            set={set}
+          />
           <Panel title="When">
             <div className="policy-sentence">
               <span>When</span>

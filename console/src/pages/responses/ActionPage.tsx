@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
-import { ActionStateTag, EntityLink, Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
+import { ActionStateTag, EntityLink, type Fact, Facts, Page, Panel, Time, Waiting } from '../../parts/basics';
 import { ACTION_STATE_WORDS, doing, endOf, scopeWords } from '../../parts/words';
 import { ActionDecisions } from './decisions';
 
@@ -17,13 +17,9 @@ export default function ActionPage() {
   });
   const action = found.data;
   if (!action) {
-    return (
-      <Page title="Action">
-        {found.error ? <Trouble error={found.error} again={() => void found.refetch()} /> : <Loading lines={8} />}
-      </Page>
-    );
+    return <Waiting title="Action" of={found} />;
   }
-  const facts: [string, React.ReactNode][] = [
+  const facts: Fact[] = [
     ['Whom', <EntityLink key="e" entity={action.target} />],
     ['Id', <code key="i">{action.target.value}</code>],
     ['Gateway', action.target.gateway],
@@ -55,14 +51,7 @@ export default function ActionPage() {
   return (
     <Page
       title={`${doing(action.kind)} · ${action.target.label || action.target.value}`}
-      before={
-        <>
-          <Link to="/responses" className="muted">
-            Responses
-          </Link>
-          <span className="faint">/</span>
-        </>
-      }
+      under={{ to: '/responses', name: 'Responses' }}
       after={
         <>
           <ActionStateTag state={action.state} />
@@ -100,14 +89,7 @@ export default function ActionPage() {
         </div>
         <div className="stack">
           <Panel title="Whom and what">
-            <dl className="facts">
-              {facts.map(([name, value]) => (
-                <div key={name} style={{ display: 'contents' }}>
-                  <dt>{name}</dt>
-                  <dd>{value}</dd>
-                </div>
-              ))}
-            </dl>
+            <Facts facts={facts} />
           </Panel>
         </div>
       </div>

@@ -5,8 +5,8 @@ import { api, got } from '../../api/client';
 import { type Action, type ActionState, ACTIVE_STATES } from '../../api/types';
 import { useStatus } from '../../live/now';
 import { useAddress } from '../../parts/address';
-import { ActionStateTag, Command, Empty, EntityLink, Page, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
 import { doing, endOf, scopeWords } from '../../parts/words';
@@ -128,25 +128,17 @@ export default function ResponsesPage() {
         <div className="spread" />
         <Held />
       </div>
-      {actions.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={actions.error} again={() => void actions.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Actions"
-          rows={actions.rows}
-          columns={COLUMNS}
-          rowKey={(action) => action.id}
-          rowHeight={54}
-          onOpen={(action) => void navigate(`/responses/${action.id}`)}
-          onEnd={actions.onEnd}
-          isLoading={actions.isPending}
-          fresh={fresh}
-          onFresh={showFresh}
-          empty={<NoActions group={group.id} />}
-        />
-      )}
+      <PagedTable
+        pages={actions}
+        label="Actions"
+        columns={COLUMNS}
+        rowKey={(action) => action.id}
+        rowHeight={54}
+        onOpen={(action) => void navigate(`/responses/${action.id}`)}
+        fresh={fresh}
+        onFresh={showFresh}
+        empty={<NoActions group={group.id} />}
+      />
     </Page>
   );
 }

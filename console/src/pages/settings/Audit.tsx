@@ -4,8 +4,8 @@ import { Select } from '@mantine/core';
 import { api, got } from '../../api/client';
 import type { AuditLine } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { Command, Empty, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { Command, Empty, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
 
@@ -71,26 +71,18 @@ export default function Audit() {
         <Field label="By, such as person:anna" name="by" width={200} isSearch />
         <Field label="About, such as al_…" name="subject" width={200} />
       </div>
-      {lines.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={lines.error} again={() => void lines.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Audit log"
-          rows={lines.rows}
-          columns={COLUMNS}
-          rowKey={(line) => `${line.log} ${line.number}`}
-          onEnd={lines.onEnd}
-          isLoading={lines.isPending}
-          empty={
-            <Empty title="No entries fit.">
-              <p>Each log is a chain of hashes. This says whether it is whole:</p>
-              <Command>outrider audit verify</Command>
-            </Empty>
-          }
-        />
-      )}
+      <PagedTable
+        pages={lines}
+        label="Audit log"
+        columns={COLUMNS}
+        rowKey={(line) => `${line.log} ${line.number}`}
+        empty={
+          <Empty title="No entries fit.">
+            <p>Each log is a chain of hashes. This says whether it is whole:</p>
+            <Command>outrider audit verify</Command>
+          </Empty>
+        }
+      />
     </>
   );
 }

@@ -4,8 +4,8 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, got, type Schemas } from '../../api/client';
 import { useAddress } from '../../parts/address';
-import { Command, Empty, Time, Trouble } from '../../parts/basics';
-import { type Column, DataTable } from '../../parts/DataTable';
+import { Command, Empty, Time } from '../../parts/basics';
+import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
 import { useMay } from '../../shell/session';
@@ -73,28 +73,20 @@ export default function Messages() {
         />
         <Field label="Destination" name="destination" isSearch />
       </div>
-      {messages.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={messages.error} again={() => void messages.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Messages"
-          rows={messages.rows}
-          columns={columns}
-          rowKey={(message) => String(message.number)}
-          onEnd={messages.onEnd}
-          isLoading={messages.isPending}
-          empty={
-            <Empty title="No messages.">
-              <p>A webhook in the configuration is told of alerts, of actions and of what goes wrong:</p>
-              <Command>
-                {'[[notify]]\nname = "on-call"\nkind = "webhook"\nurl = "https://hooks.example.com/outrider"'}
-              </Command>
-            </Empty>
-          }
-        />
-      )}
+      <PagedTable
+        pages={messages}
+        label="Messages"
+        columns={columns}
+        rowKey={(message) => String(message.number)}
+        empty={
+          <Empty title="No messages.">
+            <p>A webhook in the configuration is told of alerts, of actions and of what goes wrong:</p>
+            <Command>
+              {'[[notify]]\nname = "on-call"\nkind = "webhook"\nurl = "https://hooks.example.com/outrider"'}
+            </Command>
+          </Empty>
+        }
+      />
     </>
   );
 }

@@ -6,13 +6,12 @@ import { type FormEvent, useState } from 'react';
 import { api, got } from '../../api/client';
 import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
-import { Dialog, ReasonDialog } from '../../parts/Dialog';
-import { MadeSecret } from './Made';
+import { Dialog } from '../../parts/Dialog';
+import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
 
 type Kind = 'collector' | 'responder';
 
 export default function Services() {
-  const client = useQueryClient();
   const services = useQuery({
     queryKey: ['services'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/services', { signal })),
@@ -73,18 +72,7 @@ export default function Services() {
                 width: '110px',
                 cell: (service) => <Time ms={service.seen_ms} relative />,
               },
-              {
-                id: 'revoke',
-                head: <span className="hidden-label">Revoke</span>,
-                width: '84px',
-                isNumber: true,
-                cell: (service) =>
-                  !service.revoked_ms && (
-                    <Button size="compact-xs" variant="default" onClick={() => setRevoking(service.name)}>
-                      Revoke
-                    </Button>
-                  ),
-              },
+              revokeColumn(setRevoking),
             ]}
           />
         )}
@@ -92,17 +80,12 @@ export default function Services() {
       {isMaking && <Make close={() => setMaking(false)} made={setMade} />}
       {made && <MadeSecret name={made.name} secret={made.token} close={() => setMade(undefined)} />}
       {revoking && (
-        <ReasonDialog
-          title={`Revoke ${revoking}`}
+        <RevokeDialog
+          name={revoking}
           explanation="It is refused from now on. What it holds back is lost when its own directory goes."
-          action="Revoke"
-          isDangerous
-          needsNoReason
+          list="services"
+          revoke={() => got(api.DELETE('/api/v1/services/{name}', { params: { path: { name: revoking } } }))}
           close={() => setRevoking(undefined)}
-          decide={async () => {
-            await got(api.DELETE('/api/v1/services/{name}', { params: { path: { name: revoking } } }));
-            await client.invalidateQueries({ queryKey: ['services'] });
-          }}
         />
       )}
     </>

@@ -7,8 +7,8 @@ import { api, got } from '../../api/client';
 import { type Role, ROLES } from '../../api/types';
 import { Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
-import { Dialog, ReasonDialog } from '../../parts/Dialog';
-import { MadeSecret } from './Made';
+import { Dialog } from '../../parts/Dialog';
+import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
 
 const DAYS = [
   { value: '30', label: '30 days' },
@@ -18,7 +18,6 @@ const DAYS = [
 ];
 
 export default function Tokens() {
-  const client = useQueryClient();
   const tokens = useQuery({
     queryKey: ['tokens'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/tokens', { signal })),
@@ -91,35 +90,19 @@ export default function Tokens() {
               width: 'minmax(0, 1fr)',
               cell: (token) => token.created_by.replace(/^person:/, ''),
             },
-            {
-              id: 'revoke',
-              head: <span className="hidden-label">Revoke</span>,
-              width: '84px',
-              isNumber: true,
-              cell: (token) =>
-                !token.revoked_ms && (
-                  <Button size="compact-xs" variant="default" onClick={() => setRevoking(token.name)}>
-                    Revoke
-                  </Button>
-                ),
-            },
+            revokeColumn(setRevoking),
           ]}
         />
       </Panel>
       {isMaking && <Make close={() => setMaking(false)} made={setMade} />}
       {made && <MadeSecret name={made.name} secret={made.token} close={() => setMade(undefined)} />}
       {revoking && (
-        <ReasonDialog
-          title={`Revoke ${revoking}`}
+        <RevokeDialog
+          name={revoking}
           explanation="Requests with it are refused from now on. It cannot be taken back."
-          action="Revoke"
-          isDangerous
-          needsNoReason
+          list="tokens"
+          revoke={() => got(api.DELETE('/api/v1/tokens/{name}', { params: { path: { name: revoking } } }))}
           close={() => setRevoking(undefined)}
-          decide={async () => {
-            await got(api.DELETE('/api/v1/tokens/{name}', { params: { path: { name: revoking } } }));
-            await client.invalidateQueries({ queryKey: ['tokens'] });
-          }}
         />
       )}
     </>

@@ -8,13 +8,10 @@ import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
 import { type Range, zoomed } from '../../charts/scale';
 import { useAddress } from '../../parts/address';
-import { Empty, Page, Trouble, useNow } from '../../parts/basics';
-import { callColumns, callKey } from '../../parts/callColumns';
-import { DataTable } from '../../parts/DataTable';
-import { type Pivoted, PivotMenu } from '../../parts/Pivot';
-import { withTerm } from '../../parts/search';
+import { Empty, Page, useNow } from '../../parts/basics';
 import { ENTITY_WORDS, length, local } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
+import { CallsTable } from './CallsTable';
 import { DensityStrips } from './DensityStrips';
 import { PickEntity } from './PickEntity';
 import { useCalls } from './useCalls';
@@ -145,7 +142,6 @@ function useName({ kind, value, gateway }: Whom): string {
 function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; isOpen: boolean; isPreset: boolean }) {
   const [query, change] = useAddress();
   const search = query.get('q') ?? '';
-  const [pivot, setPivot] = useState<Pivoted>();
   // A range that moves with the time is asked for once; what is newer is added.
   const span = Math.round((range.until - range.since) / 1000);
   const [begun] = useState(Date.now);
@@ -157,7 +153,6 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
   );
   const isFollowing = isOpen && query.get('follow') === 'on';
   const calls = useCalls(of, isOpen, isFollowing);
-  const columns = useMemo(() => callColumns(setPivot), []);
   return (
     <>
       <Terms
@@ -175,40 +170,20 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
           )
         }
       />
-      {calls.error ? (
-        <div style={{ padding: 24 }}>
-          <Trouble error={calls.error} again={() => void calls.refetch()} />
-        </div>
-      ) : (
-        <DataTable
-          label="Calls"
-          rows={calls.rows}
-          columns={columns}
-          rowKey={callKey}
-          rowHeight={32}
-          onEnd={calls.onEnd}
-          isLoading={calls.isPending}
-          fresh={calls.fresh}
-          onFresh={calls.showFresh}
-          isFollowing={isFollowing}
-          empty={
-            <Empty title="No calls here.">
-              <p>
-                {search
-                  ? 'No call of this time fits the filter.'
-                  : 'Zoom out, or choose a longer time. The lake keeps calls for as long as its retention says, 30 days by default.'}
-              </p>
-            </Empty>
-          }
-        />
-      )}
-      {pivot && (
-        <PivotMenu
-          pivot={pivot}
-          close={() => setPivot(undefined)}
-          add={(added) => change({ q: withTerm(search, added) })}
-        />
-      )}
+      <CallsTable
+        calls={calls}
+        search={search}
+        isFollowing={isFollowing}
+        empty={
+          <Empty title="No calls here.">
+            <p>
+              {search
+                ? 'No call of this time fits the filter.'
+                : 'Zoom out, or choose a longer time. The lake keeps calls for as long as its retention says, 30 days by default.'}
+            </p>
+          </Empty>
+        }
+      />
     </>
   );
 }

@@ -1,0 +1,45 @@
+// Calls as rows; every value of one leads on.
+import { type ReactNode, useMemo, useState } from 'react';
+
+import { useAddress } from '../../parts/address';
+import { callColumns, callKey } from '../../parts/callColumns';
+import { PagedTable } from '../../parts/DataTable';
+import { type Pivoted, PivotMenu } from '../../parts/Pivot';
+import { withTerm } from '../../parts/search';
+import type { useCalls } from './useCalls';
+
+interface Props {
+  calls: ReturnType<typeof useCalls>;
+  /** The terms that they are found by, to which a value adds one. */
+  search: string;
+  isFollowing?: boolean;
+  empty: ReactNode;
+}
+
+export function CallsTable({ calls, search, isFollowing, empty }: Props) {
+  const [, change] = useAddress();
+  const [pivot, setPivot] = useState<Pivoted>();
+  const columns = useMemo(() => callColumns(setPivot), []);
+  return (
+    <>
+      <PagedTable
+        pages={calls}
+        label="Calls"
+        columns={columns}
+        rowKey={callKey}
+        rowHeight={32}
+        fresh={calls.fresh}
+        onFresh={calls.showFresh}
+        isFollowing={isFollowing}
+        empty={empty}
+      />
+      {pivot && (
+        <PivotMenu
+          pivot={pivot}
+          close={() => setPivot(undefined)}
+          add={(added) => change({ q: withTerm(search, added) })}
+        />
+      )}
+    </>
+  );
+}
