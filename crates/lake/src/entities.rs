@@ -43,10 +43,14 @@ pub(crate) fn actor() -> [String; 2] {
     [kind, entity]
 }
 
+/// The kind of this name, where there is one.
+pub(crate) fn known_column(kind: &str) -> Option<EntityColumn> {
+    entity_columns().into_iter().find(|column| column.kind == kind)
+}
+
 /// The kind of this name.
 pub(crate) fn entity_column(kind: &str) -> Result<EntityColumn, QueryError> {
-    let column = entity_columns().into_iter().find(|column| column.kind == kind);
-    column.ok_or_else(|| QueryError::Statement(format!("`{kind}` is no kind of entity")))
+    known_column(kind).ok_or_else(|| QueryError::Statement(format!("`{kind}` is no kind of entity")))
 }
 
 impl EntityColumn {

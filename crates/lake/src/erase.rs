@@ -18,7 +18,7 @@ use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
 use crate::engine::{Engine, table_in};
-use crate::entities::{EntityColumn, entity_columns};
+use crate::entities::{EntityColumn, known_column};
 use crate::index::index_next;
 use crate::merge::{DataFile, TARGET_BYTES, data_files, in_order, removals, with_day};
 use crate::place::Root;
@@ -65,7 +65,7 @@ type Places = Vec<(i64, i32)>;
 
 /// How many calls there are to take out; `None` where the table does not reach that far yet.
 pub(crate) async fn count(engine: &Engine, events: &Table, erase: &Erase) -> Result<Option<u64>, LakeError> {
-    let column = entity_columns().into_iter().find(|column| column.kind == erase.kind);
+    let column = known_column(&erase.kind);
     let Some(column) = column.filter(|_| events.position() >= erase.up_to) else { return Ok(None) };
     let counted = async {
         let context = engine.context();
@@ -91,7 +91,7 @@ pub(crate) struct Eraser<'a> {
 impl Eraser<'_> {
     pub(crate) async fn run(mut self, erase: &Erase) -> Result<CallsErased, LakeError> {
         let mut erased = CallsErased::default();
-        let column = entity_columns().into_iter().find(|column| column.kind == erase.kind);
+        let column = known_column(&erase.kind);
         let Some(column) = column.filter(|_| self.events.position() >= erase.up_to) else { return Ok(erased) };
         if !erase.rows_are_out {
             self.take_out(&column, erase, &mut erased).await?;

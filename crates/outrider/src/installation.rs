@@ -1,12 +1,12 @@
 //! The data directory and the installation's identity.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use outrider_collect::SourceSecret;
+use outrider_platform::durable;
 use serde::{Deserialize, Serialize};
 
 /// What a running outrider says of itself in `run.json`, for its own commands and for scripts.
@@ -194,16 +194,7 @@ fn run_path(data_dir: &Path) -> PathBuf {
 
 /// Writes a small file for this user alone, whole or not at all.
 pub fn write_durably(path: &Path, content: &[u8]) -> anyhow::Result<()> {
-    let temporary = path.with_extension("tmp");
-    let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    durable::replace(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 //! there; when the store is back the lake says how far it is, and what it has already is left out. A directory is at hand or
 //! is an error.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use outrider_lake::{Keeper, Lake, LakeError, Location, Retention, Tail};
 use serde::{Deserialize, Serialize};
 
+use crate::durable;
 use crate::error::PlatformError;
 use crate::log::Position;
 
@@ -189,12 +189,7 @@ impl PositionNote {
     }
 
     fn put(&self, noted: &Noted) -> std::io::Result<()> {
-        let fresh = self.path.with_extension("new");
-        let mut file = File::create(&fresh)?;
-        file.write_all(&serde_json::to_vec(noted)?)?;
-        file.sync_all()?;
-        fs::rename(&fresh, &self.path)?;
-        self.path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+        durable::replace(&self.path, &serde_json::to_vec(noted)?)
     }
 }
 

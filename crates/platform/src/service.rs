@@ -394,23 +394,18 @@ impl Platform {
     /// Stops: takes nothing more in, finishes what is in the log, saves the state. Call it when nobody hands in any more.
     pub async fn stop(mut self) {
         self.stop_ticks.cancel();
-        if let Err(error) = (&mut self.ticker).await {
-            tracing::error!(%error, "the ticker ended badly");
-        }
-        if let Some(watcher) = self.watcher.take()
-            && let Err(error) = watcher.await
-        {
-            tracing::error!(%error, "the watcher ended badly");
-        }
-        if let Some(hunter) = self.hunter.take()
-            && let Err(error) = hunter.await
-        {
-            tracing::error!(%error, "the hunter ended badly");
-        }
-        if let Some(eraser) = self.eraser.take()
-            && let Err(error) = eraser.await
-        {
-            tracing::error!(%error, "the eraser ended badly");
+        let tasks = [
+            ("ticker", Some(self.ticker)),
+            ("watcher", self.watcher.take()),
+            ("hunter", self.hunter.take()),
+            ("eraser", self.eraser.take()),
+        ];
+        for (name, task) in tasks {
+            if let Some(task) = task
+                && let Err(error) = task.await
+            {
+                tracing::error!(%error, "the {name} ended badly");
+            }
         }
         self.asking = None;
         let writer = self.writer.take();

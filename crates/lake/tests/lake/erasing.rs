@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use outrider_lake::arrow::util::pretty::pretty_format_batches;
-use outrider_lake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use outrider_lake::{CallsErased, Erase, Keeper};
 use outrider_model::{ApiCall, BusinessEntity, KeyId, Pseudonym};
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call};
 use crate::keeping::{number, positions, reader};
+use crate::places::places_of;
 
 const UP_TO_ALL: u64 = u64::MAX >> 1;
 
@@ -19,29 +18,6 @@ fn erase(kind: &str, entity: &str, up_to: u64) -> Erase {
 
 async fn run(directory: &Path, what: &Erase) -> CallsErased {
     Keeper::open(directory, ALL).await.unwrap().erase(what, &|| false).await.unwrap()
-}
-
-/// Where a text stands in the files below a directory: as it is, or in the rows of a Parquet file.
-fn places_of(directory: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(places_of(&path, text));
-            continue;
-        }
-        let bytes = std::fs::read(&path).unwrap();
-        let has_rows = || {
-            let rows = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
-            let rows: Vec<_> = rows.build().unwrap().map(Result::unwrap).collect();
-            pretty_format_batches(&rows).unwrap().to_string().contains(text)
-        };
-        let is_there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        if is_there || (path.extension().is_some_and(|extension| extension == "parquet") && has_rows()) {
-            found.push(path.display().to_string());
-        }
-    }
-    found
 }
 
 /// Calls of three days, each with one of a few entities that other calls do not have.

@@ -12,5 +12,6 @@ mod hunting;
 mod keeping;
 mod kills;
 mod other_engines;
+mod places;
 mod store;
 mod table;

@@ -1,11 +1,11 @@
 //! `outrider erase`: shown and asked before, carried out over kills, and then no byte below the data directory names them.
 
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::harness::{Outrider, Setup, assert_quiet, line, now_ms, wait_for};
+use crate::places::places_of;
 
 const ERASED: &str = "zelda";
 
@@ -17,32 +17,6 @@ fn erase(outrider: &Outrider, arguments: &[&str]) -> Output {
 
 fn said(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
-}
-
-/// The files below a directory that have a text in them, as it is or in the rows of a Parquet file.
-fn places_of(directory: &Path, text: &str) -> Vec<String> {
-    use deltalake::arrow::util::pretty::pretty_format_batches;
-    use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(places_of(&path, text));
-            continue;
-        }
-        // A socket is no file.
-        let Ok(bytes) = std::fs::read(&path) else { continue };
-        let mut is_there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            let rows = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
-            let rows: Vec<_> = rows.build().unwrap().map(Result::unwrap).collect();
-            is_there |= pretty_format_batches(&rows).unwrap().to_string().contains(text);
-        }
-        if is_there {
-            found.push(path.display().to_string());
-        }
-    }
-    found
 }
 
 fn calls(outrider: &Outrider) -> u64 {

@@ -23,6 +23,8 @@ mod live;
 mod logging;
 mod loop_by_hand;
 mod oidc;
+#[path = "../../../lake/tests/lake/places.rs"]
+mod places;
 mod rate_limit;
 mod reload;
 mod replay;

@@ -7,8 +7,9 @@ use subtle::ConstantTimeEq as _;
 
 use super::apply::write_meta;
 use super::people::{NewPerson, PersonError, Transaction, insert_person};
-use super::tokens::{hash, random_secret, write_secret};
+use super::tokens::{hash, random_secret};
 use super::{Role, Store, StoreError};
+use crate::durable;
 use crate::passwords::HashedPassword;
 
 /// The row of `meta` with the setup token's hash.
@@ -31,7 +32,7 @@ impl Store {
             return Ok(false);
         }
         let token = random_secret("outrider_setup_")?;
-        write_secret(file, token.reveal()).map_err(failed)?;
+        durable::replace(file, format!("{}\n", token.reveal()).as_bytes()).map_err(failed)?;
         write_meta(&mut transaction, SETUP_TOKEN, hash(token.reveal())).await?;
         transaction.commit().await.map_err(StoreError::query(doing))?;
         Ok(true)

@@ -1,10 +1,6 @@
 //! Who may ask: bearer tokens with roles. A token is shown once and known by its SHA-256 alone.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 use std::str::FromStr;
 
 use outrider_model::AuditEntry;
@@ -340,23 +336,6 @@ fn check_wanted(wanted: &WantedToken, now_ms: i64) -> Result<(), StoreError> {
         return Err(StoreError::TokenAdminGateways);
     }
     Ok(())
-}
-
-/// Replaces a file as a whole by one that only this user can read, whoever could read the one before.
-pub(super) fn write_secret(path: &Path, secret: &str) -> std::io::Result<()> {
-    let unfinished = path.with_extension("new");
-    match std::fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
-    writeln!(file, "{secret}")?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, path)?;
-    match path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-        Some(directory) => File::open(directory)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 pub(super) async fn note_access(

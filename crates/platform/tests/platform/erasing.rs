@@ -6,8 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::arrow::datatypes::Int64Type;
-use outrider_lake::arrow::util::pretty::pretty_format_batches;
-use outrider_lake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use outrider_lake::{Beside, LakeReader, Location, QueryLimits};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{AuditEntry, Command, CommandRecord, EntityKind, Subject};
@@ -16,6 +14,7 @@ use outrider_platform::log::LogSettings;
 use outrider_platform::service::{LakeSettings, Platform, PlatformSettings};
 use outrider_platform::store::{AuditCheck, AuditLog, Erasure, ErasureState, Place, PlaceState};
 
+use crate::places::places_of;
 use crate::support::{Call, api_call};
 
 const ERASED: &str = "zelda-the-erased";
@@ -74,29 +73,6 @@ pub async fn done(platform: &Platform, id: &str) -> Erasure {
 
 fn subject() -> Subject {
     Subject::new(EntityKind::Consumer, ERASED).unwrap()
-}
-
-/// The files below a directory that have a text in them, as it is or in the rows of a Parquet file.
-pub fn places_of(directory: &Path, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(places_of(&path, text));
-            continue;
-        }
-        let Ok(bytes) = std::fs::read(&path) else { continue };
-        let mut is_there = bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        if path.extension().is_some_and(|extension| extension == "parquet") {
-            let rows = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
-            let rows: Vec<_> = rows.build().unwrap().map(Result::unwrap).collect();
-            is_there |= pretty_format_batches(&rows).unwrap().to_string().contains(text);
-        }
-        if is_there {
-            found.push(path.display().to_string());
-        }
-    }
-    found
 }
 
 async fn calls_in_lake(data_dir: &Path) -> i64 {

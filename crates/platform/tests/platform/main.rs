@@ -18,6 +18,8 @@ mod oidc;
 mod own_limits;
 mod pages;
 mod people;
+#[path = "../../../lake/tests/lake/places.rs"]
+mod places;
 mod premises;
 mod recovery;
 #[path = "../../../lake/tests/lake/store.rs"]
