@@ -113,6 +113,22 @@ it('lets an analyst decide, and not act', async () => {
   expect(await other.page.getByRole('link', { name: 'Make a policy' }).count()).toBe(0);
   await other.page.getByRole('button', { name: 'Acknowledge' }).click();
   await other.page.getByText('Acknowledged', { exact: true }).waitFor();
+  await other.page.getByRole('button', { name: 'Take it' }).click();
+  await other.page.getByRole('button', { name: 'Take it' }).waitFor({ state: 'detached' });
+  await other.page.getByLabel('Comment').fill('the key of mallory was sold');
+  await other.page.getByRole('button', { name: 'Comment', exact: true }).click();
+  await other.page.getByText('the key of mallory was sold').waitFor();
+  // Whoever has it open sees it at once.
+  await page.goto(new URL(other.page.url()).pathname);
+  await page.getByText('the key of mallory was sold').waitFor();
+  await other.page.getByLabel('Comment').fill('it is revoked');
+  await other.page.getByRole('button', { name: 'Comment', exact: true }).click();
+  await page.getByText('it is revoked').waitFor();
+  const alerts = other.page.getByRole('table', { name: 'Alerts' });
+  const its = new URL(other.page.url()).pathname;
+  await other.page.goto('/alerts?assignee=analyst');
+  await alerts.locator(`a[href="${its}"]`).waitFor();
+  await other.page.goto(its);
   await other.page.getByRole('button', { name: 'Resolve' }).click();
   await check(other.page, 'a decision');
   await other.page.getByLabel('Reason').fill('agreed with the team');

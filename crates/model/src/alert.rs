@@ -39,6 +39,17 @@ pub struct FindingSummary {
     pub sentence: String,
 }
 
+/// What a person wrote about an alert. It stays as it is as long as the alert is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AlertComment {
+    /// Log time.
+    pub at_ms: i64,
+    /// Who wrote it: `person:` and a person's name, or the name of a token.
+    pub by: String,
+    /// What they wrote.
+    pub text: String,
+}
+
 /// Findings of one entity and one detector, merged, with a life cycle.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
@@ -82,4 +93,10 @@ pub struct Alert {
     pub actions: Vec<ActionId>,
     /// What policies said about it, newest last, at most 20: `block-spikes (observe): would block alice for 15 min`.
     pub policy_notes: Vec<String>,
+    /// The name of the person who looks after it, if somebody does.
+    #[serde(default)]
+    pub assignee: Option<String>,
+    /// What people wrote about it, oldest first, at most 50.
+    #[serde(default)]
+    pub comments: Vec<AlertComment>,
 }

@@ -40,6 +40,20 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Somebody is to look after the alert, or nobody any more.
+    AssignAlert {
+        /// The alert.
+        alert: AlertId,
+        /// The person's name; none for nobody.
+        assignee: Option<String>,
+    },
+    /// Adds words to an alert.
+    CommentAlert {
+        /// The alert.
+        alert: AlertId,
+        /// The words.
+        text: String,
+    },
     /// Creates a policy or replaces the one of the same name.
     PutPolicy {
         /// The policy.

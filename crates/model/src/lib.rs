@@ -30,7 +30,7 @@ pub use action::{
     Action, ActionKind, ActionReport, ActionScope, ActionState, ActionStep, DesiredAction, DesiredState, FailureReason,
     OWN_REFUSAL_PARAMETER, Origin, ReportedState,
 };
-pub use alert::{Alert, AlertState, FindingSummary};
+pub use alert::{Alert, AlertComment, AlertState, FindingSummary};
 pub use call::{
     AnsweredBy, ApiCall, CLOCK_MS, ClockCheck, Consumer, Field, FieldValue, Latency, Named, SKEW_FUTURE_MS_MAX,
     SKEW_PAST_MS_MAX, Trust,

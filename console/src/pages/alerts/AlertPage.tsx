@@ -21,6 +21,7 @@ import {
 } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { chance, count, detectorName, ENTITY_WORDS, figure, length, share } from '../../parts/words';
+import { Assignee } from './Assignee';
 import { AroundAlert } from './AroundAlert';
 import { Compare } from './Compare';
 import { Decisions } from './decisions';
@@ -72,6 +73,7 @@ export function AlertPage() {
 function About({ alert }: { alert: Alert }) {
   const { worst, entity } = alert;
   const facts: Fact[] = [
+    ['Assigned to', <Assignee key="a" alert={alert} />],
     [ENTITY_WORDS[entity.kind], <EntityLink key="e" entity={entity} />],
     ['Id', <code key="i">{entity.value}</code>],
     ['Gateway', entity.gateway],

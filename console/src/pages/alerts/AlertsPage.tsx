@@ -10,6 +10,10 @@ import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
 import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
+import { useSession } from '../../shell/session';
+
+/** In the address, for alerts that nobody looks after; no person has such a name. */
+const NOBODY = '(nobody)';
 
 const COLUMNS: Column<Alert>[] = [
   { id: 'severity', head: 'Severity', width: '84px', cell: (alert) => <SeverityTag severity={alert.severity} /> },
@@ -43,6 +47,13 @@ const COLUMNS: Column<Alert>[] = [
     ),
   },
   { id: 'state', head: 'State', width: '108px', cell: (alert) => <AlertStateTag state={alert.state} /> },
+  {
+    id: 'assignee',
+    head: 'Assigned to',
+    width: '96px',
+    cell: ({ assignee }) =>
+      assignee ? <span title={assignee}>{assignee}</span> : <span className="faint">nobody</span>,
+  },
   { id: 'found', head: 'Findings', width: '64px', isNumber: true, cell: (alert) => alert.finding_count },
   {
     id: 'last',
@@ -58,12 +69,16 @@ export function AlertsPage() {
   const navigate = useNavigate();
   const state = query.get('state') as AlertState | null;
   const severity = query.get('severity_min') as Severity | null;
+  const me = useSession().data?.person?.name;
+  const assignee = query.get('assignee');
   const filter = {
     state: state ? [state] : undefined,
     severity_min: severity ?? undefined,
     detector: query.get('detector') ?? undefined,
     entity: query.get('entity') ?? undefined,
     service: query.get('service') ?? undefined,
+    assignee: assignee && assignee !== NOBODY ? assignee : undefined,
+    assigned: assignee === NOBODY ? false : undefined,
     sort: query.get('sort') === 'opened' ? ('opened' as const) : ('last_finding' as const),
   };
   const alerts = usePages(['alerts', filter], (cursor, signal) =>
@@ -110,6 +125,18 @@ export function AlertsPage() {
         <Field label="Detector" name="detector" />
         <Field label="Consumer, address or other entity" name="entity" width={230} isSearch />
         <Field label="Service" name="service" />
+        <Select
+          size="xs"
+          w={150}
+          clearable
+          placeholder="Assigned to anybody"
+          aria-label="Assigned to"
+          value={assignee}
+          data={[...new Set([me, NOBODY, assignee])]
+            .filter((one) => one !== null && one !== undefined)
+            .map((one) => ({ value: one, label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : one }))}
+          onChange={(value) => change({ assignee: value })}
+        />
         <div className="spread" />
         <Select
           size="xs"

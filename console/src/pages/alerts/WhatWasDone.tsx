@@ -1,4 +1,4 @@
-// What became of an alert: its actions, what policies said, and who decided what.
+// What became of an alert: its actions, what policies said, and who decided and wrote what.
 import { useQuery } from '@tanstack/react-query';
 import { Link } from 'react-router';
 
@@ -6,8 +6,12 @@ import { api, got } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { ActionStateTag, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { doing } from '../../parts/words';
+import { useMay } from '../../shell/session';
+import { CommentForm } from './CommentForm';
+import { happenings } from './history';
 
 export function WhatWasDone({ alert }: { alert: Alert }) {
+  const mayComment = useMay('analyst');
   const actions = useQuery({
     queryKey: ['actions', { alert: alert.id }],
     queryFn: ({ signal }) =>
@@ -56,15 +60,16 @@ export function WhatWasDone({ alert }: { alert: Alert }) {
         </div>
       </Panel>
       <Panel title="History">
+        {mayComment && <CommentForm alert={alert} />}
         {audit.error && <Trouble error={audit.error} />}
         <ol className="steps">
-          {(audit.data?.items ?? []).map((line) => (
-            <li key={line.number} className={line.by.startsWith('person:') ? 'is-person' : ''}>
+          {happenings(audit.data?.items ?? [], alert.comments).map(({ key, at, by, what, words }) => (
+            <li key={key} className={by.startsWith('person:') ? 'is-person' : ''}>
               <div className="wrap">
-                <strong>{line.by.replace(/^person:/, '')}</strong> {line.what}{' '}
-                <span className="muted">{line.detail}</span>
+                <strong>{by.replace(/^person:/, '')}</strong> {what}{' '}
+                {what ? <span className="muted">{words}</span> : <p className="comment">{words}</p>}
                 <div className="faint">
-                  <Time ms={line.at_ms} />
+                  <Time ms={at} />
                 </div>
               </div>
             </li>

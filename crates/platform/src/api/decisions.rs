@@ -8,7 +8,7 @@ use outrider_model::{
     PolicyError,
 };
 use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::auth::Caller;
@@ -31,6 +31,27 @@ pub(super) struct Nothing {}
 pub(super) struct Reason {
     /// Why, for the audit log.
     reason: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Assignment {
+    /// The name of the person who looks after it from now on; null for nobody.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(schema_with = "name_or_null")]
+    assignee: Option<String>,
+}
+
+/// A field that has to be there, also where it is null: who leaves it out means something else.
+fn name_or_null(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": ["string", "null"]})
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Comment {
+    /// The words, at most 2000 characters.
+    text: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -195,6 +216,32 @@ pub(super) async fn mark_false_positive(
     Body(Reason { reason }): Body<Reason>,
 ) -> Result<Json<Alert>, Problem> {
     on_alert(state, decider, alert, Command::MarkFalsePositive { alert, reason }).await
+}
+
+pub(super) async fn assign(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Id(alert): Id<AlertId>,
+    Body(Assignment { assignee }): Body<Assignment>,
+) -> Result<Json<Alert>, Problem> {
+    if let Some(name) = &assignee
+        && !state.store.person(name).await?.is_some_and(|person| person.may_be_assigned())
+    {
+        let detail = format!("`{name}` is nobody who may work on alerts");
+        return Err(Problem::unprocessable(detail)
+            .at("body field `assignee`")
+            .hint("`/api/v1/assignees` says who may"));
+    }
+    on_alert(state, decider, alert, Command::AssignAlert { alert, assignee }).await
+}
+
+pub(super) async fn comment(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Id(alert): Id<AlertId>,
+    Body(Comment { text }): Body<Comment>,
+) -> Result<Json<Alert>, Problem> {
+    on_alert(state, decider, alert, Command::CommentAlert { alert, text }).await
 }
 
 async fn on_alert(state: ApiState, decider: Decider, id: AlertId, command: Command) -> Result<Json<Alert>, Problem> {

@@ -19,6 +19,7 @@ mod auth;
 mod body;
 mod bus;
 mod console;
+mod decision_routes;
 mod decisions;
 mod device;
 mod erasures;
@@ -172,7 +173,12 @@ fn routes() -> Vec<Routes> {
     [open_routes::open_routes()]
         .into_iter()
         .chain(viewer)
-        .chain([analyst_routes(), lake_routes::hunt_routes(), responder_routes(), admin_routes()])
+        .chain([
+            decision_routes::analyst_routes(),
+            lake_routes::hunt_routes(),
+            decision_routes::responder_routes(),
+            admin_routes(),
+        ])
         .collect()
 }
 
@@ -321,52 +327,6 @@ fn outrider_routes() -> Routes {
         .reaches(Reach::Caller)
         .get("/api/v1/status", Plain, reading::status, "get_status", "How everything is")
         .get("/metrics", Plain, metrics::metrics, "get_metrics", "Metrics for Prometheus")
-}
-
-fn analyst_routes() -> Routes {
-    Routes::of(Some(Role::Analyst))
-        .post(
-            "/api/v1/alerts/{id}/acknowledge",
-            decisions::acknowledge,
-            "acknowledge_alert",
-            "Say that somebody looks after an alert",
-        )
-        .reaches(Reach::Alert)
-        .post("/api/v1/alerts/{id}/resolve", decisions::resolve, "resolve_alert", "Say that an alert is over")
-        .reaches(Reach::Alert)
-        .post(
-            "/api/v1/alerts/{id}/false-positive",
-            decisions::mark_false_positive,
-            "mark_false_positive",
-            "Say that an alert was no abuse\nIts actions are released, and the same stays silent for a while.",
-        )
-        .reaches(Reach::Alert)
-}
-
-fn responder_routes() -> Routes {
-    Routes::of(Some(Role::Responder))
-        .put("/api/v1/policies/{name}", decisions::put_policy, "put_policy", "Make a policy, or replace it")
-        .delete(
-            "/api/v1/policies/{name}",
-            decisions::delete_policy,
-            "delete_policy",
-            "Delete a policy\nActions that it started run on.",
-        )
-        .post("/api/v1/actions", decisions::act, "act", "Restrict a consumer now")
-        .reaches(Reach::ByItself)
-        .post("/api/v1/actions/{id}/approve", decisions::approve, "approve_action", "Carry a proposed action out")
-        .reaches(Reach::Action)
-        .post("/api/v1/actions/{id}/reject", decisions::reject, "reject_action", "Drop a proposed action")
-        .reaches(Reach::Action)
-        .post("/api/v1/actions/{id}/release", decisions::release, "release_action", "End an action now")
-        .reaches(Reach::Action)
-        .put(
-            "/api/v1/kill-switch",
-            decisions::set_kill_switch,
-            "set_kill_switch",
-            "Stop automatic actions, or let them go on",
-        )
-        .post("/api/v1/notify/{number}/resend", notify::resend, "resend_message", "Send a dead letter again")
 }
 
 fn admin_routes() -> Routes {

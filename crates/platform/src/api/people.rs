@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Extension, State};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::auth::Caller;
 use super::body::Body;
@@ -46,6 +46,21 @@ pub(super) struct Change {
 pub(super) struct NewPassword {
     /// At least 12 characters and at most 256 bytes.
     password: Password,
+}
+
+/// Somebody who may look after an alert.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Assignee {
+    /// Their name.
+    name: String,
+    /// How they are shown.
+    display_name: String,
+}
+
+pub(super) async fn assignees(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Page<Assignee>>, Problem> {
+    let people = state.store.people().await?.into_iter().filter(Person::may_be_assigned);
+    let items = people.map(|Person { name, display_name, .. }| Assignee { name, display_name }).collect();
+    Ok(Json(Page { items, next: None }))
 }
 
 pub(super) async fn list(State(state): State<ApiState>, _: NoQuery) -> Result<Json<Page<Person>>, Problem> {

@@ -30,6 +30,8 @@ impl Filter for AlertFilter {
         Parameter::one::<String>("detector", "Of this detector."),
         Parameter::one::<String>("entity", "About an entity with this id or label."),
         Parameter::one::<String>("service", "At the service with this name."),
+        Parameter::one::<String>("assignee", "Assigned to the person with this name."),
+        Parameter::one::<bool>("assigned", "Assigned to somebody, or to nobody."),
         Parameter::one::<AlertOrder>("sort", "By what they are sorted; the default is `opened`."),
     ];
 
@@ -40,6 +42,8 @@ impl Filter for AlertFilter {
             detector: query.text("detector"),
             entity: query.text("entity"),
             service: query.text("service"),
+            assignee: query.text("assignee"),
+            is_assigned: query.parsed("assigned")?,
             order: query.word("sort")?.unwrap_or_default(),
             gateways: Gateways::All,
         })

@@ -169,11 +169,11 @@ async fn write_finding(
 async fn write_alert(transaction: &mut Transaction<'_, Sqlite>, alert: &Alert) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO alerts (id, detector, state, severity, entity_kind, entity_value, entity_label, service_name,
-           opened_ms, last_finding_ms, document, gateway)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+           opened_ms, last_finding_ms, document, gateway, assignee)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
            entity_label = excluded.entity_label, service_name = excluded.service_name,
-           last_finding_ms = excluded.last_finding_ms, document = excluded.document",
+           last_finding_ms = excluded.last_finding_ms, document = excluded.document, assignee = excluded.assignee",
     )
     .bind(alert.id.to_string())
     .bind(&alert.detector)
@@ -187,6 +187,7 @@ async fn write_alert(transaction: &mut Transaction<'_, Sqlite>, alert: &Alert) -
     .bind(alert.last_finding_ms)
     .bind(json("alerts", alert)?)
     .bind(&alert.entity.gateway)
+    .bind(alert.assignee.as_deref().unwrap_or_default())
     .execute(&mut **transaction)
     .await
     .map(drop)

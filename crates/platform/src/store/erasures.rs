@@ -444,7 +444,7 @@ pub(super) fn places(position: Position, at_ms: i64) -> Vec<ErasurePlace> {
             NotCovered,
             "calls of others in the lake, which may have the id in a path or query, what alerts and findings about others say and \
              show, such as their address, whose sample calls may be the same calls, or columns of a hunt; path templates and the \
-             analysis's tree of paths, what people wrote into policies, hunts and reasons, errors of hunts, and who was let in are \
+             analysis's tree of paths, what people wrote into policies, hunts, reasons and comments, errors of hunts, and who was let in are \
              not looked through",
         ),
         place(

@@ -34,6 +34,13 @@ pub struct Person {
     pub last_seen_ms: Option<i64>,
 }
 
+impl Person {
+    /// Whether alerts may be given to them: they may sign in, and work on alerts.
+    pub fn may_be_assigned(&self) -> bool {
+        self.disabled_ms.is_none() && self.role >= Role::Analyst
+    }
+}
+
 /// Somebody to be added.
 #[derive(Debug, Clone)]
 pub struct NewPerson {

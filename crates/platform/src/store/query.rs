@@ -42,6 +42,10 @@ pub struct AlertFilter {
     pub entity: Option<String>,
     /// At this service.
     pub service: Option<String>,
+    /// That this person looks after.
+    pub assignee: Option<String>,
+    /// That somebody looks after, or nobody.
+    pub is_assigned: Option<bool>,
     /// At these gateways.
     pub gateways: Gateways,
     /// In which order.
@@ -166,6 +170,10 @@ impl Store {
         query.equal("detector", filter.detector.as_deref());
         query.equal("service_name", filter.service.as_deref());
         query.either("entity_value", "entity_label", filter.entity.as_deref());
+        query.equal("assignee", filter.assignee.as_deref());
+        if let Some(is_assigned) = filter.is_assigned {
+            query.and().push(if is_assigned { "assignee <> ''" } else { "assignee = ''" });
+        }
         query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }

@@ -20,7 +20,7 @@ use outrider_platform::watcher::ConcernSource as _;
 use crate::support::{Call, api_call};
 
 /// The clock of these tests: it stands, and what a run is told goes on.
-const NOW_MS: i64 = 1_795_867_200_000;
+pub const NOW_MS: i64 = 1_795_867_200_000;
 const MINUTE_MS: i64 = 60_000;
 
 fn now_ms() -> i64 {
@@ -41,7 +41,7 @@ pub fn settings(data_dir: &Path) -> PlatformSettings {
     }
 }
 
-async fn start(data_dir: &Path) -> Platform {
+pub async fn start(data_dir: &Path) -> Platform {
     let platform = Platform::start(settings(data_dir), now_ms).await.unwrap();
     platform.caught_up().await;
     platform
@@ -61,12 +61,12 @@ fn hunt(name: &str, ask: HuntQuestion, threshold: u32) -> Hunt {
     }
 }
 
-fn search(name: &str, text: &str, threshold: u32) -> Hunt {
+pub fn search(name: &str, text: &str, threshold: u32) -> Hunt {
     hunt(name, HuntQuestion::Search(text.to_owned()), threshold)
 }
 
 /// Calls of a consumer, and waits until the lake has them.
-async fn send(platform: &Platform, epoch: u64, consumer: &str, status: u16, count: u32) {
+pub async fn send(platform: &Platform, epoch: u64, consumer: &str, status: u16, count: u32) {
     let before = platform.status().progress().lake_rows;
     let mut writer = BatchWriter::default();
     for number in 0..count {
@@ -93,13 +93,13 @@ async fn settle(platform: &Platform) {
     platform.commands().submit(record).await.unwrap_err();
 }
 
-async fn run_due(platform: &Platform, at_ms: i64) -> HuntsRun {
+pub async fn run_due(platform: &Platform, at_ms: i64) -> HuntsRun {
     let came = platform.hunts().unwrap().run_due(at_ms).await.unwrap();
     settle(platform).await;
     came
 }
 
-async fn alerts(platform: &Platform) -> Vec<Alert> {
+pub async fn alerts(platform: &Platform) -> Vec<Alert> {
     let filter = AlertFilter { detector: Some("hunt:refused".to_owned()), ..AlertFilter::default() };
     platform.store().alerts(&filter, 100, None).await.unwrap().items
 }

@@ -8,6 +8,7 @@ mod audit;
 mod bucket;
 mod erasing;
 mod fixtures;
+mod handling;
 mod history;
 mod hunts;
 mod identity_provider;

@@ -304,6 +304,8 @@ fn opened(id: AlertId, finding: &Finding, now_ms: i64) -> Alert {
         state_reason: String::new(),
         actions: Vec::new(),
         policy_notes: Vec::new(),
+        assignee: None,
+        comments: Vec::new(),
     }
 }
 

@@ -137,6 +137,8 @@ impl Desk {
             command @ (Command::AcknowledgeAlert { .. }
             | Command::ResolveAlert { .. }
             | Command::MarkFalsePositive { .. }) => self.on_alert_command(by, command),
+            Command::AssignAlert { alert, assignee } => self.assign_alert(by, *alert, assignee.as_deref()),
+            Command::CommentAlert { alert, text } => self.comment_alert(by, *alert, text),
             Command::PutPolicy { policy } => self.put_policy(by, policy),
             Command::DeletePolicy { name } => self.delete_policy(by, name),
             Command::Act { .. } => self.act(by, record),
@@ -386,6 +388,8 @@ fn subject_of(command: &Command) -> String {
         Command::AcknowledgeAlert { alert } => format!("acknowledge {alert}"),
         Command::ResolveAlert { alert, .. } => format!("resolve {alert}"),
         Command::MarkFalsePositive { alert, .. } => format!("call {alert} a false positive"),
+        Command::AssignAlert { alert, .. } => format!("assign {alert}"),
+        Command::CommentAlert { alert, .. } => format!("comment on {alert}"),
         Command::PutPolicy { policy } => format!("put policy {}", words::shortened(&policy.name, 64)),
         Command::DeletePolicy { name } => format!("delete policy {}", words::shortened(name, 64)),
         Command::Act { target, response, .. } => {

@@ -12,6 +12,7 @@ mod alerts;
 mod commands;
 mod effects;
 mod erase;
+mod handling;
 mod in_force;
 mod judge;
 mod never_block;

@@ -72,6 +72,8 @@ fn alert() -> Alert {
         state_reason: String::new(),
         actions: Vec::new(),
         policy_notes: Vec::new(),
+        assignee: None,
+        comments: Vec::new(),
     }
 }
 

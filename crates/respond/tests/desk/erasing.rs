@@ -51,6 +51,18 @@ fn somebody_is_forgotten_when_nothing_against_them_is_active() {
             = …l2
             ",
         ),
+        (
+            "what was written about an alert goes with it",
+            "
+            finding alice
+            finding bert
+            bob says l1 reason=ask_zoe
+            bob says l2 reason=ask_carol
+            bob erases alice
+            - zoe
+            = …ask carol
+            ",
+        ),
         ("who is not known is forgotten at once", "bob erases nobody\n- nobody"),
     ];
     for (name, script) in cases {

@@ -1,7 +1,7 @@
 //! What happens at each limit, and that it is counted.
 
 use outrider_model::{
-    ActionScope, ActionState, AlertState, Command, CommandRecord, CommandRefused, Duration, EntityKey, Policy,
+    ActionScope, ActionState, AlertId, AlertState, Command, CommandRecord, CommandRefused, Duration, EntityKey, Policy,
     PolicyScope, Response, Severity,
 };
 use outrider_respond::desk::{
@@ -86,6 +86,30 @@ fn what_an_alert_keeps_is_bounded() {
     assert_eq!((alert.finding_count, alert.outcome.succeeded), (60, 36_000));
     assert_eq!(alert.findings.last().unwrap().raised_ms, START_MS + 59);
     assert!(alert.policy_notes.last().unwrap().starts_with("p-59"));
+}
+
+#[test]
+fn comments_are_bounded_and_never_lost() {
+    let comment = |alert, text: String| Command::CommentAlert { alert, text };
+    for (text, room) in [("x".to_owned(), 50), ("x".repeat(2000), 16), ("\u{20ac}".repeat(2000), 5)] {
+        let mut desk = desk(Settings::default());
+        desk.on_finding(finding("alice", "spike", START_MS, 1));
+        let id = desk.alerts().next().unwrap().id;
+        for number in 0..room {
+            desk.on_command(&command(number, "bob", START_MS, comment(id, text.clone()))).unwrap();
+        }
+        let refused = desk.on_command(&command(room, "bob", START_MS, comment(id, text))).unwrap_err();
+        assert!(matches!(&refused, CommandRefused::Conflict { why } if why.contains("no room left")), "{refused}");
+        assert_eq!(desk.alerts().next().unwrap().comments.len(), room);
+    }
+    let mut desk = desk(Settings::default());
+    desk.on_finding(finding("alice", "spike", START_MS, 1));
+    let id = desk.alerts().next().unwrap().id;
+    for (number, text) in [" \n".to_owned(), "x".repeat(2001)].into_iter().enumerate() {
+        let refused = desk.on_command(&command(number, "bob", START_MS, comment(id, text))).unwrap_err();
+        assert!(matches!(refused, CommandRefused::Invalid { .. }), "{refused}");
+    }
+    assert!(desk.on_command(&command(9, "bob", START_MS, comment(AlertId(7), "x".to_owned()))).is_err());
 }
 
 #[test]

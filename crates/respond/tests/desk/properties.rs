@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
                 who, detector, severity, age_ms, oddity, service
             }),
         6 => (any::<usize>(), 0u8..6).prop_map(|(pick, kind)| Step::Report { pick, kind }),
-        5 => (any::<usize>(), 0u8..16, prop::bool::weighted(0.1))
+        5 => (any::<usize>(), 0u8..18, prop::bool::weighted(0.1))
             .prop_map(|(pick, kind, repeated)| Step::Decide { pick, kind, repeated }),
         1 => (any::<bool>(), 60u32..7200)
             .prop_map(|(protect, resolve_after_s)| Step::Settings { protect, resolve_after_s }),
@@ -215,6 +215,8 @@ impl Run {
             14 => Command::PutPolicy {
                 policy: Box::new(policy("people", Duration::Seconds(7200), PolicyScope::Consumer, Mode::Enforce)),
             },
+            15 => Command::AssignAlert { alert, assignee: pick.is_multiple_of(2).then(|| "anna".to_owned()) },
+            16 => Command::CommentAlert { alert, text: reason },
             _ => Command::DeletePolicy { name: "people".to_owned() },
         };
         let record = match &self.last_command {

@@ -57,6 +57,29 @@ fn alerts_merge_live_and_end() {
             ! there is no alert",
         ),
         (
+            "people hand an alert on and write about it, also when it is over",
+            "
+            finding alice
+            bob assigns l1 to=anna
+            bob says l1 reason=asked_billing
+            finding alice
+            = l1 Open alice spike High x2
+            = l1 of anna
+            = l1 said asked billing (bob)
+            bob assigns l1 to=anna
+            ! alert l1 is assigned to anna already
+            bob resolves l1
+            bob says l1 reason=it_was_a_test
+            bob assigns l1
+            = l1 said asked billing (bob)
+            = l1 said it was a test (bob)
+            - of anna
+            bob assigns l1
+            ! alert l1 is assigned to nobody already
+            +7d
+            - said",
+        ),
+        (
             "a false positive stays silent for a while, at its endpoint",
             "
             finding alice

@@ -185,6 +185,10 @@ impl Script {
             "acks" => Command::AcknowledgeAlert { alert: self.alert(name) },
             "resolves" => Command::ResolveAlert { alert: self.alert(name), reason },
             "denies" => Command::MarkFalsePositive { alert: self.alert(name), reason },
+            "assigns" => {
+                Command::AssignAlert { alert: self.alert(name), assignee: options.get("to").map(|to| (*to).to_owned()) }
+            }
+            "says" => Command::CommentAlert { alert: self.alert(name), text: reason },
             "approves" => Command::ApproveAction { action: self.action(name) },
             "rejects" => Command::RejectAction { action: self.action(name), reason },
             "releases" => Command::ReleaseAction { action: self.action(name), reason },
@@ -248,6 +252,8 @@ impl Script {
             if !alert.state_reason.is_empty() {
                 lines.push(format!("{name} because {} ({})", alert.state_reason, alert.state_by));
             }
+            lines.extend(alert.assignee.iter().map(|assignee| format!("{name} of {assignee}")));
+            lines.extend(alert.comments.iter().map(|comment| format!("{name} said {} ({})", comment.text, comment.by)));
             lines.extend(alert.policy_notes.iter().map(|note| format!("{name} note {note}")));
         }
         for action in self.desk.actions() {

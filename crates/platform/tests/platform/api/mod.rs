@@ -61,6 +61,8 @@ fn decisions() -> Vec<(Role, &'static str, String, String)> {
         new(Role::Analyst, "POST", format!("{alert}/acknowledge"), ""),
         new(Role::Analyst, "POST", format!("{alert}/resolve"), reason),
         new(Role::Analyst, "POST", format!("{alert}/false-positive"), reason),
+        new(Role::Analyst, "POST", format!("{alert}/assign"), r#"{"assignee": null}"#),
+        new(Role::Analyst, "POST", format!("{alert}/comment"), r#"{"text": "a load test"}"#),
         new(Role::Responder, "PUT", "/api/v1/policies/spikes".to_owned(), policy),
         new(Role::Responder, "DELETE", "/api/v1/policies/spikes".to_owned(), ""),
         new(Role::Responder, "POST", "/api/v1/actions".to_owned(), act),
@@ -135,7 +137,7 @@ async fn each_role_may_do_what_is_its_own_and_what_is_below() {
         }
     }
     let allowed = api.bus.records.lock().unwrap().len();
-    assert_eq!(allowed, 3 + 10 + 10, "decisions of analyst, responder and admin");
+    assert_eq!(allowed, 5 + 12 + 12, "decisions of analyst, responder and admin");
 }
 
 #[tokio::test]
@@ -244,6 +246,16 @@ async fn what_is_wrong_is_refused_with_what_where_and_what_to_do() {
         ),
         (422, "POST", "/api/v1/alerts/al_0000000000000001/acknowledge", r#"{"reason": "x"}"#.to_owned(), "reason"),
         (422, "POST", "/api/v1/alerts/al_0000000000000001/resolve", String::new(), "missing field `reason`"),
+        (422, "POST", "/api/v1/alerts/al_0000000000000001/assign", "{}".to_owned(), "missing field `assignee`"),
+        (
+            422,
+            "POST",
+            "/api/v1/alerts/al_0000000000000001/assign",
+            r#"{"assignee": "zoe"}"#.to_owned(),
+            "`/api/v1/assignees` says who may",
+        ),
+        (422, "POST", "/api/v1/alerts/al_0000000000000001/comment", String::new(), "missing field `text`"),
+        (400, "GET", "/api/v1/alerts?assigned=nobody", String::new(), "query parameter `assigned`"),
         (400, "POST", "/api/v1/alerts/al_0000000000000001/acknowledge?now=1", String::new(), "`now`"),
         (422, "POST", "/api/v1/tokens", r#"{"name": "x", "role": "amdin"}"#.to_owned(), "did you mean `admin`?"),
         (422, "POST", "/api/v1/tokens", r#"{"name": "a b", "role": "viewer"}"#.to_owned(), "body field `name`"),

@@ -1,10 +1,13 @@
 //! Signing in over a socket: cookies, other sites, guessing, and what ends a session.
 
+use outrider_model::{AlertId, AlertState, Command};
+use outrider_platform::log::Position;
 use outrider_platform::passwords::{HashedPassword, Password, Passwords};
-use outrider_platform::store::{AuditFilter, NewPerson, Role};
+use outrider_platform::store::{AuditFilter, EffectBatch, NewPerson, Role};
 use serde_json::{Value, json};
 
 use super::harness::{Api, Reply};
+use crate::fixtures::alert;
 
 const PASSWORD: &str = "correct horse battery";
 const OWN: &str = "sec-fetch-site: same-origin\r\n";
@@ -66,6 +69,39 @@ async fn who_signs_in_may_do_what_their_role_may() {
     assert_eq!(ask(&api, "GET", "/api/v1/session", &anna, "").await.status, 401);
     let me = api.get("/api/v1/session").await;
     assert_eq!((me.status, &me.body["by"], &me.body["person"]), (200, &json!("the-viewer"), &json!(null)));
+}
+
+#[tokio::test]
+async fn alerts_are_assigned_to_who_may_work_on_them() {
+    let api = Api::start().await;
+    for (name, role) in
+        [("anna", Role::Analyst), ("dora", Role::Admin), ("erik", Role::Responder), ("vic", Role::Viewer)]
+    {
+        add(&api, name, role).await;
+    }
+    api.send(Role::Admin, "PATCH", "/api/v1/people/erik", Some(r#"{"disabled": true}"#)).await;
+    let reply = api.send(Role::Analyst, "GET", "/api/v1/assignees", None).await;
+    let names: Vec<_> = reply.items().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["anna", "dora"]);
+    for (assignee, status) in [("anna", 200), ("dora", 200), ("erik", 422), ("vic", 422), ("zoe", 422), ("", 422)] {
+        let body = json!({ "assignee": assignee }).to_string();
+        let reply = api.send(Role::Analyst, "POST", "/api/v1/alerts/al_0000000000000001/assign", Some(&body)).await;
+        assert_eq!(reply.status, status, "{assignee}: {}", reply.body);
+        if status == 200 {
+            let expected = Command::AssignAlert { alert: AlertId(1), assignee: Some(assignee.to_owned()) };
+            assert_eq!(api.last_record().command, expected);
+        }
+    }
+
+    let mut of_anna = alert(3, "alice", AlertState::Open);
+    of_anna.assignee = Some("anna".to_owned());
+    let effects = EffectBatch { alerts: vec![of_anna], ..EffectBatch::default() };
+    api.store.apply(Position(2), &effects).await.unwrap();
+    for (filter, count) in [("assignee=anna", 1), ("assignee=dora", 0), ("assigned=true", 1), ("assigned=false", 11)] {
+        assert_eq!(api.get(&format!("/api/v1/alerts?{filter}")).await.items().len(), count, "{filter}");
+    }
+    let reply = api.get("/api/v1/alerts/al_0000000000000003").await;
+    assert_eq!((&reply.body["assignee"], &reply.body["comments"]), (&json!("anna"), &json!([])));
 }
 
 #[tokio::test]

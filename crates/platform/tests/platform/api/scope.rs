@@ -88,6 +88,8 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("post", "/api/v1/alerts/{id}/acknowledge"),
     ("post", "/api/v1/alerts/{id}/resolve"),
     ("post", "/api/v1/alerts/{id}/false-positive"),
+    ("post", "/api/v1/alerts/{id}/assign"),
+    ("post", "/api/v1/alerts/{id}/comment"),
     ("get", "/api/v1/findings"),
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/endpoints/{id}"),
@@ -135,10 +137,12 @@ async fn every_route_keeps_to_the_gateways_of_a_token() {
             let is_by_role = operation["x-role"] == "admin";
             assert!(is_by_role || reply.detail().contains("about all of outrider"), "{method} {path}: {}", reply.body);
         } else if path.contains('{') && !path.starts_with("/api/v1/hunts") {
-            let body = if method == "post" && !path.ends_with("acknowledge") && !path.ends_with("approve") {
-                r#"{"reason": "seen"}"#
-            } else {
-                ""
+            let body = match path.rsplit('/').next() {
+                Some("acknowledge" | "approve") => "",
+                Some("assign") => r#"{"assignee": null}"#,
+                Some("comment") => r#"{"text": "seen"}"#,
+                _ if method == "post" => r#"{"reason": "seen"}"#,
+                _ => "",
             };
             let reply = scoped.send(&upper, &at(&own), body).await;
             assert_eq!(reply.status, 200, "{method} {path}: {}", reply.body);
