@@ -36,6 +36,19 @@ it('makes the first admin with the setup token', async () => {
   await context.close();
 });
 
+it('says what is wrong to whom the identity provider sent back, and nothing else that is in the address', async () => {
+  const { page, context, faults } = await open(browser, outrider);
+  await page.goto('/?refused=no_role');
+  await page.getByRole('alert').filter({ hasText: 'You have no role in outrider.' }).waitFor();
+  await page.waitForURL((url) => !url.search);
+  await check(page, 'refused');
+  await page.goto('/?refused=Call+us');
+  await page.getByRole('heading', { name: 'Sign in to outrider' }).waitFor();
+  expect(await page.getByRole('alert').count()).toBe(0);
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
 it('teaches the next step where there is nothing yet', async () => {
   const { page, context, faults } = await open(browser, outrider);
   await signIn(page, 'anna');

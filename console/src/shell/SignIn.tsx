@@ -4,8 +4,10 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useEffect, useState } from 'react';
 
 import { api, got } from '../api/client';
+import { useAddress } from '../parts/address';
 import { Command, Trouble } from '../parts/basics';
 import { Mark } from './Mark';
+import { refusalWords } from './refusals';
 
 export function SignIn({ wasSignedIn }: { wasSignedIn: boolean }) {
   const client = useQueryClient();
@@ -14,9 +16,15 @@ export function SignIn({ wasSignedIn }: { wasSignedIn: boolean }) {
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
   const [token, setToken] = useState('');
+  const [query, change] = useAddress();
+  const [refused] = useState(() => refusalWords(query.get('refused')));
   useEffect(() => {
     document.title = 'Sign in · outrider';
   }, []);
+  useEffect(() => {
+    // It is said once: whoever signs in later has nothing to do with it.
+    if (query.has('refused')) change({ refused: null });
+  }, [query, change]);
   const signIn = useMutation({
     mutationFn: () =>
       isSetup
@@ -42,6 +50,12 @@ export function SignIn({ wasSignedIn }: { wasSignedIn: boolean }) {
         </div>
         {wasSignedIn && !isSetup && (
           <p className="muted">Your session has ended. Sign in and you are back where you were.</p>
+        )}
+        {refused && (
+          <div className="trouble" role="alert">
+            <strong>You are not signed in</strong>
+            <span className="wrap">{refused}</span>
+          </div>
         )}
         {isSetup && (
           <>

@@ -28,13 +28,14 @@ pub(super) fn open_routes() -> Routes {
             Plain,
             oidc::begin,
             "begin_oidc",
-            "Sign in with the identity provider\nFor a browser: it is sent to the provider.",
+            "Sign in with the identity provider\nFor a browser: it is sent to the provider, or to `/?refused=REASON`.",
         )
         .get(
             "/api/v1/session/oidc/callback",
             Plain,
             oidc::callback,
             "end_oidc",
-            "Come back from the identity provider\nFor a browser: the provider sends it here, and it goes on to `/`, signed in.",
+            "Come back from the identity provider\nFor a browser: the provider sends it here, and it goes on to `/`, signed in, or to \
+             `/?refused=REASON`. Who takes no HTML is refused with a problem.",
         )
 }

@@ -57,9 +57,14 @@ impl Site {
     }
 }
 
-fn assert_refused(shown: &Shown, words: &str) {
-    assert_eq!((shown.status, &shown.body["type"]), (403, &json!("urn:outrider:problem:sign-in-refused")), "{words}");
-    assert!(shown.body["detail"].as_str().unwrap().contains(words), "{}", shown.body);
+/// That a browser is sent to the sign-in page, with this word for the reason and nothing else.
+fn assert_refused(shown: &Shown, reason: &str) {
+    assert_eq!(
+        (shown.status, shown.location.as_str()),
+        (303, format!("/?refused={reason}").as_str()),
+        "{}",
+        shown.body
+    );
     assert!(shown.set_cookies.is_empty(), "{:?}", shown.set_cookies);
 }
 
@@ -140,7 +145,7 @@ async fn who_is_disabled_is_out_at_once_and_comes_in_no_more() {
     site.sign_in(&mut browser).await;
     assert_eq!(site.change("PATCH", "/api/v1/people/anna", json!({"disabled": true})).await, 200);
     assert_eq!(site.me(&mut browser).await.0, 401);
-    assert_refused(&site.sign_in(&mut browser).await, "`anna` may not sign in any more");
+    assert_refused(&site.sign_in(&mut browser).await, "disabled");
     assert_eq!(site.change("PATCH", "/api/v1/people/anna", json!({"disabled": false})).await, 200);
     assert_eq!(site.sign_in(&mut browser).await.status, 303);
 }
@@ -161,14 +166,14 @@ async fn who_is_refused_is_told_why_and_noted() {
     let person = NewPerson { name: "anna".to_owned(), display_name: String::new(), role: Role::Viewer };
     site.api.store.create_person(&person, &hash, "test", 1).await.unwrap();
     let mut browser = Browser::default();
-    assert_refused(&site.sign_in(&mut browser).await, "there is somebody named `anna` already");
+    assert_refused(&site.sign_in(&mut browser).await, "name_taken");
 
     site.provider.person(json!({"sub": "2", "preferred_username": "bob", "groups": []}));
-    assert_refused(&site.sign_in(&mut browser).await, "`bob` has no role in outrider");
+    assert_refused(&site.sign_in(&mut browser).await, "no_role");
     let back = browser.begin(&site.api.url(), &site.provider).await;
-    assert_refused(&Browser::default().get(&back).await, "did not begin in this browser");
+    assert_refused(&Browser::default().get(&back).await, "not_begun");
     site.provider.refuse(Some("access_denied"));
-    assert_refused(&site.sign_in(&mut browser).await, "answered `access_denied`");
+    assert_refused(&site.sign_in(&mut browser).await, "denied");
 
     let audit = site.audit("access").await;
     let noted = "nobody|failed to sign in|person:anna|1 times, from 127.0.0.1: there is somebody named `anna` already";
@@ -178,14 +183,34 @@ async fn who_is_refused_is_told_why_and_noted() {
     let mut tries = 3;
     let shown = loop {
         let shown = site.sign_in(&mut browser).await;
-        if shown.status == 429 {
+        if shown.location.ends_with("too_many") {
             break shown;
         }
-        assert_refused(&shown, "answered `access_denied`");
+        assert_refused(&shown, "denied");
         tries += 1;
     };
     assert!(tries >= 20, "{tries}");
-    assert_eq!((shown.status, &shown.body["type"]), (429, &json!("urn:outrider:problem:too-many")), "{}", shown.body);
+    assert_refused(&shown, "too_many");
+}
+
+#[tokio::test]
+async fn a_program_that_is_refused_is_told_in_words() {
+    let site = Site::start().await;
+    let mut program = Browser { is_program: true, ..Browser::default() };
+    site.provider.person(json!({"sub": "2", "preferred_username": "bob", "groups": []}));
+    let shown = site.sign_in(&mut program).await;
+    assert_eq!((shown.status, &shown.body["type"]), (403, &json!("urn:outrider:problem:sign-in-refused")));
+    assert!(shown.body["detail"].as_str().unwrap().contains("`bob` has no role in outrider"), "{}", shown.body);
+    assert!(shown.set_cookies.is_empty(), "{:?}", shown.set_cookies);
+}
+
+#[tokio::test]
+async fn nothing_that_the_provider_says_is_in_the_address() {
+    let site = Site::start().await;
+    for error in ["no_role", "x&refused=disabled", "https://evil.example/", "<b>no</b>"] {
+        site.provider.refuse(Some(error));
+        assert_refused(&site.sign_in(&mut Browser::default()).await, "denied");
+    }
 }
 
 #[tokio::test]
@@ -194,7 +219,7 @@ async fn what_did_not_begin_here_uses_up_nobodys_tries() {
     // What any page can make a browser ask for.
     for _ in 0..30 {
         let back = format!("{}/api/v1/session/oidc/callback?code=a&state=b", site.api.url());
-        assert_refused(&Browser::default().get(&back).await, "did not begin in this browser");
+        assert_refused(&Browser::default().get(&back).await, "not_begun");
     }
     assert_eq!(site.sign_in(&mut Browser::default()).await.status, 303);
 }
@@ -205,6 +230,8 @@ async fn while_the_provider_is_away_it_is_said_in_plain_words() {
     let mut browser = Browser::default();
     let back = browser.begin(&site.api.url(), &site.provider).await;
     site.provider.fail("token", Some(Fault::Html));
+    assert_refused(&browser.get(&back).await, "provider_away");
+    browser.is_program = true;
     let shown = browser.get(&back).await;
     assert_eq!(shown.status, 503, "{}", shown.body);
     assert_eq!(shown.body["detail"], "the identity provider cannot be used at this moment");

@@ -204,6 +204,8 @@ impl IdentityProvider {
 #[derive(Default)]
 pub struct Browser {
     pub cookies: BTreeMap<String, String>,
+    /// It is a program that shows no pages.
+    pub is_program: bool,
 }
 
 /// What a browser is shown.
@@ -218,7 +220,8 @@ impl Browser {
     pub async fn get(&mut self, url: &str) -> Shown {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = http.get(url).header("accept", "text/html,*/*;q=0.8").header("cookie", cookies.join("; "));
+        let accept = if self.is_program { "*/*" } else { "text/html,*/*;q=0.8" };
+        let request = http.get(url).header("accept", accept).header("cookie", cookies.join("; "));
         let response = request.send().await.unwrap();
         let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();
         let set_cookies: Vec<_> = response.headers().get_all("set-cookie").iter().map(text).collect();
