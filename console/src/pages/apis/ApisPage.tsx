@@ -1,49 +1,64 @@
-// Every endpoint that outrider found: searchable, the busiest or the newest first.
+// Every endpoint that outrider found, with how it was used of late: searched and sorted by the API.
 import { Select } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
-import type { Endpoint } from '../../api/types';
+import type { paths } from '../../api/schema';
+import type { EndpointFigures, EndpointRow } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Page, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
-import { count, share } from '../../parts/words';
+import { bytes, count, share, short } from '../../parts/words';
 import { useServices } from '../policies/suggestions';
-import { type DayOfEndpoint, dayOfAll } from './questions';
+import { SPANS } from './questions';
 
-function dayColumns(days: Map<string, DayOfEndpoint>): Column<Endpoint>[] {
-  const of = (endpoint: Endpoint) => days.get(endpoint.id);
-  const head = (words: string) => <span title="in the last 24 hours">{words}</span>;
-  return [
-    {
-      id: 'consumers',
-      head: head('Consumers'),
-      width: '76px',
-      isNumber: true,
-      cell: (endpoint) => count(of(endpoint)?.consumers),
-    },
-    {
-      id: 'errors',
-      head: head('Errors'),
-      width: '54px',
-      isNumber: true,
-      cell: (endpoint) => {
-        const found = of(endpoint);
-        return found ? share(found.errors / found.calls) : '–';
-      },
-    },
-    {
-      id: 'p95',
-      head: head('95th pct.'),
-      width: '66px',
-      isNumber: true,
-      cell: (endpoint) => (of(endpoint)?.p95 === undefined ? '–' : `${Math.round(of(endpoint)!.p95!)} ms`),
-    },
-  ];
+type Sort = NonNullable<NonNullable<paths['/api/v1/endpoints']['get']['parameters']['query']>['sort']>;
+
+/** Columns of the figures, each with what the list is sorted by when one asks for it. */
+const FIGURES: {
+  sort: Sort;
+  head: string;
+  width: string;
+  of: (figures: EndpointFigures) => string;
+  title?: (figures: EndpointFigures) => string;
+}[] = [
+  {
+    sort: 'last_calls',
+    head: 'Calls',
+    width: '56px',
+    of: ({ calls }) => short(calls),
+    title: ({ calls }) => count(calls),
+  },
+  { sort: 'consumers', head: 'Consumers', width: '78px', of: ({ consumers }) => short(consumers) },
+  {
+    sort: 'error_share',
+    head: 'Errors',
+    width: '54px',
+    of: ({ calls, error_share }) => (calls === 0 ? '–' : share(error_share)),
+  },
+  {
+    sort: 'latency_p95',
+    head: '95th pct.',
+    width: '66px',
+    of: ({ latency_p95_ms }) => milliseconds(latency_p95_ms),
+    title: ({ latency_p50_ms }) => `median ${milliseconds(latency_p50_ms)}`,
+  },
+  {
+    sort: 'response_size',
+    head: 'Answer',
+    width: '60px',
+    of: ({ response_p50_bytes }) => bytes(response_p50_bytes),
+    title: ({ request_p50_bytes }) => `the median; of requests ${bytes(request_p50_bytes)}`,
+  },
+];
+
+function milliseconds(value: number | null): string {
+  return value === null ? '–' : `${Math.round(value)} ms`;
 }
+
+const SORTS: Sort[] = ['calls', 'first_seen', 'last_seen', ...FIGURES.map((figure) => figure.sort)];
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 
@@ -67,35 +82,33 @@ export default function ApisPage() {
   const [query, change] = useAddress();
   const navigate = useNavigate();
   const services = useServices();
-  const sort = query.get('sort') === 'first_seen' ? ('first_seen' as const) : ('calls' as const);
+  const span = SPANS.find((one) => one.id === query.get('last')) ?? SPANS[1];
+  const sort = SORTS.find((one) => one === query.get('sort')) ?? 'calls';
   const filter = {
     service: query.get('service') ?? undefined,
     method: query.get('method') ?? undefined,
     contains: query.get('contains') ?? undefined,
+    last: span.id,
     sort,
   };
   const endpoints = usePages(['endpoints', filter], (cursor, signal) =>
     got(api.GET('/api/v1/endpoints', { params: { query: { ...filter, limit: 200, cursor } }, signal })),
   );
-  // Numbers of the day come from the lake; without one, or while it answers, they are not there.
-  const days = useQuery({
-    queryKey: ['endpoints of a day'],
-    queryFn: ({ signal }) => dayOfAll(signal),
-    staleTime: 60_000,
-    retry: false,
-  });
   const isFiltered = Boolean(filter.service ?? filter.method ?? filter.contains);
-  const sorted = (name: typeof sort, words: string) => (
+  const sorted = (name: Sort, words: string, title?: string) => (
     <button
       type="button"
       className="sort"
+      title={title}
       aria-pressed={sort === name}
       onClick={() => change({ sort: name === 'calls' ? null : name })}
     >
       {words} {sort === name ? '↓' : ''}
     </button>
   );
-  const columns: Column<Endpoint>[] = [
+  // Without a lake there are no figures.
+  const hasFigures = endpoints.rows.some((endpoint) => endpoint.figures !== null);
+  const columns: Column<EndpointRow>[] = [
     {
       id: 'method',
       head: 'Method',
@@ -105,7 +118,7 @@ export default function ApisPage() {
     {
       id: 'template',
       head: 'Endpoint',
-      width: 'minmax(170px, 3fr)',
+      width: 'minmax(160px, 3fr)',
       cell: (endpoint) => (
         <>
           <Link className="whole" to={`/apis/${endpoint.id}`}>
@@ -123,33 +136,37 @@ export default function ApisPage() {
       id: 'service',
       head: 'Service',
       width: 'minmax(64px, 1fr)',
-      cell: (endpoint) => <span title={endpoint.key.service}>{endpoint.service_name || endpoint.key.service}</span>,
-    },
-    {
-      id: 'gateway',
-      head: 'Gateway',
-      width: 'minmax(56px, 0.7fr)',
-      cell: (endpoint) => <span className="muted">{endpoint.key.gateway}</span>,
+      cell: (endpoint) => (
+        <span title={`at ${endpoint.key.gateway}`}>{endpoint.service_name || endpoint.key.service}</span>
+      ),
     },
     {
       id: 'calls',
-      head: sorted('calls', 'Calls'),
-      width: '66px',
+      head: sorted('calls', 'All calls', 'since it was first seen'),
+      width: '70px',
       isNumber: true,
-      cell: (endpoint) => count(endpoint.calls),
+      cell: (endpoint) => <span title={count(endpoint.calls)}>{short(endpoint.calls)}</span>,
     },
-    ...(days.data ? dayColumns(days.data) : []),
+    ...(hasFigures
+      ? FIGURES.map(({ sort: name, head, width, of, title }): Column<EndpointRow> => ({
+          id: name,
+          head: sorted(name, head, `in the last ${span.id}`),
+          width,
+          isNumber: true,
+          cell: ({ figures }) => (figures ? <span title={title?.(figures)}>{of(figures)}</span> : '–'),
+        }))
+      : []),
     {
       id: 'first',
       head: sorted('first_seen', 'First seen'),
-      width: '88px',
+      width: '74px',
       isNumber: true,
-      cell: (endpoint) => <Time ms={endpoint.first_seen_ms} />,
+      cell: (endpoint) => <Time ms={endpoint.first_seen_ms} relative />,
     },
     {
       id: 'last',
-      head: 'Last seen',
-      width: '72px',
+      head: sorted('last_seen', 'Last seen'),
+      width: '74px',
       isNumber: true,
       cell: (endpoint) => <Time ms={endpoint.last_seen_ms} relative />,
     },
@@ -186,6 +203,16 @@ export default function ApisPage() {
           value={filter.method ?? null}
           data={METHODS}
           onChange={(value) => change({ method: value })}
+        />
+        <div className="spread" />
+        <Select
+          size="xs"
+          w={130}
+          allowDeselect={false}
+          aria-label="Time of the figures"
+          value={span.id}
+          data={SPANS.map((one) => ({ value: one.id, label: `Last ${one.id}` }))}
+          onChange={(value) => change({ last: value === SPANS[1].id ? null : value })}
         />
       </div>
       <PagedTable

@@ -88,25 +88,3 @@ export function callersOf(id: string, span: Span, signal: AbortSignal): Promise<
     signal,
   );
 }
-
-/** How each endpoint was used in the last day. */
-export interface DayOfEndpoint {
-  id: string;
-  consumers: number;
-  errors: number;
-  calls: number;
-  p95?: number;
-}
-
-export async function dayOfAll(signal: AbortSignal): Promise<Map<string, DayOfEndpoint>> {
-  const since = Date.now() - 86_400_000;
-  const rows = await ask<DayOfEndpoint>(
-    `SELECT current_endpoint_id AS id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers,
-       count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) AS errors,
-       approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE own_refusal IS NULL) AS p95
-     FROM calls WHERE event_date >= ${day(since)} AND event_time >= ${moment(since)} AND current_endpoint_id IS NOT NULL
-     GROUP BY current_endpoint_id`,
-    signal,
-  );
-  return new Map(rows.map((row) => [row.id, row]));
-}

@@ -37,10 +37,29 @@ impl FromRequestParts<ApiState> for Lake {
     type Rejection = Problem;
 
     async fn from_request_parts(_: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
-        state.queries.clone().map(Lake).ok_or_else(|| {
-            Problem::not_found("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on")
-        })
+        state.queries.clone().map(Lake).ok_or_else(no_lake)
     }
+}
+
+/// The lake for what goes without one, too.
+pub(super) struct AnyLake(pub Option<Queries>);
+
+impl FromRequestParts<ApiState> for AnyLake {
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        Ok(AnyLake(state.queries.clone()))
+    }
+}
+
+impl AskOf for AnyLake {
+    fn describe(description: &mut Description<'_>) {
+        Lake::describe(description);
+    }
+}
+
+pub(super) fn no_lake() -> Problem {
+    Problem::not_found("this outrider keeps no lake").hint("`lake.enabled` in its configuration switches it on")
 }
 
 impl AskOf for Lake {

@@ -22,11 +22,13 @@ mod console;
 mod decision_routes;
 mod decisions;
 mod device;
+mod endpoint_figures;
 mod erasures;
 mod events;
 mod failures;
 mod gateways;
 mod hunts;
+mod inventory;
 mod lake;
 mod lake_hints;
 mod lake_routes;
@@ -74,6 +76,7 @@ use tokio_util::sync::CancellationToken;
 use crate::queries::Queries;
 use crate::store::{Role, Store};
 use auth::Access;
+use endpoint_figures::FiguresKept;
 use events::Streams;
 use problem::Problem;
 use routes::Read::{Plain, Sensitive};
@@ -96,6 +99,7 @@ pub struct ApiState {
     access: Arc<Access>,
     streams: Arc<Streams>,
     queries: Option<Queries>,
+    figures: Arc<FiguresKept>,
     console: &'static [ConsoleFile],
     /// When the server ends, streams end.
     stopping: CancellationToken,
@@ -113,6 +117,7 @@ impl ApiState {
             access: Arc::default(),
             streams: Arc::default(),
             queries: None,
+            figures: Arc::default(),
             console: &[],
             stopping: CancellationToken::new(),
             beat: events::BEAT,
@@ -207,7 +212,8 @@ fn viewer_routes() -> Routes {
         `last_finding`, one that has a new finding meanwhile moves to the front, where the first page shows it.";
     const INVENTORY: &str = "Endpoints, the newest first\n\
         Those that were merged into others are left out. Sorted by `first_seen`, every endpoint that was there from the \
-        first page to the last is shown exactly once. Sorted by `calls`, one that is called meanwhile moves to the front.";
+        first page to the last is shown exactly once. In every other order, one that is called meanwhile may move to the front. \
+        Figures are of the calls in the lake and up to a minute old.";
     Routes::of(Some(Role::Viewer))
         .get("/api/v1/alerts", Sensitive("read alerts"), reading::alerts, "list_alerts", SORTED)
         .reaches(Reach::ByItself)
@@ -221,7 +227,7 @@ fn viewer_routes() -> Routes {
             "Findings, the newest first",
         )
         .reaches(Reach::ByItself)
-        .get("/api/v1/endpoints", Sensitive("read endpoints"), reading::endpoints, "list_endpoints", INVENTORY)
+        .get("/api/v1/endpoints", Sensitive("read endpoints"), inventory::endpoints, "list_endpoints", INVENTORY)
         .reaches(Reach::ByItself)
         .get(
             "/api/v1/endpoints/{id}",

@@ -16,8 +16,8 @@ use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
 use super::routes::Id;
 use super::server::ApiStats;
 use crate::store::{
-    ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, AuditLog, EndpointFilter, EndpointOrder,
-    FindingFilter, Gateways, OutboxStats, Page, StoreStats,
+    ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, AuditLog, FindingFilter, Gateways, OutboxStats,
+    Page, StoreStats,
 };
 
 pub(super) type Found<T> = Result<Json<T>, Problem>;
@@ -85,34 +85,6 @@ impl Filter for FindingFilter {
 
 pub(super) async fn findings(State(state): State<ApiState>, list: List<FindingFilter>) -> Rows<Finding> {
     Ok(list.answer(state.store.findings(&list.filter, list.limit, list.cursor()).await?))
-}
-
-impl Filter for EndpointFilter {
-    const PARAMETERS: &'static [Parameter] = &[
-        Parameter::one::<String>("service", "Of the service with this name."),
-        Parameter::one::<String>("method", "With this request method, in either case."),
-        Parameter::one::<String>("contains", "Whose path template contains this text."),
-        Parameter::one::<EndpointOrder>("sort", "By what they are sorted; the default is `first_seen`."),
-    ];
-
-    fn read(query: &Query) -> Result<Self, Problem> {
-        Ok(EndpointFilter {
-            service: query.text("service"),
-            method: query.text("method").map(|method| method.to_ascii_uppercase()),
-            contains: query.text("contains"),
-            with_merged: false,
-            order: query.word("sort")?.unwrap_or_default(),
-            gateways: Gateways::All,
-        })
-    }
-
-    fn at(self, gateways: &Gateways) -> Self {
-        EndpointFilter { gateways: gateways.clone(), ..self }
-    }
-}
-
-pub(super) async fn endpoints(State(state): State<ApiState>, list: List<EndpointFilter>) -> Rows<Endpoint> {
-    Ok(list.answer(state.store.endpoints(&list.filter, list.limit, list.cursor()).await?))
 }
 
 pub(super) async fn endpoint(State(state): State<ApiState>, Id(id): Id<EndpointId>, _: NoQuery) -> Found<Endpoint> {

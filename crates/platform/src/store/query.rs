@@ -87,6 +87,8 @@ pub struct EndpointFilter {
     pub method: Option<String>,
     /// Whose template contains this text.
     pub contains: Option<String>,
+    /// At this gateway.
+    pub gateway: Option<String>,
     /// Also those that were merged into others.
     pub with_merged: bool,
     /// At these gateways.
@@ -96,14 +98,15 @@ pub struct EndpointFilter {
 }
 
 /// By what endpoints are sorted, the highest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EndpointOrder {
     /// When they were first seen, as it was known when they became known; it never changes.
     #[default]
     FirstSeen,
     /// How often they were called: one that is called while pages are turned moves to the front.
     Calls,
+    /// When they were last seen; the same holds for it.
+    LastSeen,
 }
 
 /// Which findings.
@@ -201,24 +204,35 @@ impl Store {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<Page<Endpoint>, StoreError> {
-        let mut query = Listing::new(
-            "endpoints",
-            match filter.order {
-                EndpointOrder::FirstSeen => "first_seen_ms",
-                EndpointOrder::Calls => "calls",
-            },
-        );
-        if !filter.with_merged {
-            query.and().push("merged_into IS NULL");
-        }
-        query.equal("service_name", filter.service.as_deref());
-        query.equal("method", filter.method.as_deref());
-        if let Some(text) = &filter.contains {
-            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-            query.and().push("template LIKE ").push_bind(format!("%{escaped}%")).push(" ESCAPE '\\'");
-        }
-        query.at(&filter.gateways);
+        let order = match filter.order {
+            EndpointOrder::FirstSeen => "first_seen_ms",
+            EndpointOrder::Calls => "calls",
+            EndpointOrder::LastSeen => "last_seen_ms",
+        };
+        let mut query = Listing::new("endpoints", order);
+        query.endpoints(filter);
         query.page(self, limit, cursor).await
+    }
+
+    /// The ids of all endpoints that fit, in no order; there are as many as the inventory may have.
+    pub async fn endpoint_ids(&self, filter: &EndpointFilter) -> Result<Vec<String>, StoreError> {
+        let mut query = Listing::new("endpoints", "first_seen_ms");
+        query.query = QueryBuilder::new("SELECT id FROM endpoints");
+        query.endpoints(filter);
+        let rows: Vec<(String,)> = query
+            .query
+            .build_query_as()
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::query("read the control store"))?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Endpoints by their ids, in no order.
+    pub async fn endpoints_by_id(&self, ids: &[String]) -> Result<Vec<Endpoint>, StoreError> {
+        let mut query = Listing::new("endpoints", "first_seen_ms");
+        query.among("id", ids);
+        Ok(query.page(self, PAGE_MAX, None).await?.items)
     }
 
     /// Findings, the newest first.
@@ -394,6 +408,20 @@ impl Listing {
             query.push("(").push(one).push(" = ").push_bind(value.to_owned());
             query.push(" OR ").push(other).push(" = ").push_bind(value.to_owned()).push(")");
         }
+    }
+
+    fn endpoints(&mut self, filter: &EndpointFilter) {
+        if !filter.with_merged {
+            self.and().push("merged_into IS NULL");
+        }
+        self.equal("service_name", filter.service.as_deref());
+        self.equal("method", filter.method.as_deref());
+        self.equal("gateway", filter.gateway.as_deref());
+        if let Some(text) = &filter.contains {
+            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            self.and().push("template LIKE ").push_bind(format!("%{escaped}%")).push(" ESCAPE '\\'");
+        }
+        self.at(&filter.gateways);
     }
 
     fn at(&mut self, gateways: &Gateways) {

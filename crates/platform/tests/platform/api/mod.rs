@@ -2,6 +2,7 @@
 
 mod console;
 mod contract;
+mod endpoints;
 mod erasures;
 mod events;
 mod harness;

@@ -1,0 +1,125 @@
+//! How endpoints were used of late: one statement over the lake gives the figures of all of them, and they are kept for a
+//! minute, however many people look.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outrider_lake::{Answer, QueryError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::lake::rows_of_batch;
+use crate::queries::Queries;
+
+/// How old figures may be.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// The time before now that figures are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(super) enum Last {
+    /// An hour.
+    #[serde(rename = "1h")]
+    Hour,
+    /// A day.
+    #[serde(rename = "24h")]
+    Day,
+    /// A week.
+    #[serde(rename = "7d")]
+    Week,
+    /// Thirty days.
+    #[serde(rename = "30d")]
+    Month,
+}
+
+impl Last {
+    fn hours(self) -> i64 {
+        match self {
+            Last::Hour => 1,
+            Last::Day => 24,
+            Last::Week => 7 * 24,
+            Last::Month => 30 * 24,
+        }
+    }
+}
+
+/// How an endpoint was used, as the calls in the lake say. What outrider itself refused is among the calls alone.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub(super) struct EndpointFigures {
+    /// Calls.
+    pub calls: u64,
+    /// Consumers that made them, of those that the gateway knows.
+    pub consumers: u64,
+    /// The share of the calls that was answered with 400 or more.
+    pub error_share: f64,
+    /// The median of the time from the first byte of a request to the last of its answer, where it is known.
+    pub latency_p50_ms: Option<f64>,
+    /// What 95 of 100 of those times are at most.
+    pub latency_p95_ms: Option<f64>,
+    /// The median size of the requests, head and body.
+    pub request_p50_bytes: Option<f64>,
+    /// The median size of the answers, head and body.
+    pub response_p50_bytes: Option<f64>,
+    /// When the first of the calls was over.
+    pub first_call_ms: Option<i64>,
+    /// When the last of the calls was over.
+    pub last_call_ms: Option<i64>,
+}
+
+/// Figures by the id of the endpoint; one without calls has none.
+pub(super) type Figures = Arc<HashMap<String, EndpointFigures>>;
+
+/// The latest figures of each time. Who asks while they are being read waits for them.
+#[derive(Debug, Default)]
+pub(super) struct FiguresKept([Mutex<Option<(Instant, Figures)>>; 4]);
+
+impl FiguresKept {
+    pub(super) async fn get(&self, queries: &Queries, last: Last, now_ms: i64) -> Result<Figures, QueryError> {
+        let mut kept = self.0[last as usize].lock().await;
+        if let Some((_, figures)) = kept.as_ref().filter(|(read, _)| read.elapsed() < KEPT) {
+            return Ok(Arc::clone(figures));
+        }
+        let figures = Arc::new(queries.run(statement(last, now_ms), collect).await?);
+        *kept = Some((Instant::now(), Arc::clone(&figures)));
+        Ok(figures)
+    }
+}
+
+/// The filter on the date keeps it from reading other days. The busiest endpoints come first, so that what a limit of rows
+/// cuts off has the fewest calls.
+fn statement(last: Last, now_ms: i64) -> String {
+    let since_us = now_ms.saturating_sub(last.hours() * 3_600_000).saturating_mul(1000);
+    let since = format!("to_timestamp_micros({since_us})");
+    format!(
+        "SELECT current_endpoint_id AS id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers, \
+           count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) * 1.0 / count(*) AS error_share, \
+           approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE {TIMED}) AS latency_p50_ms, \
+           approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE {TIMED}) AS latency_p95_ms, \
+           approx_percentile_cont(request_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS request_p50_bytes, \
+           approx_percentile_cont(response_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS response_p50_bytes, \
+           CAST(min(event_time) AS BIGINT) / 1000 AS first_call_ms, CAST(max(event_time) AS BIGINT) / 1000 AS last_call_ms \
+         FROM calls WHERE event_date >= CAST({since} AS DATE) AND event_time >= {since} AND current_endpoint_id IS NOT NULL \
+         GROUP BY current_endpoint_id ORDER BY calls DESC"
+    )
+}
+
+const TIMED: &str = "own_refusal IS NULL AND latency_total_ms >= 0";
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    #[serde(flatten)]
+    figures: EndpointFigures,
+}
+
+async fn collect(mut answer: Answer) -> Result<HashMap<String, EndpointFigures>, QueryError> {
+    let mut figures = HashMap::new();
+    while let Some(batch) = answer.next().await {
+        for row in rows_of_batch(&batch?)? {
+            let row: Row = serde_json::from_value(row).map_err(|error| QueryError::Statement(error.to_string()))?;
+            figures.insert(row.id, row.figures);
+        }
+    }
+    Ok(figures)
+}
