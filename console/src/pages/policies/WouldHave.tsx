@@ -14,15 +14,15 @@ const WEEK_MS = 7 * 86_400_000;
 const PAGES_MAX = 10;
 
 async function findingsOfWeek(signal: AbortSignal): Promise<{ findings: Finding[]; isCut: boolean }> {
-  const since = Date.now() - WEEK_MS;
+  const since_ms = Date.now() - WEEK_MS;
   const findings: Finding[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const { items, next } = await got(
-      api.GET('/api/v1/findings', { params: { query: { limit: 500, cursor } }, signal }),
+      api.GET('/api/v1/findings', { params: { query: { since_ms, limit: 500, cursor } }, signal }),
     );
-    findings.push(...items.filter((finding) => finding.raised_ms >= since));
-    if (next === null || items.some((finding) => finding.raised_ms < since)) return { findings, isCut: false };
+    findings.push(...items);
+    if (next === null) return { findings, isCut: false };
     cursor = next;
   }
   return { findings, isCut: true };

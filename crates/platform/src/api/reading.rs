@@ -67,6 +67,8 @@ impl Filter for FindingFilter {
         Parameter::one::<AlertId>("alert", "Of this alert."),
         Parameter::one::<String>("detector", "Of this detector."),
         Parameter::one::<String>("entity", "About the entity with this id."),
+        Parameter::one::<i64>("since_ms", "Not raised before this time."),
+        Parameter::one::<i64>("until_ms", "Raised before this time."),
     ];
 
     fn read(query: &Query) -> Result<Self, Problem> {
@@ -74,6 +76,8 @@ impl Filter for FindingFilter {
             alert: query.parsed::<AlertId>("alert")?.map(|id| id.to_string()),
             detector: query.text("detector"),
             entity: query.text("entity"),
+            since_ms: query.parsed("since_ms")?,
+            until_ms: query.parsed("until_ms")?,
             gateways: Gateways::All,
         })
     }

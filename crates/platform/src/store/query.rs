@@ -118,6 +118,10 @@ pub struct FindingFilter {
     pub detector: Option<String>,
     /// About the entity with this id.
     pub entity: Option<String>,
+    /// Not raised before this time.
+    pub since_ms: Option<i64>,
+    /// Raised before this time.
+    pub until_ms: Option<i64>,
     /// At these gateways.
     pub gateways: Gateways,
 }
@@ -246,6 +250,12 @@ impl Store {
         query.equal("alert", filter.alert.as_deref());
         query.equal("detector", filter.detector.as_deref());
         query.equal("entity_value", filter.entity.as_deref());
+        if let Some(since_ms) = filter.since_ms {
+            query.and().push("raised_ms >= ").push_bind(since_ms);
+        }
+        if let Some(until_ms) = filter.until_ms {
+            query.and().push("raised_ms < ").push_bind(until_ms);
+        }
         query.at(&filter.gateways);
         query.page(self, limit, cursor).await
     }

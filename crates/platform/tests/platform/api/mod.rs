@@ -337,6 +337,9 @@ async fn lists_come_in_pages_that_join() {
     assert_eq!(api.get("/api/v1/alerts?entity=alice&service=orders&detector=request_spike").await.items().len(), 12);
     assert_eq!(api.get("/api/v1/endpoints?method=get&contains=order").await.items().len(), 1);
     assert_eq!(api.get("/api/v1/findings?alert=al_0000000000000001").await.items().len(), 1);
+    for (range, count) in [("since_ms=1", 1), ("since_ms=2", 0), ("until_ms=2", 1), ("since_ms=0&until_ms=1", 0)] {
+        assert_eq!(api.get(&format!("/api/v1/findings?{range}")).await.items().len(), count, "{range}");
+    }
     assert_eq!(api.get("/api/v1/actions?target=alice&state=pending&gateway=kong").await.items().len(), 1);
     assert_eq!(api.get("/api/v1/status").await.body["caught_up"], true);
 
