@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import { api, got } from '../../api/client';
-import type { EntityKey, Notice } from '../../api/types';
+import type { EntityKey } from '../../api/types';
 import type { Range } from '../../charts/scale';
 import type { Mark, Stretch } from '../../charts/Strip';
 import { useNow } from '../../parts/basics';
@@ -11,13 +11,6 @@ import { ACTION_STATE_WORDS, detectorName, doing } from '../../parts/words';
 
 type Whom = Pick<EntityKey, 'value'> & { gateway?: string };
 
-/** Notices that say that calls are missing, or may be. */
-const GAPS: ReadonlySet<Notice['kind']> = new Set([
-  'gateway_silent',
-  'calls_lost',
-  'calls_dropped',
-  'collector_silent',
-]);
 const LIMIT = 200;
 
 export function useMarks({ value }: Whom): Mark[] {
@@ -45,9 +38,9 @@ export function useStretches({ value, gateway }: Whom, { since, until }: Range):
     queryFn: ({ signal }) =>
       got(api.GET('/api/v1/actions', { params: { query: { target: value, limit: LIMIT } }, signal })),
   });
-  const notices = useQuery({
-    queryKey: ['now', 'notices', 'all'],
-    queryFn: ({ signal }) => got(api.GET('/api/v1/notices', { params: { query: { limit: LIMIT } }, signal })),
+  const missing = useQuery({
+    queryKey: ['now', 'notices', 'gaps', gateway],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/gaps', { params: { query: { gateway, limit: LIMIT } }, signal })),
   });
   const now = useNow();
   return useMemo(() => {
@@ -65,15 +58,13 @@ export function useStretches({ value, gateway }: Whom, { since, until }: Range):
         },
       ];
     });
-    const gaps = (notices.data?.items ?? [])
-      .filter((notice) => GAPS.has(notice.kind) && (!gateway || !notice.subject || notice.subject.includes(gateway)))
-      .map((notice): Stretch => ({
-        id: `notice ${notice.id}`,
-        since: notice.since_ms,
-        until: notice.closed_ms ?? now,
-        kind: 'gap',
-        words: `${notice.kind.replaceAll('_', ' ')}: ${notice.detail}`,
-      }));
+    const gaps = (missing.data?.items ?? []).map((gap): Stretch => ({
+      id: `gap ${gap.id}`,
+      since: gap.since_ms,
+      until: gap.until_ms ?? now,
+      kind: 'gap',
+      words: `${gap.kind.replaceAll('_', ' ')}: ${gap.detail}`,
+    }));
     return [...blocks, ...gaps].filter((stretch) => stretch.until >= since && stretch.since <= until);
-  }, [actions.data, notices.data, gateway, since, until, now]);
+  }, [actions.data, missing.data, since, until, now]);
 }

@@ -310,6 +310,13 @@ fn outrider_routes() -> Routes {
             "list_notices",
             "What is wrong with the operation, the newest first",
         )
+        .get(
+            "/api/v1/gaps",
+            Plain,
+            notify::gaps,
+            "list_gaps",
+            "Times from which calls are missing, or may be, the newest first",
+        )
         .get("/api/v1/notices/{id}", Plain, notify::notice, "get_notice", "One notice")
         .get(
             "/api/v1/notify",

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
 use super::routes::{Accepted, Id};
 use super::{ApiState, now_ms};
-use crate::store::{OutboxFilter, OutboxRow, OutboxState};
+use crate::store::{Gap, GapFilter, OutboxFilter, OutboxRow, OutboxState};
 
 /// Whether a notice's cause goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -45,6 +45,26 @@ pub(super) async fn notices(
 ) -> Result<Listed<Notice>, Problem> {
     let is_open = list.filter.state.map(|state| state == NoticeState::Open);
     Ok(list.answer(state.store.notices(is_open, list.limit, list.cursor()).await?))
+}
+
+impl Filter for GapFilter {
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::one::<String>("gateway", "That concern the gateway with this name."),
+        Parameter::one::<i64>("since_ms", "That were not over before this time."),
+        Parameter::one::<i64>("until_ms", "That began before this time."),
+    ];
+
+    fn read(query: &Query) -> Result<Self, Problem> {
+        Ok(GapFilter {
+            gateway: query.text("gateway"),
+            since_ms: query.parsed("since_ms")?,
+            until_ms: query.parsed("until_ms")?,
+        })
+    }
+}
+
+pub(super) async fn gaps(State(state): State<ApiState>, list: List<GapFilter>) -> Result<Listed<Gap>, Problem> {
+    Ok(list.answer(state.store.gaps(&list.filter, list.limit, list.cursor()).await?))
 }
 
 pub(super) async fn notice(

@@ -9,6 +9,7 @@ mod effects;
 mod erase;
 mod erasures;
 mod feed;
+mod gaps;
 mod gateways;
 mod hunts;
 mod identities;
@@ -40,6 +41,7 @@ pub use erasures::{
     ERASURES_KEPT_MAX, ERASURES_OPEN_MAX, ErasedCount, Erasure, ErasurePlace, ErasureState, Known, Place, PlaceState,
 };
 pub use feed::{Change, ChangeKind, DeletedPolicy, FEED_BYTES_MAX, FEED_CHANGES_MAX, Feed, Gone};
+pub use gaps::{Gap, GapFilter};
 pub use gateways::{CONFIGURATIONS_MAX, GatewayRow, GatewayVersion, GatewayVersions};
 pub use hunts::{HUNTS_MAX, HuntEnd, HuntRow, LastRun, is_hunt_within};
 pub use notices::{NOTICES_MAX, NoticeChanges};

@@ -130,6 +130,6 @@ async fn write(transaction: &mut Transaction<'_, Sqlite>, notice: &Notice) -> Re
     .map_err(StoreError::query("write a notice"))
 }
 
-fn parse(text: &str) -> Result<Notice, StoreError> {
+pub(super) fn parse(text: &str) -> Result<Notice, StoreError> {
     serde_json::from_str(text).map_err(StoreError::document("notices"))
 }

@@ -6,11 +6,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::fixtures::{action, alert, audit, endpoint, finding, policy};
-use outrider_model::{ActionState, AlertId, AlertState, GatewayConfiguration, GatewaySnapshot, Severity};
+use outrider_model::{
+    ActionState, AlertId, AlertState, Concern, GatewayConfiguration, GatewaySnapshot, NoticeKind, Severity,
+};
 use outrider_platform::log::Position;
 use outrider_platform::store::{
     ActionFilter, AlertFilter, AuditFilter, CONFIGURATIONS_MAX, EffectBatch, EndpointFilter, EndpointOrder,
-    FindingFilter, GatewayVersion, Role, Store, StoreError, StoreLimits, TOKENS_MAX, WantedToken,
+    FindingFilter, GapFilter, GatewayVersion, Role, Service, ServiceKind, Store, StoreError, StoreLimits, TOKENS_MAX,
+    WantedToken,
 };
 use sqlx::Connection as _;
 
@@ -411,4 +414,61 @@ async fn fill_disk(dir: &Path) {
     let first_lost = AlertId(position * 20).to_string();
     assert_eq!(store.alert(&first_lost).await.unwrap(), None, "nothing of the batch is kept");
     assert!(store.alert(&AlertId(position * 20 - 1).to_string()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn gaps_say_which_gateways_they_are_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    let collector = Service {
+        name: "edge".to_owned(),
+        kind: ServiceKind::Collector,
+        gateways: vec!["kong".to_owned(), "k2".to_owned()],
+    };
+    store.create_service(&collector, "test", 1).await.unwrap();
+    let concern = |kind, subject: &str, since_ms| Concern {
+        kind,
+        subject: subject.to_owned(),
+        since_ms,
+        detail: String::new(),
+        remedy: String::new(),
+    };
+    let concerns = [
+        concern(NoticeKind::GatewaySilent, "kong", 10),
+        concern(NoticeKind::CallsLost, "log", 20),
+        concern(NoticeKind::CallsDropped, "edge: spool", 30),
+        concern(NoticeKind::CollectorSilent, "edge", 40),
+        concern(NoticeKind::CollectorSilent, "revoked and gone", 50),
+        concern(NoticeKind::DiskNearlyFull, "data", 60),
+    ];
+    store.apply_concerns(100, &concerns).await.unwrap();
+    // The first two are over.
+    store.apply_concerns(200, &concerns[2..]).await.unwrap();
+    let all = store.gaps(&GapFilter::default(), 10, None).await.unwrap().items;
+    let said: Vec<_> = all.iter().map(|gap| (gap.since_ms, gap.until_ms, gap.gateways.join(" "))).collect();
+    let of = |since_ms, until_ms, gateways: &str| (since_ms, until_ms, gateways.to_owned());
+    let (both, any) = ("kong k2", "");
+    assert_eq!(
+        said,
+        [of(50, None, any), of(40, None, both), of(30, None, both), of(20, Some(200), any), of(10, Some(200), "kong")]
+    );
+    for (gateway, since_ms, until_ms, expected) in [
+        (Some("kong"), None, None, &[50, 40, 30, 20, 10][..]),
+        (Some("k2"), None, None, &[50, 40, 30, 20]),
+        (Some("other"), None, None, &[50, 20]),
+        (None, Some(201), None, &[50, 40, 30]),
+        (None, Some(200), Some(30), &[20, 10]),
+    ] {
+        let filter = GapFilter { gateway: gateway.map(str::to_owned), since_ms, until_ms };
+        let (mut seen, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = store.gaps(&filter, 2, cursor.as_deref()).await.unwrap();
+            seen.extend(page.items.iter().map(|gap| gap.since_ms));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "{filter:?}");
+    }
 }

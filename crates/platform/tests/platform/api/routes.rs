@@ -38,6 +38,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("GET", "/api/v1/guard-rails", Some(Role::Viewer)),
     ("GET", "/api/v1/audit", Some(Role::Viewer)),
     ("GET", "/api/v1/notices", Some(Role::Viewer)),
+    ("GET", "/api/v1/gaps", Some(Role::Viewer)),
     ("GET", "/api/v1/notices/{id}", Some(Role::Viewer)),
     ("GET", "/api/v1/notify", Some(Role::Viewer)),
     ("GET", "/api/v1/timeline", Some(Role::Viewer)),
