@@ -1,7 +1,15 @@
 // A table of any length: only the rows that are in view are in the document. Arrow keys, j and k move; Enter opens.
 import { Button } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react';
 
 import { Trouble } from './basics';
 
@@ -83,6 +91,12 @@ export function DataTable<T>(props: Props<T>) {
   });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? -1;
+  // Columns stay under their heads where the rows have a scrollbar beside them.
+  const head = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const beside = scroll.current ? scroll.current.offsetWidth - scroll.current.clientWidth : 0;
+    if (head.current) head.current.style.borderRightWidth = `${beside}px`;
+  });
   useEffect(() => {
     if (onEnd && rows.length > 0 && last >= rows.length - 5) onEnd();
   }, [last, rows.length, onEnd]);
@@ -124,7 +138,7 @@ export function DataTable<T>(props: Props<T>) {
       )}
       <div className="table" role="table" aria-label={label} aria-rowcount={rows.length}>
         <div role="rowgroup">
-          <Heads columns={columns} tracks={tracks} />
+          <Heads columns={columns} tracks={tracks} frame={head} />
         </div>
         <div
           className="table-scroll"
@@ -165,9 +179,17 @@ function tracksOf<T>(columns: Column<T>[]) {
   return { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
 }
 
-function Heads<T>({ columns, tracks }: { columns: Column<T>[]; tracks: ReturnType<typeof tracksOf> }) {
+function Heads<T>({
+  columns,
+  tracks,
+  frame,
+}: {
+  columns: Column<T>[];
+  tracks: ReturnType<typeof tracksOf>;
+  frame?: RefObject<HTMLDivElement | null>;
+}) {
   return (
-    <div className="table-head" role="row" style={tracks}>
+    <div className="table-head" role="row" style={tracks} ref={frame}>
       {columns.map((column) => (
         <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
           {column.head}

@@ -44,14 +44,23 @@ function useClock(): number {
   return useSyncExternalStore(onTick, () => clock);
 }
 
-/** Local time, with UTC on hover. */
-export function Time({ ms, relative = false }: { ms: number | null | undefined; relative?: boolean }) {
+/** Local time, with UTC on hover; to the millisecond where many things happen in a second. */
+export function Time({
+  ms,
+  relative = false,
+  isExact = false,
+}: {
+  ms: number | null | undefined;
+  relative?: boolean;
+  isExact?: boolean;
+}) {
   const now = useClock();
   if (ms === null || ms === undefined || ms <= 0) return <span className="faint">–</span>;
   const [shown, also] = relative ? [ago(ms, now), local(ms, now)] : [local(ms, now), ago(ms, now)];
   return (
     <time className="number" dateTime={new Date(ms).toISOString()} title={`${utc(ms)}\n${also}`}>
       {shown}
+      {isExact && <span className="faint">.{String(Math.floor(ms % 1000)).padStart(3, '0')}</span>}
     </time>
   );
 }

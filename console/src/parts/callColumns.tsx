@@ -1,13 +1,14 @@
 // How a call is shown in a table: each value leads on.
-import type { CallRow } from '../api/types';
+import type { CallRow, EntityKind } from '../api/types';
 import { StatusCode, Time } from './basics';
 import type { Column } from './DataTable';
 import { type OpenPivot, Value } from './Pivot';
 import { bytes } from './words';
 
-export function callColumns(open: OpenPivot): Column<CallRow>[] {
-  return [
-    { id: 'time', head: 'Time', width: '112px', cell: (call) => <Time ms={call.time_us / 1000} /> },
+/** Without the column that would say in every row whose calls they are. */
+export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow>[] {
+  const columns: Column<CallRow>[] = [
+    { id: 'time', head: 'Time', width: '136px', cell: (call) => <Time ms={call.time_us / 1000} isExact /> },
     {
       id: 'status',
       head: 'Status',
@@ -50,7 +51,7 @@ export function callColumns(open: OpenPivot): Column<CallRow>[] {
         ),
     },
     {
-      id: 'consumer',
+      id: 'consumer' satisfies EntityKind,
       head: 'Consumer',
       width: 'minmax(70px, 1fr)',
       cell: ({ consumer_id, consumer_name, gateway }) =>
@@ -66,7 +67,7 @@ export function callColumns(open: OpenPivot): Column<CallRow>[] {
         ),
     },
     {
-      id: 'address',
+      id: 'ip' satisfies EntityKind,
       head: 'Address',
       width: 'minmax(90px, 1fr)',
       cell: ({ client_ip, gateway, country }) =>
@@ -94,6 +95,7 @@ export function callColumns(open: OpenPivot): Column<CallRow>[] {
     },
     { id: 'size', head: 'Answer', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
   ];
+  return columns.filter((column) => column.id !== whose);
 }
 
 export function callKey(call: CallRow): string {

@@ -37,8 +37,8 @@ const COLUMNS: Column<Alert>[] = [
   },
   {
     id: 'observed',
-    head: 'Observed',
-    width: '120px',
+    head: 'Observed / expected',
+    width: '130px',
     isNumber: true,
     cell: ({ worst }) => (
       <span title={`${worst.observation.unit}; expected ${figure(worst.observation.expected)}`}>

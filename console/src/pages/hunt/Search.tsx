@@ -27,26 +27,24 @@ export function Search() {
   const calls = useCalls(of, !splitTerms(search).includes('last'));
   return (
     <>
-      <div style={{ display: 'flex', alignItems: 'center' }}>
-        <div className="spread">
-          <Terms
-            search={search}
-            change={(q) => change({ q })}
-            placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
-          />
-        </div>
-        {mayHunt && search !== '' && (
-          <Button
-            size="xs"
-            variant="default"
-            mr={24}
-            component={Link}
-            to={`/hunt/saved/new?search=${encodeURIComponent(search)}`}
-          >
-            Save as a hunt
-          </Button>
-        )}
-      </div>
+      <Terms
+        search={search}
+        change={(q) => change({ q })}
+        placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
+        after={
+          mayHunt &&
+          search !== '' && (
+            <Button
+              size="xs"
+              variant="default"
+              component={Link}
+              to={`/hunt/saved/new?search=${encodeURIComponent(search)}`}
+            >
+              Save as a hunt
+            </Button>
+          )
+        }
+      />
       <CallsTable
         calls={calls}
         search={search}

@@ -117,7 +117,7 @@ function gateway(status: Status): Station {
         failing ? (
           <span title={failing.failure ?? ''}>{failing.failure}</span>
         ) : (
-          <Link to="/settings/gateways">read</Link>
+          <Link to="/settings/gateways">{names.length > 0 ? 'read' : 'not read'}</Link>
         ),
         failing ? 'bad' : undefined,
       ],

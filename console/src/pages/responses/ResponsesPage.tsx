@@ -10,6 +10,7 @@ import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
 import { doing, endOf, scopeWords } from '../../parts/words';
+import { useMay } from '../../shell/session';
 import { ActionDecisions, KillSwitch } from './decisions';
 
 const GROUPS: { id: string; name: string; states?: ActionState[] }[] = [
@@ -76,14 +77,15 @@ const COLUMNS: Column<Action>[] = [
       return end ? <Time ms={end} /> : <span className="muted">no end</span>;
     },
   },
-  {
-    id: 'do',
-    head: <span className="hidden-label">Decide</span>,
-    width: '134px',
-    isNumber: true,
-    cell: (action) => <ActionDecisions action={action} />,
-  },
 ];
+
+const DECIDE: Column<Action> = {
+  id: 'do',
+  head: <span className="hidden-label">Decide</span>,
+  width: '134px',
+  isNumber: true,
+  cell: (action) => <ActionDecisions action={action} />,
+};
 
 export default function ResponsesPage() {
   const [query] = useAddress();
@@ -98,6 +100,8 @@ export default function ResponsesPage() {
     got(api.GET('/api/v1/actions', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
   const [fresh, showFresh] = useFresh('actions');
+  const mayAct = useMay('responder');
+  const isOver = group.id === 'ended' || group.id === 'failed';
   return (
     <Page
       title="Responses"
@@ -131,7 +135,7 @@ export default function ResponsesPage() {
       <PagedTable
         pages={actions}
         label="Actions"
-        columns={COLUMNS}
+        columns={mayAct && !isOver ? [...COLUMNS, DECIDE] : COLUMNS}
         rowKey={(action) => action.id}
         rowHeight={54}
         onOpen={(action) => void navigate(`/responses/${action.id}`)}

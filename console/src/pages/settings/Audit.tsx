@@ -24,7 +24,12 @@ const COLUMNS: Column<AuditLine>[] = [
     width: 'minmax(0, 0.8fr)',
     cell: (line) => <span title={line.by}>{line.by.replace(/^person:/, '')}</span>,
   },
-  { id: 'what', head: 'What', width: 'minmax(0, 0.9fr)', cell: (line) => <strong>{line.what}</strong> },
+  {
+    id: 'what',
+    head: 'What',
+    width: 'minmax(0, 1.1fr)',
+    cell: (line) => <strong title={line.what}>{line.what}</strong>,
+  },
   {
     id: 'subject',
     head: 'About',

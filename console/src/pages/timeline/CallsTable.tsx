@@ -1,6 +1,7 @@
 // Calls as rows; every value of one leads on.
 import { type ReactNode, useMemo, useState } from 'react';
 
+import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { callColumns, callKey } from '../../parts/callColumns';
 import { PagedTable } from '../../parts/DataTable';
@@ -10,16 +11,18 @@ import type { useCalls } from './useCalls';
 
 interface Props {
   calls: ReturnType<typeof useCalls>;
+  /** What they all have in common, and no row needs to say. */
+  whose?: EntityKind;
   /** The terms that they are found by, to which a value adds one. */
   search: string;
   isFollowing?: boolean;
   empty: ReactNode;
 }
 
-export function CallsTable({ calls, search, isFollowing, empty }: Props) {
+export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) {
   const [, change] = useAddress();
   const [pivot, setPivot] = useState<Pivoted>();
-  const columns = useMemo(() => callColumns(setPivot), []);
+  const columns = useMemo(() => callColumns(setPivot, whose), [whose]);
   return (
     <>
       <PagedTable

@@ -71,7 +71,7 @@ export function DensityStrips({ whom, range, setRange }: Props) {
           <OneStrip key={peer} whom={{ ...whom, value: peer }} range={range} setRange={setRange} height={100} />
         </>
       )}
-      <div className="row wraps">
+      <div className="row wraps" style={{ columnGap: 14 }}>
         <StripKeys />
         <span className="strip-keys row faint">
           <span className="row">

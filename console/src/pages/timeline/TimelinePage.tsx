@@ -172,6 +172,7 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
       />
       <CallsTable
         calls={calls}
+        whose={whom.kind}
         search={search}
         isFollowing={isFollowing}
         empty={
