@@ -14,7 +14,7 @@ export const GO: Record<string, [string, string]> = {
   s: ['/settings', 'Settings'],
 };
 
-function isTyping(target: EventTarget | null): boolean {
+function isTyping(target: EventTarget | undefined): boolean {
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName))
@@ -36,7 +36,7 @@ export function useKeys({ palette, help }: { palette: () => void; help: () => vo
         return;
       }
       if (
-        isTyping(event.target) ||
+        isTyping(event.composedPath()[0]) ||
         event.ctrlKey ||
         event.metaKey ||
         event.altKey ||

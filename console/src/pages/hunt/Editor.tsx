@@ -1,85 +1,223 @@
-// A field for a statement that completes the names of tables, columns and words of SQL.
-import { type KeyboardEvent, useRef, useState } from 'react';
+// A field for a statement, with colours, and completion from what the lake says of itself.
+//
+// It stands in a shadow root: only there does the editor put its styles into a style sheet of the document's model. In the page it
+// would write them into a <style>, which the Content-Security-Policy forbids.
+import {
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  type Completion,
+  type CompletionContext,
+  type CompletionResult,
+  acceptCompletion,
+  completionKeymap,
+} from '@codemirror/autocomplete';
+import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
+import { SQLDialect } from '@codemirror/lang-sql';
+import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
+import { Annotation, Compartment, EditorState, Prec } from '@codemirror/state';
+import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
+import { tags } from '@lezer/highlight';
+import { type RefObject, useEffect, useRef } from 'react';
 
-import { complete, useSchema } from './schema';
+import { type Choice, choices, type Lake, TYPES, useSchema, WORDS } from './schema';
 
-export function Editor({
-  statement,
-  change,
-  run,
-}: {
+interface Props {
   statement: string;
   change: (statement: string) => void;
   run: () => void;
-}) {
-  const field = useRef<HTMLTextAreaElement>(null);
-  const schema = useSchema();
-  const [choices, setChoices] = useState<string[]>([]);
-  const [at, setAt] = useState(0);
-  const look = (text: string, caret: number) => {
-    setChoices(complete(text.slice(0, caret), schema.data ?? []));
-    setAt(0);
-  };
-  const take = (choice: string) => {
-    const caret = field.current?.selectionStart ?? statement.length;
-    const before = statement.slice(0, caret).replace(/[\w]*$/, choice);
-    change(before + statement.slice(caret));
-    setChoices([]);
-    requestAnimationFrame(() => {
-      field.current?.focus();
-      field.current?.setSelectionRange(before.length, before.length);
-    });
-  };
-  const press = (event: KeyboardEvent) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      setChoices([]);
-      run();
-    } else if (choices.length > 0) {
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (step !== undefined) {
-        event.preventDefault();
-        setAt((before) => (before + step + choices.length) % choices.length);
-      } else if (event.key === 'Tab' || event.key === 'Enter') {
-        event.preventDefault();
-        take(choices[at]!);
-      } else if (event.key === 'Escape') {
-        setChoices([]);
-      }
-    }
-  };
-  return (
-    <div className="editor">
-      <textarea
-        ref={field}
-        aria-label="SQL statement"
-        aria-autocomplete="list"
-        aria-controls={choices.length > 0 ? 'editor-choices' : undefined}
-        spellCheck={false}
-        rows={Math.min(Math.max(statement.split('\n').length + 1, 6), 16)}
-        value={statement}
-        onChange={(event) => {
-          change(event.currentTarget.value);
-          look(event.currentTarget.value, event.currentTarget.selectionStart);
-        }}
-        onBlur={() => setTimeout(() => setChoices([]), 150)}
-        onKeyDown={press}
-      />
-      {choices.length > 0 && (
-        <ul id="editor-choices" className="editor-choices" role="listbox" aria-label="Completions">
-          {choices.map((choice, index) => (
-            <li
-              key={choice}
-              role="option"
-              aria-selected={index === at}
-              className={index === at ? 'active' : ''}
-              onMouseDown={() => take(choice)}
-            >
-              <code>{choice}</code>
-            </li>
-          ))}
-        </ul>
-      )}
-    </div>
-  );
+  /** Whoever wants to write into it finds it here. */
+  viewRef: RefObject<EditorView | null>;
 }
+
+/** Marks a change that came from outside, and needs not be told there. */
+const FromOutside = Annotation.define<boolean>();
+const NOTHING: Lake = { tables: [], functions: [] };
+
+export default function Editor({ statement, change, run, viewRef }: Props) {
+  const frame = useRef<HTMLDivElement>(null);
+  const first = useRef(statement);
+  const known = useRef({ change, run, lake: NOTHING });
+  const dialect = useRef(new Compartment());
+  const schema = useSchema();
+  useEffect(() => {
+    known.current = { change, run, lake: schema.data ?? NOTHING };
+  });
+
+  useEffect(() => {
+    const root = frame.current!.shadowRoot ?? frame.current!.attachShadow({ mode: 'open' });
+    const made = new EditorView({
+      root,
+      parent: root,
+      state: EditorState.create({
+        doc: first.current,
+        extensions: [
+          LOOKS,
+          syntaxHighlighting(COLOURS),
+          dialect.current.of(dialectOf(known.current.lake)),
+          lineNumbers(),
+          history(),
+          drawSelection(),
+          bracketMatching(),
+          closeBrackets(),
+          EditorView.lineWrapping,
+          autocompletion({ override: [(context) => complete(context, known.current.lake)], icons: false }),
+          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (known.current.run(), true) }])),
+          keymap.of([
+            { key: 'Tab', run: acceptCompletion },
+            ...closeBracketsKeymap,
+            ...completionKeymap,
+            ...historyKeymap,
+            ...defaultKeymap,
+          ]),
+          EditorView.domEventHandlers({ beforeinput: replaceChosen }),
+          EditorView.contentAttributes.of({ 'aria-label': 'SQL statement' }),
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged && !update.transactions.some((one) => one.annotation(FromOutside)))
+              known.current.change(update.state.doc.toString());
+          }),
+        ],
+      }),
+    });
+    viewRef.current = made;
+    return () => {
+      first.current = made.state.doc.toString();
+      made.destroy();
+      viewRef.current = null;
+    };
+  }, [viewRef]);
+
+  useEffect(() => {
+    const length = viewRef.current!.state.doc.length;
+    if (viewRef.current!.state.doc.toString() === statement) return;
+    viewRef.current!.dispatch({
+      changes: { from: 0, to: length, insert: statement },
+      annotations: FromOutside.of(true),
+    });
+  }, [viewRef, statement]);
+
+  useEffect(() => {
+    if (schema.data) viewRef.current!.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)) });
+  }, [viewRef, schema.data]);
+
+  return <div className="editor" ref={frame} />;
+}
+
+/** A browser that replaces coloured text itself keeps its colour in an inline style, which the Content-Security-Policy forbids. */
+function replaceChosen(event: InputEvent, view: EditorView): boolean {
+  const { main } = view.state.selection;
+  if (event.inputType !== 'insertText' || event.data === null || main.empty || view.composing) return false;
+  event.preventDefault();
+  const insert = () => view.state.update(view.state.replaceSelection(event.data!), { userEvent: 'input.type' });
+  const handlers = view.state.facet(EditorView.inputHandler);
+  if (!handlers.some((handle) => handle(view, main.from, main.to, event.data!, insert))) view.dispatch(insert());
+  return true;
+}
+
+/** What the lake's own SQL has, so that a column named like a word of another database looks like a column. */
+function dialectOf({ functions }: Lake) {
+  const words = new Set(WORDS.map((word) => word.toLowerCase()));
+  return SQLDialect.define({
+    keywords: [...words].join(' '),
+    types: TYPES.join(' ').toLowerCase(),
+    builtin: functions
+      .map(({ name }) => name)
+      .filter((name) => !words.has(name))
+      .join(' '),
+    doubleDollarQuotedStrings: true,
+    caseInsensitiveIdentifiers: true,
+  }).extension;
+}
+
+/** Functions and words that only happen to fit stand behind what the statement is about. */
+const BOOSTS: Record<Choice['kind'], number> = { column: 3, table: 2, function: 1, word: 0 };
+
+function complete(context: CompletionContext, lake: Lake): CompletionResult | null {
+  const word = context.matchBefore(/\w*/);
+  const isBehindDot = context.matchBefore(/\w\.\w*/) !== null;
+  if (!context.explicit && !isBehindDot && (word === null || word.text.length < 2)) return null;
+  const options = choices(context.state.doc.toString(), context.pos, lake).map(
+    ({ label, kind, detail, words }): Completion => ({
+      label,
+      detail,
+      info: words,
+      boost: BOOSTS[kind],
+      type: kind,
+      apply: kind === 'function' ? callOf : undefined,
+    }),
+  );
+  return { from: word?.from ?? context.pos, options, validFor: /^\w*$/ };
+}
+
+/** Writes a function with its parentheses, and goes between them. */
+function callOf(view: EditorView, { label }: Completion, from: number, to: number): void {
+  const hasOne = view.state.sliceDoc(to, to + 1) === '(';
+  view.dispatch({
+    changes: { from, to, insert: hasOne ? label : `${label}()` },
+    selection: { anchor: from + label.length + 1 },
+  });
+}
+
+const COLOURS = HighlightStyle.define([
+  { tag: tags.keyword, color: 'var(--accent)', fontWeight: '600' },
+  { tag: tags.typeName, color: 'var(--accent)' },
+  { tag: tags.standard(tags.name), color: 'var(--refused)' },
+  { tag: tags.string, color: 'var(--ok)' },
+  { tag: [tags.number, tags.bool, tags.null], color: 'var(--high)' },
+  { tag: [tags.lineComment, tags.blockComment], color: 'var(--faint)', fontStyle: 'italic' },
+  { tag: [tags.operator, tags.punctuation], color: 'var(--muted)' },
+]);
+
+const LOOKS = EditorView.theme({
+  '&': { backgroundColor: 'var(--surface)', color: 'var(--text)', fontSize: '12.5px', maxHeight: '44vh' },
+  '&.cm-focused': { outline: 'none', boxShadow: 'inset 2px 0 0 var(--accent)' },
+  '.cm-scroller': {
+    fontFamily: 'var(--mono)',
+    fontVariantLigatures: 'none',
+    lineHeight: '1.6',
+    minHeight: '142px',
+    overflow: 'auto',
+  },
+  '.cm-content': { padding: '12px 0', caretColor: 'var(--text)' },
+  '.cm-line': { padding: '0 24px 0 12px' },
+  '.cm-cursor': { borderLeftColor: 'var(--text)' },
+  '.cm-gutters': { backgroundColor: 'transparent', border: 'none', color: 'var(--faint)', minWidth: '40px' },
+  '.cm-lineNumbers .cm-gutterElement': { minWidth: '36px', padding: '0 4px 0 0' },
+  '&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground': {
+    background: 'color-mix(in srgb, var(--accent) 28%, transparent)',
+  },
+  '&.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--accent-soft)', outline: '1px solid var(--accent)' },
+  '.cm-tooltip': {
+    backgroundColor: 'var(--raised)',
+    border: '1px solid var(--line-strong)',
+    borderRadius: '8px',
+    boxShadow: 'var(--shadow)',
+  },
+  '.cm-tooltip.cm-tooltip-autocomplete > ul': { fontFamily: 'var(--mono)', maxHeight: '264px', padding: '4px' },
+  '.cm-tooltip.cm-tooltip-autocomplete > ul > li': {
+    display: 'flex',
+    gap: '16px',
+    justifyContent: 'space-between',
+    lineHeight: '1.4',
+    padding: '4px 8px',
+    borderRadius: '5px',
+    color: 'var(--text)',
+  },
+  '.cm-tooltip-autocomplete > ul > li[aria-selected]': { background: 'var(--accent-soft)', color: 'var(--text)' },
+  '.cm-completionDetail': {
+    color: 'var(--faint)',
+    fontStyle: 'normal',
+    maxWidth: '260px',
+    overflow: 'hidden',
+    textOverflow: 'ellipsis',
+  },
+  '.cm-completionMatchedText': { textDecoration: 'none', color: 'var(--accent)' },
+  '.cm-tooltip.cm-completionInfo': {
+    color: 'var(--muted)',
+    fontFamily: 'var(--mantine-font-family)',
+    fontSize: '12px',
+    lineHeight: '1.45',
+    maxWidth: '320px',
+    padding: '8px 10px',
+  },
+});

@@ -2,7 +2,8 @@
 import { Button, Menu, SegmentedControl } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
-import { useRef, useState } from 'react';
+import type { EditorView } from '@codemirror/view';
+import { lazy, Suspense, useRef, useState } from 'react';
 import { Link } from 'react-router';
 
 import { api, got } from '../../api/client';
@@ -11,9 +12,11 @@ import { Command, Empty, Trouble } from '../../parts/basics';
 import { bytes, count } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Answer, canChart, Chart } from './Answer';
-import { Editor } from './Editor';
 import { exportAs, FORMATS } from './exporting';
 import { Tables } from './Tables';
+
+// It is larger than the page around it.
+const Editor = lazy(() => import('./Editor'));
 
 const FIRST = `SELECT endpoint, count(*) AS calls, count(DISTINCT consumer_id) AS consumers
 FROM calls
@@ -28,6 +31,11 @@ export function Sql() {
   const [view, setView] = useState('table');
   const mayHunt = useMay('analyst');
   const stop = useRef<AbortController>(undefined);
+  const editor = useRef<EditorView>(null);
+  const insert = (name: string) => {
+    editor.current?.dispatch(editor.current.state.replaceSelection(name));
+    editor.current?.focus();
+  };
   const asking = useMutation({
     mutationFn: async () => {
       stop.current = new AbortController();
@@ -45,11 +53,11 @@ export function Sql() {
   };
   return (
     <div className="sql-page">
-      <Tables
-        insert={(name) => setStatement((before) => `${before}${/\s$/.test(before) || before === '' ? '' : ' '}${name}`)}
-      />
+      <Tables insert={insert} />
       <div className="sql-main">
-        <Editor statement={statement} change={setStatement} run={run} />
+        <Suspense fallback={<div className="editor" />}>
+          <Editor statement={statement} change={setStatement} run={run} viewRef={editor} />
+        </Suspense>
         <div className="filters">
           {asking.isPending ? (
             <Button

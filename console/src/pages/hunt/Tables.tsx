@@ -10,11 +10,12 @@ export function Tables({ insert }: { insert: (name: string) => void }) {
     <aside className="tables" aria-label="Tables">
       {schema.isPending && <Loading lines={6} />}
       {schema.error && <Trouble error={schema.error} />}
-      {(schema.data ?? []).map((table) => (
+      {(schema.data?.tables ?? []).map((table) => (
         <details key={table.name}>
           <summary>
             <IconTable size={14} aria-hidden="true" />
-            <code>{table.name}</code>
+            <code className="spread">{table.name}</code>
+            <span className="faint number">{table.columns.length}</span>
           </summary>
           <ul className="plain">
             {table.columns.map((column) => (

@@ -1,24 +1,60 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
-import { complete } from './schema';
+import { choices, type Lake, WORDS } from './schema';
 
-const TABLES = [
-  {
-    name: 'calls',
-    columns: [
-      { name: 'consumer_id', type: 'text' },
-      { name: 'country', type: 'text' },
-    ],
-  },
-  { name: 'alerts', columns: [{ name: 'confidence', type: 'number' }] },
-];
+const LAKE: Lake = {
+  tables: [
+    {
+      name: 'calls',
+      columns: [
+        { name: 'consumer_id', type: 'text' },
+        { name: 'status', type: 'integer' },
+      ],
+    },
+    {
+      name: 'alerts',
+      columns: [
+        { name: 'alert_id', type: 'text' },
+        { name: 'status', type: 'text' },
+      ],
+    },
+  ],
+  functions: [{ name: 'date_bin', example: 'date_bin(interval, expression)', words: 'Rounds down.' }],
+};
 
-it.each([
-  ['SELECT co', ['consumer_id', 'country', 'confidence', 'COUNT']],
-  ['SELECT 1 FROM calls WHERE co', ['consumer_id', 'country', 'COUNT']],
-  ['SELECT * FROM al', ['alerts']],
-  ['SELECT c', []],
-  ['SELECT 1 ', []],
-])('completes "%s"', (before, expected) => {
-  expect(complete(before, TABLES)).toEqual(expected);
+/** `|` is the caret. */
+function offered(text: string, kind?: string): string[] {
+  const found = choices(text.replace('|', ''), text.indexOf('|'), LAKE);
+  return found.filter((choice) => kind === undefined || choice.kind === kind).map(({ label }) => label);
+}
+
+describe('what a statement may go on with', () => {
+  it.each([
+    ['columns of all tables, where none is named', 'SELECT |', ['consumer_id', 'status', 'alert_id']],
+    ['of the table that is named before', 'SELECT 1 FROM calls WHERE |', ['consumer_id', 'status']],
+    ['of the table that is named after', 'SELECT | FROM alerts', ['alert_id', 'status']],
+  ])('columns: %s', (_, text, expected) => {
+    expect(offered(text, 'column')).toEqual(expected);
+  });
+
+  it.each([
+    ['behind FROM only tables', 'SELECT * FROM al|', ['calls', 'alerts']],
+    ['behind JOIN too', 'select * from calls join |', ['calls', 'alerts']],
+    ['behind a table its columns', 'SELECT alerts.| FROM calls, alerts', ['alert_id', 'status']],
+    ['behind another name of a table', 'SELECT a.st| FROM alerts AS a', ['alert_id', 'status']],
+    ['nothing behind a name that nobody has', 'SELECT b.| FROM alerts a', []],
+  ])('%s', (_, text, expected) => {
+    expect(offered(text)).toEqual(expected);
+  });
+
+  it('says how functions are called, and knows the words of SQL', () => {
+    const found = choices('SELECT ', 7, LAKE);
+    expect(found).toContainEqual({
+      label: 'date_bin',
+      kind: 'function',
+      detail: '(interval, expression)',
+      words: 'Rounds down.',
+    });
+    expect(found.map(({ label }) => label)).toEqual(expect.arrayContaining(WORDS));
+  });
 });
