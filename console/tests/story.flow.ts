@@ -311,6 +311,23 @@ it('looks right in both themes', async () => {
   }
 });
 
+it('decides about many alerts at once, by keys', async () => {
+  await page.goto('/alerts?state=open');
+  const rows = page.getByRole('rowgroup', { name: 'Alerts: rows' });
+  await rows.getByRole('row').first().waitFor();
+  const count = await rows.getByRole('row').count();
+  await rows.focus();
+  await page.keyboard.press('j');
+  await page.keyboard.press('x');
+  await page.getByText('1 alert chosen').waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Control+a');
+  await check(page, 'chosen alerts');
+  await page.getByRole('toolbar', { name: 'Chosen alerts' }).getByRole('button', { name: 'Acknowledge' }).click();
+  await page.getByRole('toolbar', { name: 'Chosen alerts' }).waitFor({ state: 'detached' });
+  expect(await rows.getByText('Acknowledged', { exact: true }).count()).toBe(count);
+});
+
 it('had no fault in any of it', async () => {
   expect(faults).toEqual([]);
   await context.close();

@@ -1,4 +1,5 @@
-// A table of any length: only the rows that are in view are in the document. Arrow keys, j and k move; Enter opens.
+// A table of any length: only the rows that are in view are in the document. Arrow keys, j and k move; Enter opens. Where rows can be
+// chosen, x chooses, Shift with any of these a range, Ctrl A all that are loaded, Escape none.
 import { Button } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import {
@@ -12,6 +13,7 @@ import {
 } from 'react';
 
 import { Trouble } from './basics';
+import { type Chosen, NONE, toggled, withRange } from './selection';
 
 export interface Column<T> {
   id: string;
@@ -20,6 +22,12 @@ export interface Column<T> {
   width: string;
   cell: (row: T) => ReactNode;
   isNumber?: boolean;
+}
+
+interface Selection<T> {
+  chosen: Chosen;
+  choose: (chosen: Chosen) => void;
+  nameOf: (row: T) => string;
 }
 
 interface Props<T> {
@@ -37,6 +45,8 @@ interface Props<T> {
   onFresh?: () => void;
   /** New rows are shown by themselves while the first row is in view and the pointer is elsewhere. */
   isFollowing?: boolean;
+  /** For rows that can be chosen. */
+  selection?: Selection<T>;
   empty: ReactNode;
 }
 
@@ -67,7 +77,6 @@ export function DataTable<T>(props: Props<T>) {
   const {
     label,
     rows,
-    columns,
     rowKey,
     rowHeight = 36,
     onOpen,
@@ -76,6 +85,7 @@ export function DataTable<T>(props: Props<T>) {
     fresh = 0,
     onFresh,
     isFollowing,
+    selection,
     empty,
   } = props;
   const scroll = useRef<HTMLDivElement>(null);
@@ -110,19 +120,40 @@ export function DataTable<T>(props: Props<T>) {
     if (isEmpty || (isFollowing && isAtRest)) onFresh();
   }, [isEmpty, isFollowing, fresh, onFresh]);
 
+  const anchor = useRef<string>(undefined);
+  const pick = (key: string, isRange: boolean) => {
+    if (!selection) return;
+    const { chosen, choose } = selection;
+    choose(isRange ? withRange(chosen, rows.map(rowKey), anchor.current, key) : toggled(chosen, key));
+    if (!isRange || anchor.current === undefined) anchor.current = key;
+  };
+  const columns = selection ? [choiceColumn(selection, rows, rowKey, pick), ...props.columns] : props.columns;
   const tracks = tracksOf(columns);
   const move = (event: KeyboardEvent) => {
-    if (event.target !== event.currentTarget) return;
+    if (event.target !== event.currentTarget && !isChoice(event.target)) return;
     const at = rows.findIndex((row) => rowKey(row) === active);
-    const steps: Record<string, number> = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
-    const step = steps[event.key];
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[key];
     if (step !== undefined) {
       event.preventDefault();
       const next = Math.min(Math.max(at + step, 0), rows.length - 1);
-      if (rows[next] !== undefined) setActive(rowKey(rows[next]));
+      if (rows[next] === undefined) return;
+      if (event.shiftKey) {
+        anchor.current ??= active;
+        pick(rowKey(rows[next]), true);
+      }
+      setActive(rowKey(rows[next]));
       virtual.scrollToIndex(next);
     } else if (event.key === 'Enter' && onOpen && rows[at] !== undefined) {
       onOpen(rows[at]);
+    } else if (key === 'a' && (event.ctrlKey || event.metaKey) && selection) {
+      event.preventDefault();
+      selection.choose(new Set(rows.map(rowKey)));
+    } else if (key === 'x' && rows[at] !== undefined) {
+      pick(rowKey(rows[at]), event.shiftKey);
+    } else if (key === 'Escape') {
+      anchor.current = undefined;
+      selection?.choose(NONE);
     }
   };
 
@@ -151,7 +182,10 @@ export function DataTable<T>(props: Props<T>) {
           {rows.length === 0 && isLoading ? (
             <WaitingRows />
           ) : (
-            <div className="table-rows" style={{ height: virtual.getTotalSize() }}>
+            <div
+              className={selection && selection.chosen.size > 0 ? 'table-rows has-chosen' : 'table-rows'}
+              style={{ height: virtual.getTotalSize() }}
+            >
               {items.map((item) => {
                 const row = rows[item.index]!;
                 const key = rowKey(row);
@@ -160,7 +194,7 @@ export function DataTable<T>(props: Props<T>) {
                     key={key}
                     role="row"
                     aria-rowindex={item.index + 1}
-                    className={key === active ? 'table-row floating active' : 'table-row floating'}
+                    className={`table-row floating${key === active ? ' active' : ''}${selection?.chosen.has(key) ? ' chosen' : ''}`}
                     style={{ ...tracks, height: rowHeight, transform: `translateY(${item.start}px)` }}
                   >
                     <Cells columns={columns} row={row} />
@@ -173,6 +207,43 @@ export function DataTable<T>(props: Props<T>) {
       </div>
     </div>
   );
+}
+
+function isChoice(target: EventTarget): boolean {
+  return target instanceof HTMLInputElement && target.type === 'checkbox';
+}
+
+/** A box in each row, and one for all of them. */
+function choiceColumn<T>(
+  { chosen, choose, nameOf }: Selection<T>,
+  rows: T[],
+  rowKey: (row: T) => string,
+  pick: (key: string, isRange: boolean) => void,
+): Column<T> {
+  const isAll = rows.length > 0 && rows.every((row) => chosen.has(rowKey(row)));
+  return {
+    id: 'choice',
+    width: '16px',
+    head: (
+      <input
+        type="checkbox"
+        aria-label="Choose all that are loaded"
+        checked={isAll}
+        ref={(box) => {
+          if (box) box.indeterminate = chosen.size > 0 && !isAll;
+        }}
+        onChange={() => choose(isAll ? NONE : new Set(rows.map(rowKey)))}
+      />
+    ),
+    cell: (row) => (
+      <input
+        type="checkbox"
+        aria-label={`Choose ${nameOf(row)}`}
+        checked={chosen.has(rowKey(row))}
+        onChange={(event) => pick(rowKey(row), (event.nativeEvent as MouseEvent).shiftKey)}
+      />
+    ),
+  };
 }
 
 function tracksOf<T>(columns: Column<T>[]) {

@@ -9,6 +9,10 @@ const OTHERS: [string[], string][] = [
   [['j'], 'Next row of a table that has the focus (also ↓)'],
   [['k'], 'Row before (also ↑)'],
   [['Enter'], 'Open the row'],
+  [['x'], 'Choose the row, where rows can be chosen'],
+  [['Shift', 'j'], 'Choose on to the next row (also Shift ↓, Shift x, Shift and a click)'],
+  [['Ctrl', 'A'], 'Choose all rows that are loaded'],
+  [['Esc'], 'Choose none'],
   [['?'], 'This help'],
 ];
 

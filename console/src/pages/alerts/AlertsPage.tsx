@@ -1,5 +1,6 @@
 // All alerts, with facets that are part of the address.
 import { Select } from '@mantine/core';
+import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
@@ -9,8 +10,10 @@ import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time } fr
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
+import { type Chosen, NONE } from '../../parts/selection';
 import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
-import { useSession } from '../../shell/session';
+import { useMay, useSession } from '../../shell/session';
+import { Bulk } from './Bulk';
 
 /** In the address, for alerts that nobody looks after; no person has such a name. */
 const NOBODY = '(nobody)';
@@ -21,19 +24,7 @@ const COLUMNS: Column<Alert>[] = [
     id: 'what',
     head: 'What',
     width: 'minmax(0, 1fr)',
-    cell: (alert) => (
-      <div className="lines">
-        <div className="row">
-          <Link className="whole cut" to={`/alerts/${alert.id}`}>
-            <strong>{detectorName(alert.detector)}</strong>
-          </Link>
-          <EntityLink entity={alert.entity} />
-        </div>
-        <span className="muted cut" title={alert.sentence}>
-          {alert.sentence}
-        </span>
-      </div>
-    ),
+    cell: (alert) => <What alert={alert} />,
   },
   {
     id: 'observed',
@@ -64,6 +55,39 @@ const COLUMNS: Column<Alert>[] = [
   },
 ];
 
+function What({ alert, failure }: { alert: Alert; failure?: string }) {
+  return (
+    <div className="lines">
+      <div className="row">
+        <Link className="whole cut" to={`/alerts/${alert.id}`}>
+          <strong>{detectorName(alert.detector)}</strong>
+        </Link>
+        <EntityLink entity={alert.entity} />
+      </div>
+      {failure ? (
+        <span className="bad cut" role="alert" title={failure}>
+          Not done: {failure}
+        </span>
+      ) : (
+        <span className="muted cut" title={alert.sentence}>
+          {alert.sentence}
+        </span>
+      )}
+    </div>
+  );
+}
+
+/** Says in the rows of which a decision failed why it did. */
+function columnsWith(failures: ReadonlyMap<string, string>): Column<Alert>[] {
+  return COLUMNS.map((column) =>
+    column.id === 'what'
+      ? { ...column, cell: (alert) => <What alert={alert} failure={failures.get(alert.id)} /> }
+      : column,
+  );
+}
+
+const NO_FAILURES: ReadonlyMap<string, string> = new Map();
+
 export function AlertsPage() {
   const [query, change] = useAddress();
   const navigate = useNavigate();
@@ -85,6 +109,15 @@ export function AlertsPage() {
     got(api.GET('/api/v1/alerts', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
   const [fresh, showFresh] = useFresh('alerts');
+  const mayDecide = useMay('analyst');
+  const [chosen, setChosen] = useState(NONE);
+  const [failures, setFailures] = useState(NO_FAILURES);
+  const choose = (next: Chosen) => {
+    setChosen(next);
+    setFailures(NO_FAILURES);
+  };
+  // What a filter has taken from view is not decided about.
+  const about = alerts.rows.filter((alert) => chosen.has(alert.id));
   const isFiltered = [...query.keys()].some((name) => name !== 'sort');
   return (
     <Page
@@ -154,14 +187,33 @@ export function AlertsPage() {
       <PagedTable
         pages={alerts}
         label="Alerts"
-        columns={COLUMNS}
+        columns={failures.size > 0 ? columnsWith(failures) : COLUMNS}
         rowKey={(alert) => alert.id}
         rowHeight={56}
         onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
         fresh={fresh}
         onFresh={showFresh}
+        selection={
+          mayDecide
+            ? {
+                chosen,
+                choose,
+                nameOf: (alert) => `${detectorName(alert.detector)} ${alert.entity.label || alert.entity.value}`,
+              }
+            : undefined
+        }
         empty={<NoAlerts isFiltered={isFiltered} />}
       />
+      {about.length > 0 && (
+        <Bulk
+          chosen={about}
+          clear={() => choose(NONE)}
+          done={(failed) => {
+            setChosen(new Set(failed.keys()));
+            setFailures(failed);
+          }}
+        />
+      )}
     </Page>
   );
 }

@@ -5,13 +5,13 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 
-import { api, got, once } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
 import { Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
 import { BlockDialog } from './BlockDialog';
+import { type Decision, decide, isPossible } from './deciding';
 
 type Open = 'resolve' | 'false-positive' | 'block' | undefined;
 
@@ -25,23 +25,19 @@ export function Decisions({ alert }: { alert: Alert }) {
     decided(client, 'alert', 'alerts', alert, changed);
     void client.invalidateQueries({ queryKey: ['audit', changed.id] });
   };
-  const path = { path: { id: alert.id } };
-  const acknowledge = useMutation({
-    mutationFn: async () =>
-      took(await got(api.POST('/api/v1/alerts/{id}/acknowledge', { params: path, body: {}, headers: once() }))),
-  });
-  const isOver = alert.state === 'resolved' || alert.state === 'false_positive';
+  const take = async (decision: Decision, reason = '') => took(await decide(decision, alert, reason));
+  const acknowledge = useMutation({ mutationFn: () => take('acknowledge') });
   // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
   const canBlock = mayAct && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
   if (!mayDecide) return null;
   return (
     <div className="row wraps">
-      {alert.state === 'open' && (
+      {isPossible('acknowledge', alert.state) && (
         <Button size="xs" variant="default" loading={acknowledge.isPending} onClick={() => acknowledge.mutate()}>
           Acknowledge
         </Button>
       )}
-      {!isOver && (
+      {isPossible('resolve', alert.state) && (
         <>
           <Button size="xs" variant="default" onClick={() => setOpen('resolve')}>
             Resolve
@@ -74,11 +70,7 @@ export function Decisions({ alert }: { alert: Alert }) {
           explanation="It is over. The same again opens a new alert. Actions that it led to run on."
           action="Resolve"
           close={close}
-          decide={async (reason) =>
-            took(
-              await got(api.POST('/api/v1/alerts/{id}/resolve', { params: path, body: { reason }, headers: once() })),
-            )
-          }
+          decide={(reason) => take('resolve', reason)}
         />
       )}
       {open === 'false-positive' && (
@@ -87,13 +79,7 @@ export function Decisions({ alert }: { alert: Alert }) {
           explanation="Its actions are released, and the same stays silent for a while."
           action="Mark as false positive"
           close={close}
-          decide={async (reason) =>
-            took(
-              await got(
-                api.POST('/api/v1/alerts/{id}/false-positive', { params: path, body: { reason }, headers: once() }),
-              ),
-            )
-          }
+          decide={(reason) => take('false-positive', reason)}
         />
       )}
       {open === 'block' && <BlockDialog alert={alert} close={close} />}

@@ -1,0 +1,64 @@
+// The same decision about all alerts that are chosen. Those of which it failed stay chosen, and their rows say why.
+import { Button, CloseButton } from '@mantine/core';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+
+import type { Alert } from '../../api/types';
+import { decided } from '../../live/follow';
+import { ReasonDialog } from '../../parts/Dialog';
+import { type Decision, DECISION_WORDS, DECISIONS, decide, eachOf, isPossible } from './deciding';
+
+const EXPLANATIONS: Record<Exclude<Decision, 'acknowledge'>, string> = {
+  resolve: 'They are over. The same again opens new alerts. Actions that they led to run on.',
+  'false-positive': 'Their actions are released, and the same stays silent for a while.',
+};
+
+interface Props {
+  chosen: Alert[];
+  /** Told of which it failed, and why; nothing else stays chosen. */
+  done: (failures: Map<string, string>) => void;
+  clear: () => void;
+}
+
+export function Bulk({ chosen, done, clear }: Props) {
+  const client = useQueryClient();
+  const [asking, setAsking] = useState<Exclude<Decision, 'acknowledge'>>();
+  const deciding = useMutation({
+    mutationFn: ({ decision, reason }: { decision: Decision; reason: string }) =>
+      eachOf(about(decision), async (alert) =>
+        decided(client, 'alert', 'alerts', alert, await decide(decision, alert, reason)),
+      ),
+    onSuccess: done,
+  });
+  const about = (decision: Decision) => chosen.filter((alert) => isPossible(decision, alert.state));
+  const words = (number: number) => (number === 1 ? '1 alert' : `${number} alerts`);
+  return (
+    <div className="bulk" role="toolbar" aria-label="Chosen alerts">
+      <span className="number" role="status">
+        {words(chosen.length)} chosen
+      </span>
+      {DECISIONS.filter((decision) => about(decision).length > 0).map((decision) => (
+        <Button
+          key={decision}
+          size="xs"
+          variant="default"
+          loading={deciding.isPending && deciding.variables.decision === decision}
+          disabled={deciding.isPending}
+          onClick={() => (decision === 'acknowledge' ? deciding.mutate({ decision, reason: '' }) : setAsking(decision))}
+        >
+          {DECISION_WORDS[decision]} {about(decision).length < chosen.length && about(decision).length}
+        </Button>
+      ))}
+      <CloseButton size="sm" aria-label="Choose none" onClick={clear} />
+      {asking && (
+        <ReasonDialog
+          title={`${DECISION_WORDS[asking]}: ${words(about(asking).length)}`}
+          explanation={EXPLANATIONS[asking]}
+          action={DECISION_WORDS[asking]}
+          close={() => setAsking(undefined)}
+          decide={(reason) => deciding.mutateAsync({ decision: asking, reason })}
+        />
+      )}
+    </div>
+  );
+}
