@@ -48,6 +48,8 @@ interface Props<T> {
   /** For rows that can be chosen. */
   selection?: Selection<T>;
   empty: ReactNode;
+  /** Said below, where all rows are few: what one may do next. */
+  few?: ReactNode;
 }
 
 interface Paged<T> {
@@ -87,6 +89,7 @@ export function DataTable<T>(props: Props<T>) {
     isFollowing,
     selection,
     empty,
+    few,
   } = props;
   const scroll = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState<string>();
@@ -203,11 +206,19 @@ export function DataTable<T>(props: Props<T>) {
               })}
             </div>
           )}
+          {few && rows.length > 0 && rows.length <= FEW && (
+            <div role="row" className="table-few">
+              <div role="cell">{few}</div>
+            </div>
+          )}
         </div>
       </div>
     </div>
   );
 }
+
+/** A list that is this short is all there is: pages are longer. */
+const FEW = 8;
 
 function isChoice(target: EventTarget): boolean {
   return target instanceof HTMLInputElement && target.type === 'checkbox';

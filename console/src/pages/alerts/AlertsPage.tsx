@@ -202,6 +202,18 @@ export function AlertsPage() {
               }
             : undefined
         }
+        few={
+          isFiltered ? (
+            <p>
+              That is all that fits these filters. <Link to="/alerts">Show all alerts</Link>
+            </p>
+          ) : (
+            <p>
+              That is all. A <Link to="/policies">policy</Link> can answer such alerts by itself; a{' '}
+              <Link to="/hunt/saved">saved hunt</Link> raises alerts about something that you know.
+            </p>
+          )
+        }
         empty={<NoAlerts isFiltered={isFiltered} />}
       />
       {about.length > 0 && (

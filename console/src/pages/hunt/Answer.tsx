@@ -37,7 +37,14 @@ export function Answer({ table }: { table: Table }) {
           columns={columns}
           rowKey={([, index]) => String(index)}
           rowHeight={30}
-          empty={<Empty title="No rows." />}
+          empty={
+            <Empty title="No rows.">
+              <p>
+                The statement is right, and nothing fits it. Calls are in the lake a few seconds after they came; times
+                in statements are UTC.
+              </p>
+            </Empty>
+          }
         />
       </div>
     </div>

@@ -80,6 +80,15 @@ export function Saved() {
         rowKey={({ id }) => id}
         rowHeight={54}
         onOpen={({ hunt }) => void navigate(`/hunt/saved/${hunt.name}`)}
+        few={
+          <>
+            <p>
+              That is all. Any search or statement becomes a hunt by its button “Save as a hunt”. Or with a file, on
+              outrider’s machine:
+            </p>
+            <Command>outrider hunt add refused-often.toml</Command>
+          </>
+        }
         empty={
           <Empty title="No saved hunts yet.">
             <p>

@@ -7,7 +7,8 @@ import { type Status, total } from '../../api/status';
 import { Spark } from '../../charts/Spark';
 import type { Summary } from '../../live/follow';
 import { rateOf, seriesOf } from '../../live/rates';
-import { Empty, Loading, Command, Panel, Time } from '../../parts/basics';
+import { Loading, Panel, Time } from '../../parts/basics';
+import { FirstSteps } from '../../parts/FirstSteps';
 import { bytes, count, length, rate } from '../../parts/words';
 
 type Health = 'ok' | 'warn' | 'bad' | 'faint';
@@ -35,18 +36,7 @@ export function Flow({ status }: { status: Status | undefined }) {
   }
   const sources = status.sources ?? [];
   const responders = status.responders ?? [];
-  if (sources.length === 0 && responders.length === 0 && !status.platform?.progress?.calls) {
-    return (
-      <Panel title="Flow" flush>
-        <Empty title="No gateway sends its log yet.">
-          <p>Install Kong’s TCP Log plugin. The command shows the change and asks before it makes it:</p>
-          <Command>outrider kong setup --config outrider.toml</Command>
-          <p>Then let outrider prove each hop:</p>
-          <Command>outrider doctor --config outrider.toml</Command>
-        </Empty>
-      </Panel>
-    );
-  }
+  const isNew = !status.platform?.progress?.calls && sources.every((source) => !source.counters?.received);
   const stations = [gateway(status), collector(status), platform(status, summary.data), responder(status)];
   const ways = [
     rate(rateOf('received')),
@@ -54,19 +44,26 @@ export function Flow({ status }: { status: Status | undefined }) {
     `${responders.reduce((sum, one) => sum + (one.own_plugins ?? 0), 0)} held`,
   ];
   return (
-    <section className="flow" aria-label="Flow from gateway to responder">
-      {stations.map((station, index) => (
-        <div key={station.name} className="flow-part">
-          <StationCard station={station} />
-          {index < ways.length && (
-            <div className={`flow-way is-${stations[index + 1]!.health}`} aria-hidden="true">
-              <span className="number">{ways[index]}</span>
-              <span className="flow-line" />
-            </div>
-          )}
-        </div>
-      ))}
-    </section>
+    <>
+      <section className="flow" aria-label="Flow from gateway to responder">
+        {stations.map((station, index) => (
+          <div key={station.name} className="flow-part">
+            <StationCard station={station} />
+            {index < ways.length && (
+              <div className={`flow-way is-${stations[index + 1]!.health}`} aria-hidden="true">
+                <span className="number">{ways[index]}</span>
+                <span className="flow-line" />
+              </div>
+            )}
+          </div>
+        ))}
+      </section>
+      {isNew && (
+        <Panel title="First steps" flush>
+          <FirstSteps />
+        </Panel>
+      )}
+    </>
   );
 }
 

@@ -122,11 +122,10 @@ function Notices() {
     <Panel title="outrider itself" flush after={<Link to="/settings/health">Health</Link>}>
       {notices.error && <Trouble error={notices.error} />}
       {notices.data && items.length === 0 && (
-        <Empty title="All well.">
-          <p>
-            Silent gateways, lost calls and whatever else goes wrong with the operation is listed here, with what to do.
-          </p>
-        </Empty>
+        <p className="muted all-well">
+          <strong className="ok">All well.</strong> Silent gateways, lost calls and whatever else goes wrong with the
+          operation is listed here, with what to do.
+        </p>
       )}
       <ul className="plain">
         {items.map((notice) => (

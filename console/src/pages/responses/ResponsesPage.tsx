@@ -141,6 +141,18 @@ export default function ResponsesPage() {
         onOpen={(action) => void navigate(`/responses/${action.id}`)}
         fresh={fresh}
         onFresh={showFresh}
+        few={
+          group.id === 'all' ? (
+            <p>
+              That is all. <Link to="/policies">Policies</Link> say who is blocked by itself, and what their guard rails
+              are.
+            </p>
+          ) : (
+            <p>
+              That is all in this state. <Link to="/responses?group=all">Show all states</Link>
+            </p>
+          )
+        }
         empty={<NoActions group={group.id} />}
       />
     </Page>
@@ -164,8 +176,28 @@ function Held() {
 }
 
 function NoActions({ group }: { group: string }) {
-  if (group === 'proposed') return <Empty title="Nothing waits for approval." />;
-  if (group !== 'active' && group !== 'all') return <Empty title="No such action." />;
+  if (group === 'proposed') {
+    return (
+      <Empty title="Nothing waits for approval.">
+        <p>
+          Where a policy would block somebody whom the <Link to="/policies">guard rails</Link> call large, or whom it
+          may not block, it asks here.
+        </p>
+      </Empty>
+    );
+  }
+  if (group === 'ended' || group === 'failed') {
+    return (
+      <Empty title={group === 'ended' ? 'Nothing has ended yet.' : 'Nothing failed.'}>
+        <p>
+          {group === 'ended'
+            ? 'Blocks and limits that are over, rejected or came too late stay here with their reasons. '
+            : 'An action that the gateway does not take is here, with what it said. '}
+          <Link to="/responses?group=all">Show all states</Link>
+        </p>
+      </Empty>
+    );
+  }
   return (
     <Empty title="Nobody is blocked or limited.">
       <p>

@@ -79,11 +79,13 @@ export default function Messages() {
         columns={columns}
         rowKey={(message) => String(message.number)}
         empty={
-          <Empty title="No messages.">
+          <Empty title={state || filter.destination ? 'No message fits these filters.' : 'No messages.'}>
             <p>A webhook in the configuration is told of alerts, of actions and of what goes wrong:</p>
             <Command>
               {'[[notify]]\nname = "on-call"\nkind = "webhook"\nurl = "https://hooks.example.com/outrider"'}
             </Command>
+            <p>Then see whether one arrives:</p>
+            <Command>outrider notify test on-call --config outrider.toml</Command>
           </Empty>
         }
       />

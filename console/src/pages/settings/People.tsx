@@ -5,7 +5,7 @@ import { type FormEvent, useState } from 'react';
 
 import { api, got, type Schemas } from '../../api/client';
 import { type Role, ROLES } from '../../api/types';
-import { Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { Command, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
 
@@ -84,6 +84,17 @@ export default function People() {
           ]}
         />
       </Panel>
+      {people.data.items.length < 3 && (
+        <div className="table-few">
+          <div>
+            <p>
+              Whoever decides at night needs a name of their own: the audit log says who did what. Also on outrider’s
+              machine, or by itself with an identity provider:
+            </p>
+            <Command>outrider person create anna --role analyst --config outrider.toml</Command>
+          </div>
+        </div>
+      )}
       {open === 'new' && <Add close={() => setOpen(undefined)} />}
       {open && open !== 'new' && <Change person={open} close={() => setOpen(undefined)} />}
     </>

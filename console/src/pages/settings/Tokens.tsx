@@ -5,7 +5,7 @@ import { type FormEvent, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { type Role, ROLES } from '../../api/types';
-import { Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
 import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
@@ -39,60 +39,67 @@ export default function Tokens() {
           </Button>
         }
       >
-        <SmallTable
-          label="Tokens"
-          rows={tokens.data.items}
-          rowKey={(token) => token.name}
-          columns={[
-            {
-              id: 'name',
-              head: 'Name',
-              width: 'minmax(0, 1fr)',
-              cell: (token) => <strong title={token.description}>{token.name}</strong>,
-            },
-            { id: 'role', head: 'Role', width: '90px', cell: (token) => token.role },
-            {
-              id: 'gateways',
-              head: 'Gateways',
-              width: 'minmax(0, 1fr)',
-              cell: (token) =>
-                token.gateways.length === 0 ? <span className="faint">all</span> : token.gateways.join(', '),
-            },
-            {
-              id: 'state',
-              head: 'State',
-              width: '90px',
-              cell: (token) =>
-                token.revoked_ms ? (
-                  <span className="tag">revoked</span>
-                ) : token.expires_ms && token.expires_ms < now ? (
-                  <span className="tag">ended</span>
-                ) : (
-                  <span className="tag good">works</span>
-                ),
-            },
-            {
-              id: 'used',
-              head: 'Last used',
-              width: '100px',
-              cell: (token) => <Time ms={token.last_used_ms} relative />,
-            },
-            {
-              id: 'ends',
-              head: 'Ends',
-              width: '120px',
-              cell: (token) =>
-                token.expires_ms ? <Time ms={token.expires_ms} /> : <span className="faint">no end</span>,
-            },
-            {
-              id: 'by',
-              head: 'Made by',
-              width: 'minmax(0, 1fr)',
-              cell: (token) => token.created_by.replace(/^person:/, ''),
-            },
-            revokeColumn(setRevoking),
-          ]}
-        />
+        {tokens.data.items.length === 0 ? (
+          <Empty title="No tokens yet.">
+            <p>A program signs in with a token. With one of the role viewer this says what is on fire:</p>
+            <Command>{`curl -s ${location.origin}/api/v1/alerts?state=open -H "Authorization: Bearer $TOKEN"`}</Command>
+          </Empty>
+        ) : (
+          <SmallTable
+            label="Tokens"
+            rows={tokens.data.items}
+            rowKey={(token) => token.name}
+            columns={[
+              {
+                id: 'name',
+                head: 'Name',
+                width: 'minmax(0, 1fr)',
+                cell: (token) => <strong title={token.description}>{token.name}</strong>,
+              },
+              { id: 'role', head: 'Role', width: '90px', cell: (token) => token.role },
+              {
+                id: 'gateways',
+                head: 'Gateways',
+                width: 'minmax(0, 1fr)',
+                cell: (token) =>
+                  token.gateways.length === 0 ? <span className="faint">all</span> : token.gateways.join(', '),
+              },
+              {
+                id: 'state',
+                head: 'State',
+                width: '90px',
+                cell: (token) =>
+                  token.revoked_ms ? (
+                    <span className="tag">revoked</span>
+                  ) : token.expires_ms && token.expires_ms < now ? (
+                    <span className="tag">ended</span>
+                  ) : (
+                    <span className="tag good">works</span>
+                  ),
+              },
+              {
+                id: 'used',
+                head: 'Last used',
+                width: '100px',
+                cell: (token) => <Time ms={token.last_used_ms} relative />,
+              },
+              {
+                id: 'ends',
+                head: 'Ends',
+                width: '120px',
+                cell: (token) =>
+                  token.expires_ms ? <Time ms={token.expires_ms} /> : <span className="faint">no end</span>,
+              },
+              {
+                id: 'by',
+                head: 'Made by',
+                width: 'minmax(0, 1fr)',
+                cell: (token) => token.created_by.replace(/^person:/, ''),
+              },
+              revokeColumn(setRevoking),
+            ]}
+          />
+        )}
       </Panel>
       {isMaking && <Make close={() => setMaking(false)} made={setMade} />}
       {made && <MadeSecret name={made.name} secret={made.token} close={() => setMade(undefined)} />}

@@ -8,6 +8,7 @@ import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
 import { nowAlerts } from '../../live/now';
 import { EntityLink, Panel, SeverityTag, timelinePath } from '../../parts/basics';
+import { FirstSteps } from '../../parts/FirstSteps';
 import { ENTITY_WORDS } from '../../parts/words';
 
 const HINTS: Record<EntityKind, string> = {
@@ -58,6 +59,11 @@ export function PickEntity() {
           Open
         </Button>
       </form>
+      {busy.data?.items.length === 0 && alerts.data && about.length === 0 && (
+        <Panel title="Nobody called yet" flush>
+          <FirstSteps />
+        </Panel>
+      )}
       {about.length > 0 && (
         <Panel title="Open alerts are about" flush>
           <ul className="plain">

@@ -177,11 +177,26 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
         isFollowing={isFollowing}
         empty={
           <Empty title="No calls here.">
-            <p>
-              {search
-                ? 'No call of this time fits the filter.'
-                : 'Zoom out, or choose a longer time. The lake keeps calls for as long as its retention says, 30 days by default.'}
-            </p>
+            {search ? (
+              <p>
+                No call of this time fits the filter.{' '}
+                <button type="button" className="link-button link" onClick={() => change({ q: null })}>
+                  Show all of its calls
+                </button>
+              </p>
+            ) : (
+              <p>
+                None at this time.{' '}
+                <button
+                  type="button"
+                  className="link-button link"
+                  onClick={() => change({ last: '30d', since: null, until: null })}
+                >
+                  Show the last 30 days
+                </button>
+                , which is how long the lake keeps calls, unless lake.retention_days says something else.
+              </p>
+            )}
           </Empty>
         }
       />
