@@ -1,19 +1,14 @@
 // Calls in time as a strip of bars, with what happened marked: alerts above, actions and gaps over the whole height.
 // Dragging chooses a range; the wheel and the keys + - ← → change it.
-import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type PointerEvent, useEffect, useRef, useState } from 'react';
 import { Link } from 'react-router';
 
 import { local, short, utc } from '../parts/words';
+import { barsOf, ofPart, PARTS, sidesOf, type Step } from './bars';
 import { type Range, roundUp, tickLabel, ticks, zoomed } from './scale';
 import { useWidth } from './useWidth';
 
-export interface Step {
-  start_ms: number;
-  calls: number;
-  client_errors: number;
-  server_errors: number;
-  refused: number;
-}
+export type { Step };
 
 export interface Mark {
   id: string;
@@ -44,7 +39,6 @@ interface Props {
 }
 
 const [TOP, AXIS, LEFT] = [22, 18, 40];
-const PARTS = ['ok', 'refused', 'client_errors', 'server_errors'] as const;
 const COLOURS = {
   ok: 'var(--calls)',
   client_errors: 'var(--client-errors)',
@@ -63,7 +57,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
   const time = (px: number) => since + ((px - LEFT) / inner) * (until - since);
   const most = roundUp(Math.max(...steps.map((step) => step.calls), 1));
   const y = (calls: number) => (calls / most) * (bottom - TOP);
-  const bar = Math.max((stepMs / (until - since)) * inner, 1.5);
+  const over = hover && sidesOf(hover, { left: LEFT, right: width, bottom, x, y, stepMs });
 
   useWheel(frame, onRange && ((factor, px) => onRange(zoomed(range, factor, time(px)))));
   const place = (event: PointerEvent) => event.clientX - event.currentTarget.getBoundingClientRect().left;
@@ -73,7 +67,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
     const at = place(event);
     setDrag([at, at]);
   };
-  const over = (event: PointerEvent) => {
+  const point = (event: PointerEvent) => {
     const at = place(event);
     if (drag) setDrag([drag[0], at]);
     const moment = time(at);
@@ -113,7 +107,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
         tabIndex={onRange ? 0 : undefined}
         onKeyDown={press}
         onPointerDown={down}
-        onPointerMove={over}
+        onPointerMove={point}
         onPointerUp={up}
         onPointerLeave={() => setHover(undefined)}
         className={onRange ? 'strip-zoom' : undefined}
@@ -154,31 +148,8 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
             </rect>
           );
         })}
-        {steps.map((step) => {
-          // The first step may begin before the range does.
-          const [left, right] = [Math.max(x(step.start_ms), LEFT), Math.min(x(step.start_ms) + bar - 1, width)];
-          if (right < LEFT || left > width) return null;
-          let from = bottom;
-          const counts = { ...step, ok: step.calls - step.client_errors - step.server_errors - step.refused };
-          return (
-            <g key={step.start_ms} opacity={hover && hover.start_ms !== step.start_ms ? 0.65 : 1}>
-              {PARTS.filter((part) => counts[part] > 0).map((part) => {
-                const tall = Math.max(y(counts[part]), 1);
-                from -= tall;
-                return (
-                  <rect
-                    key={part}
-                    x={left}
-                    width={Math.max(right - left, 1)}
-                    y={from}
-                    height={tall}
-                    fill={COLOURS[part]}
-                  />
-                );
-              })}
-            </g>
-          );
-        })}
+        {over && <rect x={over[0]} width={over[1] - over[0]} y={TOP} height={bottom - TOP} className="strip-over" />}
+        <Bars since={since} until={until} stepMs={stepMs} steps={steps} most={most} width={width} bottom={bottom} />
         {drag && (
           <rect
             x={Math.min(...drag)}
@@ -213,9 +184,33 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
   );
 }
 
+interface BarsProps {
+  since: number;
+  until: number;
+  stepMs: number;
+  steps: Step[];
+  most: number;
+  width: number;
+  bottom: number;
+}
+
+/** They stay as they are while the pointer moves over them. */
+const Bars = memo(function Bars({ since, until, stepMs, steps, most, width, bottom }: BarsProps) {
+  const inner = Math.max(width - LEFT, 10);
+  const paths = barsOf(steps, {
+    left: LEFT,
+    right: width,
+    bottom,
+    stepMs,
+    x: (at) => LEFT + ((at - since) / (until - since)) * inner,
+    y: (calls) => (calls / most) * (bottom - TOP),
+  });
+  return PARTS.map((part) => paths[part] && <path key={part} d={paths[part]} fill={COLOURS[part]} />);
+});
+
 function Hovered({ step, stepMs, x }: { step: Step; stepMs: number; x: number }) {
   const rows: [string, number, string][] = [
-    ['Answered', step.calls - step.client_errors - step.server_errors - step.refused, COLOURS.ok],
+    ['Answered', ofPart(step, 'ok'), COLOURS.ok],
     ['4xx', step.client_errors, COLOURS.client_errors],
     ['5xx', step.server_errors, COLOURS.server_errors],
     ['Refused by outrider', step.refused, COLOURS.refused],

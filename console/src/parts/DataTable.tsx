@@ -3,7 +3,9 @@
 import { Button } from '@mantine/core';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import {
+  type Key,
   type KeyboardEvent,
+  memo,
   type ReactNode,
   type RefObject,
   useEffect,
@@ -106,10 +108,11 @@ export function DataTable<T>(props: Props<T>) {
   const last = items.at(-1)?.index ?? -1;
   // Columns stay under their heads where the rows have a scrollbar beside them.
   const head = useRef<HTMLDivElement>(null);
+  const isLong = virtual.getTotalSize() > (virtual.scrollRect?.height ?? Infinity);
   useLayoutEffect(() => {
     const beside = scroll.current ? scroll.current.offsetWidth - scroll.current.clientWidth : 0;
     if (head.current) head.current.style.borderRightWidth = `${beside}px`;
-  });
+  }, [isLong]);
   useEffect(() => {
     if (onEnd && rows.length > 0 && last >= rows.length - 5) onEnd();
   }, [last, rows.length, onEnd]);
@@ -193,15 +196,17 @@ export function DataTable<T>(props: Props<T>) {
                 const row = rows[item.index]!;
                 const key = rowKey(row);
                 return (
-                  <div
-                    key={key}
-                    role="row"
-                    aria-rowindex={item.index + 1}
-                    className={`table-row floating${key === active ? ' active' : ''}${selection?.chosen.has(key) ? ' chosen' : ''}`}
-                    style={{ ...tracks, height: rowHeight, transform: `translateY(${item.start}px)` }}
-                  >
-                    <Cells columns={columns} row={row} />
-                  </div>
+                  <Row
+                    // Rows that run past are drawn into the same places; others keep what is theirs, such as an open dialog.
+                    key={isFollowing ? item.index : key}
+                    row={row}
+                    index={item.index}
+                    columns={columns}
+                    tracks={tracks}
+                    top={item.start}
+                    height={rowHeight}
+                    looks={`${key === active ? ' active' : ''}${selection?.chosen.has(key) ? ' chosen' : ''}`}
+                  />
                 );
               })}
             </div>
@@ -257,8 +262,32 @@ function choiceColumn<T>(
   };
 }
 
-function tracksOf<T>(columns: Column<T>[]) {
-  return { gridTemplateColumns: columns.map((column) => column.width).join(' ') };
+interface RowProps<T> {
+  row: T;
+  index: number;
+  columns: Column<T>[];
+  tracks: string;
+  top: number;
+  height: number;
+  looks: string;
+}
+
+/** Drawn again only when something of it has changed. */
+const Row = memo(function Row<T>({ row, index, columns, tracks, top, height, looks }: RowProps<T>) {
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 1}
+      className={`table-row floating${looks}`}
+      style={{ gridTemplateColumns: tracks, height, transform: `translateY(${top}px)` }}
+    >
+      <Cells columns={columns} row={row} />
+    </div>
+  );
+}) as <T>(props: RowProps<T> & { key: Key }) => ReactNode;
+
+function tracksOf<T>(columns: Column<T>[]): string {
+  return columns.map((column) => column.width).join(' ');
 }
 
 function Heads<T>({
@@ -267,11 +296,11 @@ function Heads<T>({
   frame,
 }: {
   columns: Column<T>[];
-  tracks: ReturnType<typeof tracksOf>;
+  tracks: string;
   frame?: RefObject<HTMLDivElement | null>;
 }) {
   return (
-    <div className="table-head" role="row" style={tracks} ref={frame}>
+    <div className="table-head" role="row" style={{ gridTemplateColumns: tracks }} ref={frame}>
       {columns.map((column) => (
         <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
           {column.head}
@@ -316,7 +345,12 @@ export function SmallTable<T>({
       </div>
       <div role="rowgroup">
         {rows.map((row) => (
-          <div key={rowKey(row)} role="row" className="table-row" style={{ ...tracks, minHeight: 36 }}>
+          <div
+            key={rowKey(row)}
+            role="row"
+            className="table-row"
+            style={{ gridTemplateColumns: tracks, minHeight: 36 }}
+          >
             <Cells columns={columns} row={row} />
           </div>
         ))}

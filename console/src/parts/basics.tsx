@@ -1,12 +1,12 @@
 // The smallest parts: times, tags, entities, commands, what is empty and what went wrong.
 import { ActionIcon, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
-import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { type PointerEvent, type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
 import { Link } from 'react-router';
 
 import { Refusal } from '../api/client';
 import type { ActionState, AlertState, EntityKey, Severity } from '../api/types';
-import { ACTION_STATE_WORDS, ago, ALERT_STATE_WORDS, ENTITY_WORDS, local, utc } from './words';
+import { ACTION_STATE_WORDS, ago, ALERT_STATE_WORDS, ENTITY_WORDS, isToday, local, utc } from './words';
 
 /** The time, again every so often. */
 export function useNow(everyMs = 15_000): number {
@@ -39,26 +39,31 @@ function onTick(listener: () => void): () => void {
   };
 }
 
-/** The time to the second: one clock for everything that says how long ago something was. */
-function useClock(): number {
-  return useSyncExternalStore(onTick, () => clock);
+/** Words that depend on the time: one clock for all of them, and nothing is drawn again whose words stay the same. */
+function useWords(say: (now: number) => string): string {
+  return useSyncExternalStore(onTick, () => say(clock));
 }
 
-/** Local time, with UTC on hover; to the millisecond where many things happen in a second. */
-export function Time({
-  ms,
-  relative = false,
-  isExact = false,
-}: {
+interface TimeOf {
   ms: number | null | undefined;
   relative?: boolean;
   isExact?: boolean;
-}) {
-  const now = useClock();
+}
+
+/** Local time, with UTC on hover; to the millisecond where many things happen in a second. */
+export function Time({ ms, relative = false, isExact = false }: TimeOf) {
   if (ms === null || ms === undefined || ms <= 0) return <span className="faint">–</span>;
-  const [shown, also] = relative ? [ago(ms, now), local(ms, now)] : [local(ms, now), ago(ms, now)];
+  return <Moment ms={ms} relative={relative} isExact={isExact} />;
+}
+
+function Moment({ ms, relative, isExact }: Required<TimeOf> & { ms: number }) {
+  const words = useWords((now) => (relative ? ago(ms, now) : isToday(ms, now) ? 'today' : 'before'));
+  const shown = relative ? words : local(ms);
+  const tell = (event: PointerEvent<HTMLElement>) => {
+    event.currentTarget.title = `${utc(ms)}\n${relative ? local(ms) : ago(ms)}`;
+  };
   return (
-    <time className="number" dateTime={new Date(ms).toISOString()} title={`${utc(ms)}\n${also}`}>
+    <time className="number" dateTime={new Date(ms).toISOString()} title={utc(ms)} onPointerEnter={tell}>
       {shown}
       {isExact && <span className="faint">.{String(Math.floor(ms % 1000)).padStart(3, '0')}</span>}
     </time>

@@ -2,6 +2,9 @@
 import type { Action, ActionState, AlertState, EntityKind } from '../api/types';
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+// Making one of these takes longer than using it a hundred times.
+const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const threeDigits = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
 
 export function count(value: number | undefined | null): string {
@@ -15,7 +18,7 @@ export function short(value: number): string {
 /** A number with as many digits as say something. */
 export function figure(value: number): string {
   if (Number.isInteger(value) || Math.abs(value) >= 100) return whole.format(value);
-  return value.toLocaleString(undefined, { maximumSignificantDigits: 3 });
+  return threeDigits.format(value);
 }
 
 export function rate(perSecond: number | undefined): string {
@@ -23,7 +26,7 @@ export function rate(perSecond: number | undefined): string {
 }
 
 export function share(value: number): string {
-  return `${(value * 100).toLocaleString(undefined, { maximumFractionDigits: value < 0.1 ? 1 : 0 })} %`;
+  return `${(value < 0.1 ? oneDigit : whole).format(value * 100)} %`;
 }
 
 const RAISED = '⁰¹²³⁴⁵⁶⁷⁸⁹';
@@ -42,7 +45,7 @@ export function bytes(value: number | undefined | null): string {
     rest /= 1000;
     unit += 1;
   }
-  return `${rest.toLocaleString(undefined, { maximumFractionDigits: rest < 10 && unit > 0 ? 1 : 0 })} ${units[unit]!}`;
+  return `${(rest < 10 && unit > 0 ? oneDigit : whole).format(rest)} ${units[unit]!}`;
 }
 
 /** A length of time, in its two largest units. */
@@ -92,10 +95,14 @@ const date = new Intl.DateTimeFormat(undefined, {
   hour12: false,
 });
 
+export function isToday(ms: number, now: number): boolean {
+  return new Date(ms).toDateString() === new Date(now).toDateString();
+}
+
 /** Local time: the clock alone for today, with the day for others, with the year for another one. */
 export function local(ms: number, now = Date.now()): string {
   const [then, today] = [new Date(ms), new Date(now)];
-  if (then.toDateString() === today.toDateString()) return clock.format(then);
+  if (isToday(ms, now)) return clock.format(then);
   return then.getFullYear() === today.getFullYear() ? dayAndClock.format(then) : date.format(then);
 }
 

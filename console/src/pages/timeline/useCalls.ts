@@ -19,11 +19,22 @@ interface CallsOf {
 }
 
 const PAGE = 200;
+/** How many of those that came since are asked for: as many as the API gives at once. */
+const CAME_MAX = 500;
+/** More than these are not kept on top of what was read first; the list begins anew. */
+const NEWER_MAX = 5000;
 const LOOK_MS = 3000;
 const FOLLOW_MS = 1000;
+/** While more than this many come at a time, they are asked for twice as often, so that all of them fit into an answer. */
+const MANY = 150;
 
-async function read({ entity, search, since, until }: CallsOf, cursor: string | undefined, signal: AbortSignal) {
-  const range = { since_ms: since, until_ms: until, limit: PAGE, cursor };
+async function read(
+  { entity, search, since, until }: CallsOf,
+  limit: number,
+  cursor: string | undefined,
+  signal: AbortSignal,
+) {
+  const range = { since_ms: since, until_ms: until, limit, cursor };
   if (entity && search === '') {
     const { kind, value, gateway } = entity;
     return got(api.GET('/api/v1/timeline', { params: { query: { kind, entity: value, gateway, ...range } }, signal }));
@@ -39,35 +50,43 @@ async function read({ entity, search, since, until }: CallsOf, cursor: string | 
 export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
   const client = useQueryClient();
   const key = useMemo(() => ['calls', of], [of]);
-  const pages = usePages<CallRow>(key, (cursor, signal) => read(of, cursor, signal));
-  const [shown, setShown] = useState<{ key: unknown; rows: CallRow[] }>({ key, rows: [] });
+  const pages = usePages<CallRow>(key, (cursor, signal) => read(of, PAGE, cursor, signal));
+  const [shown, setShown] = useState<{ key: unknown; rows: CallRow[]; took?: unknown }>({ key, rows: [] });
   const newer = useMemo(() => (shown.key === key ? shown.rows : []), [shown, key]);
   const rows = useMemo(() => [...newer, ...pages.rows], [newer, pages.rows]);
   const newest = rows[0];
-  // Only what came since is asked for, from the moment of the newest row on; rows of that moment are known already.
+  // Only what came since is asked for, from the moment of the newest row on; rows of that moment are known already. The moment is
+  // no part of the key: each answer moves it, and would lead to the next request at once.
   const since = newest ? Math.floor(newest.time_us / 1000) : undefined;
   const came = useQuery({
-    queryKey: ['calls since', of, since ?? 0],
-    queryFn: ({ signal }) => read({ ...of, since: since ?? of.since, until: undefined }, undefined, signal),
+    queryKey: ['calls since', of],
+    queryFn: ({ signal }) => read({ ...of, since: since ?? of.since, until: undefined }, CAME_MAX, undefined, signal),
     enabled: isOpen && pages.isSuccess,
-    refetchInterval: () => (isWatched() ? (isFollowing ? FOLLOW_MS : LOOK_MS) : false),
+    refetchInterval: ({ state }) => {
+      if (!isWatched()) return false;
+      if (!isFollowing) return LOOK_MS;
+      return (state.data?.items.length ?? 0) > MANY ? FOLLOW_MS / 2 : FOLLOW_MS;
+    },
     staleTime: 0,
+    // Rows move down with each answer: comparing them place by place finds nothing that could be kept.
+    structuralSharing: false,
   });
-  const known = useMemo(() => new Set(rows.slice(0, PAGE).map(callKey)), [rows]);
-  const fresh = (came.data?.items ?? []).filter((call) => !known.has(callKey(call)));
-  const isCut = fresh.length > 0 && came.data?.next != null;
+  const known = useMemo(() => new Set(rows.slice(0, CAME_MAX).map(callKey)), [rows]);
+  const answer = came.data === shown.took ? undefined : came.data;
+  const fresh = useMemo(() => (answer?.items ?? []).filter((call) => !known.has(callKey(call))), [answer, known]);
+  const isCut = fresh.length > 0 && (answer?.next != null || newer.length + fresh.length > NEWER_MAX);
   const showFresh = useCallback(() => {
-    // Where more came than a page holds, the list begins anew instead of having a hole.
+    // Where more came than an answer holds, the list begins anew instead of having a hole.
     if (isCut) {
-      setShown({ key, rows: [] });
+      setShown({ key, rows: [], took: answer });
       client.setQueryData<InfiniteData<unknown>>(
         key,
         (before) => before && { pages: before.pages.slice(0, 1), pageParams: before.pageParams.slice(0, 1) },
       );
       void client.invalidateQueries({ queryKey: key });
     } else {
-      setShown({ key, rows: [...fresh, ...newer] });
+      setShown({ key, rows: [...fresh, ...newer], took: answer });
     }
-  }, [client, fresh, isCut, key, newer]);
+  }, [client, answer, fresh, isCut, key, newer]);
   return { ...pages, rows, fresh: fresh.length, isCut, showFresh };
 }

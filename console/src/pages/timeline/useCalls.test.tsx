@@ -1,0 +1,96 @@
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act, useLayoutEffect } from 'react';
+import { createRoot } from 'react-dom/client';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { useCalls } from './useCalls';
+
+const START_MS = 1_000_000;
+const OF = { entity: { kind: 'consumer' as const, value: 'mallory' }, search: '' };
+
+let perSecond = 0;
+let asked: URL[] = [];
+let shown: ReturnType<typeof useCalls>;
+let unmount: () => void;
+
+/** The newest calls of somebody who calls again and again, as the API answers. */
+function answer(url: URL): Response {
+  asked.push(url);
+  const now = Math.floor(((Date.now() - START_MS) / 1000) * perSecond) + 100;
+  const since = Number(url.searchParams.get('since_ms') ?? 0);
+  const timeOf = (position: number) => START_MS + ((position - 100) / perSecond) * 1000;
+  const limit = Number(url.searchParams.get('limit'));
+  const items = [];
+  for (let position = now; position > 0 && timeOf(position) >= since && items.length < limit; position -= 1)
+    items.push({ position, call_index: 0, time_us: timeOf(position) * 1000 });
+  return Response.json({ items, next: items.length === limit ? 'more' : null });
+}
+
+function Follower() {
+  const calls = useCalls(OF, true, true);
+  const { fresh, showFresh } = calls;
+  useLayoutEffect(() => {
+    shown = calls;
+    if (fresh > 0) showFresh();
+  });
+  return null;
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START_MS });
+  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
+  vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
+  asked = [];
+});
+afterEach(() => {
+  act(() => unmount());
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function follow(seconds: number) {
+  const root = createRoot(document.createElement('div'));
+  unmount = () => root.unmount();
+  await act(async () => {
+    root.render(
+      <QueryClientProvider client={new QueryClient()}>
+        <Follower />
+      </QueryClientProvider>,
+    );
+    await vi.advanceTimersByTimeAsync(0);
+  });
+  for (let passed = 0; passed < seconds * 10; passed += 1) await act(() => vi.advanceTimersByTimeAsync(100));
+}
+
+const positions = () => shown.rows.map((call) => call.position);
+
+it('shows every call that comes, and asks about once a second', async () => {
+  perSecond = 10;
+  await follow(6);
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 5 * 10);
+  expect(positions()).toEqual(Array.from({ length: positions()[0]! }, (_, index) => positions()[0]! - index));
+  expect(asked.length).toBeLessThanOrEqual(9);
+});
+
+it('asks twice a second while very many come, and still misses none', async () => {
+  perSecond = 400;
+  await follow(6);
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 5 * 400);
+  expect(positions()).toEqual(Array.from({ length: positions().length }, (_, index) => positions()[0]! - index));
+  expect(asked.length).toBeLessThanOrEqual(15);
+});
+
+it('begins anew where more come than an answer holds', async () => {
+  perSecond = 3000;
+  await follow(6);
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 4 * 3000);
+  expect(positions()).toEqual(Array.from({ length: positions().length }, (_, index) => positions()[0]! - index));
+  expect(positions().length).toBeLessThanOrEqual(1000);
+  expect(asked.length).toBeLessThanOrEqual(30);
+});
+
+it('does not keep calls without an end', async () => {
+  perSecond = 400;
+  await follow(30);
+  expect(positions().length).toBeLessThanOrEqual(6000);
+});
