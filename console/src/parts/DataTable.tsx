@@ -126,6 +126,7 @@ export function DataTable<T>(props: Props<T>) {
     if (isEmpty || (isFollowing && isAtRest)) onFresh();
   }, [isEmpty, isFollowing, fresh, onFresh]);
 
+  // The row that was chosen last, from which a range goes on.
   const anchor = useRef<string>(undefined);
   const pick = (key: string, isRange: boolean) => {
     if (!selection) return;
@@ -137,6 +138,12 @@ export function DataTable<T>(props: Props<T>) {
   const tracks = tracksOf(columns);
   const move = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget && !isChoice(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey) {
+      if (event.key !== 'a' || event.altKey || !selection) return;
+      event.preventDefault();
+      selection.choose(new Set(rows.map(rowKey)));
+      return;
+    }
     const at = rows.findIndex((row) => rowKey(row) === active);
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[key];
@@ -144,17 +151,12 @@ export function DataTable<T>(props: Props<T>) {
       event.preventDefault();
       const next = Math.min(Math.max(at + step, 0), rows.length - 1);
       if (rows[next] === undefined) return;
-      if (event.shiftKey) {
-        anchor.current ??= active;
-        pick(rowKey(rows[next]), true);
-      }
+      if (event.shiftKey && selection)
+        selection.choose(withRange(selection.chosen, rows.map(rowKey), active, rowKey(rows[next])));
       setActive(rowKey(rows[next]));
       virtual.scrollToIndex(next);
     } else if (event.key === 'Enter' && onOpen && rows[at] !== undefined) {
       onOpen(rows[at]);
-    } else if (key === 'a' && (event.ctrlKey || event.metaKey) && selection) {
-      event.preventDefault();
-      selection.choose(new Set(rows.map(rowKey)));
     } else if (key === 'x' && rows[at] !== undefined) {
       pick(rowKey(rows[at]), event.shiftKey);
     } else if (key === 'Escape') {

@@ -13,31 +13,23 @@ export function Compare({ observation }: { observation: Observation }) {
   const times = expected > 0 ? observed / expected : undefined;
   return (
     <div className="compare">
-      {rows.map(({ name, value, colour }) => {
-        const isWide = value / most > 0.6;
-        return (
-          <div key={name} className="compare-row">
-            <span className="muted">{name}</span>
-            <div className="compare-track">
-              <div
-                className="compare-bar"
-                style={{
-                  width: at(value),
-                  background: `color-mix(in srgb, ${colour} ${isWide ? 42 : 70}%, var(--surface))`,
-                }}
-              />
-              <div
-                className="compare-limit"
-                style={{ left: at(threshold) }}
-                title={`from ${figure(threshold)} ${unit} on it is an alert`}
-              />
-              <span className="compare-number" style={isWide ? { left: 0 } : { left: at(value) }}>
-                {figure(value)}
-              </span>
-            </div>
+      {rows.map(({ name, value, colour }) => (
+        <div key={name} className="compare-row">
+          <span className="muted">{name}</span>
+          <div className="compare-track">
+            <div
+              className="compare-bar"
+              style={{ width: at(value), background: `color-mix(in srgb, ${colour} 60%, var(--surface))` }}
+            />
+            <div
+              className="compare-limit"
+              style={{ left: at(threshold) }}
+              title={`from ${figure(threshold)} ${unit} on it is an alert`}
+            />
           </div>
-        );
-      })}
+          <span className="compare-number">{figure(value)}</span>
+        </div>
+      ))}
       <p className="muted">
         {unit.charAt(0).toUpperCase() + unit.slice(1)}.{' '}
         {times !== undefined && times >= 1.5 ? `${figure(times)} times what was expected. ` : ''}
