@@ -6,6 +6,7 @@ import {
   autocompletion,
   closeBrackets,
   closeBracketsKeymap,
+  closeCompletion,
   type Completion,
   type CompletionContext,
   type CompletionResult,
@@ -18,14 +19,15 @@ import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror
 import { Annotation, Compartment, EditorState, Prec } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
+import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type RefObject, useEffect, useRef } from 'react';
 
-import { type Choice, choices, type Lake, TYPES, useSchema, WORDS } from './schema';
+import { type Choice, choices, type Lake, schemaOfLake, TYPES, WORDS } from './schema';
 
 interface Props {
   statement: string;
   change: (statement: string) => void;
-  run: () => void;
+  run: (statement: string) => void;
   /** Whoever wants to write into it finds it here. */
   viewRef: RefObject<EditorView | null>;
 }
@@ -37,11 +39,12 @@ const NOTHING: Lake = { tables: [], functions: [] };
 export default function Editor({ statement, change, run, viewRef }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const first = useRef(statement);
-  const known = useRef({ change, run, lake: NOTHING });
+  const known = useRef({ change, run });
   const dialect = useRef(new Compartment());
-  const schema = useSchema();
+  const client = useQueryClient();
+  const schema = useQuery(schemaOfLake);
   useEffect(() => {
-    known.current = { change, run, lake: schema.data ?? NOTHING };
+    known.current = { change, run };
   });
 
   useEffect(() => {
@@ -54,15 +57,26 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
         extensions: [
           LOOKS,
           syntaxHighlighting(COLOURS),
-          dialect.current.of(dialectOf(known.current.lake)),
+          dialect.current.of(dialectOf(NOTHING)),
           lineNumbers(),
           history(),
           drawSelection(),
           bracketMatching(),
           closeBrackets(),
           EditorView.lineWrapping,
-          autocompletion({ override: [(context) => complete(context, known.current.lake)], icons: false }),
-          Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (known.current.run(), true) }])),
+          autocompletion({ override: [(context) => complete(context, client)], icons: false }),
+          Prec.highest(
+            keymap.of([
+              {
+                key: 'Mod-Enter',
+                run: (view) => {
+                  closeCompletion(view);
+                  known.current.run(view.state.doc.toString());
+                  return true;
+                },
+              },
+            ]),
+          ),
           keymap.of([
             { key: 'Tab', run: acceptCompletion },
             ...closeBracketsKeymap,
@@ -85,7 +99,7 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
       made.destroy();
       viewRef.current = null;
     };
-  }, [viewRef]);
+  }, [viewRef, client]);
 
   useEffect(() => {
     const length = viewRef.current!.state.doc.length;
@@ -132,10 +146,13 @@ function dialectOf({ functions }: Lake) {
 /** Functions and words that only happen to fit stand behind what the statement is about. */
 const BOOSTS: Record<Choice['kind'], number> = { column: 3, table: 2, function: 1, word: 0 };
 
-function complete(context: CompletionContext, lake: Lake): CompletionResult | null {
+async function complete(context: CompletionContext, client: QueryClient): Promise<CompletionResult | null> {
   const word = context.matchBefore(/\w*/);
   const isBehindDot = context.matchBefore(/\w\.\w*/) !== null;
   if (!context.explicit && !isBehindDot && (word === null || word.text.length < 2)) return null;
+  // A lake that does not say what it has is not asked again with every key.
+  const hasFailed = client.getQueryState(schemaOfLake.queryKey)?.status === 'error';
+  const lake = hasFailed ? NOTHING : await client.ensureQueryData(schemaOfLake).catch(() => NOTHING);
   const options = choices(context.state.doc.toString(), context.pos, lake).map(
     ({ label, kind, detail, words }): Completion => ({
       label,

@@ -37,19 +37,19 @@ export function Sql() {
     editor.current?.focus();
   };
   const asking = useMutation({
-    mutationFn: async () => {
+    mutationFn: async (asked: string) => {
       stop.current = new AbortController();
-      change({ statement });
+      change({ statement: asked });
       const began = performance.now();
-      const table = await got(api.POST('/api/v1/query', { body: { statement }, signal: stop.current.signal }));
+      const table = await got(api.POST('/api/v1/query', { body: { statement: asked }, signal: stop.current.signal }));
       return { table, tookMs: performance.now() - began };
     },
   });
   const exporting = useMutation({ mutationFn: (format: (typeof FORMATS)[number]) => exportAs(statement, format) });
   const isStopped = asking.error instanceof DOMException;
   const answer = asking.data?.table;
-  const run = () => {
-    if (!asking.isPending && statement.trim()) asking.mutate();
+  const run = (asked: string) => {
+    if (!asking.isPending && asked.trim()) asking.mutate(asked);
   };
   return (
     <div className="sql-page">
@@ -69,7 +69,12 @@ export function Sql() {
               Stop
             </Button>
           ) : (
-            <Button size="xs" leftSection={<IconPlayerPlay size={14} />} onClick={run} disabled={!statement.trim()}>
+            <Button
+              size="xs"
+              leftSection={<IconPlayerPlay size={14} />}
+              onClick={() => run(statement)}
+              disabled={!statement.trim()}
+            >
               Run
             </Button>
           )}

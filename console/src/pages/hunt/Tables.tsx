@@ -1,11 +1,12 @@
+import { useQuery } from '@tanstack/react-query';
 import { IconTable } from '@tabler/icons-react';
 
-import { useSchema } from './schema';
+import { schemaOfLake } from './schema';
 import { Loading, Trouble } from '../../parts/basics';
 
 /** The tables, each with its columns; a name that is chosen goes into the statement. */
 export function Tables({ insert }: { insert: (name: string) => void }) {
-  const schema = useSchema();
+  const schema = useQuery(schemaOfLake);
   return (
     <aside className="tables" aria-label="Tables">
       {schema.isPending && <Loading lines={6} />}

@@ -1,6 +1,6 @@
 // What one may ask the lake for, as it says itself: tables with their columns, and functions; and what a word that is typed may
 // go on with.
-import { useQuery } from '@tanstack/react-query';
+import { queryOptions } from '@tanstack/react-query';
 
 import { ask } from '../../api/sql';
 
@@ -59,17 +59,15 @@ function readFunctions(signal: AbortSignal): Promise<FunctionOf[]> {
   );
 }
 
-export function useSchema() {
-  return useQuery({
-    queryKey: ['schema'],
-    queryFn: async ({ signal }): Promise<Lake> => {
-      const [tables, functions] = await Promise.all([readTables(signal), readFunctions(signal)]);
-      return { tables, functions };
-    },
-    staleTime: Infinity,
-    retry: false,
-  });
-}
+export const schemaOfLake = queryOptions({
+  queryKey: ['schema'],
+  queryFn: async ({ signal }): Promise<Lake> => {
+    const [tables, functions] = await Promise.all([readTables(signal), readFunctions(signal)]);
+    return { tables, functions };
+  },
+  staleTime: Infinity,
+  retry: false,
+});
 
 /** Arrow's names of types in fewer words. */
 function typeWords(type: string): string {
