@@ -53,16 +53,20 @@ it('teaches the next step where there is nothing yet', async () => {
   const { page, context, faults } = await open(browser, outrider);
   await signIn(page, 'anna');
   const empty: [string, string][] = [
-    ['/', 'No open alerts.'],
+    ['/', 'outrider kong setup'],
     ['/alerts', 'outrider replay access.ndjson --into'],
-    ['/timeline', 'Whose calls'],
+    ['/timeline', 'outrider doctor'],
+    ['/timeline?kind=consumer&entity=nobody', 'Show the last 30 days'],
     ['/responses', 'outrider responder release-all'],
+    ['/responses?group=proposed', 'guard rails'],
     ['/policies', 'Without one, alerts are raised and nothing is done'],
     ['/apis', 'outrider doctor'],
     ['/hunt', 'Terms stand beside each other'],
     ['/hunt/saved', 'outrider hunt add'],
     ['/settings/gateways', 'admin_url'],
     ['/settings/messages', '[[notify]]'],
+    ['/settings/people', 'outrider person create'],
+    ['/settings/tokens', 'curl -s'],
     ['/settings/services', 'outrider collector'],
     ['/settings/erasures', 'Nobody was erased yet.'],
   ];

@@ -26,12 +26,17 @@ export function OverviewPage() {
       <div className="stack" style={{ gap: 16 }}>
         {status.error && <Trouble error={status.error} again={() => void status.refetch()} />}
         <Flow status={status.data} />
-        <div className="overview">
-          <OnFire />
-          <Blocked />
-        </div>
-        <Traffic />
-        <Notices />
+        {/* What the flow says decides how tall it is; nothing below it is there before, and would move. */}
+        {!status.isPending && (
+          <>
+            <div className="overview">
+              <OnFire />
+              <Blocked />
+            </div>
+            <Traffic />
+            <Notices />
+          </>
+        )}
       </div>
     </Page>
   );
