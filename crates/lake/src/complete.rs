@@ -2,7 +2,6 @@
 
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::Int64Type;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::page::Range;
@@ -53,7 +52,7 @@ impl LakeReader {
             };
             Ok(values.into_iter().map(suggestion).collect())
         };
-        suggestions.boxed()
+        self.in_turn(suggestions)
     }
 
     /// The commonest values of a column that begin so.

@@ -2,7 +2,6 @@
 
 use deltalake::arrow::array::{AsArray as _, RecordBatch};
 use deltalake::arrow::datatypes::Int64Type;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::entities::entity_column;
@@ -72,7 +71,7 @@ impl LakeReader {
                 None => Ok(steps),
             }
         };
-        density.boxed()
+        self.in_turn(density)
     }
 
     async fn density_of(&self, kind: &str, entity: &str, span: Span, range: &Range) -> Result<Vec<Step>, QueryError> {

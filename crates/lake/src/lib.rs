@@ -35,6 +35,7 @@ mod rows;
 mod schema;
 mod search;
 mod side;
+mod sorted;
 mod table;
 
 pub use complete::Suggestion;

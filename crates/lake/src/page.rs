@@ -1,17 +1,17 @@
 //! Calls, newest first, a page at a time: those of one entity, or those that a search finds.
 //!
-//! The newest day is asked first, then four times as many days each time, until the page is full: who is busy is answered from
-//! one day, who is rare from a few pages of each. An entity's calls lie together in the timeline; what is not in the
+//! The newest day is asked first, then as many days as the page still needs by what was found so far: who is busy is answered
+//! from one day, who is rare from a few pages of each. An entity's calls lie together in the timeline; what is not in the
 //! timeline yet comes from the events themselves.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use deltalake::arrow::array::{AsArray as _, RecordBatch, UInt64Array};
 use deltalake::arrow::compute::{concat_batches, take_record_batch};
 use deltalake::arrow::datatypes::{Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::SessionContext;
-use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::entities::entity_column;
@@ -20,9 +20,12 @@ use crate::reader::{LakeReader, View};
 use crate::retention::{DAY_MS, day_of};
 use crate::schema::{PARTITION, TIMELINE_COLUMNS};
 use crate::search::{Search, literal, time_literal};
+use crate::sorted::{Wanted, newest};
 
 /// Rows of a page at most.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// How many times as many days are asked for as before, at most.
+const DAYS_FACTOR: usize = 8;
 
 /// Which calls, and how many.
 #[derive(Debug, Clone, Default)]
@@ -82,6 +85,39 @@ impl Range {
         }
         limits
     }
+
+    /// The same for an entity's calls in the timeline.
+    fn wanted(&self, kind: &str, entity: &str) -> Wanted {
+        // No call stands at this place, and all of its moment stand behind it.
+        let until = self.until_ms.map(|ms| CallPlace { time_us: ms.saturating_mul(1000), position: -1, index: -1 });
+        Wanted {
+            kind: kind.to_owned(),
+            entity: entity.to_owned(),
+            gateways: self.gateways.clone(),
+            since_us: self.since_ms.map(|ms| ms.saturating_mul(1000)),
+            before: [until, self.before].into_iter().flatten().min(),
+            rows: self.rows_max() + 1,
+        }
+    }
+
+    fn rows_max(&self) -> usize {
+        self.rows.clamp(1, PAGE_ROWS_MAX)
+    }
+
+    /// The newest of what was found.
+    fn page(&self, batches: &[RecordBatch]) -> Result<Page, QueryError> {
+        let Some(first) = batches.first() else { return Ok(Page { rows: None, next: None }) };
+        let found = concat_batches(&first.schema(), batches).map_err(DataFusionError::from)?;
+        let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
+        let mut order: Vec<usize> = (0..found.num_rows()).collect();
+        order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
+        let has_more = order.len() > self.rows_max();
+        order.truncate(self.rows_max());
+        let next = order.last().filter(|_| has_more).map(|&at| places[at]);
+        let order: UInt64Array = order.into_iter().map(|at| at as u64).collect();
+        let rows = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
+        Ok(Page { rows: (rows.num_rows() > 0).then_some(rows), next })
+    }
 }
 
 impl LakeReader {
@@ -99,7 +135,7 @@ impl LakeReader {
                 None => Ok(page),
             }
         };
-        page.boxed()
+        self.in_turn(page)
     }
 
     /// A page of the calls that a search finds.
@@ -109,22 +145,34 @@ impl LakeReader {
             let context = self.engine.context();
             view.register_events(&context, "events").await?;
             let ask = Ask { context, range };
-            let batches = ask.day_by_day("events", &search.condition, view.event_days()?).await?;
-            ask.page(&batches)
+            let batches = ask.day_by_day(&search.condition, view.event_days()?).await?;
+            range.page(&batches)
         };
-        page.boxed()
+        self.in_turn(page)
     }
 
     async fn page_of(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
         let column = entity_column(kind)?;
         let view = self.view().await?;
-        let ask = Ask { context: self.session(&view).await?, range };
-        let fresh = format!("{} AND position > {}", column.is(entity), view.timeline_position);
-        let mut batches = ask.newest("events", &fresh).await?;
-        let condition = format!("entity_kind = {} AND entity = {}", literal(kind), literal(entity));
+        let mut batches = Vec::new();
+        if view.position > view.timeline_position {
+            let context = self.engine.context();
+            view.register_events(&context, "events").await?;
+            let fresh = format!("{} AND position > {}", column.is(entity), view.timeline_position);
+            batches = Ask { context, range }.newest(&fresh).await?;
+        }
+        let mut files = view.timeline_files()?;
+        let wanted = Arc::new(range.wanted(kind, entity));
+        let mut days = Days::new(range, files.keys().cloned());
         // Fresh calls may be of any day, so only what the timeline gives ends the search.
-        batches.extend(ask.day_by_day("timeline", &condition, view.timeline_days()?).await?);
-        ask.page(&batches)
+        let mut found = 0;
+        while let Some(days) = days.next(found) {
+            let files = days.iter().filter_map(|day| files.remove(day)).flatten().collect();
+            let sorted = newest(&self.indexes, &wanted, files).await?;
+            found += rows_in(&sorted);
+            batches.extend(sorted);
+        }
+        range.page(&batches)
     }
 
     /// The id of the consumer of this name, as the newest call of the range with that name has it, where nobody with that for
@@ -145,8 +193,8 @@ impl LakeReader {
         let range = Range { rows: 1, ..range.clone() };
         let ask = Ask { context, range: &range };
         let condition = format!("consumer_name = {}", literal(name));
-        let batches = ask.day_by_day("events", &condition, view.event_days()?).await?;
-        let page = ask.page(&batches)?;
+        let batches = ask.day_by_day(&condition, view.event_days()?).await?;
+        let page = range.page(&batches)?;
         let rows = page.rows.as_ref();
         let id = rows.and_then(|rows| rows.column_by_name("consumer_id")?.as_string_opt::<i32>()?.iter().next()?);
         Ok(id.map(str::to_owned))
@@ -164,10 +212,6 @@ impl View {
         }
         Ok(days)
     }
-
-    fn timeline_days(&self) -> Result<BTreeSet<String>, QueryError> {
-        Ok(self.timeline.as_ref().map(|timeline| self.days_of(timeline)).transpose()?.unwrap_or_default())
-    }
 }
 
 struct Ask<'a> {
@@ -176,62 +220,25 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
-    fn rows_max(&self) -> usize {
-        self.range.rows.clamp(1, PAGE_ROWS_MAX)
-    }
-
-    /// The newest rows that fit a condition: those of a page and one, if there are so many, by days.
-    async fn day_by_day(
-        &self,
-        table: &str,
-        condition: &str,
-        days: BTreeSet<String>,
-    ) -> Result<Vec<RecordBatch>, QueryError> {
+    /// The newest calls that fit a condition: those of a page and one, if there are so many, by days.
+    async fn day_by_day(&self, condition: &str, days: BTreeSet<String>) -> Result<Vec<RecordBatch>, QueryError> {
         let mut batches: Vec<RecordBatch> = Vec::new();
-        for days in groups(self.days_wanted(days)) {
+        let mut days = Days::new(self.range, days);
+        while let Some(days) = days.next(rows_in(&batches)) {
             let days = days.iter().map(|day| format!("DATE '{day}'")).collect::<Vec<_>>().join(", ");
-            batches.extend(self.newest(table, &format!("({condition}) AND {PARTITION} IN ({days})")).await?);
-            if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > self.rows_max() {
-                break;
-            }
+            batches.extend(self.newest(&format!("({condition}) AND {PARTITION} IN ({days})")).await?);
         }
         Ok(batches)
     }
 
-    /// The days that the range touches, newest first.
-    fn days_wanted(&self, days: BTreeSet<String>) -> Vec<String> {
-        let before_ms = self.range.before.map(|place| place.time_us.div_euclid(1000));
-        let newest = [self.range.until_ms, before_ms].into_iter().flatten().min().map(day_of);
-        let oldest = self.range.since_ms.map(day_of);
-        let is_wanted = |day: &String| {
-            newest.as_ref().is_none_or(|newest| day <= newest) && oldest.as_ref().is_none_or(|oldest| day >= oldest)
-        };
-        days.into_iter().rev().filter(is_wanted).collect()
-    }
-
-    async fn newest(&self, table: &str, condition: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    async fn newest(&self, condition: &str) -> Result<Vec<RecordBatch>, QueryError> {
         let statement = format!(
-            "SELECT {} FROM {table} WHERE {condition}{} ORDER BY event_time DESC, position DESC, call_index DESC LIMIT {}",
+            "SELECT {} FROM events WHERE {condition}{} ORDER BY event_time DESC, position DESC, call_index DESC LIMIT {}",
             TIMELINE_COLUMNS.join(", "),
             self.range.conditions(),
-            self.rows_max() + 1,
+            self.range.rows_max() + 1,
         );
         Ok(self.context.sql(&statement).await?.collect().await?)
-    }
-
-    /// The newest of what was found.
-    fn page(&self, batches: &[RecordBatch]) -> Result<Page, QueryError> {
-        let Some(first) = batches.first() else { return Ok(Page { rows: None, next: None }) };
-        let found = concat_batches(&first.schema(), batches).map_err(DataFusionError::from)?;
-        let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
-        let mut order: Vec<usize> = (0..found.num_rows()).collect();
-        order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
-        let has_more = order.len() > self.rows_max();
-        order.truncate(self.rows_max());
-        let next = order.last().filter(|_| has_more).map(|&at| places[at]);
-        let order: UInt64Array = order.into_iter().map(|at| at as u64).collect();
-        let rows = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
-        Ok(Page { rows: (rows.num_rows() > 0).then_some(rows), next })
     }
 }
 
@@ -241,19 +248,46 @@ pub(crate) fn at_gateways(names: &[String]) -> String {
     if is_it.is_empty() { "false".to_owned() } else { is_it.join(" OR ") }
 }
 
-/// Groups of days to ask for together: one, four, sixteen, and so on.
-fn groups(days: Vec<String>) -> impl Iterator<Item = Vec<String>> {
-    let mut left = days;
-    let mut count = 1;
-    std::iter::from_fn(move || {
-        let rest = left.split_off(count.min(left.len()));
-        let group = std::mem::replace(&mut left, rest);
-        count *= 4;
-        (!group.is_empty()).then_some(group)
-    })
+/// The days of a range, and how many of them to ask for together.
+struct Days {
+    /// The oldest first.
+    left: Vec<String>,
+    asked: usize,
+    rows: usize,
 }
 
-fn places(rows: &RecordBatch) -> Option<Vec<CallPlace>> {
+impl Days {
+    fn new(range: &Range, days: impl IntoIterator<Item = String>) -> Days {
+        let before_ms = range.before.map(|place| place.time_us.div_euclid(1000));
+        let newest = [range.until_ms, before_ms].into_iter().flatten().min().map(day_of);
+        let oldest = range.since_ms.map(day_of);
+        let is_wanted = |day: &String| {
+            newest.as_ref().is_none_or(|newest| day <= newest) && oldest.as_ref().is_none_or(|oldest| day >= oldest)
+        };
+        let mut left: Vec<String> = days.into_iter().filter(is_wanted).collect();
+        left.sort_unstable();
+        Days { left, asked: 0, rows: range.rows_max() + 1 }
+    }
+
+    /// The next days, where the days so far had so many rows; `None` when there are enough, or no days are left.
+    fn next(&mut self, found: usize) -> Option<Vec<String>> {
+        let missing = self.rows.checked_sub(found).filter(|&missing| missing > 0 && !self.left.is_empty())?;
+        let most = (self.asked * DAYS_FACTOR).max(1);
+        // A quarter more than needed by the mean: days differ, and one more round costs more than one more day.
+        let needed = (self.asked * missing * 5).div_ceil(4 * found.max(1));
+        let count = if found == 0 { most } else { needed.clamp(1, most) };
+        let next = self.left.split_off(self.left.len().saturating_sub(count));
+        self.asked += next.len();
+        Some(next)
+    }
+}
+
+fn rows_in(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::num_rows).sum()
+}
+
+/// Where the calls stand; `None` where there are no such columns.
+pub(crate) fn places(rows: &RecordBatch) -> Option<Vec<CallPlace>> {
     let times = rows.column_by_name("event_time")?.as_primitive_opt::<TimestampMicrosecondType>()?;
     let positions = rows.column_by_name("position")?.as_primitive_opt::<Int64Type>()?;
     let indexes = rows.column_by_name("call_index")?.as_primitive_opt::<Int32Type>()?;
@@ -266,11 +300,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_times_as_many_days_are_asked_for_each_time() {
-        let days: Vec<String> = (0..9).map(|day| day.to_string()).collect();
-        let sizes: Vec<usize> = groups(days.clone()).map(|group| group.len()).collect();
-        assert_eq!(sizes, [1, 4, 4]);
-        assert_eq!(groups(days.clone()).flatten().collect::<Vec<_>>(), days);
-        assert_eq!(groups(Vec::new()).count(), 0);
+    fn as_many_days_are_asked_for_as_the_page_still_needs() {
+        let range = Range { rows: 99, ..Range::default() };
+        let days = || Days::new(&range, (10..40).map(|day| format!("2026-11-{day}")));
+        let asked = |found: &[usize]| {
+            let mut days = days();
+            found.iter().map_while(|&found| days.next(found)).map(|days| days.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[0, 100]), [1], "a busy one's page is full after a day");
+        assert_eq!(asked(&[0, 20, 100]), [1, 5]);
+        assert_eq!(asked(&[0, 20, 90, 99, 100]), [1, 5, 1, 1], "what is missing is asked for once more");
+        assert_eq!(asked(&[0, 1, 2, 3]), [1, 8, 21], "a rare one's are found in three rounds");
+        assert_eq!(asked(&[0, 0, 0, 0]), [1, 8, 21]);
+        assert_eq!(days().next(0).unwrap(), ["2026-11-39"], "the newest first");
+    }
+
+    #[test]
+    fn only_days_of_the_range_are_asked() {
+        let day = |day: i64| day * DAY_MS;
+        let range = Range { since_ms: Some(day(2) + 5), until_ms: Some(day(4)), rows: 1, ..Range::default() };
+        let mut days = Days::new(&range, (0..9).map(|of| day_of(day(of))));
+        let all: Vec<_> = std::iter::from_fn(|| days.next(0)).flatten().collect();
+        assert_eq!(
+            all,
+            [4, 2, 3].map(|of| day_of(day(of))),
+            "the last may have calls of its first moment at the cursor"
+        );
     }
 }

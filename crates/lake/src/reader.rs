@@ -22,6 +22,7 @@ use crate::query::{Answer, QueryError};
 use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
 use crate::search::literal;
 use crate::side::Beside;
+use crate::sorted::Indexes;
 use crate::table::{LakeError, newest, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
@@ -60,8 +61,10 @@ pub struct LakeReader {
     timeline: Followed,
     tail: Option<Tail>,
     pub(crate) engine: Engine,
+    pub(crate) indexes: Arc<Indexes>,
     pub(crate) limits: QueryLimits,
     permits: Arc<Semaphore>,
+    turns: Semaphore,
 }
 
 /// A table that somebody else writes.
@@ -103,9 +106,20 @@ impl LakeReader {
             source: Box::new(source),
         })?;
         let permits = Arc::new(Semaphore::new(limits.queries_max));
+        let turns = Semaphore::new(limits.queries_max);
+        let indexes = Arc::new(Indexes::new());
         let root = lake.open()?;
         let follow = |shape: &'static TableShape| Followed::new(&root, shape);
-        Ok(LakeReader { events: follow(&EVENTS), timeline: follow(&TIMELINE), tail, engine, limits, permits })
+        Ok(LakeReader {
+            events: follow(&EVENTS),
+            timeline: follow(&TIMELINE),
+            tail,
+            engine,
+            indexes,
+            limits,
+            permits,
+            turns,
+        })
     }
 
     /// Begins to answer a statement over `events`, `timeline` and what stands beside them.
@@ -168,6 +182,20 @@ impl LakeReader {
             tokio::time::timeout(self.limits.time, work).await.map_err(|_| QueryError::Time(self.limits.time))?
         };
         limited.boxed()
+    }
+
+    /// Within the time of queries, when it is its turn. A page of the console asks for several things at once, so it waits where
+    /// a query is refused; and so that no query keeps it waiting, its places are others.
+    pub(crate) fn in_turn<'a, T>(
+        &'a self,
+        work: impl Future<Output = Result<T, QueryError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, QueryError>> {
+        let limited = async move {
+            let _turn = self.turns.acquire().await;
+            work.await
+        };
+        let time = self.limits.time;
+        async move { tokio::time::timeout(time, limited).await.map_err(|_| QueryError::Time(time))? }.boxed()
     }
 
     /// A session with every table.

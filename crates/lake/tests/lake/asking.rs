@@ -184,6 +184,37 @@ async fn as_many_queries_run_as_may_and_one_that_is_dropped_makes_room() {
 }
 
 #[tokio::test]
+async fn pages_wait_for_their_turn_and_no_longer_than_a_query_may_take() {
+    let (_directory, _filler, reader) = filled(QueryLimits { queries_max: 1, ..QueryLimits::default() }).await;
+    let _running = reader.query("SELECT 1", &Beside::default()).await.unwrap();
+    let range = Range { rows: 10, ..Range::default() };
+    let pages = (0..8).map(|_| reader.page("ip", "192.0.2.1", &range));
+    for page in futures_util::future::join_all(pages).await {
+        assert!(page.unwrap().rows.is_some());
+    }
+    let (_directory, _filler, reader) = filled(QueryLimits { time: Duration::ZERO, ..QueryLimits::default() }).await;
+    let error = reader.page("ip", "192.0.2.1", &range).await.unwrap_err();
+    assert!(matches!(error, QueryError::Time(Duration::ZERO)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_of_the_timeline_is_named_and_other_days_are_shown() {
+    let (directory, mut filler, reader) = filled(QueryLimits::default()).await;
+    filler.commit(&[outrider_model::ApiCall { event_ms: NOON_MS - DAY_MS, ..mixed_call(1) }]).await;
+    keep(directory.path(), ALL, NOON_MS + DAY_MS).await;
+    let day = directory.path().join("timeline/event_date=2026-11-28");
+    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    std::fs::write(&damaged, b"not a table").unwrap();
+    let range = Range { rows: 10, ..Range::default() };
+    let error = reader.page("ip", "192.0.2.1", &range).await.unwrap_err();
+    let name = damaged.file_name().unwrap().to_str().unwrap();
+    assert!(matches!(&error, QueryError::File(words) if words.contains(name)), "{error:?}");
+    let before = Range { until_ms: Some(NOON_MS - DAY_MS / 2), ..range };
+    let page = reader.page("ip", "192.0.2.1", &before).await.unwrap();
+    assert_eq!(page.rows.unwrap().num_rows(), 1);
+}
+
+#[tokio::test]
 async fn a_damaged_file_is_named_and_the_rest_is_read() {
     let (directory, mut filler, reader) = filled(QueryLimits::default()).await;
     let day = directory.path().join("events/event_date=2026-11-28");

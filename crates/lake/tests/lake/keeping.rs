@@ -132,6 +132,40 @@ async fn a_page_is_of_the_time_and_gateway_that_it_is_asked_for() {
     }
 }
 
+/// Of so many calls in one file that they fill many of its pages.
+#[tokio::test]
+async fn whatever_is_asked_of_a_busy_entity_is_found_between_its_other_calls() {
+    const CALLS: i64 = 60_000;
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    let call = |number: i64| {
+        let mut call = plain_call("/");
+        // A call of somebody else now and then, before it and behind it in the order of entities.
+        let of = [1, 7].get(usize::try_from(number % 500).unwrap()).copied().unwrap_or(5);
+        call.client_ip = Some([192, 0, 2, of].into());
+        call.event_ms = NOON_MS + number / 4;
+        call.gateway = if number % 20_000 == 19 { "rare".into() } else { "kong".into() };
+        call
+    };
+    let calls: Vec<_> = (1..=CALLS).map(|number| (number, call(number))).collect();
+    filler.commit(&calls.iter().map(|(_, call)| call.clone()).collect::<Vec<_>>()).await;
+    keep(directory.path(), ALL, NOON_MS).await;
+    let reader = reader(directory.path(), &filler.lake);
+    let is_busy = |call: &ApiCall<'_>| call.client_ip == Some([192, 0, 2, 5].into());
+    assert_eq!(positions(&reader, "ip", "192.0.2.5", 1000).await, expected(&calls, is_busy));
+    let newest = Range { rows: 3, ..Range::default() };
+    let rare = Range { gateways: Some(vec!["rare".into()]), ..newest.clone() };
+    let page = reader.page("ip", "192.0.2.5", &rare).await.unwrap();
+    assert_eq!((positions_of(&page), page.next), (vec![40_019, 20_019, 19], None));
+    let since = |ms: i64| Some(NOON_MS + ms);
+    let middle = Range { since_ms: since(7_000), until_ms: since(7_001), rows: 10, ..Range::default() };
+    let page = reader.page("ip", "192.0.2.5", &middle).await.unwrap();
+    assert_eq!(positions_of(&page), [28_003, 28_002], "28,000 and 28,001 are of others");
+    let before = Some(CallPlace { time_us: (NOON_MS + 7_000) * 1000, position: 28_003, index: 0 });
+    let page = reader.page("ip", "192.0.2.5", &Range { before, ..newest }).await.unwrap();
+    assert_eq!(positions_of(&page), [28_002, 27_999, 27_998]);
+}
+
 #[tokio::test]
 async fn files_are_put_together_and_every_row_stays_what_it_was() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,0 +1,419 @@
+//! An entity's newest calls, out of the timeline's data files and without a plan.
+//!
+//! Each file is in the order of entity and falling time. Its end says in which of its row groups an entity can be, and the
+//! index of such a group in which pages. So a page of calls costs a few pages of the files of a few days, however many calls
+//! the lake has; the engine would read every file's whole index first.
+
+use std::collections::BTreeMap;
+use std::ops::Range as Rows;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch, StringArray};
+use deltalake::arrow::compute::and;
+use deltalake::arrow::compute::kernels::cmp::eq;
+use deltalake::arrow::error::ArrowError;
+use deltalake::parquet::arrow::ProjectionMask;
+use deltalake::parquet::arrow::arrow_reader::{
+    ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter, RowSelection,
+};
+use deltalake::parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use deltalake::parquet::errors::ParquetError;
+use deltalake::parquet::file::metadata::{
+    PageIndexPolicy, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader, RowGroupMetaData,
+};
+use deltalake::parquet::file::page_index::column_index::ColumnIndexMetaData;
+use deltalake::parquet::schema::types::SchemaDescriptor;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tokio::task::JoinSet;
+
+use crate::page::{CallPlace, places};
+use crate::query::QueryError;
+use crate::reader::View;
+use crate::schema::{PARTITION, TIMELINE_COLUMNS};
+use crate::table::{LakeError, table_error};
+
+/// How much is kept in memory of files' ends, and of their indexes.
+const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+/// How many of them are expected; a hint.
+const KEPT: usize = 1_000;
+/// How much of a file's end is read at once; most are smaller.
+const END_BYTES: usize = 32 * 1024;
+/// How many rows that can be the entity's are looked through first. Then it is four times as many each time.
+const ROWS_AT_ONCE: usize = 8_192;
+
+/// Whose calls, and which of them.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub kind: String,
+    pub entity: String,
+    /// Only calls at these gateways; `None` for all.
+    pub gateways: Option<Vec<String>>,
+    /// Only calls from this moment on.
+    pub since_us: Option<i64>,
+    /// Only calls before this one.
+    pub before: Option<CallPlace>,
+    pub rows: usize,
+}
+
+/// A data file of the timeline.
+#[derive(Debug, Clone)]
+pub(crate) struct SortedFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+/// What has been read of files' ends and indexes. Files never change, so it is true as long as they are there.
+pub(crate) struct Indexes {
+    ends: Cache<Path, Arc<ParquetMetaData>, ByBytes>,
+    /// A row group by itself, with the index of its pages.
+    groups: Cache<(Path, usize), ArrowReaderMetadata, ByBytes>,
+}
+
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Path, Arc<ParquetMetaData>> for ByBytes {
+    fn weight(&self, _: &Path, end: &Arc<ParquetMetaData>) -> u64 {
+        end.memory_size() as u64
+    }
+}
+
+impl Weighter<(Path, usize), ArrowReaderMetadata> for ByBytes {
+    fn weight(&self, _: &(Path, usize), group: &ArrowReaderMetadata) -> u64 {
+        group.metadata().memory_size() as u64
+    }
+}
+
+impl View {
+    /// The timeline's files by the day that they are of.
+    pub(crate) fn timeline_files(&self) -> Result<BTreeMap<String, Vec<SortedFile>>, LakeError> {
+        let mut days: BTreeMap<String, Vec<SortedFile>> = BTreeMap::new();
+        let Some(timeline) = &self.timeline else { return Ok(days) };
+        let store = timeline.log_store().object_store(None);
+        let snapshot = timeline.snapshot().map_err(table_error(&self.events_place, "read"))?;
+        for file in snapshot.log_data().iter() {
+            let day = file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default();
+            let (path, bytes) = (file.object_store_path(), file.size().max(0).cast_unsigned());
+            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes });
+        }
+        Ok(days)
+    }
+}
+
+/// The newest calls that are wanted in each of the files.
+pub(crate) async fn newest(
+    indexes: &Arc<Indexes>,
+    wanted: &Arc<Wanted>,
+    files: Vec<SortedFile>,
+) -> Result<Vec<RecordBatch>, QueryError> {
+    let mut reading = JoinSet::new();
+    for mut file in files {
+        let (indexes, wanted) = (Arc::clone(indexes), Arc::clone(wanted));
+        reading.spawn(async move {
+            let found = file.newest(&indexes, &wanted).await;
+            found.map_err(|error| QueryError::File(format!("{}: {error}", file.path)))
+        });
+    }
+    let mut found = Vec::new();
+    while let Some(read) = reading.join_next().await {
+        found.extend(read.map_err(|error| QueryError::File(error.to_string()))??);
+    }
+    Ok(found)
+}
+
+impl SortedFile {
+    async fn newest(&mut self, indexes: &Indexes, wanted: &Arc<Wanted>) -> Result<Vec<RecordBatch>, ParquetError> {
+        let end = indexes.end(self).await?;
+        let mut found = Vec::new();
+        let mut missing = wanted.rows;
+        for (at, group) in end.row_groups().iter().enumerate() {
+            if !wanted.may_be_in(group) {
+                continue;
+            }
+            let group = indexes.group(self, &end, at).await?;
+            let mut candidates = wanted.candidates(&group)?;
+            let mut at_once = ROWS_AT_ONCE;
+            while missing > 0 && !candidates.is_empty() {
+                let read = self.read(&group, wanted, take(&mut candidates, at_once), missing).await?;
+                missing = missing.saturating_sub(read.iter().map(RecordBatch::num_rows).sum());
+                found.extend(read);
+                at_once = at_once.saturating_mul(4);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first of the candidates that are wanted, in the file's order.
+    async fn read(
+        &self,
+        group: &ArrowReaderMetadata,
+        wanted: &Arc<Wanted>,
+        candidates: Vec<Rows<usize>>,
+        rows: usize,
+    ) -> Result<Vec<RecordBatch>, ParquetError> {
+        let rows_of_group = Pages::of(group)?.rows;
+        let schema = group.parquet_schema();
+        let read = ParquetRecordBatchStreamBuilder::new_with_metadata(self.clone(), group.clone())
+            .with_projection(ProjectionMask::columns(schema, TIMELINE_COLUMNS))
+            .with_row_selection(RowSelection::from_consecutive_ranges(candidates.into_iter(), rows_of_group))
+            .with_row_filter(wanted.filter(schema))
+            .with_batch_size(rows)
+            .with_limit(rows)
+            .build()?;
+        read.try_collect().await
+    }
+}
+
+/// The first so many rows of what is left, or fewer at the end.
+fn take(left: &mut Vec<Rows<usize>>, rows: usize) -> Vec<Rows<usize>> {
+    let mut taken = Vec::new();
+    let mut missing = rows;
+    while missing > 0 && !left.is_empty() {
+        let first = &mut left[0];
+        let end = first.end.min(first.start.saturating_add(missing));
+        taken.push(first.start..end);
+        missing -= end - first.start;
+        first.start = end;
+        if first.start >= first.end {
+            left.remove(0);
+        }
+    }
+    taken
+}
+
+impl Wanted {
+    /// Whether a row group can have such calls, by the least and greatest values of its columns.
+    fn may_be_in(&self, group: &RowGroupMetaData) -> bool {
+        let may_be = |(column, value): (&str, &str)| {
+            let column = group.columns().iter().find(|chunk| chunk.column_path().string() == column);
+            let Some(statistics) = column.and_then(|chunk| chunk.statistics()) else { return true };
+            is_between(value.as_bytes(), statistics.min_bytes_opt(), statistics.max_bytes_opt())
+        };
+        self.texts().into_iter().all(may_be)
+    }
+
+    /// The rows of a row group that can be such calls, by the least and greatest values of its pages.
+    fn candidates(&self, group: &ArrowReaderMetadata) -> Result<Vec<Rows<usize>>, ParquetError> {
+        let pages = Pages::of(group)?;
+        let mut candidates = vec![Rows { start: 0, end: pages.rows }];
+        for (column, value) in self.texts() {
+            let value = value.as_bytes();
+            let may_be = |index: &ColumnIndexMetaData, page| match index {
+                ColumnIndexMetaData::BYTE_ARRAY(index) => {
+                    is_between(value, index.min_value(page), index.max_value(page))
+                }
+                _ => true,
+            };
+            candidates = common(&candidates, &pages.where_may_be(column, may_be));
+        }
+        let may_be = |index: &ColumnIndexMetaData, page| match index {
+            ColumnIndexMetaData::INT64(index) => {
+                let is_new = self.since_us.is_none_or(|since| index.max_value(page).is_none_or(|&max| max >= since));
+                let is_old = |before: CallPlace| index.min_value(page).is_none_or(|&min| min <= before.time_us);
+                is_new && self.before.is_none_or(is_old)
+            }
+            _ => true,
+        };
+        Ok(common(&candidates, &pages.where_may_be("event_time", may_be)))
+    }
+
+    fn texts(&self) -> [(&'static str, &str); 2] {
+        [("entity_kind", &self.kind), ("entity", &self.entity)]
+    }
+
+    /// What each row is asked; the second only where the first holds.
+    fn filter(self: &Arc<Self>, schema: &SchemaDescriptor) -> RowFilter {
+        let wanted = Arc::clone(self);
+        let of_entity = move |rows: RecordBatch| wanted.are_of_entity(&rows);
+        let columns = ProjectionMask::columns(schema, ["entity_kind", "entity"]);
+        let mut asked: Vec<Box<dyn ArrowPredicate>> = vec![Box::new(ArrowPredicateFn::new(columns, of_entity))];
+        if self.gateways.is_some() || self.since_us.is_some() || self.before.is_some() {
+            let wanted = Arc::clone(self);
+            let in_range = move |rows: RecordBatch| wanted.are_in_range(&rows);
+            let columns = ProjectionMask::columns(schema, ["event_time", "position", "call_index", "gateway"]);
+            asked.push(Box::new(ArrowPredicateFn::new(columns, in_range)));
+        }
+        RowFilter::new(asked)
+    }
+
+    fn are_of_entity(&self, rows: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        let [kind, entity] =
+            self.texts().map(|(column, value)| eq(column_of(rows, column)?, &StringArray::new_scalar(value)));
+        and(&kind?, &entity?)
+    }
+
+    fn are_in_range(&self, rows: &RecordBatch) -> Result<BooleanArray, ArrowError> {
+        let places = places(rows).ok_or_else(|| lacking("event_time, position and call_index"))?;
+        let gateways = column_of(rows, "gateway")?.as_string_opt::<i32>().ok_or_else(|| lacking("gateway"))?;
+        let is_in_range = |(place, gateway): (CallPlace, Option<&str>)| {
+            self.since_us.is_none_or(|since| place.time_us >= since)
+                && self.before.is_none_or(|before| place < before)
+                && self.gateways.as_ref().is_none_or(|names| names.iter().any(|name| Some(name.as_str()) == gateway))
+        };
+        Ok(places.into_iter().zip(gateways).map(|row| Some(is_in_range(row))).collect())
+    }
+}
+
+fn column_of<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowError> {
+    rows.column_by_name(name).ok_or_else(|| lacking(name))
+}
+
+fn lacking(columns: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("no {columns} as the timeline has them"))
+}
+
+/// Whether a value can be among those between a least and a greatest. What is not said is no limit; what is cut short is still one.
+fn is_between(value: &[u8], least: Option<&[u8]>, greatest: Option<&[u8]>) -> bool {
+    least.is_none_or(|least| least <= value) && greatest.is_none_or(|greatest| value <= greatest)
+}
+
+/// The pages of a row group that is alone in its metadata.
+struct Pages<'a> {
+    metadata: &'a ParquetMetaData,
+    rows: usize,
+}
+
+impl<'a> Pages<'a> {
+    fn of(group: &'a ArrowReaderMetadata) -> Result<Pages<'a>, ParquetError> {
+        let metadata = group.metadata();
+        let rows = usize::try_from(metadata.row_group(0).num_rows());
+        Ok(Pages { metadata, rows: rows.map_err(|error| ParquetError::General(error.to_string()))? })
+    }
+
+    /// The rows of the column's pages that pass; all where the column has no index.
+    fn where_may_be(&self, column: &str, passes: impl Fn(&ColumnIndexMetaData, usize) -> bool) -> Vec<Rows<usize>> {
+        let all = vec![Rows { start: 0, end: self.rows }];
+        let columns = self.metadata.row_group(0).columns();
+        let Some(at) = columns.iter().position(|chunk| chunk.column_path().string() == column) else { return all };
+        let index = self.metadata.column_index().and_then(|groups| groups.first()?.get(at));
+        let places = self.metadata.offset_index().and_then(|groups| groups.first()?.get(at));
+        let (Some(index), Some(places)) = (index, places) else { return all };
+        let firsts = places.page_locations().iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0));
+        let ends = firsts.clone().skip(1).chain([self.rows]);
+        let pages = firsts.zip(ends).enumerate();
+        pages.filter(|&(page, _)| passes(index, page)).map(|(_, (start, end))| start..end).collect()
+    }
+}
+
+/// The rows that are in both, each of which rises.
+fn common(some: &[Rows<usize>], others: &[Rows<usize>]) -> Vec<Rows<usize>> {
+    let (mut some, mut others) = (some.iter().peekable(), others.iter().peekable());
+    let mut both: Vec<Rows<usize>> = Vec::new();
+    while let (Some(one), Some(other)) = (some.peek(), others.peek()) {
+        let rows = one.start.max(other.start)..one.end.min(other.end);
+        let is_first_over = one.end <= other.end;
+        match both.last_mut() {
+            Some(last) if !rows.is_empty() && last.end == rows.start => last.end = rows.end,
+            _ if !rows.is_empty() => both.push(rows),
+            _ => {}
+        }
+        if is_first_over {
+            some.next().map(drop)
+        } else {
+            others.next().map(drop)
+        };
+    }
+    both
+}
+
+impl Indexes {
+    pub(crate) fn new() -> Indexes {
+        Indexes {
+            ends: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
+            groups: Cache::with_weighter(KEPT, KEPT_BYTES, ByBytes),
+        }
+    }
+
+    /// A file's end.
+    async fn end(&self, file: &mut SortedFile) -> Result<Arc<ParquetMetaData>, ParquetError> {
+        if let Some(end) = self.ends.get(&file.path) {
+            return Ok(end);
+        }
+        let end = file.get_metadata(None).await?;
+        self.ends.insert(file.path.clone(), Arc::clone(&end));
+        Ok(end)
+    }
+
+    /// A row group of a file, with the index of its pages. Nothing of the other groups is read.
+    async fn group(
+        &self,
+        file: &mut SortedFile,
+        end: &ParquetMetaData,
+        at: usize,
+    ) -> Result<ArrowReaderMetadata, ParquetError> {
+        let key = (file.path.clone(), at);
+        if let Some(group) = self.groups.get(&key) {
+            return Ok(group);
+        }
+        let alone = ParquetMetaDataBuilder::new(end.file_metadata().clone()).add_row_group(end.row_group(at).clone());
+        let mut reader =
+            ParquetMetaDataReader::new_with_metadata(alone.build()).with_page_index_policy(PageIndexPolicy::Optional);
+        reader.load_page_index(&mut *file).await?;
+        // What another engine noted of its own types is left aside: the columns are as Parquet says.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let group = ArrowReaderMetadata::try_new(Arc::new(reader.finish()?), options)?;
+        self.groups.insert(key, group.clone());
+        Ok(group)
+    }
+}
+
+impl AsyncFileReader for SortedFile {
+    fn get_bytes(&mut self, range: Rows<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        self.store.get_range(&self.path, range).map_err(of_store).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Rows<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(of_store) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let reader =
+            ParquetMetaDataReader::new().with_arrow_reader_options(options).with_prefetch_hint(Some(END_BYTES));
+        let bytes = self.bytes;
+        async move { Ok(Arc::new(reader.load_and_finish(self, bytes).await?)) }.boxed()
+    }
+}
+
+fn of_store(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+#[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_looked_through_in_order_and_none_twice() {
+        let mut left = vec![2..5, 7..9, 20..30];
+        assert_eq!(take(&mut left, 4), [2..5, 7..8]);
+        assert_eq!(take(&mut left, 3), [8..9, 20..22]);
+        assert_eq!(take(&mut left, usize::MAX), [22..30]);
+        assert!(take(&mut left, 1).is_empty());
+    }
+
+    #[test]
+    fn pages_of_several_columns_have_rows_in_common() {
+        assert_eq!(common(&[0..10, 20..30], &[5..8, 8..25]), [5..10, 20..25]);
+        assert_eq!(common(&[0..4, 4..8], &[0..8]), [0..8], "neighbours are one");
+        assert!(common(&[0..4], &[4..8]).is_empty());
+        assert!(common(&[], &[4..8]).is_empty());
+    }
+
+    #[test]
+    fn what_a_page_does_not_say_is_no_limit() {
+        assert!(is_between(b"m", Some(b"a"), Some(b"z")) && is_between(b"m", None, None));
+        assert!(is_between(b"a", Some(b"a"), Some(b"a")), "the limits are in it");
+        assert!(!is_between(b"a", Some(b"b"), None) && !is_between(b"c", None, Some(b"bzz")));
+    }
+}
