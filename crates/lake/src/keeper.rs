@@ -102,13 +102,14 @@ impl Keeper {
         kept.days_removed = self.remove_days(now_ms).await?;
         let today = day_of(now_ms);
         for table in [&mut self.events, &mut self.timeline] {
-            for step in 0..STEPS_MAX {
-                let Some(files) = plan(&data_files(table)?, &today) else { break };
-                merge(table, &files).await?;
-                kept.merges += 1;
-                kept.has_more |= step + 1 == STEPS_MAX;
-            }
+            // One at a time: calls that came meanwhile are wanted in the timeline sooner than in few files.
+            let Some(files) = plan(&data_files(table)?, &today, kept.indexed == 0) else { continue };
+            merge(table, &files).await?;
+            kept.merges += 1;
+            kept.has_more = true;
         }
+        // After the last calls a day may be complete.
+        kept.has_more |= kept.indexed > 0;
         self.vacuum(now_ms).await?;
         Ok(kept)
     }

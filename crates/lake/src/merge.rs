@@ -2,7 +2,9 @@
 //!
 //! Commits of seconds leave thousands of small files a day, and each costs every query that reads the day. Files of about
 //! one size are put together eight at a time, so a row is written again as many times as the size grows eightfold: four
-//! times on its way from a commit to the files of a whole day. A day that is over is put together whatever its sizes.
+//! times on its way from a commit to the files of a whole day. A day that is over is put together whatever its sizes, but
+//! not while calls wait for the timeline: where history is imported they are of such days, and each merge would write a
+//! whole day again.
 //!
 //! Each file is in the table's order, and so is what is made of several: they are merged, never sorted, so it takes a
 //! batch of rows of each and no more.
@@ -45,24 +47,25 @@ pub(crate) struct DataFile {
     pub bytes: u64,
 }
 
-/// The files of one day that one merge should put together, if any; `today` is not over yet.
-pub(crate) fn plan(files: &[DataFile], today: &str) -> Option<Vec<DataFile>> {
+/// The files of one day that one merge should put together, if any; `today` is not over yet. `is_idle` where no calls wait
+/// for the timeline.
+pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Vec<DataFile>> {
     let mut days: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.bytes < TARGET_BYTES) {
         days.entry(&file.day).or_default().push(file);
     }
     // The newest day first: that is where small files come, and what most queries read.
-    days.into_iter().rev().find_map(|(day, files)| plan_day(files, day < today))
+    days.into_iter().rev().find_map(|(day, files)| plan_day(files, is_idle && day < today))
 }
 
-fn plan_day(files: Vec<&DataFile>, is_over: bool) -> Option<Vec<DataFile>> {
+fn plan_day(files: Vec<&DataFile>, is_complete: bool) -> Option<Vec<DataFile>> {
     let mut sizes: BTreeMap<u32, Vec<&DataFile>> = BTreeMap::new();
     for file in &files {
         sizes.entry(size_class(file.bytes)).or_default().push(file);
     }
     let chosen = sizes.into_values().find(|files| files.len() >= FILES_MERGED).or_else(|| {
-        // What is left of a day that is over, unless it is one file already.
-        (is_over && files.len() > 1).then_some(files)
+        // What is left of the day, unless it is one file already.
+        (is_complete && files.len() > 1).then_some(files)
     })?;
     let mut bytes = 0;
     let fits = chosen.into_iter().take(FILES_READ_MAX).take_while(|file| {
@@ -187,29 +190,30 @@ mod tests {
     #[test]
     fn eight_of_a_size_are_put_together_the_smallest_first() {
         let small = vec![1000; 8];
-        assert_eq!(sizes(plan(&files(TODAY, &small), TODAY)), small);
-        assert_eq!(plan(&files(TODAY, &small[..7]), TODAY), None);
+        assert_eq!(sizes(plan(&files(TODAY, &small), TODAY, true)), small);
+        assert_eq!(plan(&files(TODAY, &small[..7]), TODAY, true), None);
         let large = vec![SMALL_BYTES * 9; 8];
         let both = [large.clone(), small.clone()].concat();
-        assert_eq!(sizes(plan(&files(TODAY, &both), TODAY)), small);
-        assert_eq!(sizes(plan(&files(TODAY, &large), TODAY)), large);
+        assert_eq!(sizes(plan(&files(TODAY, &both), TODAY, true)), small);
+        assert_eq!(sizes(plan(&files(TODAY, &large), TODAY, true)), large);
     }
 
     #[test]
     fn a_day_that_is_over_becomes_one_file() {
         let yesterday = files("2026-11-27", &[10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
-        assert_eq!(sizes(plan(&yesterday, TODAY)), [10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
-        assert_eq!(plan(&yesterday[..1], TODAY), None);
+        assert_eq!(sizes(plan(&yesterday, TODAY, true)), [10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
+        assert_eq!(plan(&yesterday, TODAY, false), None, "more calls may be of it");
+        assert_eq!(plan(&yesterday[..1], TODAY, true), None);
         let full = files("2026-11-27", &[TARGET_BYTES, TARGET_BYTES + 1, 5]);
-        assert_eq!(plan(&full, TODAY), None, "what is large enough is left");
+        assert_eq!(plan(&full, TODAY, true), None, "what is large enough is left");
     }
 
     #[test]
     fn one_merge_is_bounded() {
         let many = files(TODAY, &vec![1; 1000]);
-        assert_eq!(plan(&many, TODAY).map(|files| files.len()), Some(FILES_READ_MAX));
+        assert_eq!(plan(&many, TODAY, true).map(|files| files.len()), Some(FILES_READ_MAX));
         let heavy = files(TODAY, &[TARGET_BYTES / 2; 9]);
-        assert_eq!(sizes(plan(&heavy, TODAY)).len(), 3);
+        assert_eq!(sizes(plan(&heavy, TODAY, true)).len(), 3);
     }
 
     #[test]
@@ -219,7 +223,7 @@ mod tests {
         let (mut files, mut written, mut most) = (Vec::new(), 0, 0);
         for commit in 0..COMMITS {
             files.push(DataFile { path: format!("c{commit}"), day: TODAY.into(), bytes: COMMIT_BYTES });
-            while let Some(chosen) = plan(&files, TODAY) {
+            while let Some(chosen) = plan(&files, TODAY, true) {
                 let bytes = chosen.iter().map(|file| file.bytes).sum();
                 written += bytes;
                 files.retain(|file| !chosen.contains(file));
