@@ -1,6 +1,6 @@
 //! The lake at its size: bytes a call, how fast calls come in while files are put together, and how long it takes to ask.
 //!
-//! Generated calls of thirty days are written as a running platform writes them, with the keeper at work beside. Then pages
+//! Generated calls of many days are written as a running platform writes them, with the keeper at work beside. Then pages
 //! of entities drawn by chance are asked for, first with nothing of the lake in memory, then again, and an aggregate over
 //! everything.
 
@@ -21,7 +21,6 @@ use crate::{cpu_seconds, median, print};
 /// Entities of each kind.
 const ENTITIES: u32 = 100_000;
 const NETWORKS: u32 = 20_000;
-const DAYS: i64 = 30;
 const DAY_MS: i64 = 86_400_000;
 /// 2026-11-28 00:00:00 UTC.
 const END_MS: i64 = 1_795_824_000_000;
@@ -37,16 +36,26 @@ const AGGREGATE: &str = "SELECT endpoint_id, count(*) AS calls, count(DISTINCT c
      avg(latency_total_ms) AS latency, sum(CASE WHEN status >= 400 THEN 1 ELSE 0 END) AS errors \
      FROM events GROUP BY endpoint_id ORDER BY calls DESC";
 
-pub fn run(events: usize, directory: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        !directory.exists() || directory.read_dir()?.next().is_none(),
-        "{} is not empty; name a directory that may be filled",
-        directory.display()
-    );
-    std::fs::create_dir_all(directory)?;
+pub fn run(events: usize, days: u32, directory: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let mut filling = Filling::new(events, runtime.block_on(Lake::open(directory))?)?;
-    fill(&runtime, &mut filling, directory, events)?;
+    if !directory.join("timeline").is_dir() {
+        anyhow::ensure!(
+            !directory.exists() || directory.read_dir()?.next().is_none(),
+            "{} is neither empty nor a lake; name a directory that may be filled",
+            directory.display()
+        );
+        std::fs::create_dir_all(directory)?;
+        measured_fill(&runtime, events, days, directory)?;
+    }
+    for kind in ["consumer", "credential", "ip", "network", "session", "business"] {
+        runtime.block_on(pages(directory, kind))?;
+    }
+    runtime.block_on(aggregate(directory))
+}
+
+fn measured_fill(runtime: &tokio::runtime::Runtime, events: usize, days: u32, directory: &Path) -> anyhow::Result<()> {
+    let mut filling = Filling::new(events, days, runtime.block_on(Lake::open(directory))?)?;
+    fill(runtime, &mut filling, directory, events)?;
     let json_bytes = filling.json_bytes as f64;
     drop(filling);
     let (of_events, of_timeline) = (data_bytes(&directory.join("events"))?, data_bytes(&directory.join("timeline"))?);
@@ -59,10 +68,7 @@ pub fn run(events: usize, directory: &Path) -> anyhow::Result<()> {
         per_call(of_events + of_timeline),
         json_bytes / (of_events + of_timeline) as f64,
     ));
-    for kind in ["consumer", "credential", "ip", "network", "session", "business"] {
-        runtime.block_on(pages(directory, kind))?;
-    }
-    runtime.block_on(aggregate(directory))
+    Ok(())
 }
 
 /// Writes all calls with the keeper beside, and lets it finish; a part of them is written without it, to compare.
@@ -133,8 +139,8 @@ struct Filling {
 }
 
 impl Filling {
-    fn new(events: usize, lake: Lake) -> anyhow::Result<Filling> {
-        let span_ms = DAYS * DAY_MS;
+    fn new(events: usize, days: u32, lake: Lake) -> anyhow::Result<Filling> {
+        let span_ms = i64::from(days) * DAY_MS;
         let traffic = TrafficSettings {
             seed: 20_261_128,
             consumers: ENTITIES,

@@ -53,10 +53,13 @@ enum Figure {
     Bytes,
     /// The lake at its size: bytes a call, writing while files are put together, pages of entities, an aggregate.
     Lake {
-        /// Calls, spread over thirty days; 100,000,000 need about 15 GB.
+        /// Calls; 100,000,000 need about 35 GB, and as much again while files are put together.
         #[arg(long, default_value_t = 100_000_000)]
         events: usize,
-        /// An empty directory for it, which stays.
+        /// Days that they are spread over: a tenth of the calls in a tenth of the days makes days as full.
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+        /// An empty directory for it, which stays; one that was filled before is only asked.
         #[arg(long)]
         dir: PathBuf,
     },
@@ -80,7 +83,7 @@ fn main() -> anyhow::Result<()> {
         Figure::Loop { rate, offenders } => runtime()?.block_on(loop_latency::run(rate, offenders)),
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
         Figure::Bytes => bytes::run(),
-        Figure::Lake { events, dir } => lake::run(events, &dir),
+        Figure::Lake { events, days, dir } => lake::run(events, days, &dir),
         Figure::Load { to, rate, seconds } => runtime()?.block_on(load::run(to, rate, seconds)),
     }
 }
