@@ -21,7 +21,7 @@ use crate::table::{LakeError, Table};
 const VACUUM_EVERY_MS: i64 = 3_600_000;
 /// What making the timeline may use.
 const RESOURCES: Resources = Resources { memory_bytes: 256 << 20, scratch_bytes: 4 << 30, threads: 1 };
-/// Steps of one kind before the next kind has its turn.
+/// Chunks of calls that are taken into the timeline before anything else has its turn.
 const STEPS_MAX: usize = 16;
 
 /// What keeps the lake in shape. There is one, in the process that writes the lake.
@@ -108,8 +108,11 @@ impl Keeper {
             kept.merges += 1;
             kept.has_more = true;
         }
-        // After the last calls a day may be complete.
-        kept.has_more |= kept.indexed > 0;
+        if kept.indexed > 0 {
+            // A day that is over may be complete with these calls.
+            let is_left = |table| Ok::<_, LakeError>(plan(&data_files(table)?, &today, true).is_some());
+            kept.has_more = kept.has_more || is_left(&self.events)? || is_left(&self.timeline)?;
+        }
         self.vacuum(now_ms).await?;
         Ok(kept)
     }

@@ -37,6 +37,9 @@ const FILES_READ_MAX: usize = 64;
 const SMALL_BYTES: u64 = 256 * 1024;
 /// A file grows no larger than about this.
 pub(crate) const TARGET_BYTES: u64 = 128 * 1024 * 1024;
+/// A file from here on is left as it is. Files that grow no larger than the target end a little below it, so two of them
+/// would become two again, and again.
+const LARGE_BYTES: u64 = TARGET_BYTES / 2;
 
 /// A data file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub(crate) struct DataFile {
 /// for the timeline.
 pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Vec<DataFile>> {
     let mut days: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.bytes < TARGET_BYTES) {
+    for file in files.iter().filter(|file| file.bytes < LARGE_BYTES) {
         days.entry(&file.day).or_default().push(file);
     }
     // The newest day first: that is where small files come, and what most queries read.
@@ -204,7 +207,7 @@ mod tests {
         assert_eq!(sizes(plan(&yesterday, TODAY, true)), [10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
         assert_eq!(plan(&yesterday, TODAY, false), None, "more calls may be of it");
         assert_eq!(plan(&yesterday[..1], TODAY, true), None);
-        let full = files("2026-11-27", &[TARGET_BYTES, TARGET_BYTES + 1, 5]);
+        let full = files("2026-11-27", &[TARGET_BYTES, LARGE_BYTES, 5]);
         assert_eq!(plan(&full, TODAY, true), None, "what is large enough is left");
     }
 
@@ -212,8 +215,28 @@ mod tests {
     fn one_merge_is_bounded() {
         let many = files(TODAY, &vec![1; 1000]);
         assert_eq!(plan(&many, TODAY, true).map(|files| files.len()), Some(FILES_READ_MAX));
-        let heavy = files(TODAY, &[TARGET_BYTES / 2; 9]);
+        let heavy = files(TODAY, &[LARGE_BYTES - 1; 9]);
         assert_eq!(sizes(plan(&heavy, TODAY, true)).len(), 3);
+    }
+
+    #[test]
+    fn putting_together_comes_to_an_end() {
+        let mut sizes: Vec<u64> = (1..=40).map(|at| at * TARGET_BYTES / 43).collect();
+        for _ in 0..40 {
+            let Some(chosen) = plan(&files("2026-11-27", &sizes), TODAY, true) else { return };
+            let mut bytes: u64 = chosen.iter().map(|file| file.bytes).sum();
+            for file in chosen {
+                let at = sizes.iter().position(|&bytes| bytes == file.bytes).unwrap();
+                sizes.swap_remove(at);
+            }
+            // A file is ended a little early, as the writer does.
+            while bytes > 0 {
+                let of_file = bytes.min(TARGET_BYTES * 99 / 100);
+                sizes.push(of_file);
+                bytes -= of_file;
+            }
+        }
+        panic!("{sizes:?} are still put together");
     }
 
     #[test]

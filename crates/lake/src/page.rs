@@ -105,18 +105,14 @@ impl Range {
     }
 
     /// The newest of what was found.
-    fn page(&self, batches: &[RecordBatch]) -> Result<Page, QueryError> {
-        let Some(first) = batches.first() else { return Ok(Page { rows: None, next: None }) };
-        let found = concat_batches(&first.schema(), batches).map_err(DataFusionError::from)?;
-        let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
-        let mut order: Vec<usize> = (0..found.num_rows()).collect();
-        order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
-        let has_more = order.len() > self.rows_max();
-        order.truncate(self.rows_max());
-        let next = order.last().filter(|_| has_more).map(|&at| places[at]);
-        let order: UInt64Array = order.into_iter().map(|at| at as u64).collect();
-        let rows = take_record_batch(&found, &order).map_err(DataFusionError::from)?;
-        Ok(Page { rows: (rows.num_rows() > 0).then_some(rows), next })
+    fn page(&self, batches: Vec<RecordBatch>) -> Result<Page, QueryError> {
+        let Some(found) = newest_rows(batches, self.rows_max() + 1)? else {
+            return Ok(Page { rows: None, next: None });
+        };
+        let rows = found.slice(0, found.num_rows().min(self.rows_max()));
+        let has_more = found.num_rows() > rows.num_rows();
+        let next = places(&rows).and_then(|places| places.last().copied()).filter(|_| has_more);
+        Ok(Page { rows: Some(rows), next })
     }
 }
 
@@ -146,7 +142,7 @@ impl LakeReader {
             view.register_events(&context, "events").await?;
             let ask = Ask { context, range };
             let batches = ask.day_by_day(&search.condition, view.event_days()?).await?;
-            range.page(&batches)
+            range.page(batches)
         };
         self.in_turn(page)
     }
@@ -162,6 +158,7 @@ impl LakeReader {
             batches = Ask { context, range }.newest(&fresh).await?;
         }
         let mut files = view.timeline_files()?;
+        self.indexes.keep_only(files.values().flatten());
         let wanted = Arc::new(range.wanted(kind, entity));
         let mut days = Days::new(range, files.keys().cloned());
         // Fresh calls may be of any day, so only what the timeline gives ends the search.
@@ -169,10 +166,10 @@ impl LakeReader {
         while let Some(days) = days.next(found) {
             let files = days.iter().filter_map(|day| files.remove(day)).flatten().collect();
             let sorted = newest(&self.indexes, &wanted, files).await?;
-            found += rows_in(&sorted);
+            found += sorted.as_ref().map_or(0, RecordBatch::num_rows);
             batches.extend(sorted);
         }
-        range.page(&batches)
+        range.page(batches)
     }
 
     /// The id of the consumer of this name, as the newest call of the range with that name has it, where nobody with that for
@@ -194,7 +191,7 @@ impl LakeReader {
         let ask = Ask { context, range: &range };
         let condition = format!("consumer_name = {}", literal(name));
         let batches = ask.day_by_day(&condition, view.event_days()?).await?;
-        let page = range.page(&batches)?;
+        let page = range.page(batches)?;
         let rows = page.rows.as_ref();
         let id = rows.and_then(|rows| rows.column_by_name("consumer_id")?.as_string_opt::<i32>()?.iter().next()?);
         Ok(id.map(str::to_owned))
@@ -280,6 +277,21 @@ impl Days {
         self.asked += next.len();
         Some(next)
     }
+}
+
+/// The newest rows of all, newest first; `None` where there are none.
+pub(crate) fn newest_rows(
+    batches: impl IntoIterator<Item = RecordBatch>,
+    rows_max: usize,
+) -> Result<Option<RecordBatch>, QueryError> {
+    let batches: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
+    let Some(first) = batches.first() else { return Ok(None) };
+    let found = concat_batches(&first.schema(), &batches).map_err(DataFusionError::from)?;
+    let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
+    let mut order: Vec<usize> = (0..found.num_rows()).collect();
+    order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
+    let order: UInt64Array = order.into_iter().take(rows_max).map(|at| at as u64).collect();
+    Ok(Some(take_record_batch(&found, &order).map_err(DataFusionError::from)?))
 }
 
 fn rows_in(batches: &[RecordBatch]) -> usize {

@@ -13,6 +13,7 @@ use deltalake::datafusion::prelude::{DataFrame, SessionContext};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 
 use crate::engine::{Engine, Resources, table_in};
 use crate::entities::entity_column;
@@ -190,12 +191,13 @@ impl LakeReader {
         &'a self,
         work: impl Future<Output = Result<T, QueryError>> + Send + 'a,
     ) -> BoxFuture<'a, Result<T, QueryError>> {
+        let ends = Instant::now() + self.limits.time;
         let limited = async move {
-            let _turn = self.turns.acquire().await;
-            work.await
+            let busy = |_| QueryError::Busy { queries_max: self.limits.queries_max };
+            let _turn = timeout_at(ends, self.turns.acquire()).await.map_err(busy)?;
+            timeout_at(ends, work).await.map_err(|_| QueryError::Time(self.limits.time))?
         };
-        let time = self.limits.time;
-        async move { tokio::time::timeout(time, limited).await.map_err(|_| QueryError::Time(time))? }.boxed()
+        limited.boxed()
     }
 
     /// A session with every table.
@@ -286,4 +288,31 @@ impl Followed {
 fn in_memory(rows: Vec<RecordBatch>) -> Result<Arc<MemTable>, DataFusionError> {
     let schema = rows.first().map_or_else(arrow_schema, RecordBatch::schema);
     Ok(Arc::new(MemTable::try_new(schema, vec![rows])?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_for_a_page_waits_for_a_turn_and_not_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = QueryLimits { queries_max: 1, time: Duration::from_secs(60), ..QueryLimits::default() };
+        let reader = LakeReader::open(directory.path(), None, limits).unwrap();
+        let (finish, finished) = tokio::sync::oneshot::channel();
+        let first = reader.in_turn(async { Ok(finished.await.unwrap()) });
+        let second = reader.in_turn(async { Ok("second") });
+        let end_first = async {
+            tokio::task::yield_now().await;
+            finish.send("first").unwrap();
+            Ok("ended")
+        };
+        assert_eq!(tokio::try_join!(first, second, end_first).unwrap(), ("first", "second", "ended"));
+
+        let never = reader.in_turn(std::future::pending::<Result<(), _>>());
+        let waiting = reader.in_turn(async { Ok(()) });
+        let (never, waiting) = tokio::join!(never, waiting);
+        assert!(matches!(never, Err(QueryError::Time(_))), "{never:?}");
+        assert!(matches!(waiting, Err(QueryError::Busy { queries_max: 1 })), "{waiting:?}");
+    }
 }

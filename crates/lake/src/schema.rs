@@ -5,9 +5,9 @@
 //! falling time, so that one entity's newest calls lie together whatever kind of entity it is. It is made of `events`
 //! and could be made again.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use deltalake::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use deltalake::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -203,13 +203,19 @@ pub(crate) const TIMELINE_COLUMNS: [&str; 24] = [
     "agent_family",
 ];
 
+/// What a timeline shows.
+pub(crate) static SHOWN: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(TIMELINE_COLUMNS.iter().filter_map(of_events).collect::<Fields>())));
+
 /// The columns of `timeline`: the day, the entity, and what a timeline shows.
 pub fn timeline_schema() -> SchemaRef {
-    let events = arrow_schema();
-    let of_events = |name: &&str| events.fields().iter().find(|field| field.name() == name).cloned();
     let entity = ["entity_kind", "entity"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
     let columns = of_events(&PARTITION).into_iter().chain(entity).chain(TIMELINE_COLUMNS.iter().filter_map(of_events));
     Arc::new(Schema::new(columns.collect::<Fields>()))
+}
+
+fn of_events(name: &&str) -> Option<FieldRef> {
+    arrow_schema().fields().iter().find(|field| field.name() == name).cloned()
 }
 
 /// The type of `query` and `headers`: a list of (name, value, kind, hidden length in bytes).

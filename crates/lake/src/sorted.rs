@@ -4,7 +4,7 @@
 //! index of such a group in which pages. So a page of calls costs a few pages of the files of a few days, however many calls
 //! the lake has; the engine would read every file's whole index first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range as Rows;
 use std::sync::Arc;
 
@@ -32,11 +32,11 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
-use crate::page::{CallPlace, places};
+use crate::page::{CallPlace, newest_rows, places};
 use crate::query::QueryError;
 use crate::reader::View;
-use crate::schema::{PARTITION, TIMELINE_COLUMNS};
-use crate::table::{LakeError, table_error};
+use crate::schema::{PARTITION, SHOWN, TIMELINE_COLUMNS};
+use crate::table::{LakeError, conform, table_error};
 
 /// How much is kept in memory of files' ends, and of their indexes.
 const KEPT_BYTES: u64 = 64 * 1024 * 1024;
@@ -44,8 +44,11 @@ const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 const KEPT: usize = 1_000;
 /// How much of a file's end is read at once; most are smaller.
 const END_BYTES: usize = 32 * 1024;
-/// How many rows that can be the entity's are looked through first. Then it is four times as many each time.
+/// How many rows that can be the entity's are looked through first; then four times as many each time, up to a limit.
 const ROWS_AT_ONCE: usize = 8_192;
+const ROWS_AT_ONCE_MAX: usize = 16 * ROWS_AT_ONCE;
+/// How many files are read at once.
+const FILES_AT_ONCE: usize = 8;
 
 /// Whose calls, and which of them.
 #[derive(Debug)]
@@ -69,7 +72,8 @@ pub(crate) struct SortedFile {
     bytes: u64,
 }
 
-/// What has been read of files' ends and indexes. Files never change, so it is true as long as they are there.
+/// What has been read of files' ends and indexes. Files never change, so it is true as long as they are there; then it is
+/// forgotten, because it names entities.
 pub(crate) struct Indexes {
     ends: Cache<Path, Arc<ParquetMetaData>, ByBytes>,
     /// A row group by itself, with the index of its pages.
@@ -107,25 +111,29 @@ impl View {
     }
 }
 
-/// The newest calls that are wanted in each of the files.
+/// The newest calls that are wanted in the files.
 pub(crate) async fn newest(
     indexes: &Arc<Indexes>,
     wanted: &Arc<Wanted>,
     files: Vec<SortedFile>,
-) -> Result<Vec<RecordBatch>, QueryError> {
+) -> Result<Option<RecordBatch>, QueryError> {
+    let mut files = files.into_iter();
     let mut reading = JoinSet::new();
-    for mut file in files {
-        let (indexes, wanted) = (Arc::clone(indexes), Arc::clone(wanted));
-        reading.spawn(async move {
-            let found = file.newest(&indexes, &wanted).await;
-            found.map_err(|error| QueryError::File(format!("{}: {error}", file.path)))
-        });
+    let mut found = None;
+    loop {
+        while reading.len() < FILES_AT_ONCE
+            && let Some(mut file) = files.next()
+        {
+            let (indexes, wanted) = (Arc::clone(indexes), Arc::clone(wanted));
+            reading.spawn(async move {
+                let found = file.newest(&indexes, &wanted).await;
+                found.map_err(|error| QueryError::File(format!("{}: {error}", file.path)))
+            });
+        }
+        let Some(read) = reading.join_next().await else { return Ok(found) };
+        let read = read.map_err(|error| QueryError::File(error.to_string()))??;
+        found = newest_rows(found.into_iter().chain(read), wanted.rows)?;
     }
-    let mut found = Vec::new();
-    while let Some(read) = reading.join_next().await {
-        found.extend(read.map_err(|error| QueryError::File(error.to_string()))??);
-    }
-    Ok(found)
 }
 
 impl SortedFile {
@@ -134,6 +142,9 @@ impl SortedFile {
         let mut found = Vec::new();
         let mut missing = wanted.rows;
         for (at, group) in end.row_groups().iter().enumerate() {
+            if missing == 0 {
+                break;
+            }
             if !wanted.may_be_in(group) {
                 continue;
             }
@@ -144,13 +155,13 @@ impl SortedFile {
                 let read = self.read(&group, wanted, take(&mut candidates, at_once), missing).await?;
                 missing = missing.saturating_sub(read.iter().map(RecordBatch::num_rows).sum());
                 found.extend(read);
-                at_once = at_once.saturating_mul(4);
+                at_once = (4 * at_once).min(ROWS_AT_ONCE_MAX);
             }
         }
         Ok(found)
     }
 
-    /// The first of the candidates that are wanted, in the file's order.
+    /// The first of the candidates that are wanted, in the file's order. What a file of an earlier version lacks is null.
     async fn read(
         &self,
         group: &ArrowReaderMetadata,
@@ -164,10 +175,11 @@ impl SortedFile {
             .with_projection(ProjectionMask::columns(schema, TIMELINE_COLUMNS))
             .with_row_selection(RowSelection::from_consecutive_ranges(candidates.into_iter(), rows_of_group))
             .with_row_filter(wanted.filter(schema))
-            .with_batch_size(rows)
+            .with_batch_size(ROWS_AT_ONCE)
             .with_limit(rows)
             .build()?;
-        read.try_collect().await
+        let conform = |batch| conform(&batch, &SHOWN).map_err(ParquetError::from);
+        read.and_then(|batch| std::future::ready(conform(batch))).try_collect().await
     }
 }
 
@@ -331,6 +343,13 @@ impl Indexes {
         }
     }
 
+    /// Forgets all files but these.
+    pub(crate) fn keep_only<'a>(&self, files: impl Iterator<Item = &'a SortedFile>) {
+        let there: HashSet<&Path> = files.map(|file| &file.path).collect();
+        self.ends.retain(|path, _| there.contains(path));
+        self.groups.retain(|(path, _), _| there.contains(path));
+    }
+
     /// A file's end.
     async fn end(&self, file: &mut SortedFile) -> Result<Arc<ParquetMetaData>, ParquetError> {
         if let Some(end) = self.ends.get(&file.path) {
@@ -391,7 +410,14 @@ fn of_store(error: object_store::Error) -> ParquetError {
 #[cfg(test)]
 #[expect(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
 mod tests {
+    use deltalake::arrow::array::{ArrayRef, new_null_array};
+    use deltalake::arrow::datatypes::{DataType, TimestampMicrosecondType};
+    use deltalake::parquet::arrow::ArrowWriter;
+    use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use object_store::memory::InMemory;
+
     use super::*;
+    use crate::schema::{TIMELINE, timeline_schema};
 
     #[test]
     fn rows_are_looked_through_in_order_and_none_twice() {
@@ -415,5 +441,123 @@ mod tests {
         assert!(is_between(b"m", Some(b"a"), Some(b"z")) && is_between(b"m", None, None));
         assert!(is_between(b"a", Some(b"a"), Some(b"a")), "the limits are in it");
         assert!(!is_between(b"a", Some(b"b"), None) && !is_between(b"c", None, Some(b"bzz")));
+    }
+
+    /// Calls of entities with names that are alike for longer than statistics say, in the timeline's order: the entity's
+    /// number, and the time, which is also the position.
+    fn entities() -> Vec<(String, i64)> {
+        let name = |number| format!("{}-{number}", "x".repeat(100));
+        let calls = [(0, 5), (1, 700), (2, 1), (3, 3_000), (4, 40)];
+        calls.into_iter().flat_map(|(number, calls)| (1..=calls).rev().map(move |at| (name(number), at))).collect()
+    }
+
+    fn rows(lacking: &[&str]) -> RecordBatch {
+        let entities = entities();
+        let numbers = |kind: &DataType| {
+            let numbers: deltalake::arrow::array::Int64Array = entities.iter().map(|(_, at)| Some(*at)).collect();
+            deltalake::arrow::compute::cast(&numbers, kind).unwrap()
+        };
+        let schema = timeline_schema();
+        let fields: Vec<_> = schema.fields().iter().filter(|field| !lacking.contains(&field.name().as_str())).collect();
+        let columns = fields.iter().map(|field| -> ArrayRef {
+            match (field.name().as_str(), field.data_type()) {
+                ("entity", _) => Arc::new(entities.iter().map(|(name, _)| Some(name)).collect::<StringArray>()),
+                ("entity_kind", _) => Arc::new(StringArray::from(vec!["session"; entities.len()])),
+                ("gateway", _) => {
+                    let gateways = entities.iter().map(|(_, at)| if at % 1000 == 7 { "rare" } else { "kong" });
+                    Arc::new(StringArray::from_iter_values(gateways))
+                }
+                (_, kind @ (DataType::Int64 | DataType::Int32 | DataType::Timestamp(..))) => numbers(kind),
+                (_, DataType::Boolean) => Arc::new(BooleanArray::from(vec![true; entities.len()])),
+                (_, DataType::Utf8) => Arc::new(StringArray::from(vec!["t"; entities.len()])),
+                (_, kind) => new_null_array(kind, entities.len()),
+            }
+        });
+        let columns = columns.collect();
+        RecordBatch::try_new(
+            Arc::new(deltalake::arrow::datatypes::Schema::new(fields.into_iter().cloned().collect::<Vec<_>>())),
+            columns,
+        )
+        .unwrap()
+    }
+
+    async fn file(rows: &RecordBatch, properties: WriterProperties) -> SortedFile {
+        let mut bytes = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).unwrap();
+        writer.write(rows).unwrap();
+        writer.close().unwrap();
+        let (store, path) = (Arc::new(InMemory::new()), Path::from("t.parquet"));
+        let size = bytes.len() as u64;
+        store.put(&path, bytes.into()).await.unwrap();
+        SortedFile { store, path, bytes: size }
+    }
+
+    /// The times of what is found, which rise to the newest first.
+    async fn found(file: &SortedFile, wanted: Wanted) -> Vec<i64> {
+        let found = newest(&Arc::new(Indexes::new()), &Arc::new(wanted), vec![file.clone()]).await.unwrap();
+        let Some(rows) = found else { return Vec::new() };
+        assert_eq!(rows.schema(), *SHOWN);
+        rows.column_by_name("event_time").unwrap().as_primitive::<TimestampMicrosecondType>().values().to_vec()
+    }
+
+    #[tokio::test]
+    async fn every_call_is_found_however_a_file_is_made() {
+        let small = || WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(64);
+        let plain = rows(&[]);
+        let files = [
+            ("as we write them", file(&plain, TIMELINE.writer_properties()).await),
+            ("in many row groups", file(&plain, small().set_max_row_group_row_count(Some(300)).build()).await),
+            ("in one", file(&plain, small().build()).await),
+            (
+                "without statistics",
+                file(
+                    &plain,
+                    small().set_statistics_enabled(EnabledStatistics::None).set_offset_index_disabled(true).build(),
+                )
+                .await,
+            ),
+            ("of an earlier version", file(&rows(&["country", "asn", "own_refusal"]), small().build()).await),
+        ];
+        let names: Vec<String> = {
+            let mut names: Vec<String> = entities().into_iter().map(|(name, _)| name).collect();
+            names.dedup();
+            names
+        };
+        let all = |entity: &str| Wanted {
+            kind: "session".into(),
+            entity: entity.into(),
+            gateways: None,
+            since_us: None,
+            before: None,
+            rows: 10_000,
+        };
+        for (how, file) in &files {
+            for name in &names {
+                let of: Vec<i64> = entities().into_iter().filter(|(of, _)| of == name).map(|(_, at)| at).collect();
+                assert_eq!(found(file, all(name)).await, of, "{name} {how}");
+                assert_eq!(found(file, Wanted { rows: 3, ..all(name) }).await, of[..of.len().min(3)], "{name} {how}");
+                let place = CallPlace { time_us: 650, position: 650, index: 650 };
+                let between = Wanted { since_us: Some(600), before: Some(place), ..all(name) };
+                let expected: Vec<i64> = of.iter().copied().filter(|at| (600..650).contains(at)).collect();
+                assert_eq!(found(file, between).await, expected, "{name} {how}");
+                let rare = Wanted { gateways: Some(vec!["rare".into()]), rows: 2, ..all(name) };
+                let expected: Vec<i64> = of.iter().copied().filter(|at| at % 1000 == 7).take(2).collect();
+                assert_eq!(found(file, rare).await, expected, "{name} {how}");
+            }
+            assert_eq!(found(file, all("x")).await, [0_i64; 0], "{how}");
+            assert_eq!(found(file, Wanted { kind: "ip".into(), ..all(&names[1]) }).await, [0_i64; 0], "{how}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_file_goes_with_it() {
+        let mut file = file(&rows(&[]), TIMELINE.writer_properties()).await;
+        let indexes = Indexes::new();
+        let end = indexes.end(&mut file).await.unwrap();
+        indexes.group(&mut file, &end, 0).await.unwrap();
+        indexes.keep_only([&file].into_iter());
+        assert_eq!((indexes.ends.len(), indexes.groups.len()), (1, 1));
+        indexes.keep_only(std::iter::empty());
+        assert_eq!((indexes.ends.len(), indexes.groups.len()), (0, 0));
     }
 }

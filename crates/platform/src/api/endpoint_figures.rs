@@ -15,6 +15,8 @@ use crate::queries::Queries;
 
 /// How old figures may be.
 const KEPT: Duration = Duration::from_secs(60);
+/// How long nobody tries again, where they could not be read.
+const GIVEN_UP: Duration = Duration::from_secs(10);
 
 /// The time before now that figures are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,7 +53,7 @@ pub(super) struct EndpointFigures {
     pub calls: u64,
     /// Consumers that made them, of those that the gateway knows.
     pub consumers: u64,
-    /// The share of the calls that was answered with 400 or more.
+    /// The share of the calls answered with 400 or more, of those that outrider let through.
     pub error_share: f64,
     /// The median of the time from the first byte of a request to the last of its answer, where it is known.
     pub latency_p50_ms: Option<f64>,
@@ -70,19 +72,29 @@ pub(super) struct EndpointFigures {
 /// Figures by the id of the endpoint; one without calls has none.
 pub(super) type Figures = Arc<HashMap<String, EndpointFigures>>;
 
-/// The latest figures of each time. Who asks while they are being read waits for them.
+/// The latest figures of each time; none where they could not be read. Who asks while they are being read waits for them.
 #[derive(Debug, Default)]
-pub(super) struct FiguresKept([Mutex<Option<(Instant, Figures)>>; 4]);
+pub(super) struct FiguresKept([Mutex<Option<(Instant, Option<Figures>)>>; 4]);
 
 impl FiguresKept {
-    pub(super) async fn get(&self, queries: &Queries, last: Last, now_ms: i64) -> Result<Figures, QueryError> {
+    /// `None` where the lake does not answer, which must not keep anybody from the list.
+    pub(super) async fn get(&self, queries: &Queries, last: Last, now_ms: i64) -> Option<Figures> {
         let mut kept = self.0[last as usize].lock().await;
-        if let Some((_, figures)) = kept.as_ref().filter(|(read, _)| read.elapsed() < KEPT) {
-            return Ok(Arc::clone(figures));
+        if let Some((read, figures)) = kept.as_ref() {
+            let lasts = if figures.is_some() { KEPT } else { GIVEN_UP };
+            if read.elapsed() < lasts {
+                return figures.clone();
+            }
         }
-        let figures = Arc::new(queries.run(statement(last, now_ms), collect).await?);
-        *kept = Some((Instant::now(), Arc::clone(&figures)));
-        Ok(figures)
+        let figures = match queries.run(statement(last, now_ms), collect).await {
+            Ok(figures) => Some(Arc::new(figures)),
+            Err(error) => {
+                tracing::warn!(%error, "the lake does not answer with figures of endpoints");
+                None
+            }
+        };
+        *kept = Some((Instant::now(), figures.clone()));
+        figures
     }
 }
 
@@ -93,7 +105,8 @@ fn statement(last: Last, now_ms: i64) -> String {
     let since = format!("to_timestamp_micros({since_us})");
     format!(
         "SELECT current_endpoint_id AS id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers, \
-           count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) * 1.0 / count(*) AS error_share, \
+           count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) * 1.0 / \
+             greatest(count(*) FILTER (WHERE own_refusal IS NULL), 1) AS error_share, \
            approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE {TIMED}) AS latency_p50_ms, \
            approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE {TIMED}) AS latency_p95_ms, \
            approx_percentile_cont(request_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS request_p50_bytes, \

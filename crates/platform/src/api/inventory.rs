@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
-use outrider_lake::QueryError;
 use outrider_model::Endpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,7 +87,8 @@ impl Filter for Inventory {
 pub(super) struct EndpointRow {
     #[serde(flatten)]
     endpoint: Endpoint,
-    /// How it was used in the time of `last`; null where that is not said, or this outrider keeps no lake.
+    /// How it was used in the time of `last`; null where that is not said, where this outrider
+    /// keeps no lake, and where the lake does not answer.
     figures: Option<EndpointFigures>,
 }
 
@@ -99,13 +99,14 @@ pub(super) async fn endpoints(
 ) -> Result<Listed<EndpointRow>, Problem> {
     let Inventory { filter, sort, last } = &list.filter;
     let figures = match (*last, &queries) {
-        (Some(last), Some(queries)) => Some(state.figures.get(queries, last, now_ms()).await.map_err(failed)?),
+        (Some(last), Some(queries)) => state.figures.get(queries, last, now_ms()).await,
         _ => None,
     };
     let page = match (sort.of_store(), &figures) {
         (Some(_), _) => state.store.endpoints(filter, list.limit, list.cursor()).await?,
         (None, Some(figures)) => by_figure(&state, &list, figures).await?,
-        (None, None) => return Err(no_lake()),
+        (None, None) if queries.is_none() => return Err(no_lake()),
+        (None, None) => return Err(unread()),
     };
     let row = |endpoint: Endpoint| {
         let of = |figures: &Figures| figures.get(&endpoint.id.to_string()).cloned().unwrap_or_default();
@@ -114,15 +115,9 @@ pub(super) async fn endpoints(
     Ok(list.answer(Page { items: page.items.into_iter().map(row).collect(), next: page.next }))
 }
 
-/// The statement is ours, so nobody who asks can mend it.
-fn failed(error: QueryError) -> Problem {
-    match error {
-        QueryError::Statement(_) | QueryError::NotAllowed(_) => {
-            tracing::error!(%error, "the lake does not answer with figures of endpoints");
-            Problem::internal()
-        }
-        error => error.into(),
-    }
+fn unread() -> Problem {
+    Problem::unavailable("the lake did not answer with figures of endpoints")
+        .hint("try again in some seconds, or sort by `first_seen`, `last_seen` or `calls`, which need no figures")
 }
 
 /// A page sorted by a figure: the store knows no figures, so all ids that fit are sorted here. There are as many as the

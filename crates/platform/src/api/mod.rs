@@ -212,7 +212,7 @@ fn viewer_routes() -> Routes {
         `last_finding`, one that has a new finding meanwhile moves to the front, where the first page shows it.";
     const INVENTORY: &str = "Endpoints, the newest first\n\
         Those that were merged into others are left out. Sorted by `first_seen`, every endpoint that was there from the \
-        first page to the last is shown exactly once. In every other order, one that is called meanwhile may move to the front. \
+        first page to the last is shown exactly once. In every other order, one whose figures change meanwhile may be missed or come twice. \
         Figures are of the calls in the lake and up to a minute old.";
     Routes::of(Some(Role::Viewer))
         .get("/api/v1/alerts", Sensitive("read alerts"), reading::alerts, "list_alerts", SORTED)

@@ -20,7 +20,8 @@ pub struct Gap {
     pub gateways: Vec<String>,
     /// When it began.
     pub since_ms: i64,
-    /// When it was over; null while it goes on.
+    /// When its notice was closed; null while it goes on. That is when calls came again, or up to 15 minutes after the last
+    /// that is missing.
     pub until_ms: Option<i64>,
     /// What was seen, in one sentence.
     pub detail: String,

@@ -29,8 +29,10 @@ const CALLS: &[(&str, &str, u32, i64, u16, i32)] = &[
 ];
 
 /// A platform with these calls in its lake, and its endpoints as its control store has them.
-async fn platform(data_dir: &Path) -> Platform {
-    let platform = Platform::start(settings(data_dir), now_ms).await.unwrap();
+async fn platform(data_dir: &Path, queries_max: usize) -> Platform {
+    let mut settings = settings(data_dir);
+    settings.lake.as_mut().unwrap().limits.queries_max = queries_max;
+    let platform = Platform::start(settings, now_ms).await.unwrap();
     let mut ingest = platform.ingest(1);
     for &(consumer, path, times, hours_ago, status, total_ms) in CALLS {
         let (at_ms, mut writer) = (now_ms() - hours_ago * HOUR_MS, BatchWriter::default());
@@ -62,7 +64,7 @@ fn templates(items: &[Value]) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_have_figures_and_are_sorted_by_them() {
     let directory = tempfile::tempdir().unwrap();
-    let platform = platform(directory.path()).await;
+    let platform = platform(directory.path(), 4).await;
     let api = Api::with_lake(platform.queries()).await;
     let endpoints = platform.store().endpoints(&EndpointFilter::default(), 100, None).await.unwrap().items;
     assert_eq!(endpoints.len(), 3, "{endpoints:#?}");
@@ -107,6 +109,18 @@ async fn endpoints_have_figures_and_are_sorted_by_them() {
     for query in ["last=24h&sort=consumers&cursor=errorshare.1.x", "last=24h&sort=consumers&cursor=x", "last=1y"] {
         assert_eq!(api.get(&format!("/api/v1/endpoints?{query}")).await.status, 400, "{query}");
     }
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lake_that_does_not_answer_keeps_nobody_from_the_list() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = platform(directory.path(), 0).await;
+    let api = Api::with_lake(platform.queries()).await;
+    let reply = api.get("/api/v1/endpoints?last=24h&sort=calls").await;
+    assert_eq!((reply.status, &reply.items()[0]["figures"]), (200, &json!(null)), "{}", reply.body);
+    let reply = api.get("/api/v1/endpoints?last=24h&sort=consumers").await;
+    assert!(reply.status == 503 && reply.body.to_string().contains("`last_seen`"), "{}", reply.body);
     platform.stop().await;
 }
 
