@@ -1,5 +1,5 @@
 // Calls as rows; every value of one leads on.
-import { type ReactNode, useMemo, useState } from 'react';
+import { type ReactNode, useCallback, useMemo, useState } from 'react';
 
 import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
@@ -22,6 +22,8 @@ interface Props {
 export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) {
   const [, change] = useAddress();
   const [pivot, setPivot] = useState<Pivoted>();
+  // The menu takes the focus again where this changes.
+  const close = useCallback(() => setPivot(undefined), []);
   const columns = useMemo(() => callColumns(setPivot, whose), [whose]);
   return (
     <>
@@ -36,13 +38,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         isFollowing={isFollowing}
         empty={empty}
       />
-      {pivot && (
-        <PivotMenu
-          pivot={pivot}
-          close={() => setPivot(undefined)}
-          add={(added) => change({ q: withTerm(search, added) })}
-        />
-      )}
+      {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) })} />}
     </>
   );
 }
