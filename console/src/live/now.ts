@@ -68,13 +68,17 @@ export function useStatus() {
     },
     refetchInterval: (query) => (!isWatched() ? false : query.state.dataUpdateCount < 2 ? SECOND_MS : STATUS_MS),
   });
-  // The interval stops while nobody looks; whoever comes back starts it again.
+  useLookAgain();
+  return status;
+}
+
+/** For whoever asks again only while somebody looks: the interval stops then, and whoever comes back starts it again. */
+export function useLookAgain() {
   const [, look] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => look((times) => times + 1), STATUS_MS);
     return () => clearInterval(timer);
   }, []);
-  return status;
 }
 
 function countsOf(status: Status): Record<string, number> {

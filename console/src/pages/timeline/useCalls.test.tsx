@@ -12,6 +12,9 @@ let perSecond = 0;
 let asked: URL[] = [];
 let shown: ReturnType<typeof useCalls>;
 let unmount: () => void;
+let client: QueryClient;
+/** What was shown at any moment and is no row of calls without a gap. */
+let torn: number[][];
 
 /** The newest calls of somebody who calls again and again, as the API answers. */
 function answer(url: URL): Response {
@@ -31,6 +34,8 @@ function Follower() {
   const { fresh, showFresh } = calls;
   useLayoutEffect(() => {
     shown = calls;
+    const now = positions();
+    if (now.some((position, index) => position !== now[0]! - index)) torn.push(now);
     if (fresh > 0) showFresh();
   });
   return null;
@@ -41,6 +46,8 @@ beforeEach(() => {
   vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
   asked = [];
+  torn = [];
+  client = new QueryClient();
 });
 afterEach(() => {
   act(() => unmount());
@@ -53,7 +60,7 @@ async function follow(seconds: number) {
   unmount = () => root.unmount();
   await act(async () => {
     root.render(
-      <QueryClientProvider client={new QueryClient()}>
+      <QueryClientProvider client={client}>
         <Follower />
       </QueryClientProvider>,
     );
@@ -92,5 +99,26 @@ it('begins anew where more come than an answer holds', async () => {
 it('does not keep calls without an end', async () => {
   perSecond = 400;
   await follow(30);
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 29 * 400);
+  expect(positions().length).toBeGreaterThan(200);
   expect(positions().length).toBeLessThanOrEqual(6000);
+});
+
+it('shows no call twice when the first page is read again', async () => {
+  perSecond = 10;
+  await follow(6);
+  await act(() => client.invalidateQueries({ queryKey: ['calls'] }));
+  for (let passed = 0; passed < 30; passed += 1) await act(() => vi.advanceTimersByTimeAsync(100));
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 8 * 10);
+  expect(torn).toEqual([]);
+});
+
+it('leaves nothing out for somebody who comes back', async () => {
+  perSecond = 100;
+  await follow(6);
+  act(() => unmount());
+  await vi.advanceTimersByTimeAsync(60_000);
+  await follow(3);
+  expect(positions()[0]).toBeGreaterThanOrEqual(100 + 68 * 100);
+  expect(torn).toEqual([]);
 });

@@ -4,10 +4,18 @@ import { useCallback, useMemo, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import type { CallRow, EntityKind } from '../../api/types';
-import { isWatched } from '../../live/now';
+import { isWatched, useLookAgain } from '../../live/now';
 import { callKey } from '../../parts/callColumns';
 import { usePages } from '../../parts/pages';
 import { entityTerm, term } from '../../parts/search';
+
+interface Shown {
+  key: unknown;
+  /** The page on top of which the rows stand. */
+  first: unknown;
+  rows: CallRow[];
+  took?: unknown;
+}
 
 interface CallsOf {
   /** Whose calls; everybody's without. */
@@ -51,8 +59,10 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
   const client = useQueryClient();
   const key = useMemo(() => ['calls', of], [of]);
   const pages = usePages<CallRow>(key, (cursor, signal) => read(of, PAGE, cursor, signal));
-  const [shown, setShown] = useState<{ key: unknown; rows: CallRow[]; took?: unknown }>({ key, rows: [] });
-  const newer = useMemo(() => (shown.key === key ? shown.rows : []), [shown, key]);
+  // A first page that was read again holds what came since the one before; a following page leaves the first as it is.
+  const first = pages.data?.pages[0];
+  const [shown, setShown] = useState<Shown>({ key, first, rows: [] });
+  const newer = useMemo(() => (shown.key === key && shown.first === first ? shown.rows : []), [shown, key, first]);
   const rows = useMemo(() => [...newer, ...pages.rows], [newer, pages.rows]);
   const newest = rows[0];
   // Only what came since is asked for, from the moment of the newest row on; rows of that moment are known already. The moment is
@@ -60,7 +70,10 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
   const since = newest ? Math.floor(newest.time_us / 1000) : undefined;
   const came = useQuery({
     queryKey: ['calls since', of],
-    queryFn: ({ signal }) => read({ ...of, since: since ?? of.since, until: undefined }, CAME_MAX, undefined, signal),
+    queryFn: async ({ signal }) => ({
+      since,
+      ...(await read({ ...of, since: since ?? of.since, until: undefined }, CAME_MAX, undefined, signal)),
+    }),
     enabled: isOpen && pages.isSuccess,
     refetchInterval: ({ state }) => {
       if (!isWatched()) return false;
@@ -71,22 +84,28 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
     // Rows move down with each answer: comparing them place by place finds nothing that could be kept.
     structuralSharing: false,
   });
+  useLookAgain();
   const known = useMemo(() => new Set(rows.slice(0, CAME_MAX).map(callKey)), [rows]);
-  const answer = came.data === shown.took ? undefined : came.data;
-  const fresh = useMemo(() => (answer?.items ?? []).filter((call) => !known.has(callKey(call))), [answer, known]);
+  // An answer that begins after the newest row would leave a hole below it.
+  const reaches = came.data?.since === undefined || (since !== undefined && came.data.since <= since);
+  const answer = came.data === shown.took || !reaches ? undefined : came.data;
+  const fresh = useMemo(() => {
+    const isFresh = (call: CallRow) => call.time_us >= (since ?? 0) * 1000 && !known.has(callKey(call));
+    return (answer?.items ?? []).filter(isFresh);
+  }, [answer, known, since]);
   const isCut = fresh.length > 0 && (answer?.next != null || newer.length + fresh.length > NEWER_MAX);
   const showFresh = useCallback(() => {
     // Where more came than an answer holds, the list begins anew instead of having a hole.
     if (isCut) {
-      setShown({ key, rows: [], took: answer });
+      setShown({ key, first, rows: [], took: answer });
       client.setQueryData<InfiniteData<unknown>>(
         key,
         (before) => before && { pages: before.pages.slice(0, 1), pageParams: before.pageParams.slice(0, 1) },
       );
       void client.invalidateQueries({ queryKey: key });
     } else {
-      setShown({ key, rows: [...fresh, ...newer], took: answer });
+      setShown({ key, first, rows: [...fresh, ...newer], took: answer });
     }
-  }, [client, answer, fresh, isCut, key, newer]);
-  return { ...pages, rows, fresh: fresh.length, isCut, showFresh };
+  }, [client, answer, first, fresh, isCut, key, newer]);
+  return { ...pages, rows, fresh: fresh.length, showFresh };
 }
