@@ -45,7 +45,7 @@ interface Props<T> {
   /** Rows that came since, and are not shown yet. */
   fresh?: number;
   onFresh?: () => void;
-  /** New rows are shown by themselves while the first row is in view and the pointer is elsewhere. */
+  /** New rows are shown by themselves while the first row is in view, and the pointer and the keys are elsewhere. */
   isFollowing?: boolean;
   /** For rows that can be chosen. */
   selection?: Selection<T>;
@@ -122,7 +122,11 @@ export function DataTable<T>(props: Props<T>) {
   useLayoutEffect(() => {
     if (fresh === 0 || !onFresh) return;
     const element = scroll.current;
-    const isAtRest = element !== null && element.scrollTop < 4 && !element.matches(':hover');
+    const isAtRest =
+      element !== null &&
+      element.scrollTop < 4 &&
+      !element.matches(':hover') &&
+      element.querySelector(':focus-visible') === null;
     if (isEmpty || (isFollowing && isAtRest)) onFresh();
   }, [isEmpty, isFollowing, fresh, onFresh]);
 
@@ -130,11 +134,14 @@ export function DataTable<T>(props: Props<T>) {
   const anchor = useRef<string>(undefined);
   const pick = (key: string, isRange: boolean) => {
     if (!selection) return;
+    setActive(key);
     const { chosen, choose } = selection;
     choose(isRange ? withRange(chosen, rows.map(rowKey), anchor.current, key) : toggled(chosen, key));
     if (!isRange || anchor.current === undefined) anchor.current = key;
   };
-  const columns = selection ? [choiceColumn(selection, rows, rowKey, pick), ...props.columns] : props.columns;
+  const columns = selection
+    ? [choiceColumn(selection, rows, rowKey, pick, setActive), ...props.columns]
+    : props.columns;
   const tracks = tracksOf(columns);
   const move = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget && !isChoice(event.target)) return;
@@ -237,6 +244,7 @@ function choiceColumn<T>(
   rows: T[],
   rowKey: (row: T) => string,
   pick: (key: string, isRange: boolean) => void,
+  reach: (key: string) => void,
 ): Column<T> {
   const isAll = rows.length > 0 && rows.every((row) => chosen.has(rowKey(row)));
   return {
@@ -258,6 +266,7 @@ function choiceColumn<T>(
         type="checkbox"
         aria-label={`Choose ${nameOf(row)}`}
         checked={chosen.has(rowKey(row))}
+        onFocus={() => reach(rowKey(row))}
         onChange={(event) => pick(rowKey(row), (event.nativeEvent as MouseEvent).shiftKey)}
       />
     ),
