@@ -12,11 +12,12 @@ import {
   type CompletionResult,
   acceptCompletion,
   completionKeymap,
+  ifNotIn,
 } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { SQLDialect } from '@codemirror/lang-sql';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
-import { Annotation, Compartment, EditorState, Prec } from '@codemirror/state';
+import { Compartment, EditorState, Prec } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -25,6 +26,7 @@ import { type RefObject, useEffect, useRef } from 'react';
 import { type Choice, choices, type Lake, schemaOfLake, TYPES, WORDS } from './schema';
 
 interface Props {
+  /** The text that it begins with. */
   statement: string;
   change: (statement: string) => void;
   run: (statement: string) => void;
@@ -32,8 +34,10 @@ interface Props {
   viewRef: RefObject<EditorView | null>;
 }
 
-/** Marks a change that came from outside, and needs not be told there. */
-const FromOutside = Annotation.define<boolean>();
+/** What stands in these is meant as it is written. */
+const AS_WRITTEN = ['String', 'LineComment', 'BlockComment', 'QuotedIdentifier'];
+/** The dialect knows these as values by itself; as keywords they would lose that. */
+const VALUES = new Set(['true', 'false', 'null']);
 const NOTHING: Lake = { tables: [], functions: [] };
 
 export default function Editor({ statement, change, run, viewRef }: Props) {
@@ -64,7 +68,10 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
           bracketMatching(),
           closeBrackets(),
           EditorView.lineWrapping,
-          autocompletion({ override: [(context) => complete(context, client)], icons: false }),
+          autocompletion({
+            override: [ifNotIn(AS_WRITTEN, (context) => complete(context, client))],
+            icons: false,
+          }),
           Prec.highest(
             keymap.of([
               {
@@ -87,8 +94,7 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
           EditorView.domEventHandlers({ beforeinput: replaceChosen }),
           EditorView.contentAttributes.of({ 'aria-label': 'SQL statement' }),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged && !update.transactions.some((one) => one.annotation(FromOutside)))
-              known.current.change(update.state.doc.toString());
+            if (update.docChanged) known.current.change(update.state.doc.toString());
           }),
         ],
       }),
@@ -100,15 +106,6 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
       viewRef.current = null;
     };
   }, [viewRef, client]);
-
-  useEffect(() => {
-    const length = viewRef.current!.state.doc.length;
-    if (viewRef.current!.state.doc.toString() === statement) return;
-    viewRef.current!.dispatch({
-      changes: { from: 0, to: length, insert: statement },
-      annotations: FromOutside.of(true),
-    });
-  }, [viewRef, statement]);
 
   useEffect(() => {
     if (schema.data) viewRef.current!.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)) });
@@ -132,7 +129,7 @@ function replaceChosen(event: InputEvent, view: EditorView): boolean {
 function dialectOf({ functions }: Lake) {
   const words = new Set(WORDS.map((word) => word.toLowerCase()));
   return SQLDialect.define({
-    keywords: [...words].join(' '),
+    keywords: [...words].filter((word) => !VALUES.has(word)).join(' '),
     types: TYPES.join(' ').toLowerCase(),
     builtin: functions
       .map(({ name }) => name)
