@@ -106,8 +106,10 @@ export default function ApisPage() {
       {words} {sort === name ? '↓' : ''}
     </button>
   );
-  // Without a lake there are no figures.
-  const hasFigures = endpoints.rows.some((endpoint) => endpoint.figures !== null);
+  // Columns stay while another order is read.
+  const hasFigures = endpoints.isPending || endpoints.rows.some((endpoint) => endpoint.figures !== null);
+  // They were asked for: a lake that is busy or away has none.
+  const lacksFigures = endpoints.rows.length > 0 && !hasFigures;
   const columns: Column<EndpointRow>[] = [
     {
       id: 'method',
@@ -205,6 +207,11 @@ export default function ApisPage() {
           onChange={(value) => change({ method: value })}
         />
         <div className="spread" />
+        {lacksFigures && (
+          <span className="faint" role="status" title="The lake does not answer, or lake.enabled is off">
+            Figures could not be read just now.
+          </span>
+        )}
         <Select
           size="xs"
           w={130}
