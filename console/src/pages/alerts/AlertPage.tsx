@@ -39,6 +39,8 @@ export function AlertPage() {
   }
   return (
     <Page
+      // What was typed about one alert is not said about another.
+      key={alert.id}
       title={`${detectorName(alert.detector)} · ${alert.entity.label || alert.entity.value}`}
       under={{ to: '/alerts', name: 'Alerts' }}
       before={<SeverityTag severity={alert.severity} />}
