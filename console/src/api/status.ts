@@ -78,6 +78,11 @@ export async function getStatus(signal?: AbortSignal): Promise<Status> {
   return await got(api.GET('/api/v1/status', { signal }));
 }
 
+/** Whether no call was ever seen: neither here nor by an outrider before this one. */
+export function isUntouched(status: Status): boolean {
+  return !status.platform?.progress?.calls && (status.sources ?? []).every((source) => !source.counters?.received);
+}
+
 export function total(counts: Record<string, number> | undefined): number {
   return Object.values(counts ?? {}).reduce((sum, count) => sum + count, 0);
 }

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 
-import { type Status, total } from '../../api/status';
+import { isUntouched, type Status, total } from '../../api/status';
 import { Spark } from '../../charts/Spark';
 import type { Summary } from '../../live/follow';
 import { rateOf, seriesOf } from '../../live/rates';
@@ -34,9 +34,7 @@ export function Flow({ status }: { status: Status | undefined }) {
       </Panel>
     );
   }
-  const sources = status.sources ?? [];
   const responders = status.responders ?? [];
-  const isNew = !status.platform?.progress?.calls && sources.every((source) => !source.counters?.received);
   const stations = [gateway(status), collector(status), platform(status, summary.data), responder(status)];
   const ways = [
     rate(rateOf('received')),
@@ -58,7 +56,7 @@ export function Flow({ status }: { status: Status | undefined }) {
           </div>
         ))}
       </section>
-      {isNew && (
+      {isUntouched(status) && (
         <Panel title="First steps" flush>
           <FirstSteps />
         </Panel>

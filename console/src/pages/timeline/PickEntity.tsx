@@ -5,8 +5,9 @@ import { type FormEvent, useState } from 'react';
 import { useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
+import { isUntouched } from '../../api/status';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
-import { nowAlerts } from '../../live/now';
+import { nowAlerts, useStatus } from '../../live/now';
 import { EntityLink, Panel, SeverityTag, timelinePath } from '../../parts/basics';
 import { FirstSteps } from '../../parts/FirstSteps';
 import { ENTITY_WORDS } from '../../parts/words';
@@ -25,6 +26,7 @@ export function PickEntity() {
   const [kind, setKind] = useState<EntityKind>('consumer');
   const [value, setValue] = useState('');
   const alerts = useQuery(nowAlerts);
+  const status = useStatus();
   const busy = useQuery({
     queryKey: ['completions', 'consumer:'],
     queryFn: ({ signal }) =>
@@ -59,7 +61,7 @@ export function PickEntity() {
           Open
         </Button>
       </form>
-      {busy.data?.items.length === 0 && alerts.data && about.length === 0 && (
+      {status.data && isUntouched(status.data) && (
         <Panel title="Nobody called yet" flush>
           <FirstSteps />
         </Panel>
