@@ -65,7 +65,7 @@ function What({ alert, failure }: { alert: Alert; failure?: string }) {
         <EntityLink entity={alert.entity} />
       </div>
       {failure ? (
-        <span className="bad cut" role="alert" title={failure}>
+        <span className="bad cut" title={failure}>
           Not done: {failure}
         </span>
       ) : (
@@ -114,7 +114,7 @@ export function AlertsPage() {
   const [failures, setFailures] = useState(NO_FAILURES);
   const choose = (next: Chosen) => {
     setChosen(next);
-    setFailures(NO_FAILURES);
+    setFailures(new Map([...failures].filter(([id]) => next.has(id))));
   };
   // What a filter has taken from view is not decided about.
   const about = alerts.rows.filter((alert) => chosen.has(alert.id));
@@ -219,6 +219,7 @@ export function AlertsPage() {
       {about.length > 0 && (
         <Bulk
           chosen={about}
+          failed={about.filter(({ id }) => failures.has(id)).length}
           clear={() => choose(NONE)}
           done={(failed) => {
             setChosen(new Set(failed.keys()));

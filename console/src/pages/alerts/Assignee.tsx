@@ -48,7 +48,7 @@ function Assigning({ alert }: { alert: Alert }) {
           placeholder={NOBODY}
           aria-label="Assigned to"
           nothingFoundMessage="Nobody of that name may work on alerts"
-          disabled={assign.isPending}
+          readOnly={assign.isPending}
           value={alert.assignee}
           data={data}
           onChange={(value) => value !== alert.assignee && assign.mutate(value)}

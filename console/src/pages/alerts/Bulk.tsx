@@ -13,14 +13,21 @@ const EXPLANATIONS: Record<Exclude<Decision, 'acknowledge'>, string> = {
   'false-positive': 'Their actions are released, and the same stays silent for a while.',
 };
 
+/** The button that was pressed goes away with what was chosen; keys go on among the rows. */
+function backToRows() {
+  document.querySelector<HTMLElement>('.table-scroll')?.focus();
+}
+
 interface Props {
   chosen: Alert[];
+  /** Of how many of them the last decision failed. */
+  failed: number;
   /** Told of which it failed, and why; nothing else stays chosen. */
   done: (failures: Map<string, string>) => void;
   clear: () => void;
 }
 
-export function Bulk({ chosen, done, clear }: Props) {
+export function Bulk({ chosen, failed, done, clear }: Props) {
   const client = useQueryClient();
   const [asking, setAsking] = useState<Exclude<Decision, 'acknowledge'>>();
   const deciding = useMutation({
@@ -28,14 +35,17 @@ export function Bulk({ chosen, done, clear }: Props) {
       eachOf(about(decision), async (alert) =>
         decided(client, 'alert', 'alerts', alert, await decide(decision, alert, reason)),
       ),
-    onSuccess: done,
+    onSuccess: (failures) => {
+      done(failures);
+      backToRows();
+    },
   });
   const about = (decision: Decision) => chosen.filter((alert) => isPossible(decision, alert.state));
   const words = (number: number) => (number === 1 ? '1 alert' : `${number} alerts`);
   return (
     <div className="bulk" role="toolbar" aria-label="Chosen alerts">
       <span className="number" role="status">
-        {words(chosen.length)} chosen
+        {words(chosen.length)} chosen{failed > 0 && ` · ${failed} not done`}
       </span>
       {DECISIONS.filter((decision) => about(decision).length > 0).map((decision) => (
         <Button
