@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ago, bytes, chance, detectorName, doing, length, utc } from './words';
+import { ago, bytes, chance, detectorName, doing, length, local, utc } from './words';
 
 describe('words', () => {
   it.each([
@@ -20,6 +20,14 @@ describe('words', () => {
     [86_400_000 * 3, '3 d ago'],
   ])('%i ms before now is %s', (ms, words) => {
     expect(ago(1e12 - ms, 1e12)).toBe(words);
+  });
+
+  it.each([
+    ['the clock of today', new Date(2026, 4, 6, 0, 5, 7), /^00:05:07$/],
+    ['the day of this year', new Date(2026, 2, 3, 0, 5, 7), /^\D*3\D.*\b00:05:07$/],
+    ['the year of another one, to the second', new Date(2025, 2, 3, 0, 5, 7), /2025.*\b00:05:07$/],
+  ])('says %s', (_, then, words) => {
+    expect(local(then.getTime(), new Date(2026, 4, 6, 12).getTime())).toMatch(words);
   });
 
   it('says UTC', () => {

@@ -76,7 +76,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
-  hour12: false,
+  hourCycle: 'h23',
 });
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   month: 'short',
@@ -84,7 +84,7 @@ const dayAndClock = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
   second: '2-digit',
-  hour12: false,
+  hourCycle: 'h23',
 });
 const date = new Intl.DateTimeFormat(undefined, {
   year: 'numeric',
@@ -92,7 +92,8 @@ const date = new Intl.DateTimeFormat(undefined, {
   day: 'numeric',
   hour: '2-digit',
   minute: '2-digit',
-  hour12: false,
+  second: '2-digit',
+  hourCycle: 'h23',
 });
 
 export function isToday(ms: number, now: number): boolean {
