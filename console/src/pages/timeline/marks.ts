@@ -1,5 +1,5 @@
 // What is marked on an entity's strip: its alerts, what restricted it, and times from which calls may be missing.
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import { api, got } from '../../api/client';
@@ -12,6 +12,8 @@ import { ACTION_STATE_WORDS, detectorName, doing } from '../../parts/words';
 type Whom = Pick<EntityKey, 'value'> & { gateway?: string };
 
 const LIMIT = 200;
+/** A range that moves with the time asks again only when it has moved by this much. */
+const ROUND_MS = 300_000;
 
 export function useMarks({ value }: Whom): Mark[] {
   const alerts = useQuery({
@@ -38,9 +40,15 @@ export function useStretches({ value, gateway }: Whom, { since, until }: Range):
     queryFn: ({ signal }) =>
       got(api.GET('/api/v1/actions', { params: { query: { target: value, limit: LIMIT } }, signal })),
   });
+  const time = {
+    since_ms: Math.floor(Math.max(since, 0) / ROUND_MS) * ROUND_MS,
+    until_ms: Math.ceil(until / ROUND_MS) * ROUND_MS,
+  };
   const missing = useQuery({
-    queryKey: ['now', 'notices', 'gaps', gateway],
-    queryFn: ({ signal }) => got(api.GET('/api/v1/gaps', { params: { query: { gateway, limit: LIMIT } }, signal })),
+    queryKey: ['now', 'notices', 'gaps', gateway, time],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/gaps', { params: { query: { gateway, ...time, limit: LIMIT } }, signal })),
+    placeholderData: keepPreviousData,
   });
   const now = useNow();
   return useMemo(() => {
