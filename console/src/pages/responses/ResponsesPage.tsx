@@ -99,6 +99,7 @@ export default function ResponsesPage() {
   const actions = usePages(['actions', filter], (cursor, signal) =>
     got(api.GET('/api/v1/actions', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
+  const isFiltered = Boolean(filter.target ?? filter.gateway);
   const [fresh, showFresh] = useFresh('actions');
   const mayAct = useMay('responder');
   const isOver = group.id === 'ended' || group.id === 'failed';
@@ -142,7 +143,11 @@ export default function ResponsesPage() {
         fresh={fresh}
         onFresh={showFresh}
         few={
-          group.id === 'all' ? (
+          isFiltered ? (
+            <p>
+              That is all that fits these filters. <Link to="/responses?group=all">Show all actions</Link>
+            </p>
+          ) : group.id === 'all' ? (
             <p>
               That is all. <Link to="/policies">Policies</Link> say who is blocked by itself, and what their guard rails
               are.
@@ -153,7 +158,7 @@ export default function ResponsesPage() {
             </p>
           )
         }
-        empty={<NoActions group={group.id} />}
+        empty={<NoActions group={group.id} isFiltered={isFiltered} />}
       />
     </Page>
   );
@@ -175,7 +180,14 @@ function Held() {
   );
 }
 
-function NoActions({ group }: { group: string }) {
+function NoActions({ group, isFiltered }: { group: string; isFiltered: boolean }) {
+  if (isFiltered) {
+    return (
+      <Empty title="No action fits these filters.">
+        <Link to="/responses?group=all">Show all actions</Link>
+      </Empty>
+    );
+  }
   if (group === 'proposed') {
     return (
       <Empty title="Nothing waits for approval.">
