@@ -10,6 +10,9 @@ export const SPANS = [
 ] as const;
 export type Span = (typeof SPANS)[number];
 
+/** A latency of −1 was not measured. */
+const HAS_LATENCY = 'own_refusal IS NULL AND latency_total_ms >= 0';
+
 function where(id: string, since: number): string {
   return `FROM calls WHERE current_endpoint_id = ${quoted(id)} AND event_date >= ${day(since)} AND event_time >= ${moment(since)}`;
 }
@@ -32,8 +35,8 @@ export async function overTimeOf(
        count(*) FILTER (WHERE status BETWEEN 400 AND 499 AND own_refusal IS NULL) AS client_errors,
        count(*) FILTER (WHERE status >= 500 AND own_refusal IS NULL) AS server_errors,
        count(own_refusal) AS refused,
-       approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE own_refusal IS NULL) AS p50,
-       approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE own_refusal IS NULL) AS p95
+       approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE ${HAS_LATENCY}) AS p50,
+       approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE ${HAS_LATENCY}) AS p95
      ${where(id, range.since)} GROUP BY 1 ORDER BY 1`,
     signal,
   );
@@ -62,8 +65,8 @@ export async function summaryOf(id: string, span: Span, signal: AbortSignal): Pr
   const rows = await ask<Summary>(
     `SELECT count(*) AS calls, count(DISTINCT consumer_id) AS consumers, count(DISTINCT client_ip) AS addresses,
        count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) AS errors,
-       approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE own_refusal IS NULL) AS p50,
-       approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE own_refusal IS NULL) AS p95,
+       approx_percentile_cont(latency_total_ms, 0.5) FILTER (WHERE ${HAS_LATENCY}) AS p50,
+       approx_percentile_cont(latency_total_ms, 0.95) FILTER (WHERE ${HAS_LATENCY}) AS p95,
        approx_percentile_cont(response_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS size
      ${where(id, sinceOf(span).since)}`,
     signal,
