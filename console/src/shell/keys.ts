@@ -15,6 +15,8 @@ export const GO: Record<string, [string, string]> = {
 };
 
 function isTyping(target: EventTarget | undefined): boolean {
+  // Nothing is typed into a box or a switch.
+  if (target instanceof HTMLInputElement && target.type === 'checkbox') return false;
   return (
     target instanceof HTMLElement &&
     (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName))

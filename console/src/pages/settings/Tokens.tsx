@@ -42,7 +42,7 @@ export default function Tokens() {
         {tokens.data.items.length === 0 ? (
           <Empty title="No tokens yet.">
             <p>A program signs in with a token. With one of the role viewer this says what is on fire:</p>
-            <Command>{`curl -s ${location.origin}/api/v1/alerts?state=open -H "Authorization: Bearer $TOKEN"`}</Command>
+            <Command>{`curl -s "${location.origin}/api/v1/alerts?state=open" -H "Authorization: Bearer $TOKEN"`}</Command>
           </Empty>
         ) : (
           <SmallTable
