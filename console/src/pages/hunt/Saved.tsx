@@ -83,8 +83,11 @@ export function Saved() {
         few={
           <>
             <p>
-              That is all. Any search or statement becomes a hunt by its button “Save as a hunt”. Or with a file, on
-              outrider’s machine:
+              That is all.{' '}
+              {mayHunt
+                ? 'Any search or statement becomes a hunt by its button “Save as a hunt”.'
+                : 'An analyst can save any search or statement as a hunt.'}{' '}
+              Or with a file, on outrider’s machine:
             </p>
             <Command>outrider hunt add refused-often.toml</Command>
           </>
