@@ -78,12 +78,12 @@ function leads(name: string, value: string): string | undefined {
     case 'session':
       return timelinePath({ kind: 'session', value });
     case 'alert_id':
-      return `/alerts/${value}`;
+      return `/alerts/${encodeURIComponent(value)}`;
     case 'action_id':
-      return `/responses/${value}`;
+      return `/responses/${encodeURIComponent(value)}`;
     case 'endpoint_id':
     case 'current_endpoint_id':
-      return `/apis/${value}`;
+      return `/apis/${encodeURIComponent(value)}`;
     default:
       return undefined;
   }
