@@ -28,7 +28,7 @@ export function Sql() {
   const [query, change] = useAddress();
   const said = query.get('statement') ?? '';
   const [statement, setStatement] = useState(said || FIRST);
-  const [view, setView] = useState('table');
+  const view = query.get('view') === 'chart' ? 'chart' : 'table';
   const mayHunt = useMay('analyst');
   const stop = useRef<AbortController>(undefined);
   const editor = useRef<EditorView>(null);
@@ -90,7 +90,7 @@ export function Sql() {
             <SegmentedControl
               size="xs"
               value={view}
-              onChange={setView}
+              onChange={(chosen) => change({ view: chosen === 'chart' ? chosen : null })}
               data={[
                 { value: 'table', label: 'Table' },
                 { value: 'chart', label: 'Chart' },
