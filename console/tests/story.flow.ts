@@ -1,7 +1,7 @@
 // The whole story of the demo, seen in the console: an attack becomes an alert that comes by itself, the alert explains itself, a
 // policy blocks, the block is seen and released. Then a second attack, answered by a policy that is made in the form.
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -272,9 +272,10 @@ it('bears names without an end', async () => {
   }
 });
 
-/** Every page, in both themes; for the documents, where a directory is named. */
+/** Every page, in both themes; for the documents, where a directory is named, as seen from the repository. */
 it('looks right in both themes', async () => {
-  const directory = process.env['SCREENSHOTS'];
+  const named = process.env['SCREENSHOTS'];
+  const directory = named && resolve(import.meta.dirname, '../..', named);
   if (directory) mkdirSync(directory, { recursive: true });
   const alert = await page.request
     .get('/api/v1/alerts?limit=1')
@@ -316,7 +317,7 @@ it('looks right in both themes', async () => {
 it('decides about many alerts at once, by keys', async () => {
   await page.goto('/alerts?state=open');
   const rows = page.getByRole('rowgroup', { name: 'Alerts: rows' });
-  await rows.getByRole('row').first().waitFor();
+  await rows.getByRole('checkbox').first().waitFor();
   const count = await rows.getByRole('checkbox').count();
   await rows.focus();
   await page.keyboard.press('j');
