@@ -163,7 +163,7 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
             <Switch
               size="xs"
               label="Follow"
-              title="Shows new calls by itself, while the first row is in view and the pointer is elsewhere"
+              title="Shows new calls by itself, while the first row is in view, and the pointer and the keys are elsewhere"
               checked={isFollowing}
               onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
             />
