@@ -208,8 +208,8 @@ export default function ApisPage() {
         />
         <div className="spread" />
         {lacksFigures && (
-          <span className="faint" role="status" title="The lake does not answer, or lake.enabled is off">
-            Figures could not be read just now.
+          <span className="faint" role="status">
+            No figures: the lake is off, or does not answer just now.
           </span>
         )}
         <Select
