@@ -256,7 +256,8 @@ struct Days {
 impl Days {
     fn new(range: &Range, days: impl IntoIterator<Item = String>) -> Days {
         let before_ms = range.before.map(|place| place.time_us.div_euclid(1000));
-        let newest = [range.until_ms, before_ms].into_iter().flatten().min().map(day_of);
+        let until_ms = range.until_ms.map(|ms| ms.saturating_sub(1));
+        let newest = [until_ms, before_ms].into_iter().flatten().min().map(day_of);
         let oldest = range.since_ms.map(day_of);
         let is_wanted = |day: &String| {
             newest.as_ref().is_none_or(|newest| day <= newest) && oldest.as_ref().is_none_or(|oldest| day >= oldest)
@@ -333,10 +334,10 @@ mod tests {
         let range = Range { since_ms: Some(day(2) + 5), until_ms: Some(day(4)), rows: 1, ..Range::default() };
         let mut days = Days::new(&range, (0..9).map(|of| day_of(day(of))));
         let all: Vec<_> = std::iter::from_fn(|| days.next(0)).flatten().collect();
-        assert_eq!(
-            all,
-            [4, 2, 3].map(|of| day_of(day(of))),
-            "the last may have calls of its first moment at the cursor"
-        );
+        assert_eq!(all, [3, 2].map(|of| day_of(day(of))));
+        let place = CallPlace { time_us: day(4) * 1000, position: 7, index: 0 };
+        let range = Range { until_ms: None, before: Some(place), ..range };
+        let mut days = Days::new(&range, (0..9).map(|of| day_of(day(of))));
+        assert_eq!(days.next(0).unwrap(), [day_of(day(4))], "it may have calls of the cursor's moment");
     }
 }
