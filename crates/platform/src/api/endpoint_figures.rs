@@ -74,7 +74,10 @@ pub(super) type Figures = Arc<HashMap<String, EndpointFigures>>;
 
 /// The latest figures of each time; none where they could not be read. Who asks while they are being read waits for them.
 #[derive(Debug, Default)]
-pub(super) struct FiguresKept([Mutex<Option<(Instant, Option<Figures>)>>; 4]);
+pub(super) struct FiguresKept([Mutex<Option<Read>>; 4]);
+
+/// When they were read, and what the lake answered.
+type Read = (Instant, Option<Figures>);
 
 impl FiguresKept {
     /// `None` where the lake does not answer, which must not keep anybody from the list.
