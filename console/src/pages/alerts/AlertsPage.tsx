@@ -7,6 +7,7 @@ import { api, got } from '../../api/client';
 import { type Alert, ALERT_STATES, type AlertState, SEVERITIES, type Severity } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time } from '../../parts/basics';
+import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
@@ -145,30 +146,26 @@ export function AlertsPage() {
       }
     >
       <div className="filters">
-        <Select
-          size="xs"
-          w={150}
-          clearable
-          placeholder="Any severity"
-          aria-label="Least severity"
+        <Choice
+          label="Least severity"
+          name="severity_min"
+          any="Any severity"
           value={severity}
           data={SEVERITIES.map((one) => ({ value: one, label: `${one} or worse` }))}
-          onChange={(value) => change({ severity_min: value })}
+          width={150}
         />
         <Field label="Detector" name="detector" />
         <Field label="Consumer, address or other entity" name="entity" width={230} isSearch />
         <Field label="Service" name="service" />
-        <Select
-          size="xs"
-          w={150}
-          clearable
-          placeholder="Assigned to anybody"
-          aria-label="Assigned to"
+        <Choice
+          label="Assigned to"
+          name="assignee"
+          any="Assigned to anybody"
           value={assignee}
           data={[...new Set([me, NOBODY, assignee])]
             .filter((one) => one !== null && one !== undefined)
             .map((one) => ({ value: one, label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : one }))}
-          onChange={(value) => change({ assignee: value })}
+          width={150}
         />
         <div className="spread" />
         <Select

@@ -7,6 +7,7 @@ import type { paths } from '../../api/schema';
 import type { EndpointFigures, EndpointRow } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Page, Time } from '../../parts/basics';
+import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
@@ -185,27 +186,16 @@ export default function ApisPage() {
     >
       <div className="filters">
         <Field label="Path contains" name="contains" width={240} isSearch />
-        <Select
-          size="xs"
-          w={180}
-          clearable
-          searchable
-          placeholder="Any service"
-          aria-label="Service"
-          value={filter.service ?? null}
+        <Choice
+          label="Service"
+          name="service"
+          any="Any service"
+          value={filter.service}
           data={filter.service && !services.includes(filter.service) ? [filter.service, ...services] : services}
-          onChange={(value) => change({ service: value })}
+          width={180}
+          searchable
         />
-        <Select
-          size="xs"
-          w={130}
-          clearable
-          placeholder="Any method"
-          aria-label="Method"
-          value={filter.method ?? null}
-          data={METHODS}
-          onChange={(value) => change({ method: value })}
-        />
+        <Choice label="Method" name="method" any="Any method" value={filter.method} data={METHODS} width={130} />
         <div className="spread" />
         {lacksFigures && (
           <span className="faint" role="status">

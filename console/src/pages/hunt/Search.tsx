@@ -1,5 +1,4 @@
 // Everybody's calls, by a search.
-import { Button } from '@mantine/core';
 import { useMemo } from 'react';
 import { Link } from 'react-router';
 
@@ -9,6 +8,7 @@ import { splitTerms } from '../../parts/search';
 import { useMay } from '../../shell/session';
 import { CallsTable } from '../timeline/CallsTable';
 import { useCalls } from '../timeline/useCalls';
+import { SaveAsHunt } from './SaveAsHunt';
 import { Terms } from './Terms';
 
 const EXAMPLES = [
@@ -31,19 +31,7 @@ export function Search() {
         search={search}
         change={(q) => change({ q })}
         placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
-        after={
-          mayHunt &&
-          search !== '' && (
-            <Button
-              size="xs"
-              variant="default"
-              component={Link}
-              to={`/hunt/saved/new?search=${encodeURIComponent(search)}`}
-            >
-              Save as a hunt
-            </Button>
-          )
-        }
+        after={mayHunt && search !== '' && <SaveAsHunt by="search" text={search} />}
       />
       <CallsTable
         calls={calls}

@@ -4,7 +4,6 @@ import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-reac
 import { useMutation } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
 import { lazy, Suspense, useRef, useState } from 'react';
-import { Link } from 'react-router';
 
 import { api, got } from '../../api/client';
 import { useAddress } from '../../parts/address';
@@ -13,6 +12,7 @@ import { bytes, count } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Answer, canChart, Chart } from './Answer';
 import { exportAs, FORMATS } from './exporting';
+import { SaveAsHunt } from './SaveAsHunt';
 import { Tables } from './Tables';
 
 // It is larger than the page around it.
@@ -97,16 +97,7 @@ export function Sql() {
               ]}
             />
           )}
-          {mayHunt && (
-            <Button
-              size="xs"
-              variant="default"
-              component={Link}
-              to={`/hunt/saved/new?sql=${encodeURIComponent(statement)}`}
-            >
-              Save as a hunt
-            </Button>
-          )}
+          {mayHunt && <SaveAsHunt by="sql" text={statement} />}
           <Menu position="bottom-end">
             <Menu.Target>
               <Button

@@ -1,10 +1,9 @@
 // Who did what, the newest first.
-import { Select } from '@mantine/core';
-
 import { api, got } from '../../api/client';
 import type { AuditLine } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Time } from '../../parts/basics';
+import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
@@ -50,7 +49,7 @@ const COLUMNS: Column<AuditLine>[] = [
 ];
 
 export default function Audit() {
-  const [query, change] = useAddress();
+  const [query] = useAddress();
   const log = LOGS.find((one) => one.value === query.get('log'))?.value;
   const filter: { log?: Log; by?: string; subject?: string } = {
     log,
@@ -63,16 +62,7 @@ export default function Audit() {
   return (
     <>
       <div className="filters">
-        <Select
-          size="xs"
-          w={140}
-          clearable
-          placeholder="All logs"
-          aria-label="Log"
-          value={log ?? null}
-          data={[...LOGS]}
-          onChange={(value) => change({ log: value })}
-        />
+        <Choice label="Log" name="log" any="All logs" value={log} data={[...LOGS]} />
         <Field label="By, such as person:anna" name="by" width={200} isSearch />
         <Field label="About, such as al_…" name="subject" width={200} />
       </div>

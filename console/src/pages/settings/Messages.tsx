@@ -1,10 +1,11 @@
 // Messages to destinations: what was delivered, what waits, and what was given up.
-import { Button, Select } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 
 import { api, got, type Schemas } from '../../api/client';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Time } from '../../parts/basics';
+import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
@@ -19,7 +20,7 @@ const STATES: { value: Message['state']; label: string; looks: string }[] = [
 ];
 
 export default function Messages() {
-  const [query, change] = useAddress();
+  const [query] = useAddress();
   const state = STATES.find((one) => one.value === query.get('state'))?.value;
   const filter = { state, destination: query.get('destination') ?? undefined };
   const messages = usePages<Message>(['messages', filter], (cursor, signal) =>
@@ -61,16 +62,7 @@ export default function Messages() {
   return (
     <>
       <div className="filters">
-        <Select
-          size="xs"
-          w={140}
-          clearable
-          placeholder="Any state"
-          aria-label="State"
-          value={state ?? null}
-          data={STATES}
-          onChange={(value) => change({ state: value })}
-        />
+        <Choice label="State" name="state" any="Any state" value={state} data={STATES} />
         <Field label="Destination" name="destination" isSearch />
       </div>
       <PagedTable
