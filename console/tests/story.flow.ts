@@ -118,7 +118,8 @@ it('lets an analyst decide, and not act', async () => {
   await other.page.getByRole('button', { name: 'Take it' }).waitFor({ state: 'detached' });
   await other.page.getByLabel('Comment').fill('the key of mallory was sold');
   await other.page.getByRole('button', { name: 'Comment', exact: true }).click();
-  await other.page.getByText('the key of mallory was sold').waitFor();
+  // The field that it was typed in has the same words until the answer is there.
+  await other.page.getByRole('paragraph').filter({ hasText: 'the key of mallory was sold' }).waitFor();
   // Whoever has it open sees it at once.
   await page.goto(new URL(other.page.url()).pathname);
   await page.getByText('the key of mallory was sold').waitFor();
