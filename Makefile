@@ -22,7 +22,8 @@ ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 NODE := $(shell node --version 2>/dev/null | grep -E '^v(2[0-9]|[3-9][0-9])\.')
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 BINARY := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/outrider
-NPM := npm --prefix console --no-audit --no-fund --silent
+# Errors alone: what cannot be installed says why.
+NPM := npm --prefix console --no-audit --no-fund --loglevel=error
 CONSOLE_FILES := $(wildcard console/*.json console/*.ts console/*.html console/public/* console/scripts/*) \
     $(shell find console/src -type f -not -name schema.d.ts -not -name '*.test.*')
 
@@ -77,7 +78,7 @@ else
 endif
 
 console/node_modules/.package-lock.json: console/package.json console/package-lock.json
-	$(STEP) $(NPM) ci
+	$(STEP) $(NPM) ci --fetch-retries=5
 	@touch $@
 
 console/dist/index.html: $(CONSOLE_FILES)

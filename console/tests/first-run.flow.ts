@@ -107,7 +107,7 @@ it('refuses a wrong password, and asks again when a session is over', async () =
   await page.getByRole('alert').waitFor();
   await check(page, 'sign in');
   await signIn(page, 'anna');
-  await page.goto('/settings/audit');
+  await page.goto('/settings/audit?log=access');
   await page.getByText('signed in').first().waitFor();
   await context.clearCookies();
   await page.getByRole('link', { name: 'Alerts', exact: true }).click();

@@ -47,9 +47,36 @@ interface Progress {
   lake_files?: number;
   lake_rows?: number;
   lake_failures?: number;
+  lake_keeping_failures?: number;
+  lake_error?: string;
+  lake_days_removed?: number;
   lake_position?: number;
-  lake_oldest_day?: string;
+  lake_oldest_day?: string | null;
   store_failures?: number;
+}
+
+/** The files in force as of the last look, and what was done since the start. */
+export interface EnrichmentStatus {
+  databases?: {
+    file: string;
+    type?: string | null;
+    built_ms?: number | null;
+    bytes?: number | null;
+    loaded_ms?: number | null;
+    problem?: string | null;
+  }[];
+  lists?: {
+    file: string;
+    class?: string;
+    entries?: number | null;
+    bad_lines?: number | null;
+    loaded_ms?: number | null;
+    problem?: string | null;
+  }[];
+  calls?: number;
+  located_calls?: number;
+  lookup_failures?: number;
+  batches_not_enriched?: number;
 }
 
 export interface Status {
@@ -60,12 +87,7 @@ export interface Status {
   responders?: ResponderStatus[] | null;
   configurations?: { gateway: string; failure?: string | null; read_ms?: number }[] | null;
   certificates?: { file?: string; expires_ms?: number }[] | null;
-  enrichment?: {
-    databases?: { file?: string; kind?: string; built_ms?: number; failure?: string | null }[];
-    lists?: { file?: string; entries?: number; failure?: string | null }[];
-    calls?: number;
-    located_calls?: number;
-  } | null;
+  enrichment?: EnrichmentStatus | null;
   platform?: {
     caught_up?: boolean;
     progress?: Progress;

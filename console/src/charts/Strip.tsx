@@ -1,11 +1,11 @@
 // Calls in time as a strip of bars, with what happened marked: alerts above, actions and gaps over the whole height.
 // Dragging chooses a range; the wheel and the keys + - ← → change it.
-import { type KeyboardEvent, memo, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router';
 
 import { local, short, utc } from '../parts/words';
 import { barsOf, ofPart, PARTS, sidesOf, type Step } from './bars';
-import { type Range, roundUp, tickLabel, ticks, zoomed } from './scale';
+import { labelled, LEFT, type Range, roundUp, stepAt, zoomed } from './scale';
 import { useWidth } from './useWidth';
 
 export type { Step };
@@ -36,9 +36,12 @@ interface Props {
   height?: number;
   label: string;
   onRange?: (range: Range) => void;
+  /** The moment that is pointed at, where other charts have it, too. */
+  cursor?: number;
+  onCursor?: (at: number | undefined) => void;
 }
 
-const [TOP, AXIS, LEFT] = [22, 18, 40];
+const [TOP, AXIS] = [22, 18];
 const COLOURS = {
   ok: 'var(--calls)',
   client_errors: 'var(--client-errors)',
@@ -46,10 +49,13 @@ const COLOURS = {
   refused: 'var(--refused)',
 };
 
-export function Strip({ range, stepMs, steps, marks = [], stretches = [], height = 140, label, onRange }: Props) {
+export function Strip(props: Props) {
+  const { range, stepMs, steps, marks = [], stretches = [], height = 140, label, onRange, cursor, onCursor } = props;
   const [frame, width] = useWidth();
   const [drag, setDrag] = useState<[number, number]>();
-  const [hover, setHover] = useState<Step & { x: number }>();
+  const [pointed, setPointed] = useState<number>();
+  const at = onCursor ? cursor : pointed;
+  const pointAt = onCursor ?? setPointed;
   const { since, until } = range;
   const inner = Math.max(width - LEFT, 10);
   const bottom = height - AXIS;
@@ -57,6 +63,8 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
   const time = (px: number) => since + ((px - LEFT) / inner) * (until - since);
   const most = roundUp(Math.max(...steps.map((step) => step.calls), 1));
   const y = (calls: number) => (calls / most) * (bottom - TOP);
+  const starts = useMemo(() => steps.map((step) => step.start_ms), [steps]);
+  const hover = at === undefined ? undefined : steps[stepAt(starts, stepMs, at)];
   const over = hover && sidesOf(hover, { left: LEFT, right: width, bottom, x, y, stepMs });
 
   useWheel(frame, onRange && ((factor, px) => onRange(zoomed(range, factor, time(px)))));
@@ -64,15 +72,14 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
   const down = (event: PointerEvent) => {
     if (!onRange || event.button !== 0 || (event.target as Element).closest('a')) return;
     event.currentTarget.setPointerCapture(event.pointerId);
-    const at = place(event);
-    setDrag([at, at]);
+    const px = place(event);
+    setDrag([px, px]);
   };
   const point = (event: PointerEvent) => {
-    const at = place(event);
-    if (drag) setDrag([drag[0], at]);
-    const moment = time(at);
-    const step = steps.find((found) => found.start_ms <= moment && moment < found.start_ms + stepMs);
-    setHover(step && { ...step, x: at });
+    const px = place(event);
+    if (drag) setDrag([drag[0], px]);
+    const moment = time(px);
+    pointAt(moment >= since && moment <= until ? moment : undefined);
   };
   const up = () => {
     if (drag && onRange && Math.abs(drag[1] - drag[0]) > 6) {
@@ -109,7 +116,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
         onPointerDown={down}
         onPointerMove={point}
         onPointerUp={up}
-        onPointerLeave={() => setHover(undefined)}
+        onPointerLeave={() => pointAt(undefined)}
         className={onRange ? 'strip-zoom' : undefined}
       >
         <defs>
@@ -126,9 +133,9 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
         <text x={LEFT - 6} y={bottom} className="strip-text" textAnchor="end">
           0
         </text>
-        {ticks(since, until, Math.max(inner / 90, 2)).map((at) => (
-          <text key={at} x={x(at)} y={height - 4} className="strip-text" textAnchor="middle">
-            {x(at) > LEFT + 16 && x(at) < width - 20 ? tickLabel(at, until - since) : ''}
+        {labelled(range, width).map(([tick, words]) => (
+          <text key={tick} x={x(tick)} y={height - 4} className="strip-text" textAnchor="middle">
+            {words}
           </text>
         ))}
         {stretches.map((stretch) => {
@@ -150,6 +157,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
         })}
         {over && <rect x={over[0]} width={over[1] - over[0]} y={TOP} height={bottom - TOP} className="strip-over" />}
         <Bars since={since} until={until} stepMs={stepMs} steps={steps} most={most} width={width} bottom={bottom} />
+        {onCursor && at !== undefined && <line x1={x(at)} x2={x(at)} y1={TOP} y2={bottom} className="strip-cursor" />}
         {drag && (
           <rect
             x={Math.min(...drag)}
@@ -179,7 +187,7 @@ export function Strip({ range, stepMs, steps, marks = [], stretches = [], height
             </g>
           ))}
       </svg>
-      {hover && !drag && <Hovered step={hover} stepMs={stepMs} x={Math.min(hover.x, width - 170)} />}
+      {hover && !drag && <Hovered step={hover} stepMs={stepMs} x={Math.min(x(at!), width - 170)} />}
     </div>
   );
 }

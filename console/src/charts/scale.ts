@@ -34,6 +34,23 @@ export function tickLabel(at: number, span: number): string {
   return (span < 5 * 60_000 ? seconds : clock).format(time);
 }
 
+/** Room for the numbers on the left of a chart: the same for all, so that charts below each other have the same times. */
+export const LEFT = 40;
+
+/** The ticks of a chart that is so wide, with their labels; those that its edges would cut have none. */
+export function labelled({ since, until }: Range, width: number): [number, string][] {
+  const inner = Math.max(width - LEFT, 10);
+  return ticks(since, until, Math.max(inner / 90, 2)).map((at) => {
+    const x = ((at - since) / (until - since)) * inner;
+    return [at, x > 16 && x < inner - 20 ? tickLabel(at, until - since) : ''];
+  });
+}
+
+/** Which of these steps a moment is in; −1 for none, and for steps that have no calls and are left out. */
+export function stepAt(starts: number[], stepMs: number, at: number): number {
+  return starts.findIndex((start) => start <= at && at < start + stepMs);
+}
+
 /** The next round number above. */
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
@@ -44,6 +61,13 @@ export function roundUp(value: number): number {
 export interface Range {
   since: number;
   until: number;
+}
+
+/** The last so and so long, in whole steps: it moves by a step at a time, and what a step counts stays what it was. */
+export function untilNow(spanMs: number, steps: number, now: number): Range {
+  const stepMs = Math.ceil(spanMs / steps);
+  const until = (Math.floor(now / stepMs) + 1) * stepMs;
+  return { since: until - spanMs, until };
 }
 
 /** The range made larger or smaller around one moment of it. */

@@ -1,22 +1,37 @@
 import { MantineProvider } from '@mantine/core';
-import { act, type ReactNode, useLayoutEffect, useState } from 'react';
+import { act, type ComponentProps, type ReactNode, useLayoutEffect, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { stubBrowser, unstubBrowser } from '../testing';
 import { type Column, DataTable } from './DataTable';
 import { type Chosen, NONE } from './selection';
+import { OWN_WIDTHS } from './widths';
 
 const ROWS = Array.from({ length: 30 }, (_, index) => `row ${index + 1}`);
 const COLUMNS: Column<string>[] = [
-  { id: 'name', head: 'Name', width: '1fr', cell: (row) => <input defaultValue={row} /> },
+  { id: 'name', head: 'Name', width: 'minmax(0, 1fr)', cell: (row) => <input defaultValue={row} /> },
+  { id: 'size', head: 'Size', width: '66px', isNumber: true, needsRoom: true, cell: (row) => row.length },
 ];
+
+/** Stands for the browser's: it tells once how large something is. */
+class Observer {
+  constructor(private readonly tell: () => void) {}
+  observe() {
+    this.tell();
+  }
+  unobserve() {}
+  disconnect() {}
+}
 
 let chosen: Chosen;
 let frame: HTMLElement;
 let draw: (table: ReactNode) => void;
 let unmount: () => void;
 
-function Table({ fresh, onFresh }: { fresh?: number; onFresh?: () => void }) {
+type Some = Partial<ComponentProps<typeof DataTable<string>>>;
+
+function Table(props: Some) {
   const [some, choose] = useState(NONE);
   useLayoutEffect(() => {
     chosen = some;
@@ -29,8 +44,7 @@ function Table({ fresh, onFresh }: { fresh?: number; onFresh?: () => void }) {
         columns={COLUMNS}
         rowKey={(row) => row}
         selection={{ chosen: some, choose, nameOf: (row) => row }}
-        fresh={fresh}
-        onFresh={onFresh}
+        {...props}
         isFollowing
         empty={null}
       />
@@ -39,10 +53,12 @@ function Table({ fresh, onFresh }: { fresh?: number; onFresh?: () => void }) {
 }
 
 beforeEach(() => {
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener() {}, removeEventListener() {} }));
+  stubBrowser();
+  vi.stubGlobal('ResizeObserver', Observer);
   // Without a layout an element has no size, and the table no rows in view.
   vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(1200);
+  vi.spyOn(Element.prototype, 'getBoundingClientRect').mockReturnValue(new DOMRect(0, 0, 100, 32));
+  localStorage.clear();
   frame = document.createElement('div');
   document.body.append(frame);
   const root = createRoot(frame);
@@ -52,7 +68,7 @@ beforeEach(() => {
 afterEach(() => {
   unmount();
   frame.remove();
-  vi.unstubAllGlobals();
+  unstubBrowser();
   vi.restoreAllMocks();
 });
 
@@ -86,4 +102,143 @@ it('holds rows that come while keys are at one', () => {
   act(() => (document.activeElement as HTMLElement).blur());
   draw(<Table fresh={2} onFresh={onFresh} />);
   expect(onFresh).toHaveBeenCalled();
+});
+
+it.each([
+  [500, true, 'Show 500+ new'],
+  [500, false, 'Show 500 new'],
+  [1, undefined, 'Show 1 new'],
+])('says of %i new rows whether there are more: %s', (fresh, hasMoreFresh, expected) => {
+  draw(<Table />);
+  act(() => frame.querySelector<HTMLInputElement>('[value="row 3"]')!.focus());
+  draw(<Table fresh={fresh} hasMoreFresh={hasMoreFresh} onFresh={() => undefined} />);
+  expect(frame.querySelector('.fresh')!.textContent).toBe(expected);
+});
+
+const handle = (name: string) =>
+  Array.from(frame.querySelectorAll<HTMLElement>('[role=separator]')).find(
+    (one) => one.previousElementSibling?.textContent === name,
+  )!;
+const tracks = () => frame.querySelector<HTMLElement>('[role=table]')!.style.getPropertyValue('--tracks');
+const OWN = '16px minmax(0, 1fr) 66px';
+
+it('has its columns as they are, until one is resized by keys', () => {
+  draw(<Table />);
+  expect(tracks()).toBe(OWN);
+  expect(handle('Size').getAttribute('aria-valuenow')).toBe('100');
+  press(handle('Size'), 'ArrowRight');
+  expect(tracks()).toBe('16px 100px 116px');
+  press(handle('Name'), 'ArrowLeft');
+  expect(tracks()).toBe('16px 84px 116px');
+});
+
+it('follows the pointer, and remembers where it was left', () => {
+  HTMLElement.prototype.setPointerCapture = () => undefined;
+  const point = (type: string, clientX: number) =>
+    act(() => {
+      handle('Size').dispatchEvent(new MouseEvent(type, { clientX, button: 0, bubbles: true }));
+    });
+  draw(<Table />);
+  point('pointerdown', 500);
+  point('pointermove', 500);
+  expect(tracks()).toBe(OWN);
+  point('pointermove', 530);
+  expect(tracks()).toBe('16px 100px 130px');
+  expect(localStorage).toHaveLength(0);
+  point('pointermove', 540);
+  point('lostpointercapture', 540);
+  expect(tracks()).toBe('16px 100px 140px');
+  draw(<Table key="again" />);
+  expect(tracks()).toBe('16px 100px 140px');
+});
+
+it('gives a column its own width back', () => {
+  draw(<Table />);
+  press(handle('Name'), 'ArrowRight');
+  press(handle('Size'), 'ArrowRight');
+  act(() => {
+    handle('Name').dispatchEvent(new MouseEvent('dblclick', { bubbles: true }));
+  });
+  expect(tracks()).toBe('16px minmax(64px, 1fr) 116px');
+  press(handle('Size'), 'Enter');
+  expect(tracks()).toBe(OWN);
+  expect(localStorage).toHaveLength(0);
+});
+
+it('gives those their own width back that were held because of one', () => {
+  draw(<Table />);
+  press(handle('Size'), 'ArrowRight');
+  draw(<Table key="again" />);
+  expect(tracks()).toBe('16px 100px 116px');
+  press(handle('Size'), 'Enter');
+  expect(tracks()).toBe(OWN);
+  expect(localStorage).toHaveLength(0);
+});
+
+it('draws no row again when a column is resized', () => {
+  const cell = vi.fn((row: string) => row);
+  const columns = [{ id: 'size', head: 'Size', width: '66px', cell }];
+  draw(<Table columns={columns} />);
+  expect(cell).toHaveBeenCalled();
+  cell.mockClear();
+  press(handle('Size'), 'ArrowRight');
+  expect(tracks()).toBe('16px 116px');
+  expect(cell).not.toHaveBeenCalled();
+});
+
+it('keeps nothing where somebody else has the widths', () => {
+  const change = vi.fn();
+  draw(<Table sizing={{ widths: OWN_WIDTHS, change }} />);
+  press(handle('Size'), 'ArrowRight');
+  expect(change).toHaveBeenCalledOnce();
+  expect(tracks()).toBe(OWN);
+  expect(localStorage).toHaveLength(0);
+});
+
+it('has one stop of Tab for all heads, and keys from one to the next', () => {
+  draw(<Table />);
+  const stops = () => Array.from(frame.querySelectorAll('[role=separator][tabindex="0"]'));
+  expect(stops()).toEqual([handle('Name')]);
+  act(() => handle('Name').focus());
+  for (const [key, name] of [
+    ['ArrowUp', 'Name'],
+    ['ArrowDown', 'Size'],
+    ['ArrowDown', 'Size'],
+    ['Home', 'Name'],
+    ['End', 'Size'],
+    ['ArrowUp', 'Name'],
+    ['End', 'Size'],
+  ] as const) {
+    press(document.activeElement as HTMLElement, key);
+    expect(document.activeElement, key).toBe(handle(name));
+    expect(stops()).toEqual([handle(name)]);
+  }
+  expect(tracks()).toBe(OWN);
+});
+
+it.each(['{', 'null', '{"size":90}', '[7,["size"],["size","wide"],[null,90]]'])(
+  'is as it is where %s was kept',
+  (kept) => {
+    localStorage.setItem('outrider widths Rows', kept);
+    draw(<Table />);
+    expect(tracks()).toBe(OWN);
+  },
+);
+
+it('leaves out of a narrow window what needs room', () => {
+  vi.stubGlobal('matchMedia', (query: string) => ({
+    matches: query.includes('max-width'),
+    addEventListener() {},
+    removeEventListener() {},
+  }));
+  draw(<Table />);
+  expect(tracks()).toBe('16px minmax(0, 1fr)');
+  expect(frame.querySelectorAll('[role=columnheader]')).toHaveLength(2);
+});
+
+it('bears a browser that keeps nothing', () => {
+  vi.stubGlobal('localStorage', undefined);
+  draw(<Table />);
+  press(handle('Size'), 'ArrowRight');
+  expect(tracks()).toBe('16px 100px 116px');
 });

@@ -1,21 +1,27 @@
 // A table of any length: only the rows that are in view are in the document. Arrow keys, j and k move; Enter opens. Where rows can be
-// chosen, x chooses, Shift with any of these a range, Ctrl A all that are loaded, Escape none.
+// chosen, x chooses, Shift with any of these a range, Ctrl A all that are loaded, Escape none. Columns can be resized.
 import { Button } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import {
+  type CSSProperties,
   type Key,
   type KeyboardEvent,
   memo,
   type ReactNode,
   type RefObject,
+  useCallback,
   useEffect,
   useLayoutEffect,
+  useMemo,
   useRef,
   useState,
 } from 'react';
 
 import { Trouble } from './basics';
+import { Heads } from './Heads';
 import { type Chosen, NONE, toggled, withRange } from './selection';
+import { type Sizing, tracksOf, useKeptWidths } from './widths';
 
 export interface Column<T> {
   id: string;
@@ -24,6 +30,10 @@ export interface Column<T> {
   width: string;
   cell: (row: T) => ReactNode;
   isNumber?: boolean;
+  /** It cannot be resized. */
+  isFixed?: boolean;
+  /** It is left out of a narrow window: what it says is elsewhere, too. */
+  needsRoom?: boolean;
 }
 
 interface Selection<T> {
@@ -33,6 +43,7 @@ interface Selection<T> {
 }
 
 interface Props<T> {
+  /** What it is called; the widths of its columns are kept under that name. */
   label: string;
   rows: T[];
   columns: Column<T>[];
@@ -44,11 +55,15 @@ interface Props<T> {
   isLoading?: boolean;
   /** Rows that came since, and are not shown yet. */
   fresh?: number;
+  /** There are more of them than that. */
+  hasMoreFresh?: boolean;
   onFresh?: () => void;
   /** New rows are shown by themselves while the first row is in view, and the pointer and the keys are elsewhere. */
   isFollowing?: boolean;
   /** For rows that can be chosen. */
   selection?: Selection<T>;
+  /** The widths of its columns, where the browser is not to keep them. */
+  sizing?: Sizing;
   empty: ReactNode;
   /** Said below, where all rows are few: what one may do next. */
   few?: ReactNode;
@@ -87,6 +102,7 @@ export function DataTable<T>(props: Props<T>) {
     onEnd,
     isLoading,
     fresh = 0,
+    hasMoreFresh,
     onFresh,
     isFollowing,
     selection,
@@ -106,13 +122,6 @@ export function DataTable<T>(props: Props<T>) {
   });
   const items = virtual.getVirtualItems();
   const last = items.at(-1)?.index ?? -1;
-  // Columns stay under their heads where the rows have a scrollbar beside them.
-  const head = useRef<HTMLDivElement>(null);
-  const isLong = virtual.getTotalSize() > (virtual.scrollRect?.height ?? Infinity);
-  useLayoutEffect(() => {
-    const beside = scroll.current ? scroll.current.offsetWidth - scroll.current.clientWidth : 0;
-    if (head.current) head.current.style.borderRightWidth = `${beside}px`;
-  }, [isLong]);
   useEffect(() => {
     if (onEnd && rows.length > 0 && last >= rows.length - 5) onEnd();
   }, [last, rows.length, onEnd]);
@@ -132,17 +141,41 @@ export function DataTable<T>(props: Props<T>) {
 
   // The row that was chosen last, from which a range goes on.
   const anchor = useRef<string>(undefined);
-  const pick = (key: string, isRange: boolean) => {
-    if (!selection) return;
-    setActive(key);
-    const { chosen, choose } = selection;
-    choose(isRange ? withRange(chosen, rows.map(rowKey), anchor.current, key) : toggled(chosen, key));
-    if (!isRange || anchor.current === undefined) anchor.current = key;
+  const pick = useCallback(
+    (key: string, isRange: boolean) => {
+      if (!selection) return;
+      setActive(key);
+      const { chosen, choose } = selection;
+      choose(isRange ? withRange(chosen, rows.map(rowKey), anchor.current, key) : toggled(chosen, key));
+      if (!isRange || anchor.current === undefined) anchor.current = key;
+    },
+    [selection, rows, rowKey],
+  );
+  // Known before anything is drawn, so that nothing moves.
+  const isNarrow = useMediaQuery(NARROW, undefined, { getInitialValueInEffect: false });
+  const shown = useMemo(
+    () => (isNarrow ? props.columns.filter((column) => !column.needsRoom) : props.columns),
+    [isNarrow, props.columns],
+  );
+  // The same ones while nothing but the widths changes: rows are drawn again with other columns.
+  const columns = useMemo(
+    () => (selection ? [choiceColumn(selection, rows, rowKey, pick, setActive), ...shown] : shown),
+    [selection, rows, rowKey, pick, shown],
+  );
+  const kept = useKeptWidths(label);
+  const sizing = props.sizing ?? kept;
+  const tracks = tracksOf(columns, sizing.widths);
+  // Columns stay under their heads where the rows have a scrollbar beside them, and where they are scrolled sideways.
+  const heads = useRef<HTMLDivElement>(null);
+  const head = useRef<HTMLDivElement>(null);
+  const isLong = virtual.getTotalSize() > (virtual.scrollRect?.height ?? Infinity);
+  useLayoutEffect(() => {
+    const beside = scroll.current ? scroll.current.offsetWidth - scroll.current.clientWidth : 0;
+    if (head.current) head.current.style.borderRightWidth = `${beside}px`;
+  }, [isLong, tracks]);
+  const align = (one: RefObject<HTMLDivElement | null>, other: RefObject<HTMLDivElement | null>) => {
+    if (one.current && other.current) other.current.scrollLeft = one.current.scrollLeft;
   };
-  const columns = selection
-    ? [choiceColumn(selection, rows, rowKey, pick, setActive), ...props.columns]
-    : props.columns;
-  const tracks = tracksOf(columns);
   const move = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget && !isChoice(event.target)) return;
     if (event.ctrlKey || event.metaKey || event.altKey) {
@@ -178,19 +211,22 @@ export function DataTable<T>(props: Props<T>) {
       {fresh > 0 && onFresh && (
         <div className="fresh">
           <Button size="compact-sm" radius="xl" onClick={onFresh}>
-            Show {fresh} new
+            Show {fresh}
+            {hasMoreFresh && '+'} new
           </Button>
         </div>
       )}
-      <div className="table" role="table" aria-label={label} aria-rowcount={rows.length}>
-        <div role="rowgroup">
-          <Heads columns={columns} tracks={tracks} frame={head} />
+      <div className="table" role="table" aria-label={label} aria-rowcount={rows.length} style={styleOf(tracks)}>
+        {/* A handle that takes the focus comes into view, and the rows with it. */}
+        <div role="rowgroup" className="table-heads" ref={heads} onScroll={() => align(heads, scroll)}>
+          <Heads columns={columns} frame={head} sizing={sizing} />
         </div>
         <div
           className="table-scroll"
           ref={scroll}
           tabIndex={0}
           onKeyDown={move}
+          onScroll={() => align(scroll, heads)}
           role="rowgroup"
           aria-label={`${label}: rows`}
         >
@@ -211,7 +247,6 @@ export function DataTable<T>(props: Props<T>) {
                     row={row}
                     index={item.index}
                     columns={columns}
-                    tracks={tracks}
                     top={item.start}
                     height={rowHeight}
                     looks={`${key === active ? ' active' : ''}${selection?.chosen.has(key) ? ' chosen' : ''}`}
@@ -231,6 +266,8 @@ export function DataTable<T>(props: Props<T>) {
   );
 }
 
+/** As in the style sheets. */
+const NARROW = '(max-width: 1100px)';
 /** A list that is this short is all there is: pages are longer. */
 const FEW = 8;
 
@@ -250,6 +287,7 @@ function choiceColumn<T>(
   return {
     id: 'choice',
     width: '16px',
+    isFixed: true,
     head: (
       <input
         type="checkbox"
@@ -277,48 +315,28 @@ interface RowProps<T> {
   row: T;
   index: number;
   columns: Column<T>[];
-  tracks: string;
   top: number;
   height: number;
   looks: string;
 }
 
 /** Drawn again only when something of it has changed. */
-const Row = memo(function Row<T>({ row, index, columns, tracks, top, height, looks }: RowProps<T>) {
+const Row = memo(function Row<T>({ row, index, columns, top, height, looks }: RowProps<T>) {
   return (
     <div
       role="row"
       aria-rowindex={index + 1}
       className={`table-row floating${looks}`}
-      style={{ gridTemplateColumns: tracks, height, transform: `translateY(${top}px)` }}
+      style={{ height, transform: `translateY(${top}px)` }}
     >
       <Cells columns={columns} row={row} />
     </div>
   );
 }) as <T>(props: RowProps<T> & { key: Key }) => ReactNode;
 
-function tracksOf<T>(columns: Column<T>[]): string {
-  return columns.map((column) => column.width).join(' ');
-}
-
-function Heads<T>({
-  columns,
-  tracks,
-  frame,
-}: {
-  columns: Column<T>[];
-  tracks: string;
-  frame?: RefObject<HTMLDivElement | null>;
-}) {
-  return (
-    <div className="table-head" role="row" style={{ gridTemplateColumns: tracks }} ref={frame}>
-      {columns.map((column) => (
-        <div key={column.id} role="columnheader" className={column.isNumber ? 'end' : undefined}>
-          {column.head}
-        </div>
-      ))}
-    </div>
-  );
+/** All rows have the same tracks: none is drawn again when these change. */
+function styleOf(tracks: string): CSSProperties {
+  return { '--tracks': tracks } as CSSProperties;
 }
 
 function Cells<T>({ columns, row }: { columns: Column<T>[]; row: T }) {
@@ -348,20 +366,14 @@ export function SmallTable<T>({
   columns,
   rowKey,
 }: Pick<Props<T>, 'label' | 'rows' | 'columns' | 'rowKey'>) {
-  const tracks = tracksOf(columns);
   return (
-    <div role="table" aria-label={label} className="table">
+    <div role="table" aria-label={label} className="table" style={styleOf(tracksOf(columns))}>
       <div role="rowgroup">
-        <Heads columns={columns} tracks={tracks} />
+        <Heads columns={columns} />
       </div>
       <div role="rowgroup">
         {rows.map((row) => (
-          <div
-            key={rowKey(row)}
-            role="row"
-            className="table-row"
-            style={{ gridTemplateColumns: tracks, minHeight: 36 }}
-          >
+          <div key={rowKey(row)} role="row" className="table-row" style={{ minHeight: 36 }}>
             <Cells columns={columns} row={row} />
           </div>
         ))}

@@ -3,6 +3,7 @@ import { act, useState } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { stubBrowser, unstubBrowser } from '../testing';
 import { Dialog } from './Dialog';
 
 let frame: HTMLElement;
@@ -28,16 +29,7 @@ function Page() {
 }
 
 beforeEach(() => {
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener() {}, removeEventListener() {} }));
-  vi.stubGlobal(
-    'ResizeObserver',
-    class {
-      observe() {}
-      unobserve() {}
-      disconnect() {}
-    },
-  );
+  stubBrowser();
   frame = document.createElement('div');
   document.body.append(frame);
   const root = createRoot(frame);
@@ -47,7 +39,7 @@ beforeEach(() => {
 afterEach(() => {
   unmount();
   frame.remove();
-  vi.unstubAllGlobals();
+  unstubBrowser();
 });
 
 it('gives the focus back to what opened it', async () => {

@@ -1,7 +1,7 @@
 // Dialogs: one that asks for a reason before a decision, and the frame that all of them have.
 import { Button, Modal, Textarea } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { type FormEvent, type ReactNode, useEffect, useState } from 'react';
+import { type ComponentType, type FormEvent, type ReactNode, useEffect, useState } from 'react';
 
 import { Trouble } from './basics';
 
@@ -51,11 +51,14 @@ interface ReasonProps {
   /** For a decision that the API asks no reason for. */
   needsNoReason?: boolean;
   decide: (reason: string) => Promise<unknown>;
+  /** How it says what went wrong, where there is more to say of it than the API does. */
+  trouble?: ComponentType<{ error: unknown }>;
   close: () => void;
 }
 
 /** Asks why before something is decided. It is opened by being there. */
-export function ReasonDialog({ title, explanation, action, isDangerous, needsNoReason, decide, close }: ReasonProps) {
+export function ReasonDialog(props: ReasonProps) {
+  const { title, explanation, action, isDangerous, needsNoReason, decide, trouble: Said = Trouble, close } = props;
   const [reason, setReason] = useState('');
   const deciding = useMutation({ mutationFn: decide, onSuccess: close });
   const submit = (event: FormEvent) => {
@@ -79,7 +82,7 @@ export function ReasonDialog({ title, explanation, action, isDangerous, needsNoR
             onChange={(event) => setReason(event.currentTarget.value)}
           />
         )}
-        {deciding.error && <Trouble error={deciding.error} />}
+        {deciding.error && <Said error={deciding.error} />}
         <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Button variant="default" onClick={close}>
             Cancel

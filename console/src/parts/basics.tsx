@@ -1,7 +1,7 @@
 // The smallest parts: times, tags, entities, commands, what is empty and what went wrong.
 import { ActionIcon, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
-import { type PointerEvent, type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
+import { type PointerEvent, type ReactNode, useEffect, useId, useState, useSyncExternalStore } from 'react';
 import { Link } from 'react-router';
 
 import { Refusal } from '../api/client';
@@ -216,6 +216,7 @@ export function Page({
   useEffect(() => {
     if (typeof title === 'string') document.title = `${title} · outrider`;
   }, [title]);
+  const heading = useId();
   return (
     <div className="page">
       <header className="page-head">
@@ -228,10 +229,29 @@ export function Page({
           </>
         )}
         {before}
-        <h1 title={typeof title === 'string' ? title : undefined}>{title}</h1>
+        <h1 id={heading} title={typeof title === 'string' ? title : undefined}>
+          {title}
+        </h1>
         {after}
       </header>
-      <div className={full ? 'page-body full' : 'page-body'}>{children}</div>
+      {full ? <div className="page-body full">{children}</div> : <PageBody labelledBy={heading}>{children}</PageBody>}
+    </div>
+  );
+}
+
+/** What is scrolled of a page. Keys scroll it also where nothing in it takes the focus; it has a name for whoever comes to it so. */
+export function PageBody({
+  label,
+  labelledBy,
+  children,
+}: {
+  label?: string;
+  labelledBy?: string;
+  children: ReactNode;
+}) {
+  return (
+    <div className="page-body" role="region" aria-label={label} aria-labelledby={labelledBy} tabIndex={0}>
+      {children}
     </div>
   );
 }

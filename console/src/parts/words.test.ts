@@ -1,8 +1,17 @@
 import { describe, expect, it } from 'vitest';
 
-import { ago, bytes, chance, detectorName, doing, length, local, utc } from './words';
+import { ago, bytes, chance, counted, detectorName, doing, length, local, utc } from './words';
 
 describe('words', () => {
+  it.each([
+    [0, '0 lines'],
+    [1, '1 line'],
+    [2, '2 lines'],
+    [undefined, '– lines'],
+  ])('%s lines are %s', (value, words) => {
+    expect(counted(value, 'line')).toBe(words);
+  });
+
   it.each([
     [0, '0 ms'],
     [999, '999 ms'],

@@ -11,6 +11,11 @@ export function count(value: number | undefined | null): string {
   return value === undefined || value === null ? '–' : whole.format(value);
 }
 
+/** So many of them: "1 line", "2 lines". */
+export function counted(value: number | undefined | null, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
 export function short(value: number): string {
   return value < 10_000 ? whole.format(value) : compact.format(value);
 }

@@ -2,12 +2,12 @@
 //! difference is what waits in a batch.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Rejection;
 use crate::health::{Health, HealthSnapshot, HealthTally};
+use crate::{Refusal, Rejection};
 
 /// Why a good call was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,9 @@ pub struct Counters {
     untrusted: AtomicU64,
     rejected: [AtomicU64; Rejection::ALL.len()],
     dropped: [AtomicU64; DropReason::ALL.len()],
+    duplicates: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
+    refused_last_ms: [AtomicI64; Refusal::ALL.len()],
     connections_open: AtomicU64,
     connections_total: AtomicU64,
     connections_over_limit: AtomicU64,
@@ -65,6 +68,16 @@ pub struct CountersSnapshot {
     pub rejected: BTreeMap<String, u64>,
     /// Good calls given up, by reason. Reasons that never occurred are left out.
     pub dropped: BTreeMap<String, u64>,
+    /// Calls that were sent again after they had been taken; they count in `bytes` and in nothing else here.
+    #[serde(default)]
+    pub duplicates: u64,
+    /// Requests that were refused whole, by reason; their sender keeps the lines, so these count in nothing else here. Reasons
+    /// that never occurred are left out.
+    #[serde(default)]
+    pub refused: BTreeMap<String, u64>,
+    /// When the last one was refused, by reason.
+    #[serde(default)]
+    pub refused_last_ms: BTreeMap<String, i64>,
     /// Calls that lost query fields or headers to a limit.
     pub truncated: u64,
     /// Calls whose line did not carry the source's secret.
@@ -88,6 +101,11 @@ impl CountersSnapshot {
     /// Records that are no call.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
+    }
+
+    /// Requests that were refused whole.
+    pub fn refused_total(&self) -> u64 {
+        self.refused.values().sum()
     }
 
     /// Good calls given up.
@@ -116,6 +134,15 @@ impl Counters {
             accepted: read(&self.accepted),
             rejected: named(Rejection::ALL.iter().map(|reason| reason.as_str()), &self.rejected),
             dropped: named(DropReason::ALL.iter().map(|reason| reason.as_str()), &self.dropped),
+            duplicates: read(&self.duplicates),
+            refused: named(Refusal::ALL.iter().map(|reason| reason.as_str()), &self.refused),
+            refused_last_ms: Refusal::ALL
+                .iter()
+                .map(|reason| {
+                    (reason.as_str().to_owned(), self.refused_last_ms[*reason as usize].load(Ordering::Acquire))
+                })
+                .filter(|(_, last_ms)| *last_ms != 0)
+                .collect(),
             truncated: read(&self.truncated),
             untrusted: read(&self.untrusted),
             connections_open: read(&self.connections_open),
@@ -147,8 +174,8 @@ impl Counters {
         self.accepted.fetch_add(u64::from(calls), Ordering::Release);
     }
 
-    pub(crate) fn rejected(&self, reason: Rejection) {
-        self.rejected[reason as usize].fetch_add(1, Ordering::Release);
+    pub(crate) fn rejected(&self, reason: Rejection, lines: u32) {
+        self.rejected[reason as usize].fetch_add(lines.into(), Ordering::Release);
     }
 
     /// The health of the source, for what a single line shows.
@@ -158,6 +185,20 @@ impl Counters {
 
     pub(crate) fn dropped(&self, reason: DropReason, calls: u32) {
         self.dropped[reason as usize].fetch_add(u64::from(calls), Ordering::Release);
+    }
+
+    pub(crate) fn duplicates(&self, calls: u32) {
+        self.duplicates.fetch_add(u64::from(calls), Ordering::Release);
+    }
+
+    pub(crate) fn refused(&self, reason: Refusal, now_ms: i64) {
+        self.refused_last_ms[reason as usize].store(now_ms, Ordering::Release);
+        self.refused[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
+    /// Counts bytes that came.
+    pub(crate) fn read(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Release);
     }
 
     pub(crate) fn connection_opened(&self) {

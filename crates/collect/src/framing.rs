@@ -175,6 +175,27 @@ fn leading_objects(bytes: &[u8], mut take: impl FnMut(&[u8])) -> usize {
     }
 }
 
+/// Cuts a body into its JSON objects: one alone, several of an array, or one after the other with or without LF between
+/// them. What is no object is handed out as a record, up to the next object, for whoever reads it to reject; an object over the
+/// limit as too long, and one that does not end as torn.
+pub fn body_records(body: &[u8], line_bytes_max: usize) -> impl Iterator<Item = Content<'_>> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        let between = |byte: &&u8| byte.is_ascii_whitespace() || matches!(byte, b'[' | b',' | b']');
+        rest = &rest[rest.iter().take_while(between).count()..];
+        let length = match rest.first()? {
+            b'{' => object_length(rest),
+            _ => Some(memchr(b'{', rest).unwrap_or(rest.len())),
+        };
+        let Some(length) = length else {
+            return Some(Content::Torn { begun: std::mem::take(&mut rest) });
+        };
+        let (record, after) = rest.split_at(length);
+        rest = after;
+        Some(if record.len() > line_bytes_max { Content::TooLong } else { Content::Record(record.trim_ascii_end()) })
+    })
+}
+
 /// Length of the JSON object that the bytes begin with, by braces and strings alone; `None` if it does not end.
 fn object_length(bytes: &[u8]) -> Option<usize> {
     if bytes.first() != Some(&b'{') {

@@ -202,21 +202,25 @@ impl Health {
         }
     }
 
-    pub(crate) fn rejected(&self, reason: Rejection, line: &[u8]) {
-        let counter = &self.outlines[reason as usize][Outline::of(line) as usize];
-        counter.lines.fetch_add(1, Ordering::Relaxed);
-        counter.longest_bytes.fetch_max(line.len() as u64, Ordering::Relaxed);
+    pub(crate) fn rejected(&self, reason: Rejection, outline: Outline, lines: u32, longest_bytes: usize) {
+        let counter = &self.outlines[reason as usize][outline as usize];
+        counter.lines.fetch_add(lines.into(), Ordering::Relaxed);
+        counter.longest_bytes.fetch_max(longest_bytes as u64, Ordering::Relaxed);
     }
 
     /// Remembers the call if it is a probe.
     pub(crate) fn look_for_probe(&self, call: &ApiCall<'_>) {
-        let Some(mark) = probe_mark(&call.path) else { return };
+        if let Some(probe) = probe_of(call) {
+            self.remember_probe(probe);
+        }
+    }
+
+    pub(crate) fn remember_probe(&self, probe: ProbeSeen) {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         if probes.len() >= PROBES_MAX {
             probes.pop_front();
         }
-        let is_trusted = call.trust == Trust::Trusted;
-        probes.push_back(ProbeSeen { mark: mark.to_owned(), received_ms: call.received_ms, is_trusted });
+        probes.push_back(probe);
     }
 
     pub(crate) fn snapshot(&self) -> HealthSnapshot {
@@ -242,6 +246,12 @@ impl Health {
             probes: self.probes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect(),
         }
     }
+}
+
+/// The call as a probe, if it is one.
+pub(crate) fn probe_of(call: &ApiCall<'_>) -> Option<ProbeSeen> {
+    let mark = probe_mark(&call.path)?.to_owned();
+    Some(ProbeSeen { mark, received_ms: call.received_ms, is_trusted: call.trust == Trust::Trusted })
 }
 
 /// The digits of a probe's path.

@@ -1,11 +1,11 @@
 //! From the gateway's log to calls: sources, framing, normalising, sanitising, micro-batches.
 //!
 //! This crate decides what a log line says and what of it may leave the premises. Nothing here is in the request path: a
-//! source never writes to the gateway, never stops reading, and drops and counts what it cannot hand on (invariant 1). It
-//! knows nothing of detection, of the lake or of what becomes of a batch.
+//! source of lines that nobody keeps never stops reading, and drops and counts what it cannot hand on (invariant 1); one whose
+//! sender has a queue tells it what is stored. It knows nothing of detection, of the lake or of what becomes of a batch.
 //!
 //! The way of a line: [`LineFramer`] cuts the stream, [`lossless`] makes it text, [`Normaliser`] reads it into an
-//! [`outrider_model::ApiCall`] in which credentials are pseudonyms already, and a source such as [`KongTcpLog`] packs calls
+//! [`outrider_model::ApiCall`] in which credentials are pseudonyms already, and a source, [`KongTcpLog`] or [`KongHttpLog`], packs calls
 //! into [`MicroBatch`]es. All but the sources is pure, so a recorded file goes the very same way.
 
 mod counters;
@@ -16,18 +16,23 @@ mod kong;
 pub mod lossless;
 mod normalise;
 mod pseudonyms;
+mod refusal;
 mod rejection;
 mod sanitise;
 mod sources;
 
 pub use counters::{Counters, CountersSnapshot, DropReason};
 pub use error::CollectError;
-pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer};
+pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer, body_records};
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use normalise::{
     KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT, Scratch,
     SessionCarrier, SourceSecret, default_key_names,
 };
 pub use pseudonyms::{Domain, PseudonymKey};
+pub use refusal::Refusal;
 pub use rejection::Rejection;
-pub use sources::{AllowList, Clock, Complete, KongTcpLog, KongTcpLogConfig, MicroBatch, SourceConfig, SystemClock};
+pub use sources::{
+    AllowList, Clock, Complete, Delivery, KongHttpLog, KongHttpLogConfig, KongTcpLog, KongTcpLogConfig, MicroBatch,
+    SourceConfig, SystemClock,
+};

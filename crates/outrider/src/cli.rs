@@ -351,6 +351,10 @@ pub struct KongSetupArguments {
     /// The host under which Kong reaches the collector, where that is not the address that the source listens on.
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+    /// By which of Kong's log plugins, where the configuration has a source for either. Without it, the one that is there
+    /// already; else the one whose source comes first.
+    #[arg(long, value_enum, value_name = "PLUGIN")]
+    pub plugin: Option<LogPluginName>,
     /// Log only this service, by name or id; several times for several. Without it, everything is logged.
     #[arg(long, value_name = "SERVICE")]
     pub service: Vec<String>,
@@ -359,11 +363,20 @@ pub struct KongSetupArguments {
     #[arg(long, conflicts_with = "service")]
     pub per_service: bool,
     /// Take away what setup installed.
-    #[arg(long, conflicts_with_all = ["host", "service", "per_service"])]
+    #[arg(long, conflicts_with_all = ["host", "plugin", "service", "per_service"])]
     pub remove: bool,
     /// Do it without asking.
     #[arg(long, short)]
     pub yes: bool,
+}
+
+/// Kong's log plugins, by the name that they have there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogPluginName {
+    /// Sends each line once, and keeps none.
+    TcpLog,
+    /// Sends lines from a queue until they are taken.
+    HttpLog,
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use outrider_collect::{Counters, CountersSnapshot};
+use outrider_collect::{Counters, CountersSnapshot, Refusal};
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::watcher::{ConcernSource, HELD_MS, Rising};
 use outrider_respond::gateways::kong::ResponderStatus;
@@ -45,14 +45,18 @@ impl ConcernSource for EdgeConcerns {
 /// Whether a source turned something away lately.
 fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, now_ms: i64) -> Option<Concern> {
     let connections = counters.connections_over_limit + counters.connections_not_allowed;
-    let count = counters.dropped_total() + connections + counters.accept_errors;
+    // Of requests, those that no sending again helps, or that show trouble behind the source.
+    let refused = [Refusal::NotHttp, Refusal::Unauthorized, Refusal::TooLarge, Refusal::Busy, Refusal::NotStored];
+    let refused: u64 = refused.iter().filter_map(|refusal| counters.refused.get(refusal.as_str())).sum();
+    let count = counters.dropped_total() + connections + counters.accept_errors + refused;
     turned_away.look(count, now_ms, HELD_MS).map(|count| Concern {
         kind: NoticeKind::CollectorFailing,
         subject: name.to_owned(),
         since_ms: now_ms,
-        detail: format!("{count} calls or connections were turned away; the counters of the source say why"),
+        detail: format!("{count} calls, connections or requests were turned away; the counters of the source say why"),
         remedy:
-            "look at `sources` in the status: too many connections, an address that is not allowed, or a full queue"
+            "look at `sources` in the status: too many connections, an address that is not allowed, a request without the \
+             secret, or a full queue"
                 .to_owned(),
     })
 }
@@ -90,12 +94,14 @@ mod tests {
     fn a_source_is_told_of_while_it_turns_something_away() {
         let before = CountersSnapshot { accept_errors: 9, ..CountersSnapshot::default() };
         type Edit = fn(&mut CountersSnapshot);
-        let cases: [(Edit, Option<&str>); 5] = [
+        let cases: [(Edit, Option<&str>); 7] = [
             (|_| {}, None),
-            (|c| c.connections_over_limit += 2, Some("2 calls or connections")),
-            (|c| c.connections_not_allowed += 3, Some("3 calls or connections")),
-            (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls or connections")),
-            (|c| c.accept_errors += 4, Some("4 calls or connections")),
+            (|c| c.connections_over_limit += 2, Some("2 calls")),
+            (|c| c.connections_not_allowed += 3, Some("3 calls")),
+            (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls")),
+            (|c| c.accept_errors += 4, Some("4 calls")),
+            (|c| c.refused.extend([("unauthorized".to_owned(), 6)]), Some("6 calls")),
+            (|c| c.refused.extend([("under_way".to_owned(), 7)]), None),
         ];
         for (edit, expected) in cases {
             let (mut rising, mut now) = (Rising::default(), before.clone());

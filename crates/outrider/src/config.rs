@@ -200,10 +200,7 @@ impl Config {
             let header = gateway.admin_header.as_mut().map(|header| &mut header.value_file);
             [gateway.ca_file.as_mut(), gateway.guard_rails_file.as_mut(), header]
         });
-        let sources = self.collector.sources.iter_mut().map(|source| {
-            let SourceConfig::KongTcpLog(source) = source;
-            source.secret_file.as_mut()
-        });
+        let sources = self.collector.sources.iter_mut().map(SourceConfig::secret_file_mut);
         let api = [self.api.certificate_file.as_mut(), self.api.key_file.as_mut()];
         let premises = self.premises.iter_mut().flat_map(PremisesConfig::paths_mut).map(Some);
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
@@ -285,9 +282,9 @@ impl Config {
         if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
             return Vec::new();
         }
-        for SourceConfig::KongTcpLog(source) in &self.collector.sources {
-            if !served.contains(source.gateway.as_str()) {
-                unserved.insert(source.gateway.as_str());
+        for source in &self.collector.sources {
+            if !served.contains(source.gateway()) {
+                unserved.insert(source.gateway());
             }
         }
         let text = |name| {
@@ -324,7 +321,6 @@ impl Config {
             );
         }
         for source in &self.collector.sources {
-            let SourceConfig::KongTcpLog(source) = source;
             source.validate().context("collector.sources")?;
         }
         notify::check(&self.notify)?;

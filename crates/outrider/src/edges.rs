@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::{Complete, Counters, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
+use outrider_collect::{Complete, Counters, Delivery, KongHttpLog, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
 use outrider_model::{ActionReport, DesiredState, GatewaySnapshot};
-use outrider_platform::ingest::{Ingest, Reports};
+use outrider_platform::ingest::{AnsweredBatch, AnsweredIngest, Ingest, Reports};
+use outrider_platform::log::LogError;
 use outrider_respond::gateways::SystemClock;
 use outrider_respond::gateways::kong::{
     AdminClient, ConfigurationStatus, ConfigurationWatch, Responder, ResponderStatus,
@@ -24,6 +25,13 @@ use crate::services::uplink::{NotTaken, Patience, Uplink};
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
 const BATCHES_WAITING: usize = 4096;
+/// Requests of senders who keep their lines that wait for the log. Their bodies are limited, too.
+const DELIVERIES_WAITING: usize = 1024;
+/// Of these, how much is stored with one sync: so much, and the last one whole.
+const DELIVERED_BYTES_TOGETHER: usize = 4 * 1024 * 1024;
+/// How far back in the log it is looked for calls that may be sent again after a kill: those that came within the sender's
+/// timeout and pause, ten seconds and some, at more than a thousand records a second.
+const RECORDS_LOOKED_BACK: u64 = 16_384;
 /// Reports of one responder that wait for the log.
 const REPORTS_WAITING: usize = 1024;
 /// Reports that are handed over together.
@@ -31,14 +39,20 @@ const REPORTS_TOGETHER: usize = 256;
 
 /// Sources that have their ports and do not listen yet.
 pub struct BoundSources {
-    sources: Vec<KongTcpLog>,
+    sources: Vec<BoundSource>,
     waiting: mpsc::Receiver<MicroBatch>,
+    deliveries: mpsc::Receiver<Delivery>,
+}
+
+enum BoundSource {
+    Tcp(KongTcpLog),
+    Http(KongHttpLog),
 }
 
 /// Sources that run.
 pub struct Sources {
     list: Vec<Source>,
-    ingest: JoinHandle<()>,
+    ingest: [JoinHandle<()>; 2],
     stop: CancellationToken,
 }
 
@@ -56,33 +70,62 @@ impl BoundSources {
     /// Takes the ports: a taken one is the commonest mistake. `complete` has the last word on every call.
     pub fn bind(config: &Config, complete: Option<&Complete>) -> anyhow::Result<BoundSources> {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
+        let (delivered, deliveries) = mpsc::channel(DELIVERIES_WAITING);
         let mut sources = Vec::new();
         if !config.collector.sources.is_empty() {
             let key = PseudonymKey::load_or_create(&config.data_dir.join("pseudonym.key"))?;
             let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
-            for SourceConfig::KongTcpLog(settings) in &config.collector.sources {
-                sources.push(KongTcpLog::bind(
-                    settings,
-                    key.clone(),
-                    Arc::clone(&clock),
-                    batches.clone(),
-                    complete.cloned(),
-                )?);
+            for source in &config.collector.sources {
+                let (key, clock, complete) = (key.clone(), Arc::clone(&clock), complete.cloned());
+                sources.push(match source {
+                    SourceConfig::KongTcpLog(settings) => {
+                        BoundSource::Tcp(KongTcpLog::bind(settings, key, clock, batches.clone(), complete)?)
+                    }
+                    SourceConfig::KongHttpLog(settings) => {
+                        BoundSource::Http(KongHttpLog::bind(settings, key, clock, delivered.clone(), complete)?)
+                    }
+                });
             }
         }
-        Ok(BoundSources { sources, waiting })
+        Ok(BoundSources { sources, waiting, deliveries })
     }
 
     /// Listens, and hands what comes to a log.
-    pub fn start(self, ingest: Ingest) -> Sources {
+    pub fn start(self, ingest: Ingest, answered: AnsweredIngest) -> anyhow::Result<Sources> {
+        self.remember(&answered).context("the end of the log cannot be read")?;
         let stop = CancellationToken::new();
-        let start = |source: KongTcpLog| {
-            let (address, counters) = (source.local_addr(), source.counters());
-            let task = tokio::spawn(source.run(stop.clone()));
-            Source { name: format!("kong_tcp_log {address}"), address, counters, task }
+        let start = |source: BoundSource| {
+            let (kind, address, counters) = match &source {
+                BoundSource::Tcp(source) => ("kong_tcp_log", source.local_addr(), source.counters()),
+                BoundSource::Http(source) => ("kong_http_log", source.local_addr(), source.counters()),
+            };
+            let task = match source {
+                BoundSource::Tcp(source) => tokio::spawn(source.run(stop.clone())),
+                BoundSource::Http(source) => tokio::spawn(source.run(stop.clone())),
+            };
+            Source { name: format!("{kind} {address}"), address, counters, task }
         };
         let list = self.sources.into_iter().map(start).collect();
-        Sources { list, ingest: tokio::spawn(take_batches(ingest, self.waiting)), stop }
+        let ingest = [
+            tokio::spawn(take_batches(ingest, self.waiting)),
+            tokio::spawn(take_deliveries(answered, self.deliveries)),
+        ];
+        Ok(Sources { list, ingest, stop })
+    }
+
+    /// Tells sources whose senders send again what is stored already.
+    fn remember(&self, answered: &AnsweredIngest) -> Result<(), LogError> {
+        let http = self.sources.iter().filter_map(|source| match source {
+            BoundSource::Http(source) => Some(source),
+            BoundSource::Tcp(_) => None,
+        });
+        let http: Vec<&KongHttpLog> = http.collect();
+        if http.is_empty() {
+            return Ok(());
+        }
+        tokio::task::block_in_place(|| {
+            answered.look_back(RECORDS_LOOKED_BACK, |call| http.iter().for_each(|source| source.remember(call)))
+        })
     }
 }
 
@@ -107,9 +150,11 @@ impl Sources {
             all_well &= ended.is_ok();
             report_panic(&source.name, ended);
         }
-        let ended = self.ingest.await;
-        all_well &= ended.is_ok();
-        report_panic("ingest", ended);
+        for ingest in self.ingest {
+            let ended = ingest.await;
+            all_well &= ended.is_ok();
+            report_panic("ingest", ended);
+        }
         all_well
     }
 }
@@ -123,6 +168,34 @@ pub fn sources_json(sources: &SourceCounters) -> Value {
 async fn take_batches(mut ingest: Ingest, mut waiting: mpsc::Receiver<MicroBatch>) {
     while let Some(batch) = waiting.recv().await {
         ingest.accept(batch.calls, batch.count, batch.last_received_ms);
+    }
+}
+
+/// Stores what senders keep until they hear of it, as much as waits at once, until all sources have ended.
+async fn take_deliveries(mut ingest: AnsweredIngest, mut waiting: mpsc::Receiver<Delivery>) {
+    let mut is_failing = false;
+    while let Some(first) = waiting.recv().await {
+        let (mut batches, mut told, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(delivery) = next {
+            told.push(delivery.are_stored);
+            for MicroBatch { calls, count, last_received_ms: at_ms, .. } in delivery.batches {
+                bytes += calls.len();
+                batches.push(AnsweredBatch { calls, count, at_ms });
+            }
+            next = if bytes < DELIVERED_BYTES_TOGETHER { waiting.try_recv().ok() } else { None };
+        }
+        let stored = ingest.store(batches).await;
+        match &stored {
+            Err(error) if !is_failing => tracing::error!(%error, "calls are not stored; their sender keeps them"),
+            Ok(()) if is_failing => tracing::info!("the log takes calls again"),
+            _ => {}
+        }
+        is_failing = stored.is_err();
+        // Whoever does not wait any more needs no answer.
+        for told in told {
+            let _ = told.send(!is_failing);
+        }
     }
 }
 
@@ -319,9 +392,10 @@ where
     }
 }
 
-/// A number for this start of the collector, never used before: random, because clocks go back.
+/// A number for this start of the collector, never used before: random, because clocks go back. It is even: an
+/// [`AnsweredIngest`] makes it odd.
 pub fn epoch() -> anyhow::Result<u64> {
-    Ok(u64::from_le_bytes(installation::random()?))
+    Ok(u64::from_le_bytes(installation::random()?) & !1)
 }
 
 /// The wall clock.

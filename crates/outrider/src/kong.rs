@@ -6,24 +6,26 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
-use outrider_collect::{KongTcpLogConfig, SourceConfig};
+use outrider_collect::SourceConfig;
 use outrider_platform::store::AuditLog;
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{
-    AdminApi as _, AdminClient, LOG_TAG, LogPlan, LogScope, LogSource, LogStep, LogTarget, Plugin, Service, TCP_LOG,
-    apply_log, plan_log, view_log,
+    AdminApi as _, AdminClient, LOG_TAG, LogKind, LogPlan, LogScope, LogSource, LogStep, LogTarget, NodeSummary,
+    Plugin, Service, apply_log, installation_log_tag, plan_log, view_log,
 };
 
-use crate::cli::KongSetupArguments;
+use crate::cli::{KongSetupArguments, LogPluginName};
 use crate::config::{Config, GatewayConfig};
 use crate::terminal::some_of;
 use crate::{audit, installation, terminal};
+
+/// The first Kong whose HTTP Log has the queue that we set.
+const HTTP_LOG_VERSION_MIN: (u64, u64) = (3, 3);
 
 /// Runs it. The exit status says whether everything is as it should be.
 pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     let config = Config::load(&arguments.config.config)?;
     let gateway = gateway_of(&config, arguments.gateway.as_deref())?;
-    let source = source_of(&config, &gateway.name)?;
     installation::prepare_beside(&config.data_dir)?;
     let installation = installation::id(&config.data_dir)?;
     let admin = AdminClient::new(&gateway.admin())?;
@@ -34,13 +36,19 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     );
     let services = admin.services().await?;
     let scopes = scopes_of(&arguments, &services)?;
+    let plugins = admin.plugins_where(|plugin| LogKind::of(plugin).is_some()).await?;
+    let wanted =
+        arguments.plugin.map(kind_named).or_else(|| kept_kind(&config, &gateway.name, &installation, &plugins));
+    let source = source_of(&config, &gateway.name, wanted)?;
+    if !arguments.remove {
+        ensure_log_plugin(&node, log_kind(source))?;
+    }
     let (target, new_secret) = target_of(&arguments, source)?;
-    let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
     let plan = plan_log(&installation, &scopes, &target, &plugins);
-    show(&plan, &services, gateway)?;
+    show(&plan, target.kind, &services, gateway)?;
     let taken = plan.taken().count();
     if taken > 0 && (!arguments.per_service || taken == scopes.len()) {
-        offer(&arguments, services.len());
+        offer(&arguments, &config, source, services.len());
         bail!("nothing was changed: the place of a plugin is taken (see above)");
     }
     let view = LogTargets { admin: &admin, installation: &installation, source, target: &target, services: &services };
@@ -64,7 +72,7 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
     let what = if applied.is_ok() { what.to_owned() } else { format!("{what} (not to the end)") };
     audit::note(&config.data_dir, AuditLog::Decisions, &what, &gateway.name).await;
     applied.map_err(explained)?;
-    let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
+    let plugins = admin.plugins_where(|plugin| LogKind::of(plugin).is_some()).await?;
     let after = plan_log(&installation, &scopes, &target, &plugins);
     ensure!(
         !after.changes_something(),
@@ -91,11 +99,63 @@ fn gateway_of<'c>(config: &'c Config, name: Option<&str>) -> anyhow::Result<&'c 
     }
 }
 
-fn source_of<'c>(config: &'c Config, gateway: &str) -> anyhow::Result<&'c KongTcpLogConfig> {
-    let mut sources = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source);
-    sources.find(|source| source.gateway == gateway).with_context(|| {
-        format!("no [[collector.sources]] entry has `gateway = \"{gateway}\"`, so nothing would take its log")
+fn source_of<'c>(config: &'c Config, gateway: &str, wanted: Option<LogKind>) -> anyhow::Result<&'c SourceConfig> {
+    let mut sources = config.collector.sources.iter().filter(|source| source.gateway() == gateway);
+    let source = sources.find(|source| wanted.is_none_or(|wanted| log_kind(source) == wanted));
+    source.with_context(|| {
+        let kind = match wanted {
+            None => String::new(),
+            Some(LogKind::Tcp) => "`kind = \"kong_tcp_log\"` and ".to_owned(),
+            Some(LogKind::Http) => "`kind = \"kong_http_log\"` and ".to_owned(),
+        };
+        format!("no [[collector.sources]] entry has {kind}`gateway = \"{gateway}\"`, so nothing would take its log")
     })
+}
+
+/// The kind of the plugin that is there already, where it is ours and has a source.
+fn kept_kind(config: &Config, gateway: &str, installation: &str, plugins: &[Plugin]) -> Option<LogKind> {
+    let tag = installation_log_tag(installation);
+    let mut kinds = plugins.iter().filter(|plugin| plugin.tags.contains(&tag)).filter_map(LogKind::of);
+    kinds.find(|kind| source_of(config, gateway, Some(*kind)).is_ok())
+}
+
+/// The plugin that a source takes lines from.
+fn log_kind(source: &SourceConfig) -> LogKind {
+    match source {
+        SourceConfig::KongTcpLog(_) => LogKind::Tcp,
+        SourceConfig::KongHttpLog(_) => LogKind::Http,
+    }
+}
+
+/// A source as the gateway's plugins are compared with it; `secret` is what its file holds.
+pub fn log_source(source: &SourceConfig, secret: Option<String>) -> LogSource {
+    let secret = secret.map(|secret| proof(source, secret));
+    LogSource { kind: log_kind(source), listen: source.listen(), secret }
+}
+
+/// What lines or requests carry to prove where they come from.
+fn proof(source: &SourceConfig, secret: String) -> (String, String) {
+    match source {
+        SourceConfig::KongTcpLog(source) => (source.secret_field.clone(), secret),
+        SourceConfig::KongHttpLog(_) => ("authorization".to_owned(), format!("Bearer {secret}")),
+    }
+}
+
+/// Refuses a Kong that has no such plugin, or an older one.
+fn ensure_log_plugin(node: &NodeSummary, kind: LogKind) -> anyhow::Result<()> {
+    ensure!(
+        node.plugins.available_on_server.contains_key(kind.plugin()),
+        "this Kong has no plugin {}; let it load it: `plugins = bundled` in kong.conf",
+        kind.plugin()
+    );
+    let mut numbers = node.version.split('.').map(|number| number.parse().ok());
+    let version = numbers.next().flatten().zip(numbers.next().flatten());
+    ensure!(
+        kind == LogKind::Tcp || version.is_none_or(|version| version >= HTTP_LOG_VERSION_MIN),
+        "HTTP Log of Kong {} has another queue than that of 3.3 and later; make the plugin by hand (docs/kong.md)",
+        node.version
+    );
+    Ok(())
 }
 
 fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Result<BTreeSet<LogScope>> {
@@ -123,11 +183,8 @@ fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Re
 type NewSecret = (PathBuf, String);
 
 /// Where the log goes, and the secret that goes with it where there is none yet.
-fn target_of(
-    arguments: &KongSetupArguments,
-    source: &KongTcpLogConfig,
-) -> anyhow::Result<(LogTarget, Option<NewSecret>)> {
-    let address = source.listen.ip();
+fn target_of(arguments: &KongSetupArguments, source: &SourceConfig) -> anyhow::Result<(LogTarget, Option<NewSecret>)> {
+    let address = source.listen().ip();
     let host = match &arguments.host {
         Some(host) => host.clone(),
         None if arguments.remove => address.to_string(),
@@ -136,24 +193,41 @@ fn target_of(
         }
         None => address.to_string(),
     };
-    ensure!(source.listen.port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
+    ensure!(source.listen().port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
     let mut new_secret = None;
-    let secret = match &source.secret_file {
+    let secret = match source.secret_file() {
         Some(_) if arguments.remove => None,
         Some(path) if path.exists() => Some(installation::known_source_secret(path)?),
         Some(path) => {
             let secret = installation::new_source_secret()?;
-            new_secret = Some((path.clone(), secret.clone()));
+            new_secret = Some((path.to_owned(), secret.clone()));
             Some(secret)
         }
         None => None,
     };
-    let secret = secret.map(|secret| (source.secret_field.clone(), secret));
-    Ok((LogTarget { host, port: source.listen.port(), secret }, new_secret))
+    let secret = secret.map(|secret| proof(source, secret));
+    Ok((LogTarget { kind: log_kind(source), host, port: source.listen().port(), secret }, new_secret))
 }
 
 /// What to do where the place for everything is taken.
-fn offer(arguments: &KongSetupArguments, services: usize) {
+fn offer(arguments: &KongSetupArguments, config: &Config, source: &SourceConfig, services: usize) {
+    let taken = log_kind(source);
+    let (other, kind, port) = match taken {
+        LogKind::Tcp => (LogKind::Http, "kong_http_log", 9515),
+        LogKind::Http => (LogKind::Tcp, "kong_tcp_log", 9514),
+    };
+    let gateway = source.gateway();
+    let first = match source_of(config, gateway, Some(other)) {
+        Ok(_) => String::new(),
+        Err(_) => format!(
+            ". It needs a source first: [[collector.sources]] with kind = \"{kind}\", gateway = \"{gateway}\", listen = \
+             \"127.0.0.1:{port}\", and a restart of outrider"
+        ),
+    };
+    let (plugin, title, beside) = (other.plugin(), other.title(), taken.title());
+    terminal::note(&format!(
+        "with --plugin {plugin}, the log comes by {title}, which has a place of its own beside {beside}{first}"
+    ));
     if arguments.service.is_empty() && !arguments.per_service && services > 0 {
         terminal::note(&format!(
             "with --per-service, each of the {services} services gets a plugin of ours instead, which then logs its calls and the \
@@ -162,7 +236,14 @@ fn offer(arguments: &KongSetupArguments, services: usize) {
     }
 }
 
-fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow::Result<()> {
+fn kind_named(plugin: LogPluginName) -> LogKind {
+    match plugin {
+        LogPluginName::TcpLog => LogKind::Tcp,
+        LogPluginName::HttpLog => LogKind::Http,
+    }
+}
+
+fn show(plan: &LogPlan, kind: LogKind, services: &[Service], gateway: &GatewayConfig) -> anyhow::Result<()> {
     let name = |id: &str| {
         let known = services.iter().find(|known| known.id == id);
         format!("service {}", known.and_then(|known| known.name.as_deref()).unwrap_or(id))
@@ -186,7 +267,9 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
             LogStep::Replace(plugin, document) => {
                 writeln!(out, "  PUT /plugins/{}\n{}", plugin.id, indented(&document.shown())?)?;
             }
-            LogStep::Delete(plugin) => writeln!(out, "  DELETE /plugins/{} (for {})", plugin.id, place(plugin))?,
+            LogStep::Delete(plugin) => {
+                writeln!(out, "  DELETE /plugins/{} ({} for {})", plugin.id, plugin.name, place(plugin))?;
+            }
             LogStep::Taken(plugin) => {
                 let owner = match plugin.tags.iter().find(|tag| tag.starts_with(LOG_TAG) && *tag != LOG_TAG) {
                     Some(tag) => format!("another installation of outrider ({tag})"),
@@ -197,11 +280,16 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
         }
     }
     if let Some(plugin) = &plan.taken_from {
-        let (host, port) = (plugin.config["host"].as_str().unwrap_or("?"), &plugin.config["port"]);
+        let to = match plugin.config["http_endpoint"].as_str() {
+            // A URL may hold a password.
+            Some(url) => reqwest::Url::parse(url).ok().and_then(|url| Some(url.host_str()?.to_owned())),
+            None => plugin.config["host"].as_str().map(|host| format!("{host}:{}", plugin.config["port"])),
+        };
         writeln!(
             out,
-            "  takes from: plugin {}, which logs everything to {host}:{port}, gets no calls of these services any more",
-            plugin.id
+            "  takes from: plugin {}, which logs everything to {}, gets no calls of these services any more",
+            plugin.id,
+            to.as_deref().unwrap_or("?")
         )?;
     }
     if !plan.shadowed_by.is_empty() {
@@ -210,7 +298,7 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
             (_, Some(consumer)) => format!("consumer {} (plugin {})", consumer.id, plugin.id),
             _ => format!("{} (plugin {})", place(plugin), plugin.id),
         });
-        writeln!(out, "  not seen: calls that a narrower TCP Log plugin takes: {}", some_of(places))?;
+        writeln!(out, "  not seen: calls that a narrower {} plugin takes: {}", kind.title(), some_of(places))?;
     }
     Ok(())
 }
@@ -219,7 +307,7 @@ fn show(plan: &LogPlan, services: &[Service], gateway: &GatewayConfig) -> anyhow
 struct LogTargets<'a> {
     admin: &'a AdminClient,
     installation: &'a str,
-    source: &'a KongTcpLogConfig,
+    source: &'a SourceConfig,
     target: &'a LogTarget,
     services: &'a [Service],
 }
@@ -228,7 +316,8 @@ impl LogTargets<'_> {
     /// Says which services are logged now, and which are not.
     async fn report(&self, plugins: &[Plugin]) -> anyhow::Result<()> {
         let routes = self.admin.routes().await?;
-        let source = LogSource { listen: self.source.listen, secret: self.target.secret.clone() };
+        let LogTarget { kind, secret, .. } = self.target;
+        let source = LogSource { kind: *kind, listen: self.source.listen(), secret: secret.clone() };
         let view = view_log(self.installation, &[source], plugins, self.services, &routes);
         let mut out = std::io::stdout().lock();
         writeln!(out, "  logged: {} services ({})", view.seen_services.len(), some_of(&view.seen_services))?;
@@ -255,4 +344,16 @@ fn indented(document: &serde_json::Value) -> anyhow::Result<String> {
 fn explained(error: GatewayError) -> anyhow::Error {
     anyhow::Error::new(error)
         .context("a step failed; what was done before it stays, and running it again goes on from there")
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_collect::{KongHttpLogConfig, LINE_BYTES_MAX_DEFAULT};
+    use outrider_respond::gateways::kong::HTTP_LOG_BATCH;
+
+    #[test]
+    fn a_batch_of_the_longest_lines_is_taken() {
+        let least = HTTP_LOG_BATCH * (LINE_BYTES_MAX_DEFAULT + 1);
+        assert!(least <= KongHttpLogConfig::default().body_bytes_max);
+    }
 }

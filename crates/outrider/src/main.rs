@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use outrider_collect::{KongTcpLogConfig, Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
+use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, SourceConfig};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
@@ -328,8 +328,8 @@ const GATEWAY: &str = "kong";
 /// leave a key in clear that the source knows to be one. A file that a person replays is trusted (decision 4), so the source's
 /// secret is not asked for.
 fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<NormaliserSettings> {
-    let sources: Vec<_> = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source).collect();
-    let gateways: BTreeSet<_> = sources.iter().map(|source| source.gateway.as_str()).collect();
+    let sources = &config.collector.sources;
+    let gateways: BTreeSet<_> = sources.iter().map(SourceConfig::gateway).collect();
     let names = terminal::some_of(gateways.iter().map(|name| format!("`{name}`")));
     let named = gateway.or_else(|| gateways.first().copied().filter(|_| gateways.len() == 1));
     let gateway = named.with_context(|| match gateways.is_empty() {
@@ -338,19 +338,23 @@ fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<Normaliser
             .to_owned(),
         false => format!("the configuration has sources of several gateways; name that of the lines with --gateway: {names}"),
     })?;
-    let mut of_gateway = sources.iter().filter(|source| source.gateway == gateway);
-    let source = of_gateway.next().with_context(|| {
+    let of_gateway: Vec<_> = sources.iter().filter(|source| source.gateway() == gateway).collect();
+    let source = of_gateway.first().with_context(|| {
         format!("the configuration has no source of a gateway `{gateway}`, which says where keys are in its lines; it has {names}")
     })?;
-    let how =
-        |source: &KongTcpLogConfig| (source.key_names.clone(), source.session.clone(), source.secret_field.clone());
-    let (key_names, session, secret_field) = how(source);
+    let how = |lines: NormaliserSettings| (lines.key_names, lines.session);
+    let secret_fields: BTreeSet<_> = of_gateway.iter().filter_map(|source| source.secret_field()).collect();
     anyhow::ensure!(
-        of_gateway.all(|other| how(other) == how(source)),
+        of_gateway.iter().all(|other| how(other.line_settings()) == how(source.line_settings()))
+            && secret_fields.len() <= 1,
         "sources of `{gateway}` differ in key_names, session or secret_field; leave only that of the lines in a copy of the \
          configuration"
     );
-    Ok(NormaliserSettings { key_names, session, secret_field, ..NormaliserSettings::new(gateway) })
+    let mut lines = source.line_settings();
+    if let Some(field) = secret_fields.first() {
+        lines.secret_field = (*field).to_owned();
+    }
+    Ok(lines)
 }
 
 fn check_config(path: &Path) -> anyhow::Result<()> {

@@ -72,7 +72,8 @@ impl Outrider {
             let (feed, stop) = (platform.store().feed().clone(), CancellationToken::new());
             (stop.clone(), tokio::spawn(follow_actions(feed, installation_id.clone(), traces, now_ms, stop)))
         });
-        let sources = bound.start(platform.ingest(edges::epoch()?));
+        let answered = platform.answered_ingest(edges::epoch()?);
+        let sources = bound.start(platform.ingest(edges::epoch()?), answered)?;
         let upward = Upward::Log(platform.reports());
         let mut gateways = Vec::new();
         for gateway in prepared {

@@ -1,12 +1,14 @@
-//! How calls enter a log, the platform's or a collector's spool: numbered per collector epoch, never waited for (decision 11).
+//! How calls enter a log, the platform's or a collector's spool: numbered per collector epoch (decision 11). Those that
+//! nobody else keeps are never waited for; whoever keeps theirs hears when they are stored.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use outrider_model::{ActionReport, GatewaySnapshot};
+use outrider_model::batch::BatchReader;
+use outrider_model::{ActionReport, ApiCall, GatewaySnapshot};
 use tokio_util::task::TaskTracker;
 
-use crate::log::{CallBatch, LogError, LogHandle, NewRecord};
+use crate::log::{CallBatch, LogError, LogHandle, NewRecord, Position};
 use crate::progress::Progress;
 
 /// Numbers micro-batches and hands them to the log.
@@ -64,6 +66,65 @@ impl Ingest {
     }
 }
 
+/// Numbers the calls of senders who keep them until they hear that they are stored.
+pub struct AnsweredIngest {
+    log: LogHandle,
+    epoch: u64,
+    last: u64,
+}
+
+/// A micro-batch of such a sender.
+pub struct AnsweredBatch {
+    /// The calls, as [`outrider_model::batch`] encodes them.
+    pub calls: Vec<u8>,
+    /// How many there are.
+    pub count: u32,
+    /// When the last was received.
+    pub at_ms: i64,
+}
+
+impl AnsweredIngest {
+    /// Something to hand calls to. Each is a collector epoch of its own, and an odd one, so that the log tells such calls from
+    /// others.
+    pub fn new(log: LogHandle, epoch: u64) -> Self {
+        AnsweredIngest { log, epoch: epoch | 1, last: 0 }
+    }
+
+    /// Shows such calls of the last so many records of the log. Their senders may not have heard that they are stored, because
+    /// the process ended before it said so.
+    pub fn look_back(&self, records: u64, mut see: impl FnMut(&ApiCall<'_>)) -> Result<(), LogError> {
+        let stats = self.log.stats();
+        let from = Position(stats.last.0.saturating_sub(records)).max(stats.first);
+        let (mut reader, mut scratch) = (self.log.reader(from), Vec::new());
+        while let Some(record) = reader.next()? {
+            if record.epoch().is_some_and(|epoch| epoch & 1 == 1) {
+                let calls = record.calls(&mut scratch)?;
+                BatchReader::new(calls.batch).into_iter().flatten().flatten().for_each(|call| see(&call));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores batches, all or none, and waits until they are on stable storage. What is refused is not lost, as its sender has
+    /// it, so its numbers are given again and nothing is missing from the log.
+    pub async fn store(&mut self, batches: impl IntoIterator<Item = AnsweredBatch>) -> Result<(), LogError> {
+        let mut last = self.last;
+        let records =
+            batches.into_iter().filter(|batch| batch.count > 0).map(|AnsweredBatch { calls, count, at_ms }| {
+                let first = last + 1;
+                last += u64::from(count);
+                NewRecord::calls(at_ms, CallBatch { epoch: self.epoch, first, last, count, batch: calls })
+            });
+        let records: Vec<_> = records.collect();
+        if !records.is_empty() {
+            // Without waiting for room: who waits here would have it before those whose calls nobody else keeps.
+            self.log.try_append(records)?.await?;
+            self.last = last;
+        }
+        Ok(())
+    }
+}
+
 impl Handed {
     /// Waits until it is known what became of everything, once nothing more is handed over and the log is closed. Says how
     /// many calls at the end were lost: the log does not show that they are missing, as no later batch is in it.
@@ -111,8 +172,11 @@ impl Reports {
 
 #[cfg(test)]
 mod tests {
+    use outrider_model::batch::BatchWriter;
+
     use super::*;
-    use crate::log::{Gap, Log, LogReader, LogSettings, LogWriter, Missing, OnDamage, Position, RecordKind};
+    use crate::enrich::tests::call;
+    use crate::log::{Gap, Log, LogReader, LogSettings, LogWriter, Missing, OnDamage, RecordKind};
 
     /// A log with room for two batches of these.
     const BATCH_BYTES: usize = 25_000;
@@ -136,6 +200,65 @@ mod tests {
             }
         }
         gaps
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_and_kept_elsewhere_is_not_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = start(directory.path());
+        let mut ingest = AnsweredIngest::new(writer.handle(), 3);
+        let batch = |bytes: usize| AnsweredBatch { calls: vec![1; bytes], count: 10, at_ms: 0 };
+        ingest.store([batch(BATCH_BYTES), batch(100)]).await.unwrap();
+        // More than there is room for, in the second batch: nothing of either is stored.
+        ingest.store([batch(100), batch(2 * BATCH_BYTES)]).await.unwrap_err();
+        let before = writer.handle().stats().last;
+        ingest.store([AnsweredBatch { count: 0, ..batch(0) }]).await.unwrap();
+        assert_eq!(writer.handle().stats().last, before);
+        ingest.store([batch(100)]).await.unwrap();
+        assert_eq!(writer.handle().stats().missing_calls, 0);
+        writer.stop();
+        let mut reader = LogReader::open(directory.path(), Position::ZERO, OnDamage::Refuse).unwrap();
+        let mut ranges = Vec::new();
+        let mut scratch = Vec::new();
+        while let Some(record) = reader.next().unwrap() {
+            let calls = record.calls(&mut scratch).unwrap();
+            ranges.push((calls.first(), calls.last()));
+        }
+        assert_eq!(ranges, [(1, 10), (11, 20), (21, 30)]);
+    }
+
+    #[tokio::test]
+    async fn what_may_be_sent_again_is_found_at_the_end_of_the_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = start(directory.path());
+        let batch = |paths: &[&str]| {
+            let mut writer = BatchWriter::default();
+            for path in paths {
+                writer.push(&call(path)).unwrap();
+            }
+            (writer.calls(), writer.take())
+        };
+        let mut answered = AnsweredIngest::new(writer.handle(), 4);
+        let mut others = Ingest::new(writer.handle(), Arc::default(), 6);
+        let look_back = |ingest: &AnsweredIngest, records| {
+            let mut seen = Vec::new();
+            ingest.look_back(records, |call| seen.push(call.path.to_string())).unwrap();
+            seen
+        };
+        assert_eq!(look_back(&answered, 10), [""; 0]);
+        for paths in [&["/a", "/b"][..], &["/c"], &["/d"]] {
+            let (count, calls) = batch(paths);
+            answered.store([AnsweredBatch { calls, count, at_ms: 0 }]).await.unwrap();
+            let (count, calls) = batch(&["/others"]);
+            others.accept(calls, count, 0);
+        }
+        writer.handle().append(vec![NewRecord::tick(0)]).await.unwrap();
+        // An earlier start had another epoch, and its calls are found as well.
+        let later = AnsweredIngest::new(writer.handle(), 8);
+        assert_eq!(look_back(&later, 100), ["/a", "/b", "/c", "/d"]);
+        // The last four: a tick, others, /d, others.
+        assert_eq!(look_back(&later, 3), ["/d"]);
+        writer.stop();
     }
 
     #[tokio::test]

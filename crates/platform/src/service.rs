@@ -26,7 +26,7 @@ use crate::commands::Commands;
 use crate::eraser::Eraser;
 pub use crate::error::PlatformError;
 use crate::hunts::Hunts;
-use crate::ingest::{Handed, Ingest, Reports};
+use crate::ingest::{AnsweredIngest, Handed, Ingest, Reports};
 use crate::lake_keeper::{KeeperTask, LakeKeeper};
 use crate::lake_start::LakeAtStart;
 pub use crate::lake_start::lake_elsewhere;
@@ -294,6 +294,11 @@ impl Platform {
         let ingest = Ingest::new(self.log.clone(), Arc::clone(&self.progress), epoch);
         self.handed.lock().unwrap_or_else(PoisonError::into_inner).push(ingest.handed());
         ingest
+    }
+
+    /// Something to hand calls to whose senders keep them until they are stored.
+    pub fn answered_ingest(&self, epoch: u64) -> AnsweredIngest {
+        AnsweredIngest::new(self.log.clone(), epoch)
     }
 
     /// Something to hand responders' reports to.

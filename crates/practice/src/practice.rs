@@ -17,6 +17,7 @@ use crate::client::AdminClient;
 use crate::core::Core;
 use crate::faults::Faults;
 use crate::log::delivery::Delivery;
+use crate::log::queue::Queues;
 use crate::proxy::{self, Proxy};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -29,6 +30,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub struct Practice {
     core: Arc<Core>,
     delivery: Arc<Delivery>,
+    queues: Arc<Queues>,
     proxy_address: SocketAddr,
     admin_address: SocketAddr,
     stop: CancellationToken,
@@ -74,9 +76,11 @@ impl Practice {
         let (admin_listener, admin_address) = listen(settings.admin_listen).await?;
         let core = Arc::new(Core::new(settings, store));
         let delivery = Arc::new(Delivery::new(Arc::clone(&core)));
+        let queues = Queues::new(Arc::clone(&core));
         let practice = Practice {
             core,
             delivery,
+            queues,
             proxy_address,
             admin_address,
             stop: CancellationToken::new(),
@@ -140,21 +144,24 @@ impl Practice {
     /// Waits until every log line has been sent or lost.
     pub async fn logs_settled(&self) {
         self.delivery.settled().await;
+        self.queues.settled().await;
     }
 
-    /// Stops listening, lets calls finish and closes all connections.
+    /// Stops listening, lets calls finish, gives up what waits in queues and closes all connections.
     pub async fn stop(self) {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.delivery.settled().await;
         self.delivery.close_all();
+        self.queues.stop().await;
     }
 
     fn serve_proxy(&self, listener: TcpListener) {
         let proxy = Arc::new(Proxy {
             core: Arc::clone(&self.core),
             delivery: Arc::clone(&self.delivery),
+            queues: Arc::clone(&self.queues),
             port: self.proxy_address.port(),
         });
         let workers = self.core.settings.workers.max(1);

@@ -36,7 +36,7 @@ const INTERNAL: &str = "internals of Kong that outrider does not read";
 const OTHER_PLUGIN: &str = "a plugin that outrider neither installs nor has to recognise";
 const LUA: &str = "the practice gateway has no Lua and refuses what is not a constant (decision 4)";
 
-fn skip(suite: &str, number: u64, name: &str) -> Option<Skip> {
+fn skip(suite: &str, number: u64) -> Option<Skip> {
     use Skip::{Always, Only, Practice, Real};
     let skip = match (suite, number) {
         // These describe the node: what outrider reads of it is compared.
@@ -53,7 +53,6 @@ fn skip(suite: &str, number: u64, name: &str) -> Option<Skip> {
         ("admin-2", 206 | 214 | 215 | 217 | 219 | 226..=228 | 247) => Practice(LUA),
         // The message comes from a Lua parser and names files of the node.
         ("admin-2", 213) => Only(&["/code", "/name"]),
-        ("admin-2", 400..) if name.starts_with("httplog") => Practice(OTHER_PLUGIN),
         _ => return None,
     };
     Some(skip)
@@ -127,7 +126,7 @@ impl Replay {
                 assert!(answer.status < 300, "{suite}/{}: {method} {path}: {answer:?}", exchange.number);
                 self.note(&path, &answer.json());
             }
-            let only = match skip(suite, exchange.number, &exchange.name) {
+            let only = match skip(suite, exchange.number) {
                 Some(Skip::Always(why)) => {
                     *self.skipped.entry(why).or_default() += 1;
                     continue;

@@ -19,6 +19,9 @@ import { Bulk } from './Bulk';
 /** In the address, for alerts that nobody looks after; no person has such a name. */
 const NOBODY = '(nobody)';
 
+/** The name, two lines of the sentence, and room around them. */
+const ROW_HEIGHT = 78;
+
 const COLUMNS: Column<Alert>[] = [
   { id: 'severity', head: 'Severity', width: '84px', cell: (alert) => <SeverityTag severity={alert.severity} /> },
   {
@@ -46,7 +49,14 @@ const COLUMNS: Column<Alert>[] = [
     cell: ({ assignee }) =>
       assignee ? <span title={assignee}>{assignee}</span> : <span className="faint">nobody</span>,
   },
-  { id: 'found', head: 'Findings', width: '64px', isNumber: true, cell: (alert) => alert.finding_count },
+  {
+    id: 'found',
+    head: 'Findings',
+    width: '64px',
+    isNumber: true,
+    needsRoom: true,
+    cell: (alert) => alert.finding_count,
+  },
   {
     id: 'last',
     head: 'Last finding',
@@ -66,11 +76,11 @@ function What({ alert, failure }: { alert: Alert; failure?: string }) {
         <EntityLink entity={alert.entity} />
       </div>
       {failure ? (
-        <span className="bad cut" title={failure}>
+        <span className="bad two-lines" title={failure}>
           Not done: {failure}
         </span>
       ) : (
-        <span className="muted cut" title={alert.sentence}>
+        <span className="muted two-lines" title={alert.sentence}>
           {alert.sentence}
         </span>
       )}
@@ -186,7 +196,7 @@ export function AlertsPage() {
         label="Alerts"
         columns={failures.size > 0 ? columnsWith(failures) : COLUMNS}
         rowKey={(alert) => alert.id}
-        rowHeight={56}
+        rowHeight={ROW_HEIGHT}
         onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
         fresh={fresh}
         onFresh={showFresh}

@@ -7,6 +7,8 @@ import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
 import { Trouble } from '../../parts/basics';
 import { useMay, useSession } from '../../shell/session';
+import { AlertTrouble } from './AlertTrouble';
+import { isOnlyHistory } from './deciding';
 
 const NOBODY = 'nobody';
 
@@ -48,18 +50,18 @@ function Assigning({ alert }: { alert: Alert }) {
           placeholder={NOBODY}
           aria-label="Assigned to"
           nothingFoundMessage="Nobody of that name may work on alerts"
-          readOnly={assign.isPending}
+          readOnly={assign.isPending || isOnlyHistory(assign.error)}
           value={alert.assignee}
           data={data}
           onChange={(value) => value !== alert.assignee && assign.mutate(value)}
         />
-        {me && alert.assignee !== me && (
+        {me && alert.assignee !== me && !isOnlyHistory(assign.error) && (
           <Button size="compact-xs" variant="subtle" loading={assign.isPending} onClick={() => assign.mutate(me)}>
             Take it
           </Button>
         )}
       </div>
-      {(assign.error ?? people.error) && <Trouble error={assign.error ?? people.error} />}
+      {assign.error ? <AlertTrouble error={assign.error} /> : people.error && <Trouble error={people.error} />}
     </div>
   );
 }

@@ -6,9 +6,9 @@ import { useNavigate } from 'react-router';
 
 import { api, got, once } from '../../api/client';
 import type { Alert } from '../../api/types';
-import { Trouble } from '../../parts/basics';
 import { Dialog } from '../../parts/Dialog';
 import { DURATIONS } from '../policies/durations';
+import { AlertTrouble } from './AlertTrouble';
 
 type Where = 'consumer' | 'service' | 'route';
 
@@ -105,7 +105,7 @@ export function BlockDialog({ alert, close }: { alert: Alert; close: () => void 
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
         />
-        {acting.error && <Trouble error={acting.error} />}
+        {acting.error && <AlertTrouble error={acting.error} />}
         <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Button variant="default" onClick={close}>
             Cancel

@@ -6,12 +6,7 @@ import { useState } from 'react';
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
 import { ReasonDialog } from '../../parts/Dialog';
-import { type Decision, DECISION_WORDS, DECISIONS, decide, eachOf, isPossible } from './deciding';
-
-const EXPLANATIONS: Record<Exclude<Decision, 'acknowledge'>, string> = {
-  resolve: 'They are over. The same again opens new alerts. Actions that they led to run on.',
-  'false-positive': 'Their actions are released, and the same stays silent for a while.',
-};
+import { CONSEQUENCES, type Decision, DECISION_WORDS, DECISIONS, decide, eachOf, isPossible } from './deciding';
 
 /** The button that was pressed goes away with what was chosen; keys go on among the rows. */
 function backToRows() {
@@ -63,7 +58,7 @@ export function Bulk({ chosen, failed, done, clear }: Props) {
       {asking && (
         <ReasonDialog
           title={`${DECISION_WORDS[asking]}: ${words(about(asking).length)}`}
-          explanation={EXPLANATIONS[asking]}
+          explanation={CONSEQUENCES[asking]}
           action={DECISION_WORDS[asking]}
           close={() => setAsking(undefined)}
           decide={(reason) => deciding.mutateAsync({ decision: asking, reason })}

@@ -6,7 +6,8 @@ import { type FormEvent, useState } from 'react';
 import { api, got, once } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
-import { Trouble } from '../../parts/basics';
+import { AlertTrouble } from './AlertTrouble';
+import { isOnlyHistory } from './deciding';
 
 const CHARS_MAX = 2000;
 
@@ -39,8 +40,8 @@ export function CommentForm({ alert }: { alert: Alert }) {
         value={text}
         onChange={(event) => setText(event.currentTarget.value)}
       />
-      {adding.error && <Trouble error={adding.error} />}
-      {text.trim() !== '' && (
+      {adding.error && <AlertTrouble error={adding.error} />}
+      {text.trim() !== '' && !isOnlyHistory(adding.error) && (
         <div className="row">
           <span className="faint">It cannot be changed or taken away later.</span>
           <div className="spread" />

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { DECISIONS, eachOf, isPossible } from './deciding';
+import { Refusal } from '../../api/client';
+import { DECISIONS, eachOf, HISTORY_WORDS, isPossible } from './deciding';
 
 it.each([
   ['open', ['acknowledge', 'resolve', 'false-positive']],
@@ -29,4 +30,14 @@ it('takes each its turn, a few at a time, and keeps what went wrong', async () =
   ]);
   expect(taken).toHaveLength(28);
   expect(most).toBeLessThanOrEqual(4);
+});
+
+it('says of each that ended long ago that it is history', async () => {
+  const failures = await eachOf([{ id: 'al_1' }, { id: 'al_2' }], ({ id }) =>
+    Promise.reject(id === 'al_1' ? new Refusal(404, 'there is no alert al_1') : new Refusal(409, 'al_2 is over')),
+  );
+  expect([...failures]).toEqual([
+    ['al_1', HISTORY_WORDS],
+    ['al_2', 'al_2 is over'],
+  ]);
 });

@@ -1,5 +1,5 @@
 // What people decide about alerts: about one of them, and the same about many.
-import { api, got, once } from '../../api/client';
+import { api, got, once, Refusal } from '../../api/client';
 import type { Alert, AlertState } from '../../api/types';
 
 export type Decision = 'acknowledge' | 'resolve' | 'false-positive';
@@ -10,6 +10,26 @@ export const DECISION_WORDS: Record<Decision, string> = {
   resolve: 'Resolve',
   'false-positive': 'False positive',
 };
+
+/** What follows from it, of one alert as well as of many; of those decisions that need a reason. */
+export const CONSEQUENCES: Record<Exclude<Decision, 'acknowledge'>, string> = {
+  resolve: 'The same again opens a new alert. Actions that came from it run on.',
+  'false-positive': 'Actions that came from it are released, and the same stays silent for a while.',
+};
+
+export const HISTORY_WORDS =
+  'This alert is only history now: it ended long ago, and cannot be changed or acted on any more.';
+
+/** Whether an alert that is shown ended so long ago that outrider does not work with it any more. */
+export function isOnlyHistory(error: unknown): boolean {
+  return error instanceof Refusal && error.status === 404;
+}
+
+/** Why something could not be done about an alert that is shown. */
+function whyNot(error: unknown): string {
+  if (isOnlyHistory(error)) return HISTORY_WORDS;
+  return error instanceof Error ? error.message : String(error);
+}
 
 export function isPossible(decision: Decision, state: AlertState): boolean {
   return state === 'open' || (state === 'acknowledged' && decision !== 'acknowledge');
@@ -30,7 +50,7 @@ export function decide(decision: Decision, { id }: Alert, reason: string): Promi
 
 const AT_ONCE = 4;
 
-/** Does the same to each, a few at a time. One that fails keeps no other from its turn; says of which ids it failed, and why. */
+/** Does the same to each alert, a few at a time. One that fails keeps no other from its turn; says of which ids it failed, and why. */
 export async function eachOf<T extends { id: string }>(
   rows: T[],
   one: (row: T) => Promise<unknown>,
@@ -42,7 +62,7 @@ export async function eachOf<T extends { id: string }>(
       try {
         await one(row);
       } catch (error) {
-        failures.set(row.id, error instanceof Error ? error.message : String(error));
+        failures.set(row.id, whyNot(error));
       }
     }
   };

@@ -7,11 +7,11 @@ import { Link } from 'react-router';
 
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
-import { Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
+import { AlertTrouble } from './AlertTrouble';
 import { BlockDialog } from './BlockDialog';
-import { type Decision, decide, isPossible } from './deciding';
+import { CONSEQUENCES, type Decision, decide, isPossible } from './deciding';
 
 type Open = 'resolve' | 'false-positive' | 'block' | undefined;
 
@@ -63,12 +63,13 @@ export function Decisions({ alert }: { alert: Alert }) {
           Block now
         </Button>
       )}
-      {acknowledge.error && <Trouble error={acknowledge.error} />}
+      {acknowledge.error && <AlertTrouble error={acknowledge.error} />}
       {open === 'resolve' && (
         <ReasonDialog
           title="Resolve this alert"
-          explanation="It is over. The same again opens a new alert. Actions that it led to run on."
+          explanation={CONSEQUENCES.resolve}
           action="Resolve"
+          trouble={AlertTrouble}
           close={close}
           decide={(reason) => take('resolve', reason)}
         />
@@ -76,8 +77,9 @@ export function Decisions({ alert }: { alert: Alert }) {
       {open === 'false-positive' && (
         <ReasonDialog
           title="This was no abuse"
-          explanation="Its actions are released, and the same stays silent for a while."
+          explanation={CONSEQUENCES['false-positive']}
           action="Mark as false positive"
+          trouble={AlertTrouble}
           close={close}
           decide={(reason) => take('false-positive', reason)}
         />

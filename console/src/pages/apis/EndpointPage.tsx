@@ -5,13 +5,12 @@ import { Link, useParams } from 'react-router';
 
 import { api, got, Refusal } from '../../api/client';
 import type { Endpoint } from '../../api/types';
-import { Lines } from '../../charts/Lines';
-import { Strip, StripKeys } from '../../charts/Strip';
 import { useAddress } from '../../parts/address';
 import { type Fact, Facts, Loading, Page, Panel, Time, timelinePath, Trouble, Waiting } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { bytes, count, share } from '../../parts/words';
 import { Template } from './ApisPage';
+import { OverTime } from './OverTime';
 import { callersOf, overTimeOf, SPANS, type Caller, summaryOf } from './questions';
 
 export default function EndpointPage() {
@@ -127,28 +126,7 @@ function Use({ id, span }: { id: string; span: Span }) {
         ))}
       </div>
       {(use.error ?? sums.error) && <Trouble error={use.error ?? sums.error} again={() => void use.refetch()} />}
-      <Panel title="Calls" after={<StripKeys />}>
-        <div style={{ minHeight: 130 }}>
-          {use.data && (
-            <Strip label="Calls" range={use.data} stepMs={span.stepMs} steps={use.data.steps} height={130} />
-          )}
-        </div>
-      </Panel>
-      <Panel title="Latency, ms">
-        <div style={{ minHeight: 150 }}>
-          {use.data && (
-            <Lines
-              range={use.data}
-              times={use.data.steps.map((step) => step.start_ms)}
-              series={[
-                { name: 'median', values: use.data.steps.map((step) => step.p50), colour: '--accent' },
-                { name: '95th percentile', values: use.data.steps.map((step) => step.p95), colour: '--high' },
-              ]}
-              height={150}
-            />
-          )}
-        </div>
-      </Panel>
+      <OverTime use={use.data} stepMs={span.stepMs} />
     </>
   );
 }

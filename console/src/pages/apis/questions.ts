@@ -24,11 +24,14 @@ function sinceOf(span: Span): { since: number; until: number } {
 
 type UseStep = Step & { p50: number | null; p95: number | null };
 
-export async function overTimeOf(
-  id: string,
-  span: Span,
-  signal: AbortSignal,
-): Promise<{ since: number; until: number; steps: UseStep[] }> {
+export interface Use {
+  since: number;
+  until: number;
+  /** Those that have calls. */
+  steps: UseStep[];
+}
+
+export async function overTimeOf(id: string, span: Span, signal: AbortSignal): Promise<Use> {
   const range = sinceOf(span);
   const rows = await ask<Omit<UseStep, 'start_ms'> & { at: string }>(
     `SELECT date_bin(INTERVAL '${span.step}', event_time) AS at, count(*) AS calls,

@@ -7,6 +7,7 @@ import { timeOf } from '../../api/sql';
 import { Lines } from '../../charts/Lines';
 import { Empty, Time, timelinePath } from '../../parts/basics';
 import { type Column, DataTable } from '../../parts/DataTable';
+import type { Sizing } from '../../parts/widths';
 
 type Row = Record<string, unknown>;
 
@@ -14,7 +15,7 @@ const isNumber = (type: string) => /^(U?Int|Float|Decimal)/.test(type);
 const isTime = (type: string) => type.startsWith('Timestamp');
 const COLOURS = ['--accent', '--high', '--ok', '--refused', '--medium'];
 
-export function Answer({ table }: { table: Table }) {
+export function Answer({ table, sizing }: { table: Table; sizing: Sizing }) {
   const rows = table.rows as Row[];
   const columns = useMemo(
     () =>
@@ -30,23 +31,22 @@ export function Answer({ table }: { table: Table }) {
   const numbered = useMemo(() => rows.map((row, index): [Row, number] => [row, index]), [rows]);
   return (
     <div className="answer">
-      <div style={{ minWidth: table.columns.length * 120, height: '100%', display: 'flex' }}>
-        <DataTable
-          label="Answer"
-          rows={numbered}
-          columns={columns}
-          rowKey={([, index]) => String(index)}
-          rowHeight={30}
-          empty={
-            <Empty title="No rows.">
-              <p>
-                The statement is right, and nothing fits it. Calls are in the lake a few seconds after they came; times
-                in statements are UTC.
-              </p>
-            </Empty>
-          }
-        />
-      </div>
+      <DataTable
+        label="Answer"
+        rows={numbered}
+        columns={columns}
+        rowKey={([, index]) => String(index)}
+        rowHeight={30}
+        sizing={sizing}
+        empty={
+          <Empty title="No rows.">
+            <p>
+              The statement is right, and nothing fits it. Calls are in the lake a few seconds after they came; times in
+              statements are UTC.
+            </p>
+          </Empty>
+        }
+      />
     </div>
   );
 }

@@ -23,15 +23,22 @@ import { tags } from '@lezer/highlight';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type RefObject, useEffect, useRef } from 'react';
 
-import { type Choice, choices, type Lake, schemaOfLake, TYPES, WORDS } from './schema';
+import { type Choice, choices, type Lake, ofHunt, schemaOfLake, TYPES, WORDS } from './schema';
 
-interface Props {
+export interface EditorProps {
   /** The text that it begins with. */
   statement: string;
   change: (statement: string) => void;
-  run: (statement: string) => void;
+  /** What Ctrl Enter does, where it does something. */
+  run?: (statement: string) => void;
   /** Whoever wants to write into it finds it here. */
   viewRef: RefObject<EditorView | null>;
+  isReadOnly?: boolean;
+  /** What is said of it beside it: a label outside of the shadow root cannot be referred to from inside. */
+  description?: string;
+  isRequired?: boolean;
+  /** For a statement of a hunt. */
+  isOfHunt?: boolean;
 }
 
 /** What stands in these is meant as it is written. */
@@ -40,7 +47,17 @@ const AS_WRITTEN = ['String', 'LineComment', 'BlockComment', 'QuotedIdentifier']
 const VALUES = new Set(['true', 'false', 'null']);
 const NOTHING: Lake = { tables: [], functions: [] };
 
-export default function Editor({ statement, change, run, viewRef }: Props) {
+export default function Editor(props: EditorProps) {
+  const {
+    statement,
+    change,
+    run,
+    viewRef,
+    isReadOnly = false,
+    description,
+    isRequired = false,
+    isOfHunt = false,
+  } = props;
   const frame = useRef<HTMLDivElement>(null);
   const first = useRef(statement);
   const known = useRef({ change, run });
@@ -69,16 +86,19 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
           closeBrackets(),
           EditorView.lineWrapping,
           autocompletion({
-            override: [ifNotIn(AS_WRITTEN, (context) => complete(context, client))],
+            override: [ifNotIn(AS_WRITTEN, (context) => complete(context, client, isOfHunt))],
             icons: false,
           }),
           Prec.highest(
             keymap.of([
               {
                 key: 'Mod-Enter',
-                run: (view) => {
-                  closeCompletion(view);
-                  known.current.run(view.state.doc.toString());
+                // Where it does nothing, the key's own meaning would be a blank line.
+                run: (editor) => {
+                  if (known.current.run) {
+                    closeCompletion(editor);
+                    known.current.run(editor.state.doc.toString());
+                  }
                   return true;
                 },
               },
@@ -92,7 +112,14 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
             ...defaultKeymap,
           ]),
           EditorView.domEventHandlers({ beforeinput: replaceChosen }),
-          EditorView.contentAttributes.of({ 'aria-label': 'SQL statement' }),
+          // It can be reached and read all the same. The commands look at the first, what writes by itself is kept by the second.
+          EditorState.readOnly.of(isReadOnly),
+          EditorState.changeFilter.of(() => !isReadOnly),
+          EditorView.contentAttributes.of({
+            'aria-label': 'SQL statement',
+            ...(description && { 'aria-description': description }),
+            ...(isRequired && { 'aria-required': 'true' }),
+          }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) known.current.change(update.state.doc.toString());
           }),
@@ -105,11 +132,11 @@ export default function Editor({ statement, change, run, viewRef }: Props) {
       made.destroy();
       viewRef.current = null;
     };
-  }, [viewRef, client]);
+  }, [viewRef, client, isReadOnly, description, isRequired, isOfHunt]);
 
   useEffect(() => {
     if (schema.data) viewRef.current!.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)) });
-  }, [viewRef, schema.data]);
+  }, [viewRef, schema.data, isReadOnly, description, isRequired, isOfHunt]);
 
   return <div className="editor" ref={frame} />;
 }
@@ -143,14 +170,18 @@ function dialectOf({ functions }: Lake) {
 /** Functions and words that only happen to fit stand behind what the statement is about. */
 const BOOSTS: Record<Choice['kind'], number> = { column: 3, table: 2, function: 1, word: 0 };
 
-async function complete(context: CompletionContext, client: QueryClient): Promise<CompletionResult | null> {
+async function complete(
+  context: CompletionContext,
+  client: QueryClient,
+  isOfHunt: boolean,
+): Promise<CompletionResult | null> {
   const word = context.matchBefore(/\w*/);
   const isBehindDot = context.matchBefore(/\w\.\w*/) !== null;
   if (!context.explicit && !isBehindDot && (word === null || word.text.length < 2)) return null;
   // A lake that does not say what it has is not asked again with every key.
   const hasFailed = client.getQueryState(schemaOfLake.queryKey)?.status === 'error';
   const lake = hasFailed ? NOTHING : await client.ensureQueryData(schemaOfLake).catch(() => NOTHING);
-  const options = choices(context.state.doc.toString(), context.pos, lake).map(
+  const options = choices(context.state.doc.toString(), context.pos, isOfHunt ? ofHunt(lake) : lake).map(
     ({ label, kind, detail, words }): Completion => ({
       label,
       detail,
@@ -183,7 +214,13 @@ const COLOURS = HighlightStyle.define([
 ]);
 
 const LOOKS = EditorView.theme({
-  '&': { backgroundColor: 'var(--surface)', color: 'var(--text)', fontSize: '12.5px', maxHeight: '44vh' },
+  '&': {
+    backgroundColor: 'var(--surface)',
+    borderRadius: 'inherit',
+    color: 'var(--text)',
+    fontSize: '12.5px',
+    maxHeight: '44vh',
+  },
   '&.cm-focused': { outline: 'none', boxShadow: 'inset 2px 0 0 var(--accent)' },
   '.cm-scroller': {
     fontFamily: 'var(--mono)',

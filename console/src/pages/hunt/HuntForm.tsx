@@ -1,23 +1,26 @@
 // One saved hunt: what it asks, how often, what it raises; and what it finds now.
-import { Button, NumberInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, Input, NumberInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
+import type { EditorView } from '@codemirror/view';
+import { type FormEvent, useRef, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 
 import { api, got, type Schemas } from '../../api/client';
 import { SEVERITIES } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { EntityLink, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { EntityLink, Loading, PageBody, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
-import { bytes, count } from '../../parts/words';
+import { bytes, count, counted } from '../../parts/words';
 import { Named } from '../../parts/Named';
 import { useMay } from '../../shell/session';
+import { LazyEditor } from './LazyEditor';
 
 type Hunt = Schemas['Hunt'];
 type Row = Schemas['HuntRow'];
 
 const EVERY = ['1m', '5m', '15m', '1h', '6h', '1d'];
+const OF_STATEMENT = 'It reads window_calls, and its answer has the columns entity_kind, entity and gateway.';
 const NEW_HUNT: Hunt = {
   name: '',
   description: '',
@@ -45,14 +48,14 @@ export function HuntForm() {
     ask: sql !== null ? { sql } : { search: withoutLast(search ?? '') },
   };
   return (
-    <div className="page-body">
+    <PageBody label={name ?? 'New hunt'}>
       {known.error && <Trouble error={known.error} />}
       {name !== undefined && !known.data ? (
         !known.error && <Loading />
       ) : (
         <Form key={name ?? 'new'} row={known.data} begin={begin} />
       )}
-    </div>
+    </PageBody>
   );
 }
 
@@ -67,6 +70,7 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
   const mayHunt = useMay('analyst');
   const [hunt, setHunt] = useState(begin);
   const [isDeleting, setDeleting] = useState(false);
+  const editor = useRef<EditorView>(null);
   const set = (part: Partial<Hunt>) => setHunt((before) => ({ ...before, ...part }));
   const params = { path: { name: hunt.name } };
   const saving = useMutation({
@@ -78,11 +82,16 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
     },
   });
   const running = useMutation({ mutationFn: () => got(api.POST('/api/v1/hunts/{name}/run', { params, body: {} })) });
+  const isSql = 'sql' in hunt.ask;
+  const lacksStatement = 'sql' in hunt.ask && hunt.ask.sql.trim() === '';
+  const [wasMissed, setMissed] = useState(false);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    saving.mutate();
+    // The browser looks into its own fields alone.
+    setMissed(lacksStatement);
+    if (lacksStatement) editor.current?.focus();
+    else saving.mutate();
   };
-  const isSql = 'sql' in hunt.ask;
   return (
     <form className="alert" onSubmit={submit}>
       <fieldset className="stack policy-fields" disabled={!mayHunt}>
@@ -104,22 +113,37 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
           ]}
           onChange={(value) => set({ ask: value === 'sql' ? { sql: '' } : { search: '' } })}
         />
-        <Textarea
-          className="mono-field"
-          label={isSql ? 'Statement' : 'Search'}
-          description={
-            isSql
-              ? 'It reads window_calls, and its answer has the columns entity_kind, entity and gateway.'
-              : 'It is answered by who made the calls: the consumer, else the credential, else the address.'
-          }
-          required
-          autosize
-          minRows={isSql ? 6 : 1}
-          value={'sql' in hunt.ask ? hunt.ask.sql : hunt.ask.search}
-          onChange={(event) =>
-            set({ ask: isSql ? { sql: event.currentTarget.value } : { search: event.currentTarget.value } })
-          }
-        />
+        {'sql' in hunt.ask ? (
+          <Input.Wrapper
+            label="Statement"
+            labelElement="div"
+            description={OF_STATEMENT}
+            error={wasMissed && lacksStatement && <span role="alert">The statement is missing.</span>}
+            required
+          >
+            <div className="editor-field">
+              <LazyEditor
+                statement={hunt.ask.sql}
+                change={(sql) => set({ ask: { sql } })}
+                viewRef={editor}
+                isReadOnly={!mayHunt}
+                description={OF_STATEMENT}
+                isRequired
+                isOfHunt
+              />
+            </div>
+          </Input.Wrapper>
+        ) : (
+          <Textarea
+            className="mono-field"
+            label="Search"
+            description="It is answered by who made the calls: the consumer, else the credential, else the address."
+            required
+            autosize
+            value={hunt.ask.search}
+            onChange={(event) => set({ ask: { search: event.currentTarget.value } })}
+          />
+        )}
         <div className="row wraps" style={{ alignItems: 'flex-end' }}>
           <Select
             label="Every"
@@ -216,7 +240,7 @@ function Found({ answer }: { answer: Schemas['HuntAnswer'] }) {
       title="What it finds now"
       flush
       after={
-        <span className="faint">{`${count(figures.rows)} rows, ${figures.took_ms} ms, ${bytes(figures.bytes_read)} read`}</span>
+        <span className="faint">{`${counted(figures.rows, 'row')}, ${figures.took_ms} ms, ${bytes(figures.bytes_read)} read`}</span>
       }
     >
       {hits.length === 0 ? (
@@ -269,7 +293,7 @@ function Facts({ row }: { row: Row }) {
           <>
             <dt>Found</dt>
             <dd>
-              {count(run.figures.entities)} in {count(run.figures.rows)} rows, {run.figures.took_ms} ms
+              {count(run.figures.entities)} in {counted(run.figures.rows, 'row')}, {run.figures.took_ms} ms
             </dd>
           </>
         )}

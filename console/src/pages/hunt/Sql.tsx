@@ -3,20 +3,19 @@ import { Button, Menu, SegmentedControl } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
-import { lazy, Suspense, useRef, useState } from 'react';
+import { useRef, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Trouble } from '../../parts/basics';
+import { OWN_WIDTHS } from '../../parts/widths';
 import { bytes, count } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Answer, canChart, Chart } from './Answer';
 import { exportAs, FORMATS } from './exporting';
+import { LazyEditor } from './LazyEditor';
 import { SaveAsHunt } from './SaveAsHunt';
 import { Tables } from './Tables';
-
-// It is larger than the page around it.
-const Editor = lazy(() => import('./Editor'));
 
 const FIRST = `SELECT endpoint, count(*) AS calls, count(DISTINCT consumer_id) AS consumers
 FROM calls
@@ -30,6 +29,8 @@ export function Sql() {
   const [statement, setStatement] = useState(said || FIRST);
   const view = query.get('view') === 'chart' ? 'chart' : 'table';
   const mayHunt = useMay('analyst');
+  // What the columns are called is what somebody wrote: none of that stays behind in the browser.
+  const [widths, setWidths] = useState(OWN_WIDTHS);
   const stop = useRef<AbortController>(undefined);
   const editor = useRef<EditorView>(null);
   const insert = (name: string) => {
@@ -55,9 +56,7 @@ export function Sql() {
     <div className="sql-page">
       <Tables insert={insert} />
       <div className="sql-main">
-        <Suspense fallback={<div className="editor" />}>
-          <Editor statement={statement} change={setStatement} run={run} viewRef={editor} />
-        </Suspense>
+        <LazyEditor statement={statement} change={setStatement} run={run} viewRef={editor} />
         <div className="filters">
           {asking.isPending ? (
             <Button
@@ -124,7 +123,9 @@ export function Sql() {
           </div>
         )}
         {answer && view === 'chart' && canChart(answer) && <Chart table={answer} />}
-        {answer && (view === 'table' || !canChart(answer)) && <Answer table={answer} />}
+        {answer && (view === 'table' || !canChart(answer)) && (
+          <Answer table={answer} sizing={{ widths, change: setWidths }} />
+        )}
         {!answer && !asking.error && (
           <Empty title="Ask the lake.">
             <p>

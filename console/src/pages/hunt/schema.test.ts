@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { choices, type Lake, WORDS } from './schema';
+import { choices, type Lake, ofHunt, WORDS } from './schema';
 
 const LAKE: Lake = {
   tables: [
@@ -57,4 +57,13 @@ describe('what a statement may go on with', () => {
     });
     expect(found.map(({ label }) => label)).toEqual(expect.arrayContaining(WORDS));
   });
+});
+
+it('offers to a hunt the calls of its window, and nothing that it may not read', () => {
+  const events = { name: 'events', columns: [{ name: 'path', type: 'text' }] };
+  const hunt = ofHunt({ ...LAKE, tables: [...LAKE.tables, events] });
+  const labels = (text: string) => choices(text, text.length, hunt).map(({ label }) => label);
+  expect(labels('SELECT 1 FROM ')).toEqual(['window_calls', 'events']);
+  expect(labels('SELECT 1 FROM window_calls WHERE window_calls.')).toEqual(['path']);
+  expect(ofHunt(LAKE).tables).toEqual([]);
 });

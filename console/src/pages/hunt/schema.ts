@@ -94,6 +94,13 @@ function tableCalled(name: string, statement: string, tables: TableOf[]): TableO
   return tables.find(isIt);
 }
 
+/** What a hunt may read: the calls of its window, which are rows of `events`, and all calls to compare them with. */
+export function ofHunt(lake: Lake): Lake {
+  const whole = lake.tables.filter(({ name }) => name === 'events' || name === 'timeline');
+  const columns = whole.find(({ name }) => name === 'events')?.columns;
+  return { ...lake, tables: columns ? [{ name: 'window_calls', columns }, ...whole] : whole };
+}
+
 /** What may stand where the caret is: the most likely first. It is for whoever shows it to leave out what does not fit the word. */
 export function choices(statement: string, caret: number, { tables, functions }: Lake): Choice[] {
   const before = statement.slice(0, caret);

@@ -168,7 +168,12 @@ function platform(status: Status, summary: Summary | undefined): Station {
     facts: [
       ['behind', lag === undefined ? '–' : lag < 2500 ? 'no' : length(lag), isBehind ? 'warn' : undefined],
       ['calls missing', count(missing), missing > 0 ? 'warn' : undefined],
-      ['lake', `${count(progress?.lake_rows)} · ${bytes(progress?.lake_bytes)}`],
+      [
+        'lake',
+        <span key="l" title="Calls that were written since the start, and the size of all">
+          {count(progress?.lake_rows)} written · {bytes(progress?.lake_bytes)}
+        </span>,
+      ],
     ],
   };
 }

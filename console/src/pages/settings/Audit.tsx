@@ -1,19 +1,14 @@
 // Who did what, the newest first.
+import { Select } from '@mantine/core';
+
 import { api, got } from '../../api/client';
 import type { AuditLine } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Time } from '../../parts/basics';
-import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
-
-const LOGS = [
-  { value: 'decisions', label: 'Decisions' },
-  { value: 'access', label: 'Access' },
-  { value: 'reads', label: 'Reads' },
-] as const;
-type Log = (typeof LOGS)[number]['value'];
+import { detailWords, LOGS, logOf } from './auditing';
 
 const COLUMNS: Column<AuditLine>[] = [
   { id: 'at', head: 'When', width: '120px', cell: (line) => <Time ms={line.at_ms} /> },
@@ -41,7 +36,7 @@ const COLUMNS: Column<AuditLine>[] = [
     width: 'minmax(0, 2fr)',
     cell: (line) => (
       <span className="muted" title={line.detail}>
-        {line.detail}
+        {detailWords(line)}
       </span>
     ),
   },
@@ -49,10 +44,10 @@ const COLUMNS: Column<AuditLine>[] = [
 ];
 
 export default function Audit() {
-  const [query] = useAddress();
-  const log = LOGS.find((one) => one.value === query.get('log'))?.value;
-  const filter: { log?: Log; by?: string; subject?: string } = {
-    log,
+  const [query, change] = useAddress();
+  const log = logOf(query.get('log'));
+  const filter = {
+    log: log === 'all' ? undefined : log,
     by: query.get('by') ?? undefined,
     subject: query.get('subject') ?? undefined,
   };
@@ -62,7 +57,15 @@ export default function Audit() {
   return (
     <>
       <div className="filters">
-        <Choice label="Log" name="log" any="All logs" value={log} data={[...LOGS]} />
+        <Select
+          size="xs"
+          w={140}
+          allowDeselect={false}
+          aria-label="Log"
+          value={log}
+          data={[...LOGS]}
+          onChange={(value) => change({ log: value === 'decisions' ? null : value })}
+        />
         <Field label="By, such as person:anna" name="by" width={200} isSearch />
         <Field label="About, such as al_…" name="subject" width={200} />
       </div>
@@ -73,6 +76,11 @@ export default function Audit() {
         rowKey={(line) => `${line.log} ${line.number}`}
         empty={
           <Empty title="No entries fit.">
+            {log !== 'all' && (
+              <button type="button" className="link-button link" onClick={() => change({ log: 'all' })}>
+                Look in all logs
+              </button>
+            )}
             <p>Each log is a chain of hashes. This says whether it is whole:</p>
             <Command>outrider audit verify</Command>
           </Empty>

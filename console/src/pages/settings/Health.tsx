@@ -4,17 +4,17 @@ import { useQuery } from '@tanstack/react-query';
 import { api, got } from '../../api/client';
 import { total } from '../../api/status';
 import { useStatus } from '../../live/now';
-import { Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { Empty, Facts, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { bytes, count } from '../../parts/words';
 import { NoticeRow } from '../overview/OverviewPage';
+import { Enrichment, LakeAndLog } from './Stored';
 
 export function Health() {
   const status = useStatus();
   if (status.error) return <Trouble error={status.error} again={() => void status.refetch()} />;
   if (!status.data) return <Loading lines={8} />;
   const { platform, sources, responders, enrichment, version, installation } = status.data;
-  const progress = platform?.progress;
   return (
     <div className="stack" style={{ gap: 16 }}>
       <Notices />
@@ -163,51 +163,16 @@ export function Health() {
           ]}
         />
       </Panel>
+      {enrichment && <Enrichment enrichment={enrichment} />}
       <div className="overview">
-        <Panel title="Lake and log">
-          <dl className="facts">
-            <dt>Calls in the lake</dt>
-            <dd>{count(progress?.lake_rows)}</dd>
-            <dt>Size</dt>
-            <dd>
-              {bytes(progress?.lake_bytes)} in {count(progress?.lake_files)} files
-            </dd>
-            <dt>Oldest day</dt>
-            <dd>
-              {progress?.lake_oldest_day ?? 'none yet'}; lake.retention_days in the configuration says how many are kept
-            </dd>
-            <dt>Log</dt>
-            <dd>
-              {bytes(platform?.log?.bytes)}, newest record {count(platform?.log?.last)}
-            </dd>
-            <dt>Calls missing</dt>
-            <dd>{count(platform?.log?.missing_calls)}</dd>
-          </dl>
-        </Panel>
-        <Panel title="Enrichment">
-          <dl className="facts">
-            <dt>Databases</dt>
-            <dd>
-              {(enrichment?.databases ?? []).length === 0
-                ? 'none: enrichment in the configuration names files for countries and networks'
-                : (enrichment?.databases ?? []).map((one) => (
-                    <div key={one.file}>
-                      {one.file} <Time ms={one.built_ms} />
-                      {one.failure && <span className="bad"> {one.failure}</span>}
-                    </div>
-                  ))}
-            </dd>
-            <dt>Calls with a country</dt>
-            <dd>
-              {count(enrichment?.located_calls)} of {count(enrichment?.calls)}
-            </dd>
-            <dt>Version</dt>
-            <dd>{version}</dd>
-            <dt>Installation</dt>
-            <dd>
-              <code>{installation}</code>
-            </dd>
-          </dl>
+        <LakeAndLog platform={platform} />
+        <Panel title="This outrider">
+          <Facts
+            facts={[
+              ['Version', version],
+              ['Installation', <code key="i">{installation}</code>],
+            ]}
+          />
         </Panel>
       </div>
     </div>

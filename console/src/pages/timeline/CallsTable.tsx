@@ -34,6 +34,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         rowKey={callKey}
         rowHeight={32}
         fresh={calls.fresh}
+        hasMoreFresh={calls.hasMoreFresh}
         onFresh={calls.showFresh}
         isFollowing={isFollowing}
         empty={empty}

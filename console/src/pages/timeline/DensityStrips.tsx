@@ -19,11 +19,12 @@ interface Whom {
   gateway?: string;
 }
 
-const STEPS = 160;
+/** Into how many steps the range is divided. */
+export const STEPS = 160;
 
-function useDensity({ kind, value, gateway }: Whom, range: Range) {
+function useDensity({ kind, value, gateway }: Whom, range: Range, asOf: number) {
   return useQuery({
-    queryKey: ['density', kind, value, gateway, range],
+    queryKey: ['density', kind, value, gateway, range, asOf],
     queryFn: ({ signal }) => {
       const query = {
         kind,
@@ -42,15 +43,17 @@ function useDensity({ kind, value, gateway }: Whom, range: Range) {
 interface Props {
   whom: Whom;
   range: Range;
+  /** It is asked for again when this changes, or the range. */
+  asOf: number;
   setRange: (range: Range) => void;
 }
 
-export function DensityStrips({ whom, range, setRange }: Props) {
+export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props & { asOfPeer: number }) {
   const [query, change] = useAddress();
   const peer = query.get('peer');
   return (
     <div className="density">
-      <OneStrip whom={whom} range={range} setRange={setRange} height={peer ? 120 : 150} />
+      <OneStrip whom={whom} range={range} asOf={asOf} setRange={setRange} height={peer ? 120 : 150} />
       {peer && (
         <>
           <div className="row">
@@ -68,7 +71,14 @@ export function DensityStrips({ whom, range, setRange }: Props) {
               <IconX size={14} />
             </ActionIcon>
           </div>
-          <OneStrip key={peer} whom={{ ...whom, value: peer }} range={range} setRange={setRange} height={100} />
+          <OneStrip
+            key={peer}
+            whom={{ ...whom, value: peer }}
+            range={range}
+            asOf={asOfPeer}
+            setRange={setRange}
+            height={100}
+          />
         </>
       )}
       <div className="row wraps" style={{ columnGap: 14 }}>
@@ -96,8 +106,8 @@ export function DensityStrips({ whom, range, setRange }: Props) {
   );
 }
 
-function OneStrip({ whom, range, setRange, height }: Props & { height: number }) {
-  const density = useDensity(whom, range);
+function OneStrip({ whom, range, asOf, setRange, height }: Props & { height: number }) {
+  const density = useDensity(whom, range, asOf);
   const marks = useMarks(whom);
   const stretches = useStretches(whom, range);
   if (density.error) return <Trouble error={density.error} again={() => void density.refetch()} />;

@@ -1,20 +1,22 @@
 // Everything that one entity did: how its calls lie in time, with what was found and done, and the calls themselves.
 import { ActionIcon, Button, CopyButton, Switch } from '@mantine/core';
 import { IconCheck, IconCopy, IconZoomOut } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { skipToken, useQuery } from '@tanstack/react-query';
+import { useEffect, useMemo, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
-import { type Range, zoomed } from '../../charts/scale';
+import { type Range, untilNow, zoomed } from '../../charts/scale';
+import type { Summary } from '../../live/follow';
 import { useAddress } from '../../parts/address';
-import { Empty, Page, useNow } from '../../parts/basics';
+import { Empty, Page } from '../../parts/basics';
 import { ENTITY_WORDS, length, local } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
-import { DensityStrips } from './DensityStrips';
+import { DensityStrips, STEPS } from './DensityStrips';
 import { PickEntity } from './PickEntity';
 import { useCalls } from './useCalls';
+import { type Tell, useLook } from './useLook';
 
 const PRESETS: [string, number][] = [
   ['15m', 15 * 60_000],
@@ -25,6 +27,8 @@ const PRESETS: [string, number][] = [
   ['30d', 30 * 86_400_000],
 ];
 const PRESET_DEFAULT = '24h';
+/** A range that ends while somebody looks is asked for once more, and one that was over from the beginning once. */
+const OVER = 0;
 
 interface Whom {
   kind: EntityKind;
@@ -48,7 +52,7 @@ export default function TimelinePage() {
 }
 
 /** The range in the address, or the last so and so long until now. */
-function useRange(): {
+function useRange(now: number): {
   range: Range;
   isOpen: boolean;
   preset?: string;
@@ -56,7 +60,6 @@ function useRange(): {
   setPreset: (name: string) => void;
 } {
   const [query, change] = useAddress();
-  const now = useNow(10_000);
   const [since, until] = [Number(query.get('since')), Number(query.get('until'))];
   const setRange = (range: Range) =>
     change({ since: String(range.since), until: String(Math.min(range.until, Date.now() + 60_000)), last: null });
@@ -64,11 +67,12 @@ function useRange(): {
   if (since > 0 && until > since) return { range: { since, until }, isOpen: until >= now, setRange, setPreset };
   const preset =
     PRESETS.find(([name]) => name === query.get('last')) ?? PRESETS.find(([name]) => name === PRESET_DEFAULT)!;
-  return { range: { since: now - preset[1], until: now }, isOpen: true, preset: preset[0], setRange, setPreset };
+  return { range: untilNow(preset[1], STEPS, now), isOpen: true, preset: preset[0], setRange, setPreset };
 }
 
 function OneTimeline({ whom }: { whom: Whom }) {
-  const { range, isOpen, preset, setRange, setPreset } = useRange();
+  const { now, asOf, tell } = useLook();
+  const { range, isOpen, preset, setRange, setPreset } = useRange(now);
   const name = useName(whom);
   return (
     <Page
@@ -121,8 +125,15 @@ function OneTimeline({ whom }: { whom: Whom }) {
         </>
       }
     >
-      <DensityStrips whom={whom} range={range} setRange={setRange} />
-      <Calls whom={whom} range={range} isOpen={isOpen} isPreset={preset !== undefined} />
+      <DensityStrips
+        whom={whom}
+        range={range}
+        asOf={isOpen ? asOf : OVER}
+        // Only of whom the page is about is it known whether there is something new.
+        asOfPeer={isOpen ? now : OVER}
+        setRange={setRange}
+      />
+      <Calls whom={whom} range={range} isOpen={isOpen} isPreset={preset !== undefined} tell={tell} />
     </Page>
   );
 }
@@ -139,7 +150,18 @@ function useName({ kind, value, gateway }: Whom): string {
   return newest.data?.items[0]?.consumer_name ?? value;
 }
 
-function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; isOpen: boolean; isPreset: boolean }) {
+/** Where news come from while the calls that are listed are not all. */
+const SUMMARY = 'summary';
+
+interface CallsProps {
+  whom: Whom;
+  range: Range;
+  isOpen: boolean;
+  isPreset: boolean;
+  tell: Tell;
+}
+
+function Calls({ whom, range, isOpen, isPreset, tell }: CallsProps) {
   const [query, change] = useAddress();
   const search = query.get('q') ?? '';
   // A range that moves with the time is asked for once; what is newer is added.
@@ -153,6 +175,11 @@ function Calls({ whom, range, isOpen, isPreset }: { whom: Whom; range: Range; is
   );
   const isFollowing = isOpen && query.get('follow') === 'on';
   const calls = useCalls(of, isOpen, isFollowing);
+  // Among calls that a filter hides there may be new ones whenever anybody called.
+  const summary = useQuery<Summary>({ queryKey: ['summary'], queryFn: skipToken });
+  const source = search === '' ? of : SUMMARY;
+  const newest = search === '' ? calls.newestUs : (summary.data?.calls ?? undefined);
+  useEffect(() => tell(source, newest), [tell, source, newest]);
   return (
     <>
       <Terms

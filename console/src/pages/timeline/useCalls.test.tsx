@@ -15,6 +15,8 @@ let unmount: () => void;
 let client: QueryClient;
 /** What was shown at any moment and is no row of calls without a gap. */
 let torn: number[][];
+/** What was said to be new, and whether that was all. */
+let announced: [number, boolean][];
 
 /** The newest calls of somebody who calls again and again, as the API answers. */
 function answer(url: URL): Response {
@@ -36,7 +38,10 @@ function Follower() {
     shown = calls;
     const now = positions();
     if (now.some((position, index) => position !== now[0]! - index)) torn.push(now);
-    if (fresh > 0) showFresh();
+    if (fresh > 0) {
+      announced.push([fresh, !calls.hasMoreFresh]);
+      showFresh();
+    }
   });
   return null;
 }
@@ -47,6 +52,7 @@ beforeEach(() => {
   vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
   asked = [];
   torn = [];
+  announced = [];
   client = new QueryClient();
 });
 afterEach(() => {
@@ -77,6 +83,7 @@ it('shows every call that comes, and asks about once a second', async () => {
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 5 * 10);
   expect(positions()).toEqual(Array.from({ length: positions()[0]! }, (_, index) => positions()[0]! - index));
   expect(asked.length).toBeLessThanOrEqual(9);
+  expect(announced.every(([, isAll]) => isAll)).toBe(true);
 });
 
 it('asks twice a second while very many come, and still misses none', async () => {
@@ -94,6 +101,7 @@ it('begins anew where more come than an answer holds', async () => {
   expect(positions()).toEqual(Array.from({ length: positions().length }, (_, index) => positions()[0]! - index));
   expect(positions().length).toBeLessThanOrEqual(1000);
   expect(asked.length).toBeLessThanOrEqual(30);
+  expect(announced).toContainEqual([500, false]);
 });
 
 it('does not keep calls without an end', async () => {

@@ -107,5 +107,15 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
       setShown({ key, first, rows: [...fresh, ...newer], took: answer });
     }
   }, [client, answer, first, fresh, isCut, key, newer]);
-  return { ...pages, rows, fresh: fresh.length, showFresh };
+  const newestUs = Math.max(newest?.time_us ?? 0, came.data?.items[0]?.time_us ?? 0);
+  return {
+    ...pages,
+    rows,
+    fresh: fresh.length,
+    /** More came than an answer holds. */
+    hasMoreFresh: answer?.next != null,
+    showFresh,
+    /** When the newest call was over that is known of, also one that is not shown yet. One that comes late may be older. */
+    newestUs: newestUs || undefined,
+  };
 }

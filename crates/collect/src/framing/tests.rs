@@ -171,3 +171,30 @@ proptest! {
         prop_assert_eq!(frames(1024, chunks), expected);
     }
 }
+
+#[test]
+fn a_body_gives_its_objects_however_they_stand_in_it() {
+    let cases: [(&str, &[&str]); 12] = [
+        ("", &[]),
+        (" \n ", &[]),
+        ("[]", &[]),
+        (r#"{"a":1}"#, &[r#"{"a":1}"#]),
+        (r#"[{"a":1}]"#, &[r#"{"a":1}"#]),
+        (r#"[{"a":"}],[{"},{"b":{"c":[{}]}}]"#, &[r#"{"a":"}],[{"}"#, r#"{"b":{"c":[{}]}}"#]),
+        ("{}\n{}\r\n", &["{}", "{}"]),
+        (" [ {} , {} ] ", &["{}", "{}"]),
+        // What is no object is a record of its own, and costs nothing beside it.
+        (r#"[1,{"a":1},null]"#, &["1,", r#"{"a":1}"#, "null]"]),
+        ("hello {}", &["hello", "{}"]),
+        (r#"[{"a":1},{"b":"#, &[r#"{"a":1}"#, r#"torn {"b":"#]),
+        (r#"[{"long":"0123456789"},{}]"#, &["too long", "{}"]),
+    ];
+    for (body, expected) in cases {
+        let records = super::body_records(body.as_bytes(), 20).map(|content| match content {
+            Content::Record(record) => String::from_utf8(record.to_vec()).unwrap(),
+            Content::TooLong => "too long".to_owned(),
+            Content::Torn { begun } => format!("torn {}", String::from_utf8(begun.to_vec()).unwrap()),
+        });
+        assert_eq!(records.collect::<Vec<_>>(), expected, "{body}");
+    }
+}

@@ -127,7 +127,7 @@ impl SourceSecret {
         valid.then(|| SourceSecret(secret.to_owned()))
     }
 
-    fn is(&self, presented: &str) -> bool {
+    pub(crate) fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }
 }

@@ -1,14 +1,24 @@
 //! Where log lines come from, and the form in which calls are handed on.
 
+mod allow_list;
+mod kong_http_log;
 mod kong_tcp_log;
+mod listener;
 
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use outrider_model::ApiCall;
 use serde::{Deserialize, Serialize};
 
-pub use kong_tcp_log::{AllowList, KongTcpLog, KongTcpLogConfig};
+pub use allow_list::AllowList;
+pub use kong_http_log::{KongHttpLog, KongHttpLogConfig};
+pub use kong_tcp_log::{KongTcpLog, KongTcpLogConfig};
+
+use crate::{CollectError, NormaliserSettings};
 
 /// One entry of `[[collector.sources]]`, chosen by its `kind`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +26,94 @@ pub use kong_tcp_log::{AllowList, KongTcpLog, KongTcpLogConfig};
 pub enum SourceConfig {
     /// Kong's TCP Log plugin.
     KongTcpLog(KongTcpLogConfig),
+    /// Kong's HTTP Log plugin.
+    KongHttpLog(KongHttpLogConfig),
+}
+
+impl SourceConfig {
+    /// Its kind, as in the configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            SourceConfig::KongTcpLog(_) => "kong_tcp_log",
+            SourceConfig::KongHttpLog(_) => "kong_http_log",
+        }
+    }
+
+    /// The gateway whose lines it takes.
+    pub fn gateway(&self) -> &str {
+        match self {
+            SourceConfig::KongTcpLog(source) => &source.gateway,
+            SourceConfig::KongHttpLog(source) => &source.gateway,
+        }
+    }
+
+    /// Where it listens.
+    pub fn listen(&self) -> SocketAddr {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.listen,
+            SourceConfig::KongHttpLog(source) => source.listen,
+        }
+    }
+
+    /// The file with its secret, if it has one.
+    pub fn secret_file(&self) -> Option<&Path> {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.secret_file.as_deref(),
+            SourceConfig::KongHttpLog(source) => source.secret_file.as_deref(),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn secret_file_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.secret_file.as_mut(),
+            SourceConfig::KongHttpLog(source) => source.secret_file.as_mut(),
+        }
+    }
+
+    /// The field of each line that carries its secret, where it takes the secret from there.
+    pub fn secret_field(&self) -> Option<&str> {
+        match self {
+            SourceConfig::KongTcpLog(source) => Some(&source.secret_field),
+            SourceConfig::KongHttpLog(_) => None,
+        }
+    }
+
+    /// How it reads lines, without its secret.
+    pub fn line_settings(&self) -> NormaliserSettings {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.line_settings(),
+            SourceConfig::KongHttpLog(source) => source.line_settings(),
+        }
+    }
+
+    /// Refuses what cannot be meant. Reads no file.
+    pub fn validate(&self) -> Result<(), CollectError> {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.validate(),
+            SourceConfig::KongHttpLog(source) => source.validate(),
+        }
+    }
+}
+
+/// Refuses a number out of its range.
+fn within<T: PartialOrd + fmt::Display>(
+    setting: &'static str,
+    value: T,
+    (least, most): (T, T),
+) -> Result<(), CollectError> {
+    if value < least || value > most {
+        return Err(CollectError::Setting { setting, reason: format!("{value} is not in {least} to {most}") });
+    }
+    Ok(())
+}
+
+/// Refuses to listen to a whole network.
+fn is_for_somebody(listen: SocketAddr, allow: &AllowList) -> Result<(), CollectError> {
+    if !listen.ip().to_canonical().is_loopback() && allow.is_empty() {
+        return Err(CollectError::NoAllowList { listen });
+    }
+    Ok(())
 }
 
 /// Calls on their way from a source to the log.
@@ -31,6 +129,15 @@ pub struct MicroBatch {
     pub first_received_ms: i64,
     /// Receive time of the last.
     pub last_received_ms: i64,
+}
+
+/// Calls of a sender who waits to hear what became of them: all are stored, or none.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The calls, at least one batch.
+    pub batches: Vec<MicroBatch>,
+    /// Takes whether they are on stable storage. To drop it says that they are not.
+    pub are_stored: tokio::sync::oneshot::Sender<bool>,
 }
 
 /// Completes a call before it is encoded. It is the taker's: beside the platform calls are enriched here, so that they need

@@ -3,7 +3,7 @@
 
 use outrider_model::{SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX};
 use outrider_respond::gateways::GatewayError;
-use outrider_respond::gateways::kong::{GatewayFacts, RATE_LIMITING, TCP_LOG};
+use outrider_respond::gateways::kong::{GatewayFacts, LogKind, RATE_LIMITING};
 
 use super::facts::GatewaySeen;
 use super::report::{Check, Id};
@@ -133,8 +133,10 @@ fn version(gateway: &GatewaySeen, facts: &GatewayFacts) -> Check {
         );
     }
     let has = |plugin: &str| node.plugins.available_on_server.contains_key(plugin);
-    if !has(TCP_LOG) {
-        return Check::failed(Id::AdminVersion, name, missing(TCP_LOG), format!("no log can come; {load}"));
+    let mut logs = gateway.listens.iter().map(|(kind, _)| kind.plugin()).peekable();
+    let log = logs.peek().copied().unwrap_or(LogKind::Tcp.plugin());
+    if !logs.any(has) && !has(log) {
+        return Check::failed(Id::AdminVersion, name, missing(log), format!("no log can come; {load}"));
     }
     if !has(RATE_LIMITING) && gateway.has_limits {
         let todo = format!("a policy limits, and nobody can be limited; {load}, or let the policy block");

@@ -7,18 +7,18 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use outrider_collect::{CountersSnapshot, KongTcpLogConfig, SourceConfig};
+use outrider_collect::{CountersSnapshot, SourceConfig};
 use outrider_model::{Mode, Response};
 use outrider_platform::enrich::{DatabaseFacts, look_at_database, look_at_list};
 use outrider_platform::tls::certificate_expiry_ms;
 use outrider_respond::gateways::kong::guard::GuardFile;
-use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogSource, look_at};
+use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogKind, LogSource, look_at};
 use outrider_respond::gateways::{GatewayError, SystemClock};
 use serde::Deserialize;
 
 use crate::config::{Config, GatewayConfig, Role};
 use crate::services::link::LinkStatus;
-use crate::{installation, local};
+use crate::{installation, kong, local};
 
 /// Everything that is judged.
 #[derive(Debug)]
@@ -102,8 +102,8 @@ pub struct GatewaySeen {
     pub admin_url: String,
     pub has_header: bool,
     pub look: Result<GatewayFacts, GatewayError>,
-    /// The sources that take its log.
-    pub listens: Vec<SocketAddr>,
+    /// The sources that take its log, and where they listen.
+    pub listens: Vec<(LogKind, SocketAddr)>,
     /// A configured secret could not be read, so what lines should carry is not known.
     pub is_secret_unknown: bool,
     /// The shortest time for which a policy acts by itself.
@@ -239,8 +239,7 @@ pub fn status_of<'s>(status: &'s Status, sources: &[SourceAsked], at: usize) -> 
 
 /// Looks at everything. What cannot be looked at is a fact, too.
 pub async fn gather(config: &Config, now_ms: i64) -> Facts {
-    let sources = config.collector.sources.iter();
-    let sources: Vec<SourceAsked> = sources.map(|SourceConfig::KongTcpLog(source)| ask_source(source)).collect();
+    let sources: Vec<SourceAsked> = config.collector.sources.iter().map(ask_source).collect();
     // An id that cannot be read makes every plugin somebody else's; `data.directory` says so.
     let installation = installation::known_id(&config.data_dir).ok().flatten().unwrap_or_default();
     let mut gateways = Vec::new();
@@ -282,31 +281,28 @@ pub async fn ask_process(data_dir: &Path) -> Result<Option<Status>, String> {
     }
 }
 
-fn ask_source(source: &KongTcpLogConfig) -> SourceAsked {
-    let secret = source.secret_file.as_ref().map(|path| SecretFile {
-        path: path.clone(),
+fn ask_source(source: &SourceConfig) -> SourceAsked {
+    let secret = source.secret_file().map(|path| SecretFile {
+        path: path.to_owned(),
         is_there: path.exists(),
         problem: installation::known_source_secret(path).err().map(|error| format!("{error:#}")),
     });
     SourceAsked {
-        name: format!("kong_tcp_log {}", source.listen),
-        gateway: source.gateway.clone(),
-        listen: source.listen,
+        name: format!("{} {}", source.kind(), source.listen()),
+        gateway: source.gateway().to_owned(),
+        listen: source.listen(),
         secret,
     }
 }
 
 async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &str) -> GatewaySeen {
-    let sources = config.collector.sources.iter().map(|SourceConfig::KongTcpLog(source)| source);
-    let sources: Vec<_> = sources.filter(|source| source.gateway == gateway.name).collect();
+    let sources = config.collector.sources.iter().filter(|source| source.gateway() == gateway.name);
     let mut is_secret_unknown = false;
     let log_sources: Vec<LogSource> = sources
-        .iter()
         .map(|source| {
-            let secret = source.secret_file.as_ref().map(|path| installation::known_source_secret(path));
+            let secret = source.secret_file().map(installation::known_source_secret);
             is_secret_unknown |= matches!(secret, Some(Err(_)));
-            let secret = secret.and_then(Result::ok).map(|value| (source.secret_field.clone(), value));
-            LogSource { listen: source.listen, secret }
+            kong::log_source(source, secret.and_then(Result::ok))
         })
         .collect();
     let look = match AdminClient::new(&gateway.admin()) {
@@ -319,7 +315,7 @@ async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &st
         admin_url: gateway.admin_url.clone(),
         has_header: gateway.admin_header.is_some(),
         look,
-        listens: sources.iter().map(|source| source.listen).collect(),
+        listens: log_sources.iter().map(|source| (source.kind, source.listen)).collect(),
         is_secret_unknown,
         shortest_action_ms: acting.filter_map(|policy| policy.duration.end_ms(0)).min(),
         has_limits: config.policies.iter().any(|policy| matches!(policy.respond, Response::RateLimit { .. })),

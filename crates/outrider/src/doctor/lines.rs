@@ -3,7 +3,7 @@
 //! Counts are from the start of the running outrider; what has not happened for a while is told and no trouble any more.
 //! Of a line that could not be read, only its reason, its outline and its length are known.
 
-use outrider_collect::{CountersSnapshot, OutlineSeen, Rejection};
+use outrider_collect::{CountersSnapshot, OutlineSeen, Refusal, Rejection};
 
 use super::admin::judge_clock;
 use super::facts::{Facts, status_of};
@@ -55,6 +55,9 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
 
 fn arriving(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
     let refused = counters.connections_not_allowed;
+    if let Some(check) = refused_requests(name, counters, now_ms) {
+        return check;
+    }
     if counters.received == 0 && refused > 0 {
         let seen = format!("nothing, and {refused} connections came from addresses that `allow` does not name");
         let todo =
@@ -86,6 +89,50 @@ fn arriving(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
         );
     }
     Check::ok(Id::LinesArriving, name, seen)
+}
+
+/// Requests that no sending again helps.
+fn refused_requests(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Option<Check> {
+    let of = |refusal: Refusal| {
+        let last_ms = counters.refused_last_ms.get(refusal.as_str()).copied().unwrap_or(0);
+        let count = counters.refused.get(refusal.as_str()).copied().unwrap_or(0);
+        if past(last_ms, now_ms).is_some() { 0 } else { count }
+    };
+    let remedies = [
+        (
+            Refusal::Unauthorized,
+            "do not carry the source's secret",
+            "see `log.secret`; `outrider kong setup` puts it there",
+        ),
+        (
+            Refusal::TooLarge,
+            "are too large",
+            "lower `queue.max_batch_size` of the HTTP Log plugin, or raise `body_bytes_max` of the source: the lines behind such \
+             a request wait for it",
+        ),
+        (
+            Refusal::NotHttp,
+            "are not HTTP",
+            "another program sends to this port, or a TCP Log plugin, or one that speaks TLS: its endpoint begins with http://",
+        ),
+        (
+            Refusal::Busy,
+            "found no room",
+            "the disk is too slow for what comes in, or senders hold bodies back; Kong sends these again",
+        ),
+        (
+            Refusal::NotStored,
+            "could not be stored",
+            "look at the disk, at `log.total_bytes_max` and at outrider's own log; until then Kong keeps the lines, up to \
+             `queue.max_entries`",
+        ),
+    ];
+    let (refusal, what, todo) = remedies.into_iter().find(|(refusal, ..)| of(*refusal) > 0)?;
+    let seen = format!("{} requests {what}; {} lines came", of(refusal), counters.received);
+    Some(match counters.received {
+        0 => Check::failed(Id::LinesArriving, name, seen, todo),
+        _ => Check::warning(Id::LinesArriving, name, seen, todo),
+    })
 }
 
 fn ago(ms: i64) -> String {
@@ -155,24 +202,23 @@ fn remedy(reason: &str, outline: &str) -> &'static str {
         (_, "tls") => "the sender speaks TLS and this port does not: switch `tls` off in Kong's TCP Log plugin",
         (_, "http") => {
             "an HTTP client sends here: Kong's HTTP Log plugin, a health check or a scrape. Kong's TCP Log plugin is what this \
-             port takes; let health checks only open a connection"
+             port takes; for HTTP Log there is the source kong_http_log. Let health checks only open a connection"
         }
         (_, "syslog") => {
             "a syslog sender has this port: point it elsewhere; Kong's TCP Log plugin is what this port takes"
         }
         ("too_long", _) => "raise `line_bytes_max` of the source: Kong writes a long path several times into a line",
-        ("torn", _) => {
-            "connections end in the middle of lines: look at the network, and at whether Kong is being killed"
-        }
+        ("torn", _) => "lines end in the middle: look at the network, and at whether Kong is being killed",
         ("no_request", "object") => {
             "it is JSON, and not a line of Kong's: does `custom_fields_by_lua` of the log plugin take `request` or `response` \
              away, or does another program send here?"
         }
         (_, "array") => {
-            "somebody sends arrays, as HTTP Log does in batches: Kong's TCP Log plugin is what this port takes"
+            "somebody sends arrays, as HTTP Log does in batches: Kong's TCP Log plugin is what this port takes, and for HTTP Log \
+             there is the source kong_http_log"
         }
         _ => {
-            "another program than Kong's TCP Log plugin sends to this port: find it by its connection (ss -tnp) and stop it"
+            "another program than Kong's log plugin sends to this port: find it by its connection (ss -tnp) and stop it"
         }
     }
 }

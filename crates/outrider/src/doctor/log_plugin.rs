@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use outrider_respond::gateways::kong::{GatewayFacts, LogOwner, LogPlugin, LogView, SecretSeen};
+use outrider_respond::gateways::kong::{GatewayFacts, LogKind, LogOwner, LogPlugin, LogView, SecretSeen};
 
 use super::facts::GatewaySeen;
 use super::report::{Check, Id};
 use crate::terminal::some_of;
 
-const ALL: [Id; 5] = [Id::LogPlugin, Id::LogTarget, Id::LogEnabled, Id::LogShadowed, Id::LogSecret];
+const ALL: [Id; 6] = [Id::LogPlugin, Id::LogTarget, Id::LogEnabled, Id::LogShadowed, Id::LogOnce, Id::LogSecret];
 
 /// What can be said beside a responder alone.
 pub fn elsewhere(gateway: &str) -> Vec<Check> {
@@ -31,7 +31,7 @@ pub fn judge(gateway: &GatewaySeen, lines_came: bool) -> Vec<Check> {
             return checks;
         }
     };
-    let Some(listen) = gateway.listens.first() else {
+    let Some((kind, listen)) = gateway.listens.first() else {
         let seen = format!("no [[collector.sources]] entry has `gateway = \"{name}\"`, so nothing takes its log");
         let todo = "add such a source: without it nothing is learnt of this gateway, and only people can block there";
         let mut checks = vec![Check::warning(Id::LogPlugin, name, seen, todo)];
@@ -41,25 +41,33 @@ pub fn judge(gateway: &GatewaySeen, lines_came: bool) -> Vec<Check> {
     let meant: Vec<&LogPlugin> =
         view.plugins.iter().filter(|plugin| plugin.owner == LogOwner::Ours || plugin.is_for_here).collect();
     if meant.is_empty() {
-        let mut checks = vec![missing(name, *listen, view, facts, lines_came)];
+        let mut checks = vec![missing(name, (*kind, *listen), view, facts, lines_came)];
         checks.extend(skip(&ALL[1..], "no log plugin is for this collector"));
         return checks;
     }
-    let places = some_of(meant.iter().map(|plugin| format!("{} (plugin {})", plugin.place, plugin.id)));
+    let places =
+        meant.iter().map(|plugin| format!("{} for {} (plugin {})", plugin.kind.title(), plugin.place, plugin.id));
     vec![
-        Check::ok(Id::LogPlugin, name, format!("TCP Log for {places}")),
-        target(gateway, *listen, &meant),
+        Check::ok(Id::LogPlugin, name, some_of(places)),
+        target(gateway, &meant),
         enabled(name, &meant),
         shadowed(name, view, &meant),
-        secret(gateway, *listen, &meant),
+        once(name, view, &meant),
+        secret(gateway, &meant),
     ]
 }
 
-fn missing(name: &str, listen: SocketAddr, view: &LogView, facts: &GatewayFacts, lines_came: bool) -> Check {
+fn missing(
+    name: &str,
+    (kind, listen): (LogKind, SocketAddr),
+    view: &LogView,
+    facts: &GatewayFacts,
+    lines_came: bool,
+) -> Check {
     let others = view.plugins.iter().map(|plugin| format!("{} to {}:{}", plugin.place, plugin.host, plugin.port));
     let mut seen = match view.plugins.len() {
-        0 => "Kong has no TCP Log plugin".to_owned(),
-        _ => format!("no TCP Log plugin sends to {listen}; there are: {}", some_of(others)),
+        0 => format!("Kong has no {} plugin", kind.title()),
+        _ => format!("no {} plugin sends to {listen}; there are: {}", kind.title(), some_of(others)),
     };
     let mut todo = match facts.node.is_writable() {
         true => "run `outrider kong setup`, which shows what it will do and asks".to_owned(),
@@ -75,21 +83,32 @@ fn missing(name: &str, listen: SocketAddr, view: &LogView, facts: &GatewayFacts,
     Check::failed(Id::LogPlugin, name, seen, todo)
 }
 
-fn target(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Check {
+/// Where the sources listen that a plugin could be for.
+fn listens_of<'g>(gateway: &'g GatewaySeen, plugin: &LogPlugin) -> impl Iterator<Item = SocketAddr> + Clone + use<'g> {
+    let of_kind = plugin.kind;
+    gateway.listens.iter().filter(move |(kind, _)| *kind == of_kind).map(|(_, listen)| *listen)
+}
+
+fn target(gateway: &GatewaySeen, meant: &[&LogPlugin]) -> Check {
     let name = &gateway.name;
     if let Some(plugin) = meant.iter().find(|plugin| !plugin.is_for_here) {
-        let seen = format!(
-            "plugin {} sends to {}:{}, and the source listens on {listen}",
-            plugin.id, plugin.host, plugin.port
-        );
+        let listens: Vec<_> = listens_of(gateway, plugin).map(|listen| listen.to_string()).collect();
+        let sources = match listens.as_slice() {
+            [] => format!("no source takes {}", plugin.kind.title()),
+            _ => format!("the source listens on {}", some_of(listens)),
+        };
+        let seen = format!("plugin {} sends to {}:{}, and {sources}", plugin.id, plugin.host, plugin.port);
         let todo = "run `outrider kong setup`, which corrects it; name the host as Kong reaches it with --host";
         return Check::failed(Id::LogTarget, name, seen, todo);
     }
     if let Some(plugin) = meant.iter().find(|plugin| plugin.is_tls) {
-        let seen =
-            format!("plugin {} speaks TLS (`tls: true`), and the source does not, so no line can be read", plugin.id);
-        let todo = "run `outrider kong setup`, or switch `tls` off in a plugin made by hand; Kong keeps open connections as they \
-                    are for a minute";
+        let how = match plugin.kind {
+            LogKind::Tcp => "`tls: true`",
+            LogKind::Http => "https",
+        };
+        let seen = format!("plugin {} speaks TLS ({how}), and the source does not, so no line can be read", plugin.id);
+        let todo = "run `outrider kong setup`, or switch `tls` off in a plugin made by hand (http for HTTP Log); Kong keeps open \
+                    connections as they are for a minute";
         return Check::failed(Id::LogTarget, name, seen, todo);
     }
     let admin_host = gateway.admin_url.split("://").nth(1).unwrap_or_default();
@@ -105,7 +124,8 @@ fn target(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Ch
             let todo = "if outrider is on another machine than Kong, run `outrider kong setup --host` with its address";
             return Check::warning(Id::LogTarget, name, seen, todo);
         }
-        if !sends_to_itself && listen.ip().to_canonical().is_loopback() {
+        let mut listens = listens_of(gateway, plugin).filter(|listen| listen.port() == plugin.port);
+        if !sends_to_itself && let Some(listen) = listens.find(|listen| listen.ip().to_canonical().is_loopback()) {
             let seen =
                 format!("plugin {} sends to {}, and the source listens on {listen} alone", plugin.id, plugin.host);
             let todo = "unless something forwards it, listen on an address that Kong can reach, with `allow`";
@@ -150,41 +170,52 @@ fn shadowed(name: &str, view: &LogView, meant: &[&LogPlugin]) -> Check {
         Id::LogShadowed,
         name,
         format!("calls that do not come here: {}{unrouted}", some_of(places)),
-        "Kong runs the most specific TCP Log plugin alone: take the other one away there, or give these services one of ours \
+        "of each kind of log plugin Kong runs the most specific one alone: take the other one away there, or give these services one of ours \
          with `outrider kong setup --per-service`; nothing, if they need not be watched",
     )
 }
 
-fn secret(gateway: &GatewaySeen, listen: SocketAddr, meant: &[&LogPlugin]) -> Check {
+fn once(name: &str, view: &LogView, meant: &[&LogPlugin]) -> Check {
+    if !meant.iter().any(|plugin| plugin.comes_here()) {
+        return Check::skipped(Id::LogOnce, name, "no log plugin sends calls here");
+    }
+    if view.doubled.is_empty() {
+        return Check::ok(Id::LogOnce, name, "every call comes once");
+    }
+    let seen = format!("calls that come by TCP Log and by HTTP Log, and count twice: {}", some_of(&view.doubled));
+    Check::failed(Id::LogOnce, name, seen, "run `outrider kong setup`, or take one of the two plugins away")
+}
+
+fn secret(gateway: &GatewaySeen, meant: &[&LogPlugin]) -> Check {
     let name = &gateway.name;
     if gateway.is_secret_unknown {
         return Check::skipped(Id::LogSecret, name, "the file with the secret cannot be read");
     }
-    let with = |secret| meant.iter().filter(move |plugin| plugin.secret == secret).map(|plugin| plugin.id.as_str());
-    let consequence = "its lines are kept as untrusted: they train no profile and lead to proposals only";
+    let with = |secret| meant.iter().find(move |plugin| plugin.secret == secret);
+    let consequence = |plugin: &LogPlugin| match plugin.kind {
+        LogKind::Tcp => "its lines are kept as untrusted: they train no profile and lead to proposals only",
+        LogKind::Http => "the source refuses its requests, and Kong gives the lines up after a while",
+    };
     let todo = "run `outrider kong setup`, which puts it there";
-    if with(SecretSeen::Missing).next().is_some() {
-        let seen =
-            format!("plugin {} does not add the source's secret, so {consequence}", some_of(with(SecretSeen::Missing)));
+    if let Some(plugin) = with(SecretSeen::Missing) {
+        let seen = format!("plugin {} does not add the source's secret, so {}", plugin.id, consequence(plugin));
         return Check::failed(Id::LogSecret, name, seen, todo);
     }
-    if with(SecretSeen::Wrong).next().is_some() {
-        let seen = format!(
-            "plugin {} adds another secret than the source has, so {consequence}",
-            some_of(with(SecretSeen::Wrong))
-        );
+    if let Some(plugin) = with(SecretSeen::Wrong) {
+        let seen = format!("plugin {} adds another secret than the source has, so {}", plugin.id, consequence(plugin));
         return Check::failed(Id::LogSecret, name, seen, todo);
     }
-    if with(SecretSeen::Right).next().is_some() {
+    if with(SecretSeen::Right).is_some() {
         return Check::ok(Id::LogSecret, name, "it adds the source's secret");
     }
-    if listen.ip().to_canonical().is_loopback() {
+    let mut listens = meant.iter().flat_map(|plugin| listens_of(gateway, plugin));
+    let Some(listen) = listens.find(|listen| !listen.ip().to_canonical().is_loopback()) else {
         return Check::ok(
             Id::LogSecret,
             name,
             "the source asks for none; whoever is on this machine could send it lines",
         );
-    }
+    };
     Check::warning(
         Id::LogSecret,
         name,

@@ -7,7 +7,7 @@ use outrider_collect::{CountersSnapshot, HealthSnapshot, OutlineSeen};
 use outrider_platform::enrich::DatabaseFacts;
 use outrider_respond::gateways::GatewayError;
 use outrider_respond::gateways::kong::{
-    GatewayFacts, LogOwner, LogPlugin, LogView, NodeSummary, SecretSeen, UnseenCalls,
+    GatewayFacts, LogKind, LogOwner, LogPlugin, LogView, NodeSummary, SecretSeen, UnseenCalls,
 };
 use serde_json::json;
 
@@ -29,6 +29,7 @@ pub(super) fn well() -> Facts {
         unseen: vec![],
         seen_services: vec!["shop".to_owned()],
         sees_unrouted: true,
+        doubled: vec![],
     };
     let look = GatewayFacts {
         node,
@@ -76,7 +77,7 @@ pub(super) fn well() -> Facts {
             admin_url: "http://127.0.0.1:8001".to_owned(),
             has_header: false,
             look: Ok(look),
-            listens: vec![listen],
+            listens: vec![(LogKind::Tcp, listen)],
             is_secret_unknown: false,
             shortest_action_ms: Some(900_000),
             has_limits: true,
@@ -100,6 +101,7 @@ fn database(days: i64) -> EnrichmentSeen {
 fn log_plugin() -> LogPlugin {
     LogPlugin {
         id: "p1".to_owned(),
+        kind: LogKind::Tcp,
         place: "everything".to_owned(),
         owner: LogOwner::Ours,
         is_enabled: true,
@@ -408,6 +410,27 @@ fn a_log_that_goes_elsewhere_is_named() {
             "service `bank` (plugin f takes them)",
         ),
         ("per service", |f| f.view().sees_unrouted = false, &[], "match no route are not seen"),
+        (
+            "twice",
+            |f| f.view().doubled.push("service `shop`".to_owned()),
+            &["log.once failed"],
+            "count twice: service `shop`",
+        ),
+        (
+            "HTTP Log without a source",
+            |f| (f.plugin().kind, f.plugin().is_for_here) = (LogKind::Http, false),
+            &["log.target failed"],
+            "no source takes HTTP Log",
+        ),
+        (
+            "HTTP Log without the secret",
+            |f| {
+                f.gateway().listens[0].0 = LogKind::Http;
+                (f.plugin().kind, f.plugin().secret) = (LogKind::Http, SecretSeen::Missing);
+            },
+            &["log.secret failed"],
+            "refuses its requests",
+        ),
         ("no secret", |f| f.plugin().secret = SecretSeen::Missing, &["log.secret failed"], "proposals only"),
         ("another secret", |f| f.plugin().secret = SecretSeen::Wrong, &["log.secret failed"], "another secret"),
         ("no secret asked", |f| f.plugin().secret = SecretSeen::NotWanted, &[], "asks for none"),
@@ -415,7 +438,7 @@ fn a_log_that_goes_elsewhere_is_named() {
             "no secret asked, open",
             |f| {
                 f.plugin().secret = SecretSeen::NotWanted;
-                f.gateway().listens = vec![SocketAddr::from(([0, 0, 0, 0], 9514))];
+                f.gateway().listens = vec![(LogKind::Tcp, SocketAddr::from(([0, 0, 0, 0], 9514)))];
             },
             &["log.secret warning"],
             "secret_file",
@@ -437,6 +460,10 @@ fn what_arrives_is_judged() {
         counters.rejected.insert(reason.to_owned(), lines);
         let seen = OutlineSeen { reason: reason.to_owned(), outline: outline.to_owned(), lines, longest_bytes: 517 };
         counters.health.outlines.push(seen);
+    }
+    fn refused(facts: &mut Facts, reason: &str, ago_ms: i64) {
+        facts.counters().refused.insert(reason.to_owned(), 7);
+        facts.counters().refused_last_ms.insert(reason.to_owned(), NOW_MS - ago_ms);
     }
     const UNREADABLE: &[&str] = &["lines.readable warning"];
     check(&[
@@ -487,7 +514,7 @@ fn what_arrives_is_judged() {
             &[],
             "400 calls are untrusted: 0 carried no secret, 400 a wrong one; the last one 60 min ago",
         ),
-        ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "middle of lines"),
+        ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "lines end in the middle"),
         ("noise", |f| rejected(f, 500, "not_json", "binary"), UNREADABLE, "ss -tnp"),
         (
             "untrusted",
@@ -507,6 +534,29 @@ fn what_arrives_is_judged() {
             &["lines.addresses warning"],
             "has all of yours",
         ),
+        (
+            "requests without the secret",
+            |f| {
+                f.counters().received = 0;
+                refused(f, "unauthorized", 1000);
+            },
+            &["lines.arriving failed"],
+            "7 requests do not carry the source's secret; 0 lines came",
+        ),
+        ("large requests", |f| refused(f, "too_large", 1000), &["lines.arriving warning"], "queue.max_batch_size"),
+        ("a full disk", |f| refused(f, "not_stored", 1000), &["lines.arriving warning"], "Kong keeps the lines"),
+        ("it was full", |f| refused(f, "not_stored", 3_600_000), &[], "the last one 1 s ago"),
+        (
+            "it was full, and something is sent again",
+            |f| {
+                refused(f, "not_stored", 3_600_000);
+                refused(f, "under_way", 1000);
+            },
+            &[],
+            "the last one 1 s ago",
+        ),
+        ("TCP Log at the port of HTTP Log", |f| refused(f, "not_http", 1000), &["lines.arriving warning"], "http://"),
+        ("a slow disk", |f| refused(f, "busy", 1000), &["lines.arriving warning"], "found no room"),
         ("another configuration", |f| f.status().sources.clear(), &["lines.arriving failed"], "restart outrider"),
     ]);
 }

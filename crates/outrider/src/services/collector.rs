@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::SourceConfig;
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::api::StatusSource;
 use outrider_platform::clean_stop;
-use outrider_platform::ingest::{Handed, Ingest};
+use outrider_platform::ingest::{AnsweredIngest, Handed, Ingest};
 use outrider_platform::log::{
     Gap, Log, LogError, LogHandle, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
 };
@@ -68,7 +67,7 @@ impl Collector {
         let progress = Arc::new(Progress::default());
         let ingest = Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?).after_loss(lost_calls);
         let handed = ingest.handed();
-        let sources = bound.start(ingest);
+        let sources = bound.start(ingest, AnsweredIngest::new(handle.clone(), edges::epoch()?))?;
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let status = Arc::new(Status {
@@ -83,8 +82,7 @@ impl Collector {
         let mut helpers = Vec::from_iter(local::open(data_dir, Arc::clone(&status) as _, &stop));
         let serve = |listener| tokio::spawn(doors::serve_own(listener, Arc::clone(&status) as _, stop.clone()));
         helpers.extend(metrics.map(serve));
-        let gateways: BTreeSet<_> =
-            config.collector.sources.iter().map(|SourceConfig::KongTcpLog(s)| s.gateway.clone()).collect();
+        let gateways: BTreeSet<_> = config.collector.sources.iter().map(|source| source.gateway().to_owned()).collect();
         let edge = EdgeConcerns::new(sources.counters(), Vec::new());
         let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
         let heart = Heart {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{Outrider, Setup, assert_quiet, free_port, wait_for};
 
 /// The exit status and everything that was said.
-fn kong_setup(directory: &Path, more: &[&str]) -> (i32, String) {
+pub fn kong_setup(directory: &Path, more: &[&str]) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
     // As a person would, from the directory of the configuration.
     command.args(["kong", "setup"]).args(more).current_dir(directory);

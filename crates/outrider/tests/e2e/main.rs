@@ -13,6 +13,7 @@ mod faults;
 mod gateways;
 mod harness;
 mod history;
+mod http_log;
 mod hunts;
 #[path = "../../../platform/tests/platform/identity_provider/mod.rs"]
 mod identity_provider;

@@ -36,6 +36,7 @@ fn assert_every_metric_has_a_source(metrics: &str) {
     let quiet = [
         "outrider_collector_rejected",
         "outrider_collector_dropped",
+        "outrider_collector_requests_refused",
         "outrider_responder_",
         "outrider_service_",
         "outrider_certificate_",

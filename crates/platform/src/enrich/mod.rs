@@ -249,4 +249,4 @@ fn user_agent<'c>(call: &'c ApiCall<'_>) -> Option<&'c str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

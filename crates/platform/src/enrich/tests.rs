@@ -8,7 +8,7 @@ use super::*;
 use files::Content as _;
 use mmdb::{Value, database};
 
-pub(super) fn call(path: &str) -> ApiCall<'_> {
+pub(crate) fn call(path: &str) -> ApiCall<'_> {
     ApiCall {
         gateway: Text::from("kong"),
         workspace: Text::EMPTY,

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-/// How many collector epochs are remembered. A collector begins one with each start.
+/// How many collector epochs are remembered. A collector begins two with each start at most.
 pub const EPOCHS_MAX: usize = 1024;
 
 /// The lower bits of an epoch are its collector's own, the upper ones its sender's.

@@ -111,6 +111,12 @@ impl<'a> Record<'a> {
         Ok(Calls { header, batch: scratch })
     }
 
+    /// The collector epoch of a [`RecordKind::Calls`] record, without reading its calls.
+    pub fn epoch(&self) -> Option<u64> {
+        let header = (self.kind == RecordKind::Calls).then(|| CallsHeader::decode(self.payload)).flatten();
+        header.map(|(header, _)| header.epoch)
+    }
+
     /// The value of a record whose payload is JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, LogError> {
         serde_json::from_slice(self.payload).map_err(|error| LogError::Payload {

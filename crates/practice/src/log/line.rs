@@ -4,28 +4,25 @@ use serde_json::{Value, json};
 
 use super::fields;
 use crate::core::Core;
-use crate::proxy::configuration::TcpLog;
 use crate::proxy::exchange::{Answer, Exchange, Headers, Source, Try, add};
 use crate::schema::Object;
 
-/// The line, ended by a line feed; `None` when a custom field loses it.
+/// The line, without a line feed; `None` when a custom field loses it.
 pub(crate) fn line(
     core: &Core,
-    config: &TcpLog,
+    custom_fields: &[(String, Value)],
     exchange: &Exchange,
     answer: &Answer,
     judged_ms: i64,
     size: u64,
 ) -> Option<Vec<u8>> {
     let mut line = root(core, exchange, answer, judged_ms, size);
-    for (name, value) in &config.custom_fields {
+    for (name, value) in custom_fields {
         if !fields::set(&mut line, name, value) {
             return None;
         }
     }
-    let mut bytes = serde_json::to_vec(&line).ok()?;
-    bytes.push(b'\n');
-    Some(bytes)
+    serde_json::to_vec(&line).ok()
 }
 
 fn root(core: &Core, exchange: &Exchange, answer: &Answer, judged_ms: i64, size: u64) -> Object {

@@ -153,6 +153,32 @@ pub(crate) struct TcpLog {
     pub(crate) custom_fields: Vec<(String, Value)>,
 }
 
+/// Settings of the http-log plugin.
+#[derive(Debug, Deserialize)]
+pub(crate) struct HttpLog {
+    pub(crate) http_endpoint: String,
+    pub(crate) method: String,
+    pub(crate) content_type: String,
+    pub(crate) timeout: f64,
+    pub(crate) headers: Option<BTreeMap<String, String>>,
+    pub(crate) queue: LogQueue,
+    custom_fields_by_lua: Option<BTreeMap<String, String>>,
+    /// Log field, and what it is set to; null removes it.
+    #[serde(skip)]
+    pub(crate) custom_fields: Vec<(String, Value)>,
+}
+
+/// The queue of a log plugin; times are seconds.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LogQueue {
+    pub(crate) max_batch_size: usize,
+    pub(crate) max_coalescing_delay: f64,
+    pub(crate) max_entries: usize,
+    pub(crate) initial_retry_delay: f64,
+    pub(crate) max_retry_delay: f64,
+    pub(crate) max_retry_time: f64,
+}
+
 impl TcpLog {
     pub(crate) fn timeout_ms(&self) -> u64 {
         self.timeout as u64
@@ -173,6 +199,7 @@ pub(crate) struct Configuration {
     pub(crate) rate_limiting: Scoped<RateLimiting>,
     pub(crate) request_termination: Scoped<RequestTermination>,
     pub(crate) tcp_log: Scoped<TcpLog>,
+    pub(crate) http_log: Scoped<HttpLog>,
 }
 
 impl Configuration {
@@ -206,9 +233,10 @@ impl Configuration {
             "rate-limiting" => put(&mut self.rate_limiting, scope, config, |_| {}),
             "request-termination" => put(&mut self.request_termination, scope, config, |_| {}),
             "tcp-log" => put(&mut self.tcp_log, scope, config, |config: &mut TcpLog| {
-                let fields = config.custom_fields_by_lua.iter().flatten();
-                config.custom_fields =
-                    fields.filter_map(|(name, lua)| Some((name.clone(), crate::log::fields::constant(lua)?))).collect();
+                config.custom_fields = constants(config.custom_fields_by_lua.as_ref());
+            }),
+            "http-log" => put(&mut self.http_log, scope, config, |config: &mut HttpLog| {
+                config.custom_fields = constants(config.custom_fields_by_lua.as_ref());
             }),
             other => tracing::warn!(plugin = other, "a stored plugin that the practice gateway does not run"),
         }
@@ -224,6 +252,11 @@ fn put<T: for<'a> Deserialize<'a>>(scoped: &mut Scoped<T>, scope: Scope, config:
         }
         Err(error) => tracing::error!(%error, "a stored plugin configuration does not read"),
     }
+}
+
+fn constants(fields: Option<&BTreeMap<String, String>>) -> Vec<(String, Value)> {
+    let fields = fields.into_iter().flatten();
+    fields.filter_map(|(name, lua)| Some((name.clone(), crate::log::fields::constant(lua)?))).collect()
 }
 
 fn ranges(texts: Option<&[String]>) -> Vec<Range> {

@@ -20,6 +20,7 @@ use hyper::{Request, Response, StatusCode};
 use crate::core::Core;
 use crate::log::delivery::Delivery;
 use crate::log::line;
+use crate::log::queue::Queues;
 use configuration::Configuration;
 use exchange::{Answer, Exchange, Headers, Source};
 
@@ -33,6 +34,7 @@ pub(crate) const KONG: &str = "kong/3.9.1";
 pub(crate) struct Proxy {
     pub(crate) core: Arc<Core>,
     pub(crate) delivery: Arc<Delivery>,
+    pub(crate) queues: Arc<Queues>,
     pub(crate) port: u16,
 }
 
@@ -58,9 +60,15 @@ pub(crate) async fn handle(
     let judged_ms = core.clock.now_ms() - exchange.started_ms - answer.waited_ms.unwrap_or(0);
     let answer = dressed(answer, &exchange, judged_ms);
     let date = httpdate(core.clock.now_ms());
+    let size = || wire_size(&answer, &exchange.method, closes, &date);
+    // By priority: http-log first.
+    if let Some((_, config)) = configuration.http_log.of(&exchange.scope()) {
+        let line = line::line(core, &config.custom_fields, &exchange, &answer, judged_ms, size());
+        proxy.queues.send(worker, &config, line);
+    }
     if let Some((_, config)) = configuration.tcp_log.of(&exchange.scope()) {
-        let size = wire_size(&answer, &exchange.method, closes, &date);
-        let line = line::line(core, &config, &exchange, &answer, judged_ms, size);
+        let mut line = line::line(core, &config.custom_fields, &exchange, &answer, judged_ms, size());
+        line.iter_mut().for_each(|line| line.push(b'\n'));
         proxy.delivery.send(worker, &config, line);
     }
     response(&answer, &exchange.method, closes, &date)

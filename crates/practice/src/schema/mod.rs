@@ -41,7 +41,7 @@ pub(crate) enum Kind {
     Boolean,
     Uuid,
     List { of: &'static Kind, set: bool },
-    Map { of: &'static Kind },
+    Map { of: &'static Kind, names: Option<Rule> },
     Record { fields: &'static [Field] },
     Foreign,
 }
@@ -52,6 +52,7 @@ pub(crate) enum Otherwise {
     Null,
     Boolean(bool),
     Integer(i64),
+    Number(f64),
     Text(&'static str),
     Texts(&'static [&'static str]),
 }
@@ -128,6 +129,7 @@ pub(crate) fn fill(fields: &[Field], object: &mut Object) {
                 Otherwise::Null => Value::Null,
                 Otherwise::Boolean(value) => value.into(),
                 Otherwise::Integer(value) => value.into(),
+                Otherwise::Number(value) => value.into(),
                 Otherwise::Text(value) => value.into(),
                 Otherwise::Texts(values) => values.to_vec().into(),
             };
@@ -169,7 +171,7 @@ fn problem(kind: &Kind, value: &Value) -> Option<Value> {
         Kind::Boolean => (!value.is_boolean()).then(|| "expected a boolean".into()),
         Kind::Uuid => (!value.as_str().is_some_and(text::is_uuid)).then(|| "expected a valid UUID".into()),
         Kind::List { of, set } => list_problem(of, *set, value),
-        Kind::Map { of } => map_problem(of, value),
+        Kind::Map { of, names } => map_problem(of, *names, value),
         Kind::Record { fields } => match value {
             Value::Object(object) => {
                 let found = problems(fields, object);
@@ -223,14 +225,15 @@ fn list_problem(of: &Kind, set: bool, value: &Value) -> Option<Value> {
 }
 
 /// Kong reports one text for the whole map, also when it is only one value that is wrong.
-fn map_problem(of: &Kind, value: &Value) -> Option<Value> {
+fn map_problem(of: &Kind, names: Option<Rule>, value: &Value) -> Option<Value> {
     let Some(entries) = value.as_object() else {
         return Some("expected a map".into());
     };
     if entries.values().any(Value::is_null) {
         return Some("required field missing".into());
     }
-    entries.values().find_map(|entry| problem(of, entry))
+    let of_names = || names.and_then(|rule| entries.keys().find_map(|name| rule(name).err()));
+    entries.values().find_map(|entry| problem(of, entry)).or_else(|| of_names().map(Value::from))
 }
 
 /// By now the store has replaced a reference by name with one by id.

@@ -9,11 +9,12 @@ use super::entities::{Writing, must};
 use super::{Field, Kind, Object, Otherwise, TEXT, at_least_one, between, checked, one_of, only_one, text};
 
 /// The plugins and their priorities: the higher one runs first.
-pub(crate) const AVAILABLE: [(&str, i64); 6] = [
+pub(crate) const AVAILABLE: [(&str, i64); 7] = [
     ("key-auth", 1250),
     ("ip-restriction", 990),
     ("acl", 950),
     ("rate-limiting", 910),
+    ("http-log", 12),
     ("tcp-log", 7),
     ("request-termination", 2),
 ];
@@ -66,7 +67,33 @@ const TCP_LOG: &[Field] = &[
     Field::new("keepalive", NUMBER).or(Otherwise::Integer(60_000)),
     Field::boolean("tls", false),
     Field::text("tls_sni"),
-    Field::new("custom_fields_by_lua", Kind::Map { of: &checked(text::constant_lua) }),
+    Field::new("custom_fields_by_lua", Kind::Map { of: &checked(text::constant_lua), names: None }),
+];
+
+const LOG_QUEUE: &[Field] = &[
+    Field::new("max_batch_size", between(1, 1_000_000)).or(Otherwise::Integer(1)),
+    Field::new("max_coalescing_delay", NUMBER).or(Otherwise::Integer(1)),
+    Field::new("max_entries", between(1, 1_000_000)).or(Otherwise::Integer(10_000)),
+    Field::new("max_bytes", Kind::Integer { between: None, one_of: &[] }),
+    Field::new("initial_retry_delay", NUMBER).or(Otherwise::Number(0.01)),
+    Field::new("max_retry_time", NUMBER).or(Otherwise::Integer(60)),
+    Field::new("max_retry_delay", NUMBER).or(Otherwise::Integer(60)),
+    Field::new("concurrency_limit", Kind::Integer { between: None, one_of: &[-1, 1] }).or(Otherwise::Integer(1)),
+];
+
+const HTTP_LOG: &[Field] = &[
+    Field::new("http_endpoint", checked(text::url)).required(),
+    Field::new("method", one_of(&["POST", "PUT", "PATCH"])).or(Otherwise::Text("POST")),
+    Field::new("content_type", one_of(&["application/json", "application/json; charset=utf-8"]))
+        .or(Otherwise::Text("application/json")),
+    Field::new("timeout", NUMBER).or(Otherwise::Integer(10_000)),
+    Field::new("keepalive", NUMBER).or(Otherwise::Integer(60_000)),
+    Field::new("retry_count", NUMBER),
+    Field::new("queue_size", NUMBER),
+    Field::new("flush_timeout", NUMBER),
+    Field::new("headers", Kind::Map { of: &TEXT, names: Some(text::log_header) }),
+    Field::new("queue", Kind::Record { fields: LOG_QUEUE }),
+    Field::new("custom_fields_by_lua", Kind::Map { of: &checked(text::constant_lua), names: None }),
 ];
 
 const REDIS: &[Field] = &[
@@ -136,6 +163,7 @@ const ACL_PLUGIN: &[Field] = plugin_fields!(ACL, NO_CONSUMER, WEB);
 const IP_RESTRICTION_PLUGIN: &[Field] = plugin_fields!(IP_RESTRICTION, CONSUMER, ANY);
 const REQUEST_TERMINATION_PLUGIN: &[Field] = plugin_fields!(REQUEST_TERMINATION, CONSUMER, WEB);
 const TCP_LOG_PLUGIN: &[Field] = plugin_fields!(TCP_LOG, CONSUMER, WEB);
+const HTTP_LOG_PLUGIN: &[Field] = plugin_fields!(HTTP_LOG, CONSUMER, WEB);
 const RATE_LIMITING_PLUGIN: &[Field] = plugin_fields!(RATE_LIMITING, CONSUMER, WEB);
 
 /// The fields of one plugin document.
@@ -149,6 +177,7 @@ pub(super) fn fields(document: &Object) -> Result<&'static [Field], Object> {
             "ip-restriction" => Ok(IP_RESTRICTION_PLUGIN),
             "request-termination" => Ok(REQUEST_TERMINATION_PLUGIN),
             "tcp-log" => Ok(TCP_LOG_PLUGIN),
+            "http-log" => Ok(HTTP_LOG_PLUGIN),
             "rate-limiting" => Ok(RATE_LIMITING_PLUGIN),
             name => {
                 refused(format!("plugin '{name}' not enabled; add it to the 'plugins' configuration property").into())

@@ -52,6 +52,18 @@ fn is_host_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_')
 }
 
+/// A header that http-log does not set itself.
+pub(crate) fn log_header(name: &str) -> Result<(), String> {
+    let own = ["Host", "Content-Length", "Content-Type"].into_iter().find(|own| own.eq_ignore_ascii_case(name));
+    own.map_or(Ok(()), |own| Err(format!("cannot contain '{own}' header")))
+}
+
+/// A URL with a host.
+pub(crate) fn url(text: &str) -> Result<(), String> {
+    let is_whole = text.parse::<hyper::Uri>().is_ok_and(|url| url.scheme().is_some() && url.host().is_some());
+    if is_whole { Ok(()) } else { Err("missing host in url".to_owned()) }
+}
+
 /// A path that begins with a slash and has no empty segment.
 pub(crate) fn path(text: &str) -> Result<(), String> {
     if !text.starts_with('/') {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use outrider_respond::gateways::kong::{
-    AdminApi as _, LogScope, LogTarget, TCP_LOG, apply_log, installation_log_tag, plan_log,
+    AdminApi as _, LogKind, LogScope, LogTarget, TCP_LOG, apply_log, installation_log_tag, plan_log,
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::site::at_site;
 async fn a_log_plugin_that_was_taken_over_meanwhile_is_left_alone() {
     at_site(|site| async move {
         let (admin, installation) = (site.client(), site.installation());
-        let target = |port| LogTarget { host: "127.0.0.1".to_owned(), port, secret: None };
+        let target = |port| LogTarget { kind: LogKind::Tcp, host: "127.0.0.1".to_owned(), port, secret: None };
         let shop = BTreeSet::from([LogScope::Service(site.shop.clone())]);
         apply_log(&admin, &installation, &plan_log(&installation, &shop, &target(9), &[])).await.unwrap();
         let id = admin.service_plugins(&site.shop).await.unwrap().unwrap();

@@ -1,12 +1,11 @@
 //! The settings of a `kong_tcp_log` source.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use outrider_model::Network;
 use serde::{Deserialize, Serialize};
 
+use super::super::{AllowList, is_for_somebody, within};
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
@@ -116,67 +115,29 @@ impl Default for KongTcpLogConfig {
 impl KongTcpLogConfig {
     /// Refuses what cannot be meant. Reads no file.
     pub fn validate(&self) -> Result<(), CollectError> {
-        fn within<T: PartialOrd + fmt::Display + Copy>(
-            setting: &'static str,
-            value: T,
-            (least, most): (T, T),
-        ) -> Result<(), CollectError> {
-            if value < least || value > most {
-                return Err(CollectError::Setting { setting, reason: format!("{value} is not in {least} to {most}") });
-            }
-            Ok(())
-        }
         within("line_bytes_max", self.line_bytes_max, (*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end()))?;
         within("connections_max", self.connections_max, (1, 100_000))?;
         within("batch_calls_max", self.batch_calls_max, (1, 65_536))?;
         within("batch_bytes_max", self.batch_bytes_max, (1024, 16 * 1024 * 1024))?;
         within("batch_wait_ms", self.batch_wait_ms, (1, 1000))?;
-        if !self.listen.ip().to_canonical().is_loopback() && self.allow.is_empty() {
-            return Err(CollectError::NoAllowList { listen: self.listen });
-        }
-        self.settings(None).validate()
+        is_for_somebody(self.listen, &self.allow)?;
+        self.line_settings().validate()
     }
 
     /// The settings of this source's [`crate::Normaliser`]; reads the secret's file.
     pub fn normaliser_settings(&self) -> Result<NormaliserSettings, CollectError> {
         let secret = self.secret_file.as_deref().map(SourceSecret::load).transpose()?;
-        Ok(self.settings(secret))
+        Ok(NormaliserSettings { secret, ..self.line_settings() })
     }
 
-    fn settings(&self, secret: Option<SourceSecret>) -> NormaliserSettings {
+    pub(in super::super) fn line_settings(&self) -> NormaliserSettings {
         NormaliserSettings {
             gateway: self.gateway.clone(),
-            secret,
+            secret: None,
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
         }
-    }
-}
-
-/// Addresses and networks that may connect.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AllowList(Vec<Network>);
-
-impl AllowList {
-    /// The networks of these texts.
-    pub fn parse<'t>(networks: impl IntoIterator<Item = &'t str>) -> Result<Self, String> {
-        networks.into_iter().map(str::parse).collect::<Result<_, _>>().map(AllowList)
-    }
-
-    /// Whether it names nobody.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether the address may connect: it is in a network of the list, or there is no list and it is of this machine.
-    pub fn allows(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        if self.0.is_empty() {
-            return address.is_loopback();
-        }
-        self.0.iter().any(|network| network.contains(address))
     }
 }
 
@@ -186,8 +147,10 @@ mod tests {
     use crate::SourceConfig;
 
     fn read(toml: &str) -> Result<KongTcpLogConfig, String> {
-        let SourceConfig::KongTcpLog(config) = toml::from_str(toml).map_err(|error| error.to_string())?;
-        Ok(config)
+        match toml::from_str(toml).map_err(|error| error.to_string())? {
+            SourceConfig::KongTcpLog(config) => Ok(config),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -228,7 +191,7 @@ mod tests {
     fn mistakes_are_refused_with_what_is_known() {
         for (toml, expected) in [
             ("kind = \"kong_tcp_log\"\nlistn = \"127.0.0.1:1\"", "unknown field `listn`, expected one of `listen`"),
-            ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log`"),
+            ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log` or `kong_http_log`"),
             ("kind = \"kong_tcp_log\"\nlisten = \"localhost\"", "invalid socket address"),
             ("kind = \"kong_tcp_log\"\nallow = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is no address and no network"),
             ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
@@ -254,26 +217,5 @@ mod tests {
             let error = config.validate().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-    }
-
-    #[test]
-    fn an_allow_list_knows_networks() {
-        let list = AllowList::parse(["10.1.0.0/16", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.0/120"]).unwrap();
-        for (address, allowed) in [
-            ("10.1.255.255", true),
-            ("10.2.0.0", false),
-            ("192.0.2.7", true),
-            ("192.0.2.8", false),
-            ("::ffff:192.0.2.7", true),
-            ("198.51.100.9", true),
-            ("2001:db8:ffff::1", true),
-            ("2001:db9::1", false),
-            ("127.0.0.1", false),
-        ] {
-            assert_eq!(list.allows(address.parse().unwrap()), allowed, "{address}");
-        }
-        assert!(AllowList::parse(["0.0.0.0/0"]).unwrap().allows("203.0.113.1".parse().unwrap()));
-        assert!(AllowList::default().allows("127.0.0.1".parse().unwrap()));
-        assert!(!AllowList::default().allows("192.0.2.1".parse().unwrap()));
     }
 }

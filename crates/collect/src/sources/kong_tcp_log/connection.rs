@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::batcher::Batcher;
 use crate::counters::Tally;
 use crate::framing::{Content, Frame, LineFramer};
+use crate::health::Outline;
 use crate::normalise::{Normaliser, Scratch};
 use crate::{Clock, Complete, Counters, Rejection};
 
@@ -131,7 +132,7 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
 fn reject(reason: Rejection, line: Option<&[u8]>, shared: &Shared, tally: &mut Tally) {
     tally.health.rejected += 1;
     if let Some(line) = line {
-        shared.counters.health().rejected(reason, line);
+        shared.counters.health().rejected(reason, Outline::of(line), 1, line.len());
     }
-    shared.counters.rejected(reason);
+    shared.counters.rejected(reason, 1);
 }

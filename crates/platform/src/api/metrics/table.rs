@@ -74,6 +74,8 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_collector_calls", Counter, "", source("/counters/accepted"), "Calls handed on"),
     metric("outrider_collector_rejected", Counter, "", source_map("/counters/rejected"), "Log lines that are no call, by reason"),
     metric("outrider_collector_dropped", Counter, "", source_map("/counters/dropped"), "Good calls given up, by reason"),
+    metric("outrider_collector_duplicates", Counter, "", source("/counters/duplicates"), "Calls sent again after they were taken"),
+    metric("outrider_collector_requests_refused", Counter, "", source_map("/counters/refused"), "Requests with log lines that were refused whole, by reason"),
     metric("outrider_collector_truncated", Counter, "", source("/counters/truncated"), "Calls that lost query fields or headers to a limit"),
     metric("outrider_collector_untrusted", Counter, "", source("/counters/untrusted"), "Calls without the source's secret"),
     metric("outrider_collector_connections", Gauge, "", source("/counters/connections_open"), "Connections open now"),

@@ -1,7 +1,7 @@
 //! What a look at a gateway shows of it. Facts only: what is well and what is not, `doctor` judges.
 
 use super::admin::{AdminApi as _, AdminClient};
-use super::log_plugin::TCP_LOG;
+use super::log_plugin::LogKind;
 use super::log_view::{LogSource, LogView, view_log};
 use super::probe::{NodeStatus, NodeSummary};
 use super::wire::{Consumer, Page};
@@ -46,7 +46,7 @@ pub async fn look_at(
 }
 
 async fn look_at_log(admin: &AdminClient, installation: &str, sources: &[LogSource]) -> Result<LogView, GatewayError> {
-    let plugins = admin.plugins_where(|plugin| plugin.name == TCP_LOG).await?;
+    let plugins = admin.plugins_where(|plugin| LogKind::of(plugin).is_some()).await?;
     let (services, routes) = (admin.services().await?, admin.routes().await?);
     Ok(view_log(installation, sources, &plugins, &services, &routes))
 }

@@ -1,10 +1,11 @@
-//! Kong's TCP Log plugin that brings the access log to a collector: what has to change so that it is there.
+//! Kong's log plugin that brings the access log to a collector, TCP Log or HTTP Log: what has to change so that it is there.
 //!
-//! [`plan_log`] decides, from all TCP Log plugins of the gateway; [`apply_log`] carries it out. What is ours is known by its
+//! [`plan_log`] decides, from all log plugins of the gateway; [`apply_log`] carries it out. What is ours is known by its
 //! tags, and nothing else is changed. The tags are not those of actions: `release-all` must not stop the log.
 //!
-//! Kong runs one TCP Log plugin for a call, the one with the most specific scope. So somebody else's plugin on a service
-//! keeps ours from seeing its calls, and ours on a service would keep somebody else's global one from seeing them.
+//! Of each name Kong runs one plugin for a call, the one with the most specific scope. So somebody else's TCP Log on a service
+//! keeps ours from seeing its calls, and ours on a service would keep somebody else's global one from seeing them. TCP Log and
+//! HTTP Log do not get in each other's way, and a call that both of ours took would count twice: there is one of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,8 +16,13 @@ use super::admin::{AdminApi as _, AdminClient};
 use super::wire::{Plugin, Reference};
 use crate::gateways::GatewayError;
 
-/// The plugin.
+/// The plugin that sends each line once, and keeps none.
 pub const TCP_LOG: &str = "tcp-log";
+/// The plugin that sends lines from a queue until they are taken.
+pub const HTTP_LOG: &str = "http-log";
+/// Lines that HTTP Log sends at once. So many of the longest together must not be more than a collector takes: Kong would send
+/// them again for an hour, and the others behind them wait.
+pub const HTTP_LOG_BATCH: usize = 50;
 /// The tag of every log plugin of any installation of outrider.
 pub const LOG_TAG: &str = "outrider-log";
 
@@ -25,21 +31,92 @@ pub fn installation_log_tag(installation: &str) -> String {
     format!("{LOG_TAG}:{installation}")
 }
 
-/// Where the log goes.
+/// How lines come from Kong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogKind {
+    /// By TCP Log.
+    Tcp,
+    /// By HTTP Log.
+    Http,
+}
+
+impl LogKind {
+    /// The plugin.
+    pub fn plugin(self) -> &'static str {
+        match self {
+            LogKind::Tcp => TCP_LOG,
+            LogKind::Http => HTTP_LOG,
+        }
+    }
+
+    /// The plugin as Kong's documentation calls it.
+    pub fn title(self) -> &'static str {
+        match self {
+            LogKind::Tcp => "TCP Log",
+            LogKind::Http => "HTTP Log",
+        }
+    }
+
+    /// What a plugin of the gateway is, if it is one of these.
+    pub fn of(plugin: &Plugin) -> Option<Self> {
+        [LogKind::Tcp, LogKind::Http].into_iter().find(|kind| kind.plugin() == plugin.name)
+    }
+}
+
+/// Where the log goes, and how.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogTarget {
+    /// By which plugin.
+    pub kind: LogKind,
     /// The collector's host, as Kong reaches it.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The field of each line that proves where it comes from, and its value.
+    /// What proves where lines come from, and its value: a field of each line for TCP Log, a header of each request for HTTP
+    /// Log.
     pub secret: Option<(String, String)>,
 }
 
 impl std::fmt::Debug for LogTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let field = self.secret.as_ref().map(|(field, _)| field);
-        f.debug_struct("LogTarget").field("host", &self.host).field("port", &self.port).field("field", &field).finish()
+        let LogTarget { kind, host, port, secret } = self;
+        let proof = secret.as_ref().map(|(name, _)| name);
+        let mut shown = f.debug_struct("LogTarget");
+        shown.field("kind", kind).field("host", host).field("port", port).field("proof", &proof).finish()
+    }
+}
+
+impl LogTarget {
+    /// The settings of its plugin.
+    fn config(&self) -> Value {
+        let LogTarget { kind, host, port, secret } = self;
+        match kind {
+            LogKind::Tcp => {
+                // A source speaks no TLS, and what somebody switched on would stay as it is if it were not said.
+                let mut config = json!({ "host": host, "port": port, "tls": false });
+                if let Some((field, secret)) = secret {
+                    // Only a constant: an expression that fails at run time loses the whole line.
+                    let expression = format!("return \"{}\"", lua_quoted(secret));
+                    config["custom_fields_by_lua"] = BTreeMap::from([(field, expression)]).into_iter().collect();
+                }
+                config
+            }
+            LogKind::Http => {
+                let host =
+                    if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.clone() };
+                // Many lines at once, soon; and while the collector is away Kong's queue is what limits how much is kept, not a
+                // minute, after which Kong would give the oldest up.
+                let queue = json!({
+                    "max_batch_size": HTTP_LOG_BATCH, "max_coalescing_delay": 0.2, "max_retry_time": 3600,
+                    "max_retry_delay": 5,
+                });
+                let mut config = json!({ "http_endpoint": format!("http://{host}:{port}/"), "queue": queue });
+                if let Some((header, value)) = secret {
+                    config["headers"] = json!({ header: value });
+                }
+                config
+            }
+        }
     }
 }
 
@@ -80,22 +157,15 @@ pub struct LogDocument {
 
 impl LogDocument {
     fn new(installation: &str, scope: &LogScope, target: &LogTarget) -> Self {
-        // A source speaks no TLS, and what somebody switched on would stay as it is if it were not said.
-        let mut config = json!({ "host": target.host, "port": target.port, "tls": false });
-        if let Some((field, secret)) = &target.secret {
-            // Only a constant: an expression that fails at run time loses the whole line.
-            let expression = format!("return \"{}\"", lua_quoted(secret));
-            config["custom_fields_by_lua"] = BTreeMap::from([(field, expression)]).into_iter().collect();
-        }
         LogDocument {
-            name: TCP_LOG,
+            name: target.kind.plugin(),
             enabled: true,
             service: match scope {
                 LogScope::Everything => None,
                 LogScope::Service(id) => Some(Reference { id: id.clone() }),
             },
             tags: vec![LOG_TAG.to_owned(), installation_log_tag(installation)],
-            config,
+            config: target.config(),
         }
     }
 
@@ -107,8 +177,10 @@ impl LogDocument {
     /// The document for people to read before it is written, without the secret.
     pub fn shown(&self) -> Value {
         let mut shown = json!(self);
-        if let Some(fields) = shown.pointer_mut("/config/custom_fields_by_lua").and_then(Value::as_object_mut) {
-            fields.values_mut().for_each(|value| *value = "return \"(the secret)\"".into());
+        for (map, instead) in [("custom_fields_by_lua", "return \"(the secret)\""), ("headers", "(the secret)")] {
+            if let Some(fields) = shown["config"].get_mut(map).and_then(Value::as_object_mut) {
+                fields.values_mut().for_each(|value| *value = instead.into());
+            }
         }
         shown
     }
@@ -118,10 +190,18 @@ impl LogDocument {
         let is_same = |field: &str| match (self.config.get(field), plugin.config.get(field)) {
             (None, None | Some(Value::Null)) => true,
             (None, Some(Value::Object(theirs))) => theirs.is_empty(),
+            // Kong shows what was left to it, too.
+            (Some(Value::Object(ours)), Some(theirs)) if field == "queue" => {
+                ours.iter().all(|(name, value)| theirs.get(name) == Some(value))
+            }
             (ours, theirs) => ours == theirs,
         };
+        let fields: &[&str] = match self.name {
+            HTTP_LOG => &["http_endpoint", "headers", "queue"],
+            _ => &["host", "port", "tls", "custom_fields_by_lua"],
+        };
         plugin.enabled
-            && ["host", "port", "tls", "custom_fields_by_lua"].iter().all(|field| is_same(field))
+            && fields.iter().all(|field| is_same(field))
             && self.tags.iter().all(|tag| plugin.tags.contains(tag))
     }
 }
@@ -152,16 +232,16 @@ impl LogPlan {
     }
 }
 
-/// Compares what the gateway holds with what is wanted: a log plugin of this installation in each of these scopes, and in
-/// no other. No scopes takes the log away.
+/// Compares what the gateway holds with what is wanted: a log plugin of this installation in each of these scopes, and no
+/// other, of whatever kind. No scopes takes the log away.
 pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTarget, plugins: &[Plugin]) -> LogPlan {
     let tag = installation_log_tag(installation);
     let is_ours = |plugin: &&Plugin| plugin.tags.contains(&tag);
-    let plugins: Vec<&Plugin> = plugins.iter().filter(|plugin| plugin.name == TCP_LOG).collect();
+    let of_kind: Vec<&Plugin> = plugins.iter().filter(|plugin| LogKind::of(plugin) == Some(target.kind)).collect();
     let mut plan = LogPlan::default();
     for scope in scopes {
         let document = LogDocument::new(installation, scope, target);
-        let present = plugins.iter().find(|plugin| scope_of(plugin).as_ref() == Some(scope));
+        let present = of_kind.iter().find(|plugin| scope_of(plugin).as_ref() == Some(scope));
         plan.steps.push(match present {
             None => LogStep::Create(document),
             Some(plugin) if !is_ours(plugin) => LogStep::Taken((*plugin).clone()),
@@ -169,7 +249,7 @@ pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTar
             Some(plugin) => LogStep::Replace((*plugin).clone(), document),
         });
     }
-    for plugin in &plugins {
+    for plugin in &of_kind {
         let is_wanted = scope_of(plugin).is_some_and(|scope| scopes.contains(&scope));
         if is_ours(plugin) && !is_wanted {
             plan.steps.push(LogStep::Delete((*plugin).clone()));
@@ -177,8 +257,11 @@ pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTar
             plan.shadowed_by.push((*plugin).clone());
         }
     }
+    let is_other_kind = |plugin: &&Plugin| LogKind::of(plugin).is_some_and(|kind| kind != target.kind);
+    let others = plugins.iter().filter(is_other_kind).filter(is_ours);
+    plan.steps.extend(others.cloned().map(LogStep::Delete));
     let has_services = scopes.iter().any(|scope| matches!(scope, LogScope::Service(_)));
-    let others = || plugins.iter().find(|plugin| plugin.enabled && scope_of(plugin) == Some(LogScope::Everything));
+    let others = || of_kind.iter().find(|plugin| plugin.enabled && scope_of(plugin) == Some(LogScope::Everything));
     plan.taken_from = others().filter(|plugin| has_services && !is_ours(plugin)).map(|plugin| (*plugin).clone());
     plan
 }
@@ -242,7 +325,28 @@ mod tests {
 
     fn target() -> LogTarget {
         let secret = Some(("outrider_secret".to_owned(), "0123456789abcdef".to_owned()));
-        LogTarget { host: "collector".to_owned(), port: 9514, secret }
+        LogTarget { kind: LogKind::Tcp, host: "collector".to_owned(), port: 9514, secret }
+    }
+
+    fn http_target() -> LogTarget {
+        let secret = Some(("authorization".to_owned(), "Bearer 0123456789abcdef".to_owned()));
+        LogTarget { kind: LogKind::Http, host: "collector".to_owned(), port: 9515, secret }
+    }
+
+    /// As Kong 3.9 shows what [`http_target`] makes.
+    fn http_plugin(id: &str, config: Value) -> Plugin {
+        let mut document = json!({"id": id, "name": "http-log", "enabled": true,
+            "tags": ["outrider-log", "outrider-log:inst"],
+            "config": {"queue_size": null, "retry_count": null, "http_endpoint": "http://collector:9515/",
+                "flush_timeout": null, "timeout": 10000, "method": "POST", "custom_fields_by_lua": null,
+                "headers": {"authorization": "Bearer 0123456789abcdef"},
+                "queue": {"max_entries": 10000, "max_bytes": null, "max_retry_time": 3600, "initial_retry_delay": 0.01,
+                    "max_retry_delay": 5, "concurrency_limit": 1, "max_batch_size": 50, "max_coalescing_delay": 0.2},
+                "content_type": "application/json", "keepalive": 60000}});
+        for (key, value) in config.as_object().unwrap() {
+            document["config"][key] = value.clone();
+        }
+        serde_json::from_value(document).unwrap()
     }
 
     fn plugin(id: &str, more: Value) -> Plugin {
@@ -263,8 +367,8 @@ mod tests {
     }
 
     /// One word for each step, and the shadowing plugins.
-    fn words(scopes: &[LogScope], plugins: &[Plugin]) -> String {
-        let plan = plan_log("inst", &scopes.iter().cloned().collect(), &target(), plugins);
+    fn words(target: &LogTarget, scopes: &[LogScope], plugins: &[Plugin]) -> String {
+        let plan = plan_log("inst", &scopes.iter().cloned().collect(), target, plugins);
         let steps = plan.steps.iter().map(|step| match step {
             LogStep::Keep(plugin) => format!("keep {}", plugin.id),
             LogStep::Create(document) => format!("create {}", document.service.as_ref().map_or("all", |s| &s.id)),
@@ -317,8 +421,36 @@ mod tests {
             ),
         ];
         for (scopes, plugins, wanted) in cases {
-            assert_eq!(words(scopes, &plugins), wanted, "{scopes:?}");
+            assert_eq!(words(&target(), scopes, &plugins), wanted, "{scopes:?}");
         }
+    }
+
+    #[test]
+    fn a_log_comes_by_one_plugin_and_the_other_kind_is_in_no_way() {
+        let all = [LogScope::Everything];
+        let mut foreign_http = http_plugin("f", json!({}));
+        foreign_http.tags.clear();
+        let mut http_on_service = http_plugin("s", json!({}));
+        http_on_service.service = Some(Reference { id: "s".to_owned() });
+        let kept = json!({"queue": {"max_batch_size": 1, "max_coalescing_delay": 0.2, "max_retry_time": 3600,
+            "max_retry_delay": 5}});
+        let cases: [(LogTarget, &[LogScope], Vec<Plugin>, &str); 9] = [
+            (http_target(), &all, vec![], "create all"),
+            (http_target(), &all, vec![plugin("t", json!({}))], "create all"),
+            (http_target(), &all, vec![http_plugin("a", json!({})), ours("b", json!({}))], "keep a, delete b"),
+            (http_target(), &all, vec![http_plugin("a", kept)], "replace a"),
+            (http_target(), &all, vec![http_plugin("a", json!({"headers": null}))], "replace a"),
+            (http_target(), &all, vec![http_plugin("a", json!({"http_endpoint": "http://x/"}))], "replace a"),
+            (http_target(), &all, vec![foreign_http.clone()], "taken f"),
+            (target(), &all, vec![foreign_http, http_on_service.clone()], "create all, delete s"),
+            (target(), &[], vec![http_on_service, ours("b", json!({}))], "delete b, delete s"),
+        ];
+        for (target, scopes, plugins, wanted) in cases {
+            assert_eq!(words(&target, scopes, &plugins), wanted, "{target:?} {scopes:?}");
+        }
+        let six = LogTarget { host: "2001:db8::7".to_owned(), secret: None, ..http_target() };
+        assert_eq!(six.config()["http_endpoint"], "http://[2001:db8::7]:9515/");
+        assert_eq!(six.config().get("headers"), None);
     }
 
     #[test]
@@ -327,7 +459,11 @@ mod tests {
         assert_eq!(json!(document)["config"]["custom_fields_by_lua"]["outrider_secret"], "return \"0123456789abcdef\"");
         let shown = document.shown().to_string();
         assert!(!shown.contains("0123456789abcdef") && shown.contains("outrider_secret"), "{shown}");
-        assert!(!format!("{:?}", target()).contains("0123456789abcdef"));
+        assert!(!format!("{:?} {:?}", target(), http_target()).contains("0123456789abcdef"));
+        let document = LogDocument::new("inst", &LogScope::Everything, &http_target());
+        assert_eq!(json!(document)["config"]["headers"]["authorization"], "Bearer 0123456789abcdef");
+        let shown = document.shown().to_string();
+        assert!(!shown.contains("0123456789abcdef") && shown.contains("authorization"), "{shown}");
         let odd = LogTarget { secret: Some(("f".to_owned(), "a\"b\\c".to_owned())), ..target() };
         let document = json!(LogDocument::new("inst", &LogScope::Everything, &odd));
         assert_eq!(document["config"]["custom_fields_by_lua"]["f"], "return \"a\\\"b\\\\c\"");

@@ -1,37 +1,42 @@
-//! Whose calls come to a collector, from all TCP Log plugins of the gateway. Pure.
+//! Whose calls come to a collector, from all log plugins of the gateway. Pure.
 //!
-//! Kong runs one TCP Log plugin for a call, the one with the most specific scope; a plugin that is switched off takes
-//! nothing. So for each route there is one that counts, and it sends the calls here, elsewhere or nowhere. A call that
-//! matches no route meets only the plugin for everything.
+//! Of each name, TCP Log and HTTP Log, Kong runs one plugin for a call, the one with the most specific scope; a plugin that is
+//! switched off takes nothing. So for each route there is one of a name that counts, and it sends the calls here, elsewhere or
+//! nowhere. A call that matches no route meets only the plugins for everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
+use reqwest::Url;
 use serde_json::Value;
 
-use super::log_plugin::{LOG_TAG, TCP_LOG, installation_log_tag, lua_quoted};
+use super::log_plugin::{LOG_TAG, LogKind, installation_log_tag, lua_quoted};
 use super::wire::{Plugin, Reference, Route, Service};
 
 /// Where a collector takes a gateway's lines.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LogSource {
+    /// By which plugin.
+    pub kind: LogKind,
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The field of each line that proves where it comes from, and its value; `None` where none is asked for.
+    /// What proves where lines come from, and its value: a field of each line for TCP Log, a header of each request for HTTP
+    /// Log; `None` where nothing is asked for.
     pub secret: Option<(String, String)>,
 }
 
 impl std::fmt::Debug for LogSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let field = self.secret.as_ref().map(|(field, _)| field);
-        f.debug_struct("LogSource").field("listen", &self.listen).field("field", &field).finish()
+        let LogSource { kind, listen, secret } = self;
+        let proof = secret.as_ref().map(|(name, _)| name);
+        f.debug_struct("LogSource").field("kind", kind).field("listen", listen).field("proof", &proof).finish()
     }
 }
 
 /// A gateway's log plugins, as a collector sees them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LogView {
-    /// All TCP Log plugins.
+    /// All log plugins of the kinds that there are sources for, and what else is ours.
     pub plugins: Vec<LogPlugin>,
     /// Calls that do not come here, by place.
     pub unseen: Vec<UnseenCalls>,
@@ -40,13 +45,17 @@ pub struct LogView {
     pub seen_services: Vec<String>,
     /// Calls that match no route come here: scans of a whole address space, for instance.
     pub sees_unrouted: bool,
+    /// Calls that come here by both kinds of plugin, and so count twice, by place.
+    pub doubled: Vec<String>,
 }
 
-/// A TCP Log plugin.
+/// A log plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogPlugin {
     /// Its id.
     pub id: String,
+    /// Which plugin it is.
+    pub kind: LogKind,
     /// What it is for, for people.
     pub place: String,
     /// Whose it is.
@@ -115,74 +124,118 @@ pub fn view_log(
 ) -> LogView {
     let names = Names::new(services, routes);
     let tag = installation_log_tag(installation);
-    let plugins: Vec<&Plugin> = plugins.iter().filter(|plugin| plugin.name == TCP_LOG).collect();
-    let seen: Vec<LogPlugin> = plugins.iter().map(|plugin| describe(plugin, &tag, sources, &names)).collect();
+    let is_read = |kind: LogKind| sources.iter().any(|source| source.kind == kind);
+    let is_ours = |plugin: &Plugin| plugin.tags.contains(&tag);
+    let kind_of = |plugin: &Plugin| LogKind::of(plugin).filter(|kind| is_read(*kind) || is_ours(plugin));
+    let plugins: Vec<(&Plugin, LogPlugin)> = plugins
+        .iter()
+        .filter_map(|plugin| Some((plugin, describe(plugin, kind_of(plugin)?, &tag, sources, &names))))
+        .collect();
     let mut winners = Winners::default();
-    let mut unseen = Vec::new();
-    for (plugin, described) in plugins.iter().zip(&seen).filter(|(plugin, _)| plugin.enabled) {
-        if plugin.consumer.is_none() && plugin.consumer_group.is_none() {
-            winners.0.insert((id(&plugin.route), id(&plugin.service)), described);
-        } else if !described.comes_here() {
-            unseen.push(UnseenCalls { place: described.place.clone(), taken_by: Some(described.id.clone()) });
+    let (of_some, of_all): (Vec<_>, Vec<_>) = plugins
+        .iter()
+        .filter(|(plugin, _)| plugin.enabled)
+        .partition(|(plugin, _)| plugin.consumer.is_some() || plugin.consumer_group.is_some());
+    for (plugin, described) in of_all {
+        winners.0.insert((described.kind, id(&plugin.route), id(&plugin.service)), described);
+    }
+    let (mut unseen, mut doubled) = (Vec::new(), Vec::new());
+    for (_, described) in of_some {
+        // What a plugin of the other kind does for everything, it does for these, too.
+        let other = winners.0.iter().find(|(place, _)| place.0 != described.kind && (place.1, place.2) == (None, None));
+        let comes_otherwise = other.is_some_and(|(_, other)| other.comes_here());
+        match (described.comes_here(), comes_otherwise) {
+            (true, true) => doubled.push(described.place.clone()),
+            (false, false) => {
+                unseen.push(UnseenCalls { place: described.place.clone(), taken_by: Some(described.id.clone()) });
+            }
+            _ => {}
         }
     }
-    let mut by_service: BTreeMap<Option<&str>, Vec<(&Route, Option<&LogPlugin>)>> = BTreeMap::new();
+    let mut by_service: BTreeMap<Option<&str>, Vec<(&Route, Taking<'_>)>> = BTreeMap::new();
     for route in routes {
         by_service.entry(id(&route.service)).or_default().push((route, winners.of(route)));
     }
     let mut seen_services = Vec::new();
     for (service, routes) in by_service {
-        let mut blind =
-            routes.iter().filter(|(_, plugin)| !plugin.is_some_and(|plugin| plugin.comes_here())).peekable();
-        let takers: BTreeSet<_> = routes.iter().map(|(_, plugin)| plugin.map(|plugin| &plugin.id)).collect();
+        if let Some((route, _)) = routes.iter().find(|(_, taking)| taking.here > 1) {
+            doubled.push(names.place(service.is_none().then_some(&*route.id), service));
+        }
+        let mut blind = routes.iter().filter(|(_, taking)| taking.here == 0).peekable();
+        let takers: BTreeSet<_> = routes.iter().map(|(_, taking)| taking.by).collect();
         match (service, blind.peek()) {
             (None, None) => {}
             (Some(service), None) => seen_services.push(names.service(service).to_owned()),
             // One plugin takes all of the service.
-            (Some(service), Some((_, taker))) if takers.len() == 1 => unseen.push(UnseenCalls {
+            (Some(service), Some((_, taking))) if takers.len() == 1 => unseen.push(UnseenCalls {
                 place: format!("service `{}`", names.service(service)),
-                taken_by: taker.map(|plugin| plugin.id.clone()),
+                taken_by: taking.by.map(str::to_owned),
             }),
-            _ => unseen.extend(blind.map(|(route, taker)| UnseenCalls {
+            _ => unseen.extend(blind.map(|(route, taking)| UnseenCalls {
                 place: names.place(Some(&route.id), service),
-                taken_by: taker.map(|plugin| plugin.id.clone()),
+                taken_by: taking.by.map(str::to_owned),
             })),
         }
     }
-    let sees_unrouted = winners.0.get(&(None, None)).is_some_and(|plugin| plugin.comes_here());
-    LogView { plugins: seen, unseen, seen_services, sees_unrouted }
+    let unrouted = winners.taking([(None, None)]);
+    if unrouted.here > 1 {
+        doubled.push("calls that match no route".to_owned());
+    }
+    let sees_unrouted = unrouted.here > 0;
+    let plugins = plugins.into_iter().map(|(_, described)| described).collect();
+    LogView { plugins, unseen, seen_services, sees_unrouted, doubled }
 }
 
-/// The plugins that are for everybody, by route and service.
+/// Where a plugin is: its kind, its route, its service.
+type Place<'p> = (LogKind, Option<&'p str>, Option<&'p str>);
+
+/// The plugins that are for everybody.
 #[derive(Default)]
-struct Winners<'p>(BTreeMap<(Option<&'p str>, Option<&'p str>), &'p LogPlugin>);
+struct Winners<'p>(BTreeMap<Place<'p>, &'p LogPlugin>);
+
+/// Who takes a call.
+#[derive(Clone, Copy)]
+struct Taking<'p> {
+    /// Plugins that bring it here.
+    here: usize,
+    /// One of them; where there is none, one that takes it elsewhere.
+    by: Option<&'p str>,
+}
 
 impl<'p> Winners<'p> {
-    /// The plugin that logs the calls of a route, by Kong's order of scopes.
-    fn of(&self, route: &Route) -> Option<&'p LogPlugin> {
+    /// Who logs the calls of a route, by Kong's order of scopes.
+    fn of(&self, route: &Route) -> Taking<'p> {
         let (route, service) = (Some(route.id.as_str()), id(&route.service));
-        let with_service = [(route, service), (route, None), (None, service), (None, None)];
-        with_service.iter().find_map(|scope| self.0.get(scope).copied())
+        self.taking([(route, service), (route, None), (None, service), (None, None)])
+    }
+
+    /// Who logs calls for which these scopes count, the most specific one first.
+    fn taking<const N: usize>(&self, scopes: [(Option<&str>, Option<&str>); N]) -> Taking<'p> {
+        let of_kind = |kind| scopes.iter().find_map(|(route, service)| self.0.get(&(kind, *route, *service)).copied());
+        let takers: Vec<&LogPlugin> = [LogKind::Tcp, LogKind::Http].into_iter().filter_map(of_kind).collect();
+        let here = takers.iter().filter(|plugin| plugin.comes_here()).count();
+        let by = takers.iter().max_by_key(|plugin| plugin.comes_here()).map(|plugin| plugin.id.as_str());
+        Taking { here, by }
     }
 }
 
-fn describe(plugin: &Plugin, tag: &str, sources: &[LogSource], names: &Names<'_>) -> LogPlugin {
-    let host = plugin.config["host"].as_str().unwrap_or_default().to_owned();
-    let port = plugin.config["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
-    let is_tls = plugin.config["tls"].as_bool().unwrap_or(false);
+fn describe(plugin: &Plugin, kind: LogKind, tag: &str, sources: &[LogSource], names: &Names<'_>) -> LogPlugin {
+    let Address { host, port, is_tls } = address_of(plugin, kind);
     let other = plugin.tags.iter().find(|tag| tag.strip_prefix(LOG_TAG).is_some_and(|rest| rest.starts_with(':')));
     let owner = match other {
         _ if plugin.tags.iter().any(|one| one == tag) => LogOwner::Ours,
         Some(tag) => LogOwner::OtherInstallation(tag.clone()),
         None => LogOwner::Foreign,
     };
-    let by_port = sources.iter().find(|source| source.listen.port() == port);
+    let mut of_kind = sources.iter().filter(|source| source.kind == kind);
+    let by_port = of_kind.clone().find(|source| source.listen.port() == port);
     // Ours goes where `kong setup` was told, under a name that we need not understand. Of another one with the same port
     // only those are meant for us that could arrive.
     let target = by_port.filter(|source| owner == LogOwner::Ours || could_arrive(&host, source.listen.ip()));
-    let secret = target.or(sources.first()).and_then(|source| source.secret.as_ref());
+    let secret = target.or(of_kind.next()).and_then(|source| source.secret.as_ref());
     LogPlugin {
         id: plugin.id.clone(),
+        kind,
         place: match (&plugin.consumer, &plugin.consumer_group) {
             (Some(consumer), _) => format!("consumer {}", consumer.id),
             (None, Some(group)) => format!("consumer group {}", group.id),
@@ -191,10 +244,36 @@ fn describe(plugin: &Plugin, tag: &str, sources: &[LogSource], names: &Names<'_>
         owner,
         is_enabled: plugin.enabled,
         is_for_here: target.is_some(),
-        secret: secret.map_or(SecretSeen::NotWanted, |(field, value)| see_secret(plugin, field, value)),
+        secret: secret.map_or(SecretSeen::NotWanted, |(name, value)| see_secret(plugin, kind, name, value)),
         host,
         port,
         is_tls,
+    }
+}
+
+/// Where a plugin sends.
+struct Address {
+    host: String,
+    port: u16,
+    is_tls: bool,
+}
+
+fn address_of(plugin: &Plugin, kind: LogKind) -> Address {
+    let config = &plugin.config;
+    match kind {
+        LogKind::Tcp => Address {
+            host: config["host"].as_str().unwrap_or_default().to_owned(),
+            port: config["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0),
+            is_tls: config["tls"].as_bool().unwrap_or(false),
+        },
+        LogKind::Http => {
+            let url = config["http_endpoint"].as_str().and_then(|url| Url::parse(url).ok());
+            Address {
+                host: url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned(),
+                port: url.as_ref().and_then(Url::port_or_known_default).unwrap_or(0),
+                is_tls: url.is_some_and(|url| url.scheme() == "https"),
+            }
+        }
     }
 }
 
@@ -205,7 +284,24 @@ fn could_arrive(host: &str, listen: IpAddr) -> bool {
     is_loopback || !listen.to_canonical().is_loopback()
 }
 
-fn see_secret(plugin: &Plugin, field: &str, value: &str) -> SecretSeen {
+fn see_secret(plugin: &Plugin, kind: LogKind, name: &str, value: &str) -> SecretSeen {
+    match kind {
+        LogKind::Tcp => see_field(plugin, name, value),
+        LogKind::Http => see_header(plugin, name, value),
+    }
+}
+
+fn see_header(plugin: &Plugin, name: &str, value: &str) -> SecretSeen {
+    let mut headers = plugin.config["headers"].as_object().into_iter().flatten();
+    let Some((_, found)) = headers.find(|(header, _)| header.eq_ignore_ascii_case(name)) else {
+        return SecretSeen::Missing;
+    };
+    // Kong 2 has lists of values.
+    let found = found.as_str().or_else(|| found.get(0)?.as_str());
+    if found == Some(value) { SecretSeen::Right } else { SecretSeen::Wrong }
+}
+
+fn see_field(plugin: &Plugin, field: &str, value: &str) -> SecretSeen {
     let expression = match plugin.config["custom_fields_by_lua"].get(field) {
         None | Some(Value::Null) => return SecretSeen::Missing,
         Some(expression) => expression.as_str().unwrap_or_default(),
@@ -250,161 +346,4 @@ fn id(reference: &Option<Reference>) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const PORT: u16 = 9514;
-
-    fn sources() -> Vec<LogSource> {
-        let secret = Some(("outrider_key".to_owned(), "s3cr\"t".to_owned()));
-        vec![LogSource { listen: SocketAddr::from(([127, 0, 0, 1], PORT)), secret }]
-    }
-
-    /// Two routes of a shop, one of a bank, one of no service.
-    fn view(plugins: &[Value]) -> LogView {
-        let read = |documents: &[Value]| -> Vec<Plugin> {
-            documents.iter().map(|document| serde_json::from_value(document.clone()).unwrap()).collect()
-        };
-        let services: Vec<Service> = serde_json::from_value(json!([
-            {"id": "s1", "name": "shop"}, {"id": "s2"}, {"id": "s3", "name": "without-routes"}
-        ]))
-        .unwrap();
-        let routes: Vec<Route> = serde_json::from_value(json!([
-            {"id": "r1", "name": "items", "service": {"id": "s1"}}, {"id": "r2", "service": {"id": "s1"}},
-            {"id": "r3", "service": {"id": "s2"}}, {"id": "r4", "name": "bare", "service": null}
-        ]))
-        .unwrap();
-        view_log("home", &sources(), &read(plugins), &services, &routes)
-    }
-
-    fn plugin(id: &str, host: &str, port: u16, more: Value) -> Value {
-        let mut document = json!({"id": id, "name": "tcp-log", "enabled": true, "tags": null,
-            "config": {"host": host, "port": port, "tls": false, "custom_fields_by_lua": null}});
-        for (key, value) in more.as_object().unwrap() {
-            document[key] = value.clone();
-        }
-        document
-    }
-
-    fn here(id: &str, more: Value) -> Value {
-        plugin(id, "127.0.0.1", PORT, more)
-    }
-
-    fn elsewhere(id: &str, more: Value) -> Value {
-        plugin(id, "logstash", 5000, more)
-    }
-
-    #[test]
-    fn the_most_specific_plugin_that_is_on_decides() {
-        let service = |id: &str| json!({"service": {"id": id}});
-        let route = |id: &str| json!({"route": {"id": id}});
-        let all = "service `s2`, service `shop`, route `bare`";
-        let cases: Vec<(&str, Vec<Value>, &str, bool)> = vec![
-            ("nothing", vec![], all, false),
-            ("everything", vec![here("a", json!({}))], "", true),
-            ("everything elsewhere", vec![elsewhere("f", json!({}))], all, false),
-            ("off", vec![here("a", json!({"enabled": false}))], all, false),
-            (
-                "TLS",
-                vec![plugin(
-                    "a",
-                    "127.0.0.1",
-                    PORT,
-                    json!({"config": {"host": "127.0.0.1", "port": PORT, "tls": true}}),
-                )],
-                all,
-                false,
-            ),
-            ("a service elsewhere", vec![here("a", json!({})), elsewhere("f", service("s1"))], "service `shop`", true),
-            (
-                "it is off",
-                vec![here("a", json!({})), elsewhere("f", json!({"service": {"id": "s1"}, "enabled": false}))],
-                "",
-                true,
-            ),
-            (
-                "a route elsewhere",
-                vec![here("a", json!({})), elsewhere("f", route("r1"))],
-                "route `items` of service `shop`",
-                true,
-            ),
-            (
-                "a route here",
-                vec![elsewhere("f", json!({})), here("a", route("r4"))],
-                "service `s2`, service `shop`",
-                false,
-            ),
-            (
-                "a route of a service before the route",
-                vec![
-                    here("a", json!({})),
-                    here("b", json!({"route": {"id": "r2"}, "service": {"id": "s1"}})),
-                    elsewhere("f", route("r2")),
-                ],
-                "",
-                true,
-            ),
-            (
-                "a consumer elsewhere",
-                vec![here("a", json!({})), elsewhere("f", json!({"consumer": {"id": "c"}}))],
-                "consumer c",
-                true,
-            ),
-            ("a consumer here", vec![here("a", json!({})), here("f", json!({"consumer": {"id": "c"}}))], "", true),
-        ];
-        for (name, plugins, unseen, sees_unrouted) in cases {
-            let view = view(&plugins);
-            let mut places: Vec<_> = view.unseen.iter().map(|calls| calls.place.as_str()).collect();
-            places.sort_by_key(|place| (!place.starts_with("service"), *place));
-            assert_eq!(places.join(", "), unseen, "{name}");
-            assert_eq!(view.sees_unrouted, sees_unrouted, "{name}");
-            let is_shop_blind = places.iter().any(|place| place.contains("shop"));
-            assert_eq!(view.seen_services.contains(&"shop".to_owned()), !is_shop_blind, "{name}");
-        }
-        let taken = view(&[elsewhere("f", service("s1"))]);
-        assert!(taken.unseen.iter().any(|calls| calls.taken_by.as_deref() == Some("f")));
-        assert!(taken.unseen.iter().any(|calls| calls.taken_by.is_none()), "nobody logs the others");
-    }
-
-    #[test]
-    fn whose_a_plugin_is_and_where_it_sends_is_told() {
-        let tagged = |tag: &str| json!({"tags": ["outrider-log", tag]});
-        let cases = [
-            (plugin("a", "collector", PORT, tagged("outrider-log:home")), LogOwner::Ours, true),
-            (plugin("a", "collector", 1, tagged("outrider-log:home")), LogOwner::Ours, false),
-            (plugin("a", "collector", PORT, json!({})), LogOwner::Foreign, false),
-            (plugin("a", "localhost", PORT, json!({})), LogOwner::Foreign, true),
-            (plugin("a", "::1", PORT, json!({"tags": ["mine"]})), LogOwner::Foreign, true),
-            (
-                plugin("a", "127.0.0.1", PORT, tagged("outrider-log:there")),
-                LogOwner::OtherInstallation("outrider-log:there".to_owned()),
-                true,
-            ),
-        ];
-        for (document, owner, comes_here) in cases {
-            let seen = &view(std::slice::from_ref(&document)).plugins[0];
-            assert_eq!((&seen.owner, seen.comes_here()), (&owner, comes_here), "{document}");
-        }
-    }
-
-    #[test]
-    fn a_secret_counts_as_a_constant_only() {
-        for (fields, expected) in [
-            (json!(null), SecretSeen::Missing),
-            (json!({}), SecretSeen::Missing),
-            (json!({"other": "return 1"}), SecretSeen::Missing),
-            (json!({"outrider_key": "return \"s3cr\\\"t\""}), SecretSeen::Right),
-            (json!({"outrider_key": "  return 's3cr\"t' ;"}), SecretSeen::Right),
-            (json!({"outrider_key": "return \"another\""}), SecretSeen::Wrong),
-            (json!({"outrider_key": "return kong.request.get_header('s3cr\"t')"}), SecretSeen::Wrong),
-            (json!({"outrider_key": ""}), SecretSeen::Wrong),
-        ] {
-            let mut document = here("a", json!({}));
-            document["config"]["custom_fields_by_lua"] = fields.clone();
-            assert_eq!(view(&[document]).plugins[0].secret, expected, "{fields}");
-        }
-        assert!(!format!("{:?}", sources()).contains("s3cr"));
-    }
-}
+mod tests;

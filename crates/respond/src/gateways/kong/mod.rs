@@ -45,7 +45,8 @@ pub use diagnosis::{GatewayFacts, look_at};
 pub use files::{Found, StateFiles};
 pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};
 pub use log_plugin::{
-    LOG_TAG, LogDocument, LogPlan, LogScope, LogStep, LogTarget, TCP_LOG, apply_log, installation_log_tag, plan_log,
+    HTTP_LOG, HTTP_LOG_BATCH, LOG_TAG, LogDocument, LogKind, LogPlan, LogScope, LogStep, LogTarget, TCP_LOG, apply_log,
+    installation_log_tag, plan_log,
 };
 pub use log_view::{LogOwner, LogPlugin, LogSource, LogView, SecretSeen, UnseenCalls, view_log};
 pub use plan::{OwnPlugin, Plan, is_own, plan};

@@ -1,0 +1,36 @@
+// An endpoint's calls and latency over time: two charts of the same time. What is pointed at in one is said in both.
+import { useMemo, useState } from 'react';
+
+import { Lines } from '../../charts/Lines';
+import { Strip, StripKeys } from '../../charts/Strip';
+import { Panel } from '../../parts/basics';
+import type { Use } from './questions';
+
+export function OverTime({ use, stepMs }: { use: Use | undefined; stepMs: number }) {
+  const [cursor, setCursor] = useState<number>();
+  // The lines are drawn anew when these change, and not when the pointer moves.
+  const latency = useMemo(() => {
+    const steps = use?.steps ?? [];
+    return {
+      times: steps.map((step) => step.start_ms),
+      series: [
+        { name: 'median', values: steps.map((step) => step.p50), colour: '--accent' },
+        { name: '95th percentile', values: steps.map((step) => step.p95), colour: '--high' },
+      ],
+    };
+  }, [use]);
+  const shared = { stepMs, cursor, onCursor: setCursor };
+  return (
+    <>
+      <Panel title="Calls" after={<StripKeys />}>
+        <div style={{ minHeight: 130 }}>
+          {use && <Strip label="Calls" range={use} steps={use.steps} height={130} {...shared} />}
+        </div>
+      </Panel>
+      <Panel title="Latency, ms">
+        {/* With the 20 of the names above. */}
+        <div style={{ minHeight: 170 }}>{use && <Lines range={use} {...latency} height={150} {...shared} />}</div>
+      </Panel>
+    </>
+  );
+}

@@ -1,0 +1,85 @@
+import type { EditorView } from '@codemirror/view';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act, createRef } from 'react';
+import { createRoot } from 'react-dom/client';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { stubBrowser, unstubBrowser } from '../../testing';
+import Editor, { type EditorProps } from './Editor';
+
+const view = createRef<EditorView>();
+const change = vi.fn();
+let frame: HTMLElement;
+let unmount: () => void;
+
+beforeEach(() => {
+  stubBrowser();
+  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ items: [] })));
+  frame = document.createElement('div');
+  document.body.append(frame);
+  change.mockClear();
+});
+afterEach(() => {
+  act(() => unmount());
+  frame.remove();
+  unstubBrowser();
+});
+
+async function open(props: Partial<EditorProps>) {
+  const root = createRoot(frame);
+  unmount = () => root.unmount();
+  await act(async () => {
+    root.render(
+      <QueryClientProvider client={new QueryClient()}>
+        <Editor statement="SELECT 1" change={change} viewRef={view} {...props} />
+      </QueryClientProvider>,
+    );
+    await Promise.resolve();
+  });
+}
+
+const text = () => view.current!.state.doc.toString();
+const content = () => view.current!.contentDOM;
+const choose = (anchor: number, head: number) => view.current!.dispatch({ selection: { anchor, head } });
+/** As the browser says it before it writes. */
+const write = (data: string) =>
+  content().dispatchEvent(new InputEvent('beforeinput', { inputType: 'insertText', data, cancelable: true }));
+const press = (key: string, more: KeyboardEventInit = {}) =>
+  content().dispatchEvent(new KeyboardEvent('keydown', { key, cancelable: true, bubbles: true, ...more }));
+
+it('replaces what is chosen', async () => {
+  await open({});
+  choose(7, 8);
+  write('2');
+  expect(text()).toBe('SELECT 2');
+  expect(change).toHaveBeenCalledWith('SELECT 2');
+});
+
+it('changes nothing where it can be read only, whoever writes', async () => {
+  await open({ isReadOnly: true });
+  choose(7, 8);
+  write('2');
+  press('Backspace', { keyCode: 8 });
+  view.current!.dispatch(view.current!.state.replaceSelection('3'));
+  expect(text()).toBe('SELECT 1');
+  expect(change).not.toHaveBeenCalled();
+  expect(content().getAttribute('aria-readonly')).toBe('true');
+});
+
+it.each([undefined, vi.fn()])('writes no line at Ctrl Enter, with something to run or without', async (run) => {
+  await open({ run });
+  press('Enter', { ctrlKey: true, keyCode: 13 });
+  expect(text()).toBe('SELECT 1');
+  if (run) expect(run).toHaveBeenCalledExactlyOnceWith('SELECT 1');
+});
+
+it('says what it is for', async () => {
+  await open({ description: 'It reads window_calls.', isRequired: true });
+  expect(content().getAttribute('aria-label')).toBe('SQL statement');
+  expect(content().getAttribute('aria-description')).toBe('It reads window_calls.');
+  expect(content().getAttribute('aria-required')).toBe('true');
+  act(() => unmount());
+  await open({});
+  expect(content().hasAttribute('aria-description')).toBe(false);
+  expect(content().hasAttribute('aria-required')).toBe(false);
+});

@@ -1,0 +1,159 @@
+import { MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act } from 'react';
+import { createRoot } from 'react-dom/client';
+import { MemoryRouter } from 'react-router';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { stubBrowser, unstubBrowser } from '../../testing';
+import TimelinePage from './TimelinePage';
+
+/** A step begins there, of a day's as well as of a quarter of an hour's. */
+const START_MS = 1_795_862_340_000;
+const [SECOND, MINUTE] = [1000, 60_000];
+
+/** Whether mallory calls, once a second. */
+let isCalling: boolean;
+let calls: number;
+let densities: URL[];
+let client: QueryClient;
+let unmount: () => void;
+
+function answer(url: URL): Response {
+  switch (url.pathname) {
+    case '/api/v1/timeline/density':
+      densities.push(url);
+      return Response.json({ step_ms: 540_000, since_ms: 0, until_ms: 0, steps: [] });
+    case '/api/v1/timeline':
+    case '/api/v1/search':
+      return Response.json({ items: [call(calls)], next: null });
+    default:
+      return Response.json({ items: [], next: null });
+  }
+}
+
+const call = (position: number) => ({
+  position,
+  call_index: 0,
+  time_us: (START_MS + position * SECOND) * 1000,
+  status: 200,
+  own_refusal: null,
+  path: '/',
+  method: 'GET',
+});
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START_MS });
+  stubBrowser();
+  vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
+  isCalling = false;
+  calls = 0;
+  densities = [];
+  // As the console's own: what was asked for lately is not asked again only because it is shown again.
+  client = new QueryClient({ defaultOptions: { queries: { staleTime: 10_000 } } });
+  dispatchEvent(new Event('keydown'));
+});
+afterEach(() => {
+  act(() => unmount());
+  vi.useRealTimers();
+  unstubBrowser();
+});
+
+async function look(address: string, seconds: number) {
+  const root = createRoot(document.createElement('div'));
+  unmount = () => root.unmount();
+  await act(async () => {
+    root.render(
+      <MantineProvider env="test">
+        <QueryClientProvider client={client}>
+          <MemoryRouter initialEntries={[`/timeline?kind=consumer&entity=mallory${address}`]}>
+            <TimelinePage />
+          </MemoryRouter>
+        </QueryClientProvider>
+      </MantineProvider>,
+    );
+    await vi.advanceTimersByTimeAsync(0);
+  });
+  await pass(seconds);
+}
+
+async function pass(seconds: number) {
+  for (let passed = 0; passed < seconds; passed += 5) {
+    if (isCalling) calls += 5;
+    await act(() => vi.advanceTimersByTimeAsync(5 * SECOND));
+  }
+}
+
+const askedOf = (name: string) => densities.filter((url) => url.searchParams.get('entity') === name);
+
+it('asks for the drawing once a minute while nothing is new: calls that come late are not the newest', async () => {
+  await look('', 55);
+  expect(densities).toHaveLength(1);
+  await pass(120);
+  expect(densities).toHaveLength(3);
+});
+
+it('asks again every ten seconds while calls come, for the same time', async () => {
+  isCalling = true;
+  await look('', 60);
+  expect(densities.length).toBeGreaterThanOrEqual(5);
+  expect(densities.length).toBeLessThanOrEqual(7);
+  expect(new Set(densities.map(String)).size).toBe(1);
+  isCalling = false;
+  await pass(20);
+  const before = densities.length;
+  await pass(50);
+  expect(densities.length).toBeLessThanOrEqual(before + 1);
+});
+
+it('asks for a peer at every look, whoever calls', async () => {
+  await look('&peer=bob', 55);
+  expect(askedOf('mallory')).toHaveLength(1);
+  expect(askedOf('bob')).toHaveLength(6);
+});
+
+it('asks again while anybody calls, where a filter hides who does', async () => {
+  await look('&q=status:403', 15);
+  client.setQueryData(['summary'], { calls: 7 });
+  await pass(20);
+  expect(densities).toHaveLength(1);
+  client.setQueryData(['summary'], { calls: 8 });
+  await pass(20);
+  expect(densities).toHaveLength(2);
+});
+
+it('moves on by whole steps, and asks for each', async () => {
+  const stepMs = 5625;
+  await look('&last=15m', 35);
+  const ends = densities.map((url) => Number(url.searchParams.get('until_ms')) - START_MS);
+  expect(ends.map((end) => end / stepMs)).toEqual([1, 2, 4, 6]);
+});
+
+it.each(['', '&q=status:403'])('asks once for a time that is over%s', async (search) => {
+  isCalling = true;
+  client.setQueryData(['summary'], { calls: 0 });
+  const passing = setInterval(() => client.setQueryData(['summary'], { calls }), 5 * SECOND);
+  await look(`&peer=bob&since=${START_MS - 60 * MINUTE}&until=${START_MS - MINUTE}${search}`, 150);
+  clearInterval(passing);
+  expect(askedOf('mallory')).toHaveLength(1);
+  expect(askedOf('bob')).toHaveLength(1);
+});
+
+it.each([false, true])('asks once more when a time ends while somebody looks: calls come %s', async (comes) => {
+  isCalling = comes;
+  await look(`&since=${START_MS - 60 * MINUTE}&until=${START_MS + 25 * SECOND}`, 25);
+  const before = densities.length;
+  await pass(10);
+  expect(densities).toHaveLength(before + 1);
+  await pass(120);
+  expect(densities).toHaveLength(before + 1);
+});
+
+it('asks nothing while nobody looks', async () => {
+  isCalling = true;
+  await look('&last=15m', 15);
+  const before = densities.length;
+  vi.setSystemTime(Date.now() + 11 * MINUTE);
+  await pass(30);
+  expect(densities).toHaveLength(before);
+});

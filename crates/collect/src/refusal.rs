@@ -1,0 +1,66 @@
+//! The reasons for which a request with log lines is refused. Its sender keeps the lines and may send them again.
+
+use std::fmt;
+
+/// Why a request is refused. Nothing of it was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// It is no HTTP: another plugin or program sends here, or somebody speaks TLS.
+    NotHttp,
+    /// Lines come with POST, PUT or PATCH.
+    Method,
+    /// It does not carry the source's secret.
+    Unauthorized,
+    /// It is packed in a way that is not known here.
+    Encoding,
+    /// Its body is over the limit.
+    TooLarge,
+    /// Its body ended early, or cannot be unpacked.
+    Unreadable,
+    /// Its body took too long.
+    Slow,
+    /// All the room for bodies, or in the queue, is taken.
+    Busy,
+    /// Another request brings some of its calls at this moment.
+    UnderWay,
+    /// Its calls could not be stored.
+    NotStored,
+}
+
+impl Refusal {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [Refusal; 10] = [
+        Refusal::NotHttp,
+        Refusal::Method,
+        Refusal::Unauthorized,
+        Refusal::Encoding,
+        Refusal::TooLarge,
+        Refusal::Unreadable,
+        Refusal::Slow,
+        Refusal::Busy,
+        Refusal::UnderWay,
+        Refusal::NotStored,
+    ];
+
+    /// The reason's name in counters and summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::NotHttp => "not_http",
+            Refusal::Method => "method",
+            Refusal::Unauthorized => "unauthorized",
+            Refusal::Encoding => "encoding",
+            Refusal::TooLarge => "too_large",
+            Refusal::Unreadable => "unreadable",
+            Refusal::Slow => "slow",
+            Refusal::Busy => "busy",
+            Refusal::UnderWay => "under_way",
+            Refusal::NotStored => "not_stored",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
