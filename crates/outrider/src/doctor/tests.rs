@@ -21,7 +21,9 @@ const NOW_MS: i64 = 1_795_448_400_000;
 pub(super) fn well() -> Facts {
     let node: NodeSummary = serde_json::from_value(json!({
         "version": "3.9.1", "edition": "community", "configuration": {"database": "postgres", "trusted_ips": {}},
-        "plugins": {"available_on_server": {"request-termination": {}, "rate-limiting": {}, "tcp-log": {}}},
+        "plugins": {"available_on_server": {
+            "request-termination": {}, "rate-limiting": {}, "tcp-log": {}, "http-log": {}
+        }},
     }))
     .unwrap();
     let view = LogView {
