@@ -103,11 +103,6 @@ impl CountersSnapshot {
         self.rejected.values().sum()
     }
 
-    /// Requests that were refused whole.
-    pub fn refused_total(&self) -> u64 {
-        self.refused.values().sum()
-    }
-
     /// Good calls given up.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()

@@ -1,7 +1,5 @@
 //! The reasons for which a request with log lines is refused. Its sender keeps the lines and may send them again.
 
-use std::fmt;
-
 /// Why a request is refused. Nothing of it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
@@ -56,11 +54,5 @@ impl Refusal {
             Refusal::UnderWay => "under_way",
             Refusal::NotStored => "not_stored",
         }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -96,11 +96,11 @@ mod tests {
         type Edit = fn(&mut CountersSnapshot);
         let cases: [(Edit, Option<&str>); 7] = [
             (|_| {}, None),
-            (|c| c.connections_over_limit += 2, Some("2 calls")),
-            (|c| c.connections_not_allowed += 3, Some("3 calls")),
-            (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls")),
-            (|c| c.accept_errors += 4, Some("4 calls")),
-            (|c| c.refused.extend([("unauthorized".to_owned(), 6)]), Some("6 calls")),
+            (|c| c.connections_over_limit += 2, Some("2 calls, connections or requests")),
+            (|c| c.connections_not_allowed += 3, Some("3 calls, connections or requests")),
+            (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls, connections or requests")),
+            (|c| c.accept_errors += 4, Some("4 calls, connections or requests")),
+            (|c| c.refused.extend([("unauthorized".to_owned(), 6)]), Some("6 calls, connections or requests")),
             (|c| c.refused.extend([("under_way".to_owned(), 7)]), None),
         ];
         for (edit, expected) in cases {
