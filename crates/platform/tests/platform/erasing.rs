@@ -46,8 +46,8 @@ async fn send(platform: &Platform, epoch: u64, names: &[&str]) {
         let call = Call { at_ms: now_ms(), consumer: (*name).to_owned(), path, status: 200 };
         writer.push(&api_call(&call)).unwrap();
     }
-    platform.ingest(epoch).accept(writer.take(), names.len() as u32, now_ms());
     let calls = platform.status().progress().calls;
+    platform.ingest(epoch).accept(writer.take(), names.len() as u32, now_ms());
     until("the calls are analysed", async || (platform.status().progress().calls > calls).then_some(())).await;
 }
 
