@@ -2,6 +2,7 @@ import { QueryClient } from '@tanstack/react-query';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { type Connection, decided, follow } from './follow';
+import { type Told, toldKey } from './fresh';
 
 /** Stands for the browser's stream: the test says what comes. */
 class Stream extends EventTarget {
@@ -49,7 +50,6 @@ describe('events go into the place of what is shown', () => {
       pages: [{ items: [alert('al_1'), alert('al_2', 'resolved')] }],
     });
     expect(client.getQueryData(['alert', 'al_2'])).toEqual(alert('al_2', 'resolved'));
-    expect(client.getQueryData(['fresh', 'alerts'])).toBeUndefined();
   });
 
   it('shows what a decision made, unless the stream was faster', () => {
@@ -65,20 +65,25 @@ describe('events go into the place of what is shown', () => {
     expect(client.getQueryData(['alert', 'al_1'])).toEqual(alert('al_1', 'resolved'));
   });
 
-  it('counts what is new and moves nothing', () => {
+  it('keeps what is new, each once, and moves nothing', () => {
     client.setQueryData(['alerts', {}], { pages: [page(alert('al_1'))], pageParams: [undefined] });
     Stream.last.say('alert', alert('al_9'));
     Stream.last.say('alert', alert('al_10'));
     expect(client.getQueryData(['alerts', {}])).toMatchObject({ pages: [{ items: [alert('al_1')] }] });
-    expect(client.getQueryData(['fresh', 'alerts'])).toBe(2);
+    Stream.last.say('alert', alert('al_9', 'acknowledged'));
+    const told = client.getQueryData<Told<{ id: string }>>(toldKey('alerts'))!;
+    expect([...told.rows.values()]).toEqual([alert('al_10'), alert('al_9', 'acknowledged')]);
   });
 
   it('reads everything again when events may be missing, but not at the beginning', () => {
     const again = vi.spyOn(client, 'invalidateQueries');
+    Stream.last.say('alert', alert('al_9'));
+    again.mockClear();
     Stream.last.say('reset', { reason: 'the beginning' });
     expect(again).not.toHaveBeenCalled();
     Stream.last.say('reset', { reason: 'outrider was started anew' });
     expect(again).toHaveBeenCalledWith();
+    expect(client.getQueryData<Told<unknown>>(toldKey('alerts'))!.rows.size).toBe(0);
   });
 
   it('opens the stream again that the browser gave up', () => {

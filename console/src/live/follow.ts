@@ -1,11 +1,12 @@
 // Live updates: one stream of events for the whole console, put into the place of what is shown.
 //
-// Rows that are on the screen change where they are. Rows that are new do not push them away: their number is kept under
-// `fresh`, and a list says so until somebody asks for them.
+// Rows that are on the screen change where they are. Rows that are new do not push them away: what was told of is kept, and a
+// list says how many of it are new to it until somebody asks for them.
 import type { InfiniteData, QueryClient } from '@tanstack/react-query';
 
 import type { Action, Alert, Notice, PolicyRow } from '../api/types';
 import type { Schemas } from '../api/client';
+import { note, NOTHING, type Told, toldKey } from './fresh';
 
 export type Summary = Schemas['StatusSummary'];
 export type Connection = 'connecting' | 'live' | 'away';
@@ -15,9 +16,8 @@ interface Page<T> {
   next?: string | null;
 }
 
-/** Puts a row in the place of the one with its id, or of `before` alone. Says whether any list had it. */
-function replaceRow<T extends { id: string }>(client: QueryClient, list: string, row: T, before?: T): boolean {
-  let isKnown = false;
+/** Puts a row in the place of the one with its id, or of `before` alone. */
+function replaceRow<T extends { id: string }>(client: QueryClient, list: string, row: T, before?: T): void {
   const isIt = (item: T) => (before === undefined ? item.id === row.id : item === before);
   const has = (items: T[]) => items.some(isIt);
   const replaced = (items: T[]) => items.map((item) => (isIt(item) ? row : item));
@@ -29,19 +29,16 @@ function replaceRow<T extends { id: string }>(client: QueryClient, list: string,
         ...data,
         pages: data.pages.map((page) => ({ ...page, items: replaced(page.items) })),
       });
-      isKnown = true;
     } else if (has(data.items)) {
       client.setQueryData(key, { ...data, items: replaced(data.items) });
-      isKnown = true;
     }
   }
-  return isKnown;
 }
 
 function tell<T extends { id: string }>(client: QueryClient, one: string, list: string, row: T): void {
   client.setQueryData([one, row.id], row);
-  const isKnown = replaceRow(client, list, row);
-  if (!isKnown) client.setQueryData<number>(['fresh', list], (count) => (count ?? 0) + 1);
+  replaceRow(client, list, row);
+  client.setQueryData<Told<T>>(toldKey(list), (told) => note(told, row));
   // Short lists beside others, such as those of the overview, are read again: their filters decide what belongs there.
   void client.invalidateQueries({ queryKey: ['now', list] });
 }
@@ -79,7 +76,11 @@ export function follow(client: QueryClient, say: (connection: Connection) => voi
     };
     listen(client, stream, () => {
       // The first one says what everybody knows: that nothing is loaded yet.
-      if (hasBegun) void client.invalidateQueries();
+      if (hasBegun) {
+        // What was told of may have changed again.
+        client.setQueriesData({ queryKey: toldKey() }, NOTHING);
+        void client.invalidateQueries();
+      }
       hasBegun = true;
     });
   };

@@ -1,6 +1,8 @@
 // Lists that come in pages.
-import { type QueryKey, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type QueryKey, skipToken, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useMemo } from 'react';
+
+import { newTo, NOTHING, type Order, type Told, toldKey } from '../live/fresh';
 
 interface PageOf<T> {
   items: T[];
@@ -28,13 +30,19 @@ export function usePages<T>(
   return { ...pages, rows, onEnd };
 }
 
-/** How many rows of a list are new since it was read, and a way to see them. */
-export function useFresh(list: string): [number, () => void] {
+/** How many rows are new to a list as it is filtered, whether there may be more of them, and a way to see them. */
+export function useFresh<T extends { id: string }>(
+  list: string,
+  { rows, hasNextPage }: { rows: T[]; hasNextPage: boolean },
+  order: Order<T>,
+  fits: (row: T) => boolean,
+) {
   const client = useQueryClient();
-  const fresh = useQuery<number>({ queryKey: ['fresh', list], queryFn: () => 0, initialData: 0, staleTime: Infinity });
-  const show = useCallback(() => {
-    client.setQueryData(['fresh', list], 0);
+  const { data: told = NOTHING } = useQuery<Told<T>>({ queryKey: toldKey(list), queryFn: skipToken });
+  const onFresh = useCallback(() => {
+    client.setQueryData(toldKey(list), NOTHING);
     void client.resetQueries({ queryKey: [list] });
   }, [client, list]);
-  return [fresh.data, show];
+  const fresh = newTo(rows, hasNextPage, told, order, fits).length;
+  return { fresh, hasMoreFresh: told.hasLost, onFresh };
 }

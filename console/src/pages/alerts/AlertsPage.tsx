@@ -15,6 +15,7 @@ import { type Chosen, NONE } from '../../parts/selection';
 import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
 import { useMay, useSession } from '../../shell/session';
 import { Bulk } from './Bulk';
+import { fits, ORDERS } from './filter';
 
 /** In the address, for alerts that nobody looks after; no person has such a name. */
 const NOBODY = '(nobody)';
@@ -119,7 +120,7 @@ export function AlertsPage() {
   const alerts = usePages(['alerts', filter], (cursor, signal) =>
     got(api.GET('/api/v1/alerts', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
-  const [fresh, showFresh] = useFresh('alerts');
+  const fresh = useFresh('alerts', alerts, ORDERS[filter.sort], (alert) => fits(alert, filter));
   const mayDecide = useMay('analyst');
   const [chosen, setChosen] = useState(NONE);
   const [failures, setFailures] = useState(NO_FAILURES);
@@ -198,8 +199,7 @@ export function AlertsPage() {
         rowKey={(alert) => alert.id}
         rowHeight={ROW_HEIGHT}
         onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
-        fresh={fresh}
-        onFresh={showFresh}
+        {...fresh}
         selection={
           mayDecide
             ? {

@@ -87,6 +87,21 @@ const DECIDE: Column<Action> = {
   cell: (action) => <ActionDecisions action={action} />,
 };
 
+/** What the API sorts actions by. */
+const CREATED = (action: Action) => action.created_ms;
+
+/** Whether an action is in the list as it is filtered: what the API does, for actions that its stream tells of. */
+function fits(
+  { state, target }: Action,
+  filter: { state?: ActionState[]; target?: string; gateway?: string },
+): boolean {
+  return (
+    (filter.state === undefined || filter.state.includes(state)) &&
+    (filter.target === undefined || target.value === filter.target || target.label === filter.target) &&
+    (filter.gateway === undefined || target.gateway === filter.gateway)
+  );
+}
+
 export default function ResponsesPage() {
   const [query] = useAddress();
   const navigate = useNavigate();
@@ -100,7 +115,7 @@ export default function ResponsesPage() {
     got(api.GET('/api/v1/actions', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
   const isFiltered = Boolean(filter.target ?? filter.gateway);
-  const [fresh, showFresh] = useFresh('actions');
+  const fresh = useFresh('actions', actions, CREATED, (action) => fits(action, filter));
   const mayAct = useMay('responder');
   const isOver = group.id === 'ended' || group.id === 'failed';
   return (
@@ -140,8 +155,7 @@ export default function ResponsesPage() {
         rowKey={(action) => action.id}
         rowHeight={54}
         onOpen={(action) => void navigate(`/responses/${action.id}`)}
-        fresh={fresh}
-        onFresh={showFresh}
+        {...fresh}
         few={
           isFiltered ? (
             <p>
