@@ -6,6 +6,7 @@ import type { InfiniteData, QueryClient } from '@tanstack/react-query';
 
 import type { Action, Alert, Notice, PolicyRow } from '../api/types';
 import type { Schemas } from '../api/client';
+import { noteServerTime } from './clock';
 import { note, NOTHING, type Told, toldKey } from './fresh';
 
 export type Summary = Schemas['StatusSummary'];
@@ -104,6 +105,9 @@ function listen(client: QueryClient, stream: EventSource, reset: () => void): vo
   on('kill_switch', (data) => client.setQueryData(['kill-switch'], data));
   on('guard_rails', (data) => client.setQueryData(['guard-rails'], data));
   on<Notice>('notice', () => void client.invalidateQueries({ queryKey: ['now', 'notices'] }));
-  on<Summary>('status', (summary) => client.setQueryData(['summary'], summary));
+  on<Summary>('status', (summary) => {
+    noteServerTime(summary.at_ms);
+    client.setQueryData(['summary'], summary);
+  });
   on('reset', reset);
 }

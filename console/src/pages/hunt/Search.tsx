@@ -4,7 +4,6 @@ import { Link } from 'react-router';
 
 import { useAddress } from '../../parts/address';
 import { Empty } from '../../parts/basics';
-import { splitTerms } from '../../parts/search';
 import { useMay } from '../../shell/session';
 import { CallsTable } from '../timeline/CallsTable';
 import { useCalls } from '../timeline/useCalls';
@@ -24,7 +23,7 @@ export function Search() {
   const search = query.get('q') ?? '';
   const mayHunt = useMay('analyst');
   const of = useMemo(() => ({ search }), [search]);
-  const calls = useCalls(of, !splitTerms(search).includes('last'));
+  const calls = useCalls(of, 'new');
   return (
     <>
       <Terms

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Refusal } from '../../api/client';
 import { ask, day, moment, timeOf } from '../../api/sql';
 import { Strip, StripKeys } from '../../charts/Strip';
+import { serverNow } from '../../live/clock';
 import { isWatched } from '../../live/now';
 import { Loading, Panel, Trouble } from '../../parts/basics';
 
@@ -19,7 +20,7 @@ interface Row {
 }
 
 async function traffic(signal: AbortSignal) {
-  const until = (Math.floor(Date.now() / STEP_MS) + 1) * STEP_MS;
+  const until = (Math.floor(serverNow() / STEP_MS) + 1) * STEP_MS;
   const since = until - HOUR_MS;
   const rows = await ask<Row>(
     `SELECT date_bin(INTERVAL '1 minute', event_time) AS at, count(*) AS calls,

@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 import { MemoryRouter } from 'react-router';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { noteServerTime } from '../../live/clock';
 import { stubBrowser, unstubBrowser } from '../../testing';
 import TimelinePage from './TimelinePage';
 
@@ -133,20 +134,29 @@ it.each(['', '&q=status:403'])('asks once for a time that is over%s', async (sea
   isCalling = true;
   client.setQueryData(['summary'], { calls: 0 });
   const passing = setInterval(() => client.setQueryData(['summary'], { calls }), 5 * SECOND);
-  await look(`&peer=bob&since=${START_MS - 60 * MINUTE}&until=${START_MS - MINUTE}${search}`, 150);
+  await look(`&peer=bob&since=${START_MS - 60 * MINUTE}&until=${START_MS - 20 * MINUTE}${search}`, 150);
   clearInterval(passing);
   expect(askedOf('mallory')).toHaveLength(1);
   expect(askedOf('bob')).toHaveLength(1);
 });
 
-it.each([false, true])('asks once more when a time ends while somebody looks: calls come %s', async (comes) => {
-  isCalling = comes;
-  await look(`&since=${START_MS - 60 * MINUTE}&until=${START_MS + 25 * SECOND}`, 25);
-  const before = densities.length;
-  await pass(10);
-  expect(densities).toHaveLength(before + 1);
+it('asks once a minute for a quarter of an hour after the end of a time, and once more: calls may come late', async () => {
+  await look(`&peer=bob&since=${START_MS - 60 * MINUTE}&until=${START_MS - 11 * MINUTE}`, 55);
+  expect(densities).toHaveLength(2);
   await pass(120);
-  expect(densities).toHaveLength(before + 1);
+  expect(askedOf('mallory')).toHaveLength(3);
+  expect(askedOf('bob')).toHaveLength(3);
+  await pass(120);
+  const before = densities.length;
+  await pass(120);
+  expect(densities).toHaveLength(before);
+});
+
+it('ends where the time of outrider is, also where the browser does not know it', async () => {
+  noteServerTime(START_MS + 5 * MINUTE);
+  await look('&last=15m', 5);
+  noteServerTime(0);
+  expect(Number(densities[0]!.searchParams.get('until_ms'))).toBeGreaterThan(START_MS + 5 * MINUTE);
 });
 
 it('asks nothing while nobody looks', async () => {

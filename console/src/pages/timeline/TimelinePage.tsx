@@ -7,6 +7,7 @@ import { useEffect, useMemo, useState } from 'react';
 import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
 import { type Range, untilNow, zoomed } from '../../charts/scale';
+import { serverNow } from '../../live/clock';
 import type { Summary } from '../../live/follow';
 import { useAddress } from '../../parts/address';
 import { Empty, Page } from '../../parts/basics';
@@ -15,7 +16,7 @@ import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
 import { DensityStrips, STEPS } from './DensityStrips';
 import { PickEntity } from './PickEntity';
-import { useCalls } from './useCalls';
+import { type Coming, LATE_MS, useCalls } from './useCalls';
 import { type Tell, useLook } from './useLook';
 
 const PRESETS: [string, number][] = [
@@ -27,7 +28,7 @@ const PRESETS: [string, number][] = [
   ['30d', 30 * 86_400_000],
 ];
 const PRESET_DEFAULT = '24h';
-/** A range that ends while somebody looks is asked for once more, and one that was over from the beginning once. */
+/** A range of which no call comes any more while somebody looks is asked for once more, and one of long ago once. */
 const OVER = 0;
 
 interface Whom {
@@ -54,7 +55,7 @@ export default function TimelinePage() {
 /** The range in the address, or the last so and so long until now. */
 function useRange(now: number): {
   range: Range;
-  isOpen: boolean;
+  coming: Coming;
   preset?: string;
   setRange: (range: Range) => void;
   setPreset: (name: string) => void;
@@ -62,17 +63,20 @@ function useRange(now: number): {
   const [query, change] = useAddress();
   const [since, until] = [Number(query.get('since')), Number(query.get('until'))];
   const setRange = (range: Range) =>
-    change({ since: String(range.since), until: String(Math.min(range.until, Date.now() + 60_000)), last: null });
+    change({ since: String(range.since), until: String(Math.min(range.until, serverNow() + 60_000)), last: null });
   const setPreset = (name: string) => change({ last: name === PRESET_DEFAULT ? null : name, since: null, until: null });
-  if (since > 0 && until > since) return { range: { since, until }, isOpen: until >= now, setRange, setPreset };
+  if (since > 0 && until > since) {
+    const coming = until >= now ? 'new' : until + LATE_MS >= now ? 'late' : 'none';
+    return { range: { since, until }, coming, setRange, setPreset };
+  }
   const preset =
     PRESETS.find(([name]) => name === query.get('last')) ?? PRESETS.find(([name]) => name === PRESET_DEFAULT)!;
-  return { range: untilNow(preset[1], STEPS, now), isOpen: true, preset: preset[0], setRange, setPreset };
+  return { range: untilNow(preset[1], STEPS, now), coming: 'new', preset: preset[0], setRange, setPreset };
 }
 
 function OneTimeline({ whom }: { whom: Whom }) {
   const { now, asOf, tell } = useLook();
-  const { range, isOpen, preset, setRange, setPreset } = useRange(now);
+  const { range, coming, preset, setRange, setPreset } = useRange(now);
   const name = useName(whom);
   return (
     <Page
@@ -128,12 +132,12 @@ function OneTimeline({ whom }: { whom: Whom }) {
       <DensityStrips
         whom={whom}
         range={range}
-        asOf={isOpen ? asOf : OVER}
+        asOf={coming === 'none' ? OVER : asOf}
         // Only of whom the page is about is it known whether there is something new.
-        asOfPeer={isOpen ? now : OVER}
+        asOfPeer={coming === 'new' ? now : coming === 'late' ? asOf : OVER}
         setRange={setRange}
       />
-      <Calls whom={whom} range={range} isOpen={isOpen} isPreset={preset !== undefined} tell={tell} />
+      <Calls whom={whom} range={range} coming={coming} isPreset={preset !== undefined} tell={tell} />
     </Page>
   );
 }
@@ -156,25 +160,26 @@ const SUMMARY = 'summary';
 interface CallsProps {
   whom: Whom;
   range: Range;
-  isOpen: boolean;
+  coming: Coming;
   isPreset: boolean;
   tell: Tell;
 }
 
-function Calls({ whom, range, isOpen, isPreset, tell }: CallsProps) {
+function Calls({ whom, range, coming, isPreset, tell }: CallsProps) {
   const [query, change] = useAddress();
   const search = query.get('q') ?? '';
   // A range that moves with the time is asked for once; what is newer is added.
   const span = Math.round((range.until - range.since) / 1000);
-  const [begun] = useState(Date.now);
+  const [begun] = useState(serverNow);
   const since = isPreset ? begun - span * 1000 : range.since;
-  const until = isOpen ? undefined : range.until;
+  // One that moves has no end: whoever says when a call was over may have another clock.
+  const until = isPreset ? undefined : range.until;
   const of = useMemo(
     () => ({ entity: { kind: whom.kind, value: whom.value, gateway: whom.gateway }, search, since, until }),
     [whom.kind, whom.value, whom.gateway, search, since, until],
   );
-  const isFollowing = isOpen && query.get('follow') === 'on';
-  const calls = useCalls(of, isOpen, isFollowing);
+  const isFollowing = coming === 'new' && query.get('follow') === 'on';
+  const calls = useCalls(of, coming, isFollowing);
   // Among calls that a filter hides there may be new ones whenever anybody called.
   const summary = useQuery<Summary>({ queryKey: ['summary'], queryFn: skipToken });
   const source = search === '' ? of : SUMMARY;
@@ -186,7 +191,7 @@ function Calls({ whom, range, isOpen, isPreset, tell }: CallsProps) {
         search={search}
         change={(q) => change({ q })}
         after={
-          isOpen && (
+          coming === 'new' && (
             <Switch
               size="xs"
               label="Follow"

@@ -1,20 +1,26 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, useLayoutEffect } from 'react';
+import { act, useLayoutEffect, useMemo } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { useCalls } from './useCalls';
+import { type Coming, useCalls } from './useCalls';
 
 const START_MS = 1_000_000;
 const OF = { entity: { kind: 'consumer' as const, value: 'mallory' }, search: '' };
 
 let perSecond = 0;
+/** How much later than the others every fifth call comes. */
+let lateMs = 0;
+let coming: Coming;
+let until: number | undefined;
 let asked: URL[] = [];
 let shown: ReturnType<typeof useCalls>;
 let unmount: () => void;
 let client: QueryClient;
 /** What was shown at any moment and is no row of calls without a gap. */
 let torn: number[][];
+/** What was shown at any moment and was out of order, or twice. */
+let mixed: number[][];
 /** What was said to be new, and whether that was all. */
 let announced: [number, boolean][];
 
@@ -25,19 +31,24 @@ function answer(url: URL): Response {
   const since = Number(url.searchParams.get('since_ms') ?? 0);
   const timeOf = (position: number) => START_MS + ((position - 100) / perSecond) * 1000;
   const limit = Number(url.searchParams.get('limit'));
+  const end = Number(url.searchParams.get('until_ms') ?? Infinity);
+  const isThere = (position: number) => position % 5 > 0 || timeOf(position) + lateMs <= Date.now();
   const items = [];
   for (let position = now; position > 0 && timeOf(position) >= since && items.length < limit; position -= 1)
-    items.push({ position, call_index: 0, time_us: timeOf(position) * 1000 });
+    if (timeOf(position) < end && isThere(position))
+      items.push({ position, call_index: 0, time_us: timeOf(position) * 1000 });
   return Response.json({ items, next: items.length === limit ? 'more' : null });
 }
 
 function Follower() {
-  const calls = useCalls(OF, true, true);
+  const of = useMemo(() => ({ ...OF, until }), []);
+  const calls = useCalls(of, coming, coming === 'new');
   const { fresh, showFresh } = calls;
   useLayoutEffect(() => {
     shown = calls;
     const now = positions();
     if (now.some((position, index) => position !== now[0]! - index)) torn.push(now);
+    if (now.some((position, index) => index > 0 && position >= now[index - 1]!)) mixed.push(now);
     if (fresh > 0) {
       announced.push([fresh, !calls.hasMoreFresh]);
       showFresh();
@@ -52,11 +63,14 @@ beforeEach(() => {
   vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
   asked = [];
   torn = [];
+  mixed = [];
+  [lateMs, coming, until] = [0, 'new', undefined];
   announced = [];
   client = new QueryClient();
 });
 afterEach(() => {
   act(() => unmount());
+  expect(mixed).toEqual([]);
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
@@ -129,4 +143,29 @@ it('leaves nothing out for somebody who comes back', async () => {
   await follow(3);
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 68 * 100);
   expect(torn).toEqual([]);
+});
+
+it.each([10, 200])('puts calls that come late where they belong: %s a second', async (rate) => {
+  perSecond = rate;
+  lateMs = 1200;
+  await follow(8);
+  const [newest] = positions();
+  expect(newest).toBeGreaterThanOrEqual(100 + 6 * rate);
+  // Those of the last three seconds may still be on their way.
+  const old = positions().filter((position) => position <= newest! - 3 * rate);
+  expect(old).toEqual(Array.from({ length: old.length }, (_, index) => old[0]! - index));
+  expect(old.length).toBeGreaterThan(3 * rate);
+  expect(announced.every(([, isAll]) => isAll)).toBe(true);
+});
+
+it('waits a while for the late ones of a time that is over, and shows none of later', async () => {
+  perSecond = 10;
+  lateMs = 40_000;
+  coming = 'late';
+  until = START_MS + 1;
+  await follow(10);
+  expect(positions().slice(0, 5)).toEqual([99, 98, 97, 96, 94]);
+  await follow(50);
+  expect(positions()).toEqual(Array.from({ length: 100 }, (_, index) => 100 - index));
+  expect(asked.length).toBeLessThanOrEqual(8);
 });

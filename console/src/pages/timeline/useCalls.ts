@@ -33,6 +33,11 @@ const CAME_MAX = 500;
 const NEWER_MAX = 5000;
 const LOOK_MS = 3000;
 const FOLLOW_MS = 1000;
+const LATE_LOOK_MS = 15_000;
+/** How far behind the newest row calls are looked for that came later than it: gateways and their connections do not wait for each other. */
+const BEHIND_MS = 10_000;
+/** Calls of a time that is over may still come for so long; from then on nothing waits for them. */
+export const LATE_MS = 15 * 60_000;
 /** While more than this many come at a time, they are asked for twice as often, so that all of them fit into an answer. */
 const MANY = 150;
 
@@ -54,8 +59,28 @@ async function read(
   return got(api.GET('/api/v1/search', { params: { query: { q, ...range } }, signal }));
 }
 
-/** `isOpen` says that the range has no end, so that there may be newer calls. */
-export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
+/** Which calls may still come: none, late ones of a time that is over, or new ones. */
+export type Coming = 'none' | 'late' | 'new';
+
+/** Whether a call stands above another one: as the API sorts them, the newest first. */
+function isAbove(one: CallRow, other: CallRow): boolean {
+  return (one.time_us - other.time_us || one.position - other.position || one.call_index - other.call_index) > 0;
+}
+
+/** Two lists in one order. */
+function merged(one: CallRow[], other: CallRow[]): CallRow[] {
+  if (one.length === 0) return other;
+  if (other.length === 0 || isAbove(one.at(-1)!, other[0]!)) return [...one, ...other];
+  const rows: CallRow[] = [];
+  let at = 0;
+  for (const row of other) {
+    while (at < one.length && isAbove(one[at]!, row)) rows.push(one[at++]!);
+    rows.push(row);
+  }
+  return [...rows, ...one.slice(at)];
+}
+
+export function useCalls(of: CallsOf, coming: Coming, isFollowing = false) {
   const client = useQueryClient();
   const key = useMemo(() => ['calls', of], [of]);
   const pages = usePages<CallRow>(key, (cursor, signal) => read(of, PAGE, cursor, signal));
@@ -63,37 +88,47 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
   const first = pages.data?.pages[0];
   const [shown, setShown] = useState<Shown>({ key, first, rows: [] });
   const newer = useMemo(() => (shown.key === key && shown.first === first ? shown.rows : []), [shown, key, first]);
-  const rows = useMemo(() => [...newer, ...pages.rows], [newer, pages.rows]);
+  const rows = useMemo(() => merged(newer, pages.rows), [newer, pages.rows]);
   const newest = rows[0];
-  // Only what came since is asked for, from the moment of the newest row on; rows of that moment are known already. The moment is
-  // no part of the key: each answer moves it, and would lead to the next request at once.
-  const since = newest ? Math.floor(newest.time_us / 1000) : undefined;
+  // What came since is asked for, from somewhat before the newest row on: some come later than others that were over after them. The
+  // moment is no part of the key: each answer moves it, and would lead to the next request at once.
+  const newestUs = newest?.time_us;
   const came = useQuery({
     queryKey: ['calls since', of],
-    queryFn: async ({ signal }) => ({
-      since,
-      ...(await read({ ...of, since: since ?? of.since, until: undefined }, CAME_MAX, undefined, signal)),
-    }),
-    enabled: isOpen && pages.isSuccess,
-    refetchInterval: ({ state }) => {
+    queryFn: async ({ signal }) => {
+      const behind = coming === 'new' ? BEHIND_MS : LATE_MS;
+      const since = newestUs === undefined ? of.since : Math.max(Math.floor(newestUs / 1000) - behind, of.since ?? 0);
+      return { newestUs, ...(await read({ ...of, since }, CAME_MAX, undefined, signal)) };
+    },
+    enabled: coming !== 'none' && pages.isSuccess,
+    refetchInterval: ({ state: { data } }) => {
       if (!isWatched()) return false;
+      if (coming === 'late') return LATE_LOOK_MS;
       if (!isFollowing) return LOOK_MS;
-      return (state.data?.items.length ?? 0) > MANY ? FOLLOW_MS / 2 : FOLLOW_MS;
+      const isNew = ({ time_us }: CallRow) => time_us > (data?.newestUs ?? 0);
+      return (data?.items.filter(isNew).length ?? 0) > MANY ? FOLLOW_MS / 2 : FOLLOW_MS;
     },
     staleTime: 0,
     // Rows move down with each answer: comparing them place by place finds nothing that could be kept.
     structuralSharing: false,
   });
   useLookAgain();
-  const known = useMemo(() => new Set(rows.slice(0, CAME_MAX).map(callKey)), [rows]);
+  // An answer has the newest ones, and so has this, also where as many came since that answer.
+  const known = useMemo(() => new Set(rows.slice(0, 2 * CAME_MAX).map(callKey)), [rows]);
   // An answer that begins after the newest row would leave a hole below it.
-  const reaches = came.data?.since === undefined || (since !== undefined && came.data.since <= since);
+  const reaches =
+    came.data?.newestUs === undefined || (newestUs !== undefined && came.data.newestUs - BEHIND_MS * 1000 <= newestUs);
   const answer = came.data === shown.took || !reaches ? undefined : came.data;
+  // What stands below the last row comes with the following page.
+  const last = pages.hasNextPage ? rows.at(-1) : undefined;
   const fresh = useMemo(() => {
-    const isFresh = (call: CallRow) => call.time_us >= (since ?? 0) * 1000 && !known.has(callKey(call));
+    const isFresh = (call: CallRow) => !known.has(callKey(call)) && (last === undefined || isAbove(call, last));
     return (answer?.items ?? []).filter(isFresh);
-  }, [answer, known, since]);
-  const isCut = fresh.length > 0 && (answer?.next != null || newer.length + fresh.length > NEWER_MAX);
+  }, [answer, known, last]);
+  const lowestUs = answer?.items.at(-1)?.time_us;
+  // There are more new ones than it holds: it does not come down to the newest row.
+  const isFull = answer?.next != null && lowestUs !== undefined && (newestUs === undefined || lowestUs > newestUs);
+  const isCut = fresh.length > 0 && (isFull || newer.length + fresh.length > NEWER_MAX);
   const showFresh = useCallback(() => {
     // Where more came than an answer holds, the list begins anew instead of having a hole.
     if (isCut) {
@@ -104,18 +139,18 @@ export function useCalls(of: CallsOf, isOpen: boolean, isFollowing = false) {
       );
       void client.invalidateQueries({ queryKey: key });
     } else {
-      setShown({ key, first, rows: [...fresh, ...newer], took: answer });
+      setShown({ key, first, rows: merged(fresh, newer), took: answer });
     }
   }, [client, answer, first, fresh, isCut, key, newer]);
-  const newestUs = Math.max(newest?.time_us ?? 0, came.data?.items[0]?.time_us ?? 0);
+  const newestKnownUs = Math.max(newestUs ?? 0, came.data?.items[0]?.time_us ?? 0);
   return {
     ...pages,
     rows,
     fresh: fresh.length,
     /** More came than an answer holds. */
-    hasMoreFresh: answer?.next != null,
+    hasMoreFresh: isFull,
     showFresh,
     /** When the newest call was over that is known of, also one that is not shown yet. One that comes late may be older. */
-    newestUs: newestUs || undefined,
+    newestUs: newestKnownUs || undefined,
   };
 }

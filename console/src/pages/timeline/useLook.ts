@@ -1,6 +1,7 @@
 // When the drawing of a timeline is made anew: while somebody looks, every so often, if there is something new or its range has moved.
 import { useCallback, useEffect, useRef, useState } from 'react';
 
+import { serverNow } from '../../live/clock';
 import { isWatched } from '../../live/now';
 
 const LOOK_MS = 10_000;
@@ -20,7 +21,7 @@ export type Tell = (source: unknown, newest: number | undefined) => void;
 /** The last look, and a function that never changes: what it is told is kept until the next look, and draws nothing by itself. */
 export function useLook(): Look & { tell: Tell } {
   const [look, setLook] = useState<Look>(() => {
-    const now = Date.now();
+    const now = serverNow();
     return { now, asOf: now };
   });
   const heard = useRef<{ source?: unknown; newest?: number; isNew: boolean }>({ isNew: false });
@@ -34,7 +35,7 @@ export function useLook(): Look & { tell: Tell } {
   useEffect(() => {
     const timer = setInterval(() => {
       if (!isWatched()) return;
-      const now = Date.now();
+      const now = serverNow();
       const { isNew } = heard.current;
       heard.current.isNew = false;
       setLook((before) => ({ now, asOf: isNew || now - before.asOf >= ANYWAY_MS ? now : before.asOf }));
