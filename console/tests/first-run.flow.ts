@@ -90,6 +90,7 @@ it('shows nobody what they may not do', async () => {
   await page.getByText('This is for admins.').waitFor();
   await page.goto('/settings/health');
   await page.getByRole('navigation', { name: 'Settings' }).waitFor();
+  await page.getByText('30 days besides today').waitFor();
   expect(await page.getByRole('link', { name: 'Tokens' }).count()).toBe(0);
   await page.goto('/responses');
   await page.getByText('Nobody is blocked or limited.').waitFor();

@@ -55,6 +55,12 @@ interface Progress {
   store_failures?: number;
 }
 
+/** How much the lake keeps: days besides the running one, and bytes. What is null has no limit. */
+export interface Retention {
+  days?: number | null;
+  bytes_max?: number | null;
+}
+
 /** The files in force as of the last look, and what was done since the start. */
 export interface EnrichmentStatus {
   databases?: {
@@ -91,6 +97,10 @@ export interface Status {
   platform?: {
     caught_up?: boolean;
     progress?: Progress;
+    /** Null without a lake. */
+    lake_retention?: Retention | null;
+    /** How long alerts that ended may still be decided about. */
+    alerts_remembered_ms?: number;
     log?: { bytes?: number; last?: number; missing_calls?: number; failed_commits?: number };
     analysis?: { detectors?: Detector[]; detect?: Record<string, number> };
   } | null;

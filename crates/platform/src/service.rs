@@ -112,6 +112,8 @@ pub struct Platform {
     caught_up_at: Position,
     store: Store,
     assignments: Option<Arc<Assignments>>,
+    retention: Option<Retention>,
+    alerts_remembered_ms: i64,
     notifier: tokio::sync::Mutex<Notifier>,
     statuses: Statuses,
     watcher: Option<TaskHandle<()>>,
@@ -141,6 +143,8 @@ impl Platform {
             }
             None => None,
         };
+        let retention = lake.as_ref().map(|(_, how)| how.retention);
+        let alerts_remembered_ms = settings.analysis.respond.alerts.remember_ended.end_ms(0).unwrap_or(i64::MAX);
         let stored = store.position().await?;
         let lake_position = lake.as_ref().map_or(stored, |(lake, _)| lake.position);
         let snapshots = Snapshots::open(data.join("snapshots"))?;
@@ -278,6 +282,8 @@ impl Platform {
             caught_up_at,
             store,
             assignments,
+            retention,
+            alerts_remembered_ms,
             statuses: notifier.statuses(),
             notifier: tokio::sync::Mutex::new(notifier),
             watcher: None,
@@ -386,6 +392,8 @@ impl Platform {
             log: self.log.clone(),
             progress: Arc::clone(&self.progress),
             assignments: self.assignments.clone(),
+            retention: self.retention,
+            alerts_remembered_ms: self.alerts_remembered_ms,
             caught_up_at: self.caught_up_at,
             statuses: self.statuses.clone(),
         }

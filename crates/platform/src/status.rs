@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use outrider_lake::Retention;
 use outrider_model::Concern;
 use serde_json::json;
 
@@ -16,6 +17,10 @@ pub struct PlatformStatus {
     pub(crate) log: LogHandle,
     pub(crate) progress: Arc<Progress>,
     pub(crate) assignments: Option<Arc<Assignments>>,
+    /// How much the lake keeps; `None` without one.
+    pub(crate) retention: Option<Retention>,
+    /// How long alerts that ended may still be decided about.
+    pub(crate) alerts_remembered_ms: i64,
     pub(crate) caught_up_at: Position,
     pub(crate) statuses: Statuses,
 }
@@ -30,6 +35,8 @@ impl PlatformStatus {
             "progress": progress,
             "analysis": self.progress.analysis_status(),
             "notify": self.statuses.all(),
+            "lake_retention": self.retention.map(|kept| json!({ "days": kept.days, "bytes_max": kept.bytes_max })),
+            "alerts_remembered_ms": self.alerts_remembered_ms,
             "endpoints_forgotten_for_lake": self.assignments.as_ref().map_or(0, |ids| ids.forgotten()),
         })
     }

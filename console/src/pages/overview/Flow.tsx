@@ -9,6 +9,7 @@ import type { Summary } from '../../live/follow';
 import { rateOf, seriesOf } from '../../live/rates';
 import { Loading, Panel, Time } from '../../parts/basics';
 import { FirstSteps } from '../../parts/FirstSteps';
+import { keptShortly, keptWords } from '../../parts/keeping';
 import { bytes, count, length, rate } from '../../parts/words';
 
 type Health = 'ok' | 'warn' | 'bad' | 'faint';
@@ -155,6 +156,7 @@ function platform(status: Status, summary: Summary | undefined): Station {
   const isBehind = status.platform?.caught_up === false || (lag ?? 0) > 10_000;
   const missing = status.platform?.log?.missing_calls ?? 0;
   const failures = (progress?.lake_failures ?? 0) + (progress?.store_failures ?? 0);
+  const [kept, retention] = [keptShortly(status.platform), status.platform?.lake_retention];
   return {
     name: 'Platform',
     health: failures > 0 || missing > 0 ? 'warn' : isBehind ? 'warn' : 'ok',
@@ -174,6 +176,16 @@ function platform(status: Status, summary: Summary | undefined): Station {
           {count(progress?.lake_rows)} written · {bytes(progress?.lake_bytes)}
         </span>,
       ],
+      ...(kept
+        ? ([
+            [
+              'calls',
+              <span key="k" title={retention ? `The lake keeps ${keptWords(retention)}` : undefined}>
+                {kept}
+              </span>,
+            ],
+          ] as Station['facts'])
+        : []),
     ],
   };
 }

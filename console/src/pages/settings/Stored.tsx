@@ -1,22 +1,20 @@
 // What outrider keeps, and the files that it knows places and networks from.
-import type { EnrichmentStatus, Status } from '../../api/status';
+import type { EnrichmentStatus, Retention, Status } from '../../api/status';
 import { type Fact, Facts, Panel, Time, useNow } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
+import { keptWords } from '../../parts/keeping';
 import { bytes, count, counted } from '../../parts/words';
 import { type EnrichmentFile, filesOf } from './files';
 
 export function LakeAndLog({ platform }: { platform: Status['platform'] }) {
   const progress = platform?.progress;
-  const daysOut = progress?.lake_days_removed ?? 0;
   const failures = (progress?.lake_failures ?? 0) + (progress?.lake_keeping_failures ?? 0);
   const facts: Fact[] = [
     ['Calls written', `${count(progress?.lake_rows)} since the start`],
     ['Size', `${bytes(progress?.lake_bytes)} in ${counted(progress?.lake_files, 'file')}`],
     ['Oldest day', progress?.lake_oldest_day ?? 'none yet'],
-    [
-      'Retention',
-      `${counted(daysOut, 'day')} taken out since the start; lake.retention_days and lake.size_bytes_max in the configuration say how much is kept`,
-    ],
+    ['Keeps', <Kept key="k" retention={platform?.lake_retention} />],
+    ['Taken out', `${counted(progress?.lake_days_removed ?? 0, 'day')} since the start`],
     ...(failures > 0
       ? ([
           [
@@ -35,6 +33,11 @@ export function LakeAndLog({ platform }: { platform: Status['platform'] }) {
       <Facts facts={facts} />
     </Panel>
   );
+}
+
+function Kept({ retention }: { retention: Retention | null | undefined }) {
+  if (!retention) return <>{retention === null ? 'nothing: there is no lake' : '–'}</>;
+  return <span title="lake.retention_days and lake.size_bytes_max in the configuration">{keptWords(retention)}</span>;
 }
 
 const FILES: Column<EnrichmentFile>[] = [
