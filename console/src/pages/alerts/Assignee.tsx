@@ -8,13 +8,14 @@ import { decided } from '../../live/follow';
 import { Trouble } from '../../parts/basics';
 import { useMay, useSession } from '../../shell/session';
 import { AlertTrouble } from './AlertTrouble';
-import { isOnlyHistory } from './deciding';
+import { isOnlyHistory, useForgotten } from './deciding';
 
 const NOBODY = 'nobody';
 
 export function Assignee({ alert }: { alert: Alert }) {
   const mayAssign = useMay('analyst');
-  return mayAssign ? <Assigning alert={alert} /> : (alert.assignee ?? NOBODY);
+  const isForgotten = useForgotten();
+  return mayAssign && !isForgotten(alert) ? <Assigning alert={alert} /> : (alert.assignee ?? NOBODY);
 }
 
 function Assigning({ alert }: { alert: Alert }) {

@@ -6,7 +6,16 @@ import { useState } from 'react';
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
 import { ReasonDialog } from '../../parts/Dialog';
-import { CONSEQUENCES, type Decision, DECISION_WORDS, DECISIONS, decide, eachOf, isPossible } from './deciding';
+import {
+  CONSEQUENCES,
+  type Decision,
+  DECISION_WORDS,
+  DECISIONS,
+  decide,
+  eachOf,
+  isPossible,
+  useForgotten,
+} from './deciding';
 
 /** The button that was pressed goes away with what was chosen; keys go on among the rows. */
 function backToRows() {
@@ -24,6 +33,7 @@ interface Props {
 
 export function Bulk({ chosen, failed, done, clear }: Props) {
   const client = useQueryClient();
+  const isForgotten = useForgotten();
   const [asking, setAsking] = useState<Exclude<Decision, 'acknowledge'>>();
   const deciding = useMutation({
     mutationFn: ({ decision, reason }: { decision: Decision; reason: string }) =>
@@ -35,7 +45,7 @@ export function Bulk({ chosen, failed, done, clear }: Props) {
       backToRows();
     },
   });
-  const about = (decision: Decision) => chosen.filter((alert) => isPossible(decision, alert.state));
+  const about = (decision: Decision) => chosen.filter((alert) => isPossible(decision, alert.state, isForgotten(alert)));
   const words = (number: number) => (number === 1 ? '1 alert' : `${number} alerts`);
   return (
     <div className="bulk" role="toolbar" aria-label="Chosen alerts">

@@ -8,10 +8,12 @@ import { ActionStateTag, Loading, Panel, Time, Trouble } from '../../parts/basic
 import { doing } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { CommentForm } from './CommentForm';
+import { HISTORY_WORDS, useForgotten } from './deciding';
 import { happenings } from './history';
 
 export function WhatWasDone({ alert }: { alert: Alert }) {
   const mayComment = useMay('analyst');
+  const forgotten = useForgotten()(alert);
   const actions = useQuery({
     queryKey: ['actions', { alert: alert.id }],
     queryFn: ({ signal }) =>
@@ -60,7 +62,14 @@ export function WhatWasDone({ alert }: { alert: Alert }) {
         </div>
       </Panel>
       <Panel title="History">
-        {mayComment && <CommentForm alert={alert} />}
+        {mayComment &&
+          (forgotten ? (
+            <p className="muted" style={{ marginBottom: 16 }}>
+              {HISTORY_WORDS}
+            </p>
+          ) : (
+            <CommentForm alert={alert} />
+          ))}
         {audit.error && <Trouble error={audit.error} />}
         <ol className="steps">
           {happenings(audit.data?.items ?? [], alert.comments).map(({ key, at, by, what, words }) => (

@@ -1,16 +1,32 @@
 import { expect, it } from 'vitest';
 
 import { Refusal } from '../../api/client';
-import { DECISIONS, eachOf, HISTORY_WORDS, isPossible } from './deciding';
+import { DECISIONS, eachOf, HISTORY_WORDS, isForgotten, isPossible } from './deciding';
 
 it.each([
   ['open', ['acknowledge', 'resolve', 'false-positive']],
   ['acknowledged', ['resolve', 'false-positive']],
-  ['resolved', []],
+  ['resolved', ['false-positive']],
   ['false_positive', []],
 ] as const)('an alert that is %s', (state, expected) => {
-  expect(DECISIONS.filter((decision) => isPossible(decision, state))).toEqual(expected);
+  expect(DECISIONS.filter((decision) => isPossible(decision, state, false))).toEqual(expected);
+  expect(DECISIONS.filter((decision) => isPossible(decision, state, true))).toEqual([]);
 });
+
+it.each([
+  ['open', 0, 100, false],
+  ['acknowledged', 0, 100, false],
+  ['resolved', 950, 100, false],
+  ['resolved', 900, 100, false],
+  ['resolved', 899, 100, true],
+  ['false_positive', 899, 100, true],
+  ['resolved', 0, undefined, false],
+] as const)(
+  'an alert that is %s, changed at %i of 1000, and remembered for %s',
+  (state, updated_ms, remembered, expected) => {
+    expect(isForgotten({ state, updated_ms }, remembered, 1000)).toBe(expected);
+  },
+);
 
 it('takes each its turn, a few at a time, and keeps what went wrong', async () => {
   const rows = Array.from({ length: 30 }, (_, index) => ({ id: String(index) }));

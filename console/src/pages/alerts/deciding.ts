@@ -1,6 +1,10 @@
 // What people decide about alerts: about one of them, and the same about many.
+import { useQuery } from '@tanstack/react-query';
+
 import { api, got, once, Refusal } from '../../api/client';
+import { getStatus } from '../../api/status';
 import type { Alert, AlertState } from '../../api/types';
+import { useNow } from '../../parts/basics';
 
 export type Decision = 'acknowledge' | 'resolve' | 'false-positive';
 export const DECISIONS: Decision[] = ['acknowledge', 'resolve', 'false-positive'];
@@ -31,8 +35,42 @@ function whyNot(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export function isPossible(decision: Decision, state: AlertState): boolean {
-  return state === 'open' || (state === 'acknowledged' && decision !== 'acknowledge');
+const POSSIBLE: Record<AlertState, Decision[]> = {
+  open: DECISIONS,
+  acknowledged: ['resolve', 'false-positive'],
+  // Also what ended by itself may turn out to be no abuse.
+  resolved: ['false-positive'],
+  false_positive: [],
+};
+
+/** `forgotten` says that outrider does not work with it any more. */
+export function isPossible(decision: Decision, state: AlertState, forgotten: boolean): boolean {
+  return !forgotten && POSSIBLE[state].includes(decision);
+}
+
+/**
+ * Whether an alert certainly ended longer ago than outrider works with those that ended. It ended at the latest when it last
+ * changed; of one that was commented on since then, the first refusal says it.
+ */
+export function isForgotten(
+  { state, updated_ms }: Pick<Alert, 'state' | 'updated_ms'>,
+  rememberedMs: number | undefined,
+  now: number,
+): boolean {
+  const hasEnded = state === 'resolved' || state === 'false_positive';
+  return hasEnded && rememberedMs !== undefined && updated_ms + rememberedMs < now;
+}
+
+/** Says of each alert whether nothing can be decided about it any more. */
+export function useForgotten(): (alert: Alert) => boolean {
+  const remembered = useQuery({
+    queryKey: ['alerts remembered'],
+    queryFn: async ({ signal }) => (await getStatus(signal)).platform?.alerts_remembered_ms ?? null,
+    // It is part of the configuration.
+    staleTime: Infinity,
+  });
+  const now = useNow();
+  return (alert) => isForgotten(alert, remembered.data ?? undefined, now);
 }
 
 /** The alert as it is then. All decisions but that somebody looks at it need a reason. */

@@ -11,7 +11,7 @@ import { ReasonDialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
 import { AlertTrouble } from './AlertTrouble';
 import { BlockDialog } from './BlockDialog';
-import { CONSEQUENCES, type Decision, decide, isPossible } from './deciding';
+import { CONSEQUENCES, type Decision, decide, HISTORY_WORDS, isPossible, useForgotten } from './deciding';
 
 type Open = 'resolve' | 'false-positive' | 'block' | undefined;
 
@@ -28,24 +28,30 @@ export function Decisions({ alert }: { alert: Alert }) {
   const take = async (decision: Decision, reason = '') => took(await decide(decision, alert, reason));
   const acknowledge = useMutation({ mutationFn: () => take('acknowledge') });
   // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
-  const canBlock = mayAct && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
+  const forgotten = useForgotten()(alert);
+  const canBlock = mayAct && !forgotten && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
   if (!mayDecide) return null;
   return (
     <div className="row wraps">
-      {isPossible('acknowledge', alert.state) && (
+      {forgotten && (
+        <span className="faint" title={HISTORY_WORDS}>
+          only history
+        </span>
+      )}
+      {isPossible('acknowledge', alert.state, forgotten) && (
         <Button size="xs" variant="default" loading={acknowledge.isPending} onClick={() => acknowledge.mutate()}>
           Acknowledge
         </Button>
       )}
-      {isPossible('resolve', alert.state) && (
-        <>
-          <Button size="xs" variant="default" onClick={() => setOpen('resolve')}>
-            Resolve
-          </Button>
-          <Button size="xs" variant="default" onClick={() => setOpen('false-positive')}>
-            False positive
-          </Button>
-        </>
+      {isPossible('resolve', alert.state, forgotten) && (
+        <Button size="xs" variant="default" onClick={() => setOpen('resolve')}>
+          Resolve
+        </Button>
+      )}
+      {isPossible('false-positive', alert.state, forgotten) && (
+        <Button size="xs" variant="default" onClick={() => setOpen('false-positive')}>
+          False positive
+        </Button>
       )}
       {mayAct && (
         <Button
