@@ -238,6 +238,17 @@ it('asks the lake in SQL, also for many rows', async () => {
   await check(page, 'sql');
 });
 
+it('says by what those who call an endpoint were known', async () => {
+  await page.goto('/apis');
+  await page.getByRole('table', { name: 'Endpoints' }).getByRole('link', { name: '/shop/items/' }).first().click();
+  await page.getByRole('table', { name: 'Access' }).getByText('A consumer, by a credential').waitFor();
+  await page
+    .getByText('No call of this time had a query.')
+    .or(page.getByRole('table', { name: 'Query fields' }))
+    .waitFor();
+  await check(page, 'an endpoint');
+});
+
 it('saves a search as a hunt', async () => {
   await page.goto('/hunt?q=status:403');
   await page.getByRole('table', { name: 'Calls' }).getByText('403').first().waitFor();

@@ -3,15 +3,16 @@ import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'react-router';
 
-import { api, got, Refusal } from '../../api/client';
+import { api, got } from '../../api/client';
 import type { Endpoint } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { type Fact, Facts, Loading, Page, Panel, Time, timelinePath, Trouble, Waiting } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { bytes, count, share } from '../../parts/words';
+import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
 import { OverTime } from './OverTime';
-import { callersOf, overTimeOf, SPANS, type Caller, summaryOf } from './questions';
+import { type Caller, isWithoutLake, overTimeOf, SPANS, summaryOf, useCallers } from './questions';
 
 export default function EndpointPage() {
   const { id = '' } = useParams();
@@ -80,6 +81,8 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
         <div className="stack">
           <Use id={endpoint.id} span={span} />
           <Callers endpoint={endpoint} span={span} />
+          <AccessOf id={endpoint.id} span={span} />
+          <FieldsOf id={endpoint.id} span={span} />
         </div>
         <Panel title={<Template text={key.template} />}>
           <Facts facts={facts} />
@@ -103,7 +106,7 @@ function Use({ id, span }: { id: string; span: Span }) {
     queryKey: ['endpoint sums', id, span.id],
     queryFn: ({ signal }) => summaryOf(id, span, signal),
   });
-  if (use.error instanceof Refusal && use.error.status === 404)
+  if (isWithoutLake(use.error))
     return <p className="muted">This outrider keeps no lake, so there is no history to show.</p>;
   const sum = sums.data;
   const figures: [string, string][] = [
@@ -132,10 +135,7 @@ function Use({ id, span }: { id: string; span: Span }) {
 }
 
 function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
-  const callers = useQuery({
-    queryKey: ['endpoint callers', endpoint.id, span.id],
-    queryFn: ({ signal }) => callersOf(endpoint.id, span, signal),
-  });
+  const callers = useCallers(endpoint.id, span);
   const columns: Column<Caller>[] = [
     {
       id: 'who',

@@ -1,6 +1,10 @@
 // What an endpoint's page asks the lake.
+import { useQuery } from '@tanstack/react-query';
+
+import { Refusal } from '../../api/client';
 import { ask, day, moment, quoted, timeOf } from '../../api/sql';
 import type { Step } from '../../charts/Strip';
+import { serverNow } from '../../live/clock';
 
 export const SPANS = [
   { id: '1h', ms: 3_600_000, stepMs: 60_000, step: '1 minute' },
@@ -18,7 +22,7 @@ function where(id: string, since: number): string {
 }
 
 function sinceOf(span: Span): { since: number; until: number } {
-  const until = (Math.floor(Date.now() / span.stepMs) + 1) * span.stepMs;
+  const until = (Math.floor(serverNow() / span.stepMs) + 1) * span.stepMs;
   return { since: until - span.ms, until };
 }
 
@@ -86,11 +90,73 @@ export interface Caller {
   addresses: number;
 }
 
-export function callersOf(id: string, span: Span, signal: AbortSignal): Promise<Caller[]> {
+function callersOf(id: string, span: Span, signal: AbortSignal): Promise<Caller[]> {
   return ask<Caller>(
     `SELECT gateway, consumer_id, max(consumer_name) AS name, count(*) AS calls,
        count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) AS errors, count(DISTINCT client_ip) AS addresses
      ${where(id, sinceOf(span).since)} GROUP BY gateway, consumer_id ORDER BY calls DESC LIMIT 20`,
+    signal,
+  );
+}
+
+export function useCallers(id: string, span: Span) {
+  return useQuery({
+    queryKey: ['endpoint callers', id, span.id],
+    queryFn: ({ signal }) => callersOf(id, span, signal),
+  });
+}
+
+/** Whether there is nothing to ask. */
+export function isWithoutLake(error: unknown): boolean {
+  return error instanceof Refusal && error.status === 404;
+}
+
+/** How it was known who called: by a consumer that the gateway named, by a credential alone, or not at all. */
+export type Known = 'credential' | 'consumer' | 'presented' | 'anonymous' | 'nothing';
+
+export interface Access {
+  how: Known;
+  calls: number;
+  /** Those that were answered with neither a refusal nor a failure. */
+  served: number;
+}
+
+export function accessOf(id: string, span: Span, signal: AbortSignal): Promise<Access[]> {
+  return ask<Access>(
+    `SELECT CASE WHEN anonymous_consumer THEN 'anonymous'
+         WHEN consumer_id IS NOT NULL AND credential_id IS NOT NULL THEN 'credential'
+         WHEN consumer_id IS NOT NULL THEN 'consumer'
+         WHEN presented_credential IS NOT NULL THEN 'presented'
+         ELSE 'nothing' END AS how,
+       count(*) AS calls, count(*) FILTER (WHERE status < 400) AS served
+     ${where(id, sinceOf(span).since)} GROUP BY 1`,
+    signal,
+  );
+}
+
+/** Of so many of the newest calls it is looked up which fields their queries have. */
+export const FIELDS_CALLS_MAX = 10_000;
+export const FIELDS_MAX = 50;
+
+export interface QueryField {
+  name: string;
+  /** In how many calls it was, also where it was there more than once. */
+  calls: number;
+  /** How many values there are, about; without those that have none. */
+  different: number;
+  /** How its values are kept: 0 there are none, 1 as they were sent, 2 as a pseudonym, 3 not at all. */
+  kind: number;
+}
+
+export function fieldsOf(id: string, span: Span, signal: AbortSignal): Promise<QueryField[]> {
+  return ask<QueryField>(
+    `SELECT name, count(*) AS calls, approx_distinct(value) AS different, max(kind) AS kind
+     FROM (SELECT position, call_index, field['name'] AS name, max(field['kind']) AS kind, max(field['value']) AS value
+       FROM (SELECT position, call_index, unnest(query) AS field
+         FROM (SELECT position, call_index, query ${where(id, sinceOf(span).since)}
+           ORDER BY event_time DESC LIMIT ${FIELDS_CALLS_MAX}))
+       GROUP BY 1, 2, 3)
+     GROUP BY name ORDER BY calls DESC, name LIMIT ${FIELDS_MAX}`,
     signal,
   );
 }
