@@ -101,6 +101,8 @@ export interface Status {
     lake_retention?: Retention | null;
     /** How long alerts that ended may still be decided about. */
     alerts_remembered_ms?: number;
+    /** The gateways that have a responder; null for all. */
+    gateways_served?: string[] | null;
     log?: { bytes?: number; last?: number; missing_calls?: number; failed_commits?: number };
     analysis?: { detectors?: Detector[]; detect?: Record<string, number> };
   } | null;

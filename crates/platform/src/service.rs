@@ -394,6 +394,7 @@ impl Platform {
             assignments: self.assignments.clone(),
             retention: self.retention,
             alerts_remembered_ms: self.alerts_remembered_ms,
+            gateways_served: self.gateways.clone(),
             caught_up_at: self.caught_up_at,
             statuses: self.statuses.clone(),
         }

@@ -21,6 +21,8 @@ pub struct PlatformStatus {
     pub(crate) retention: Option<Retention>,
     /// How long alerts that ended may still be decided about.
     pub(crate) alerts_remembered_ms: i64,
+    /// The gateways that have a responder; `None` for all.
+    pub(crate) gateways_served: Option<Vec<String>>,
     pub(crate) caught_up_at: Position,
     pub(crate) statuses: Statuses,
 }
@@ -37,6 +39,7 @@ impl PlatformStatus {
             "notify": self.statuses.all(),
             "lake_retention": self.retention.map(|kept| json!({ "days": kept.days, "bytes_max": kept.bytes_max })),
             "alerts_remembered_ms": self.alerts_remembered_ms,
+            "gateways_served": self.gateways_served,
             "endpoints_forgotten_for_lake": self.assignments.as_ref().map_or(0, |ids| ids.forgotten()),
         })
     }

@@ -61,16 +61,30 @@ export function isForgotten(
   return hasEnded && rememberedMs !== undefined && updated_ms + rememberedMs < now;
 }
 
-/** Says of each alert whether nothing can be decided about it any more. */
-export function useForgotten(): (alert: Alert) => boolean {
-  const remembered = useQuery({
-    queryKey: ['alerts remembered'],
-    queryFn: async ({ signal }) => (await getStatus(signal)).platform?.alerts_remembered_ms ?? null,
+/** What the desk takes decisions about. */
+function useDesk() {
+  const desk = useQuery({
+    queryKey: ['desk'],
+    queryFn: async ({ signal }) => {
+      const { alerts_remembered_ms: remembered, gateways_served: served } = (await getStatus(signal)).platform ?? {};
+      return { remembered, served };
+    },
     // It is part of the configuration.
     staleTime: Infinity,
   });
+  return desk.data;
+}
+
+/** Says of each alert whether nothing can be decided about it any more. */
+export function useForgotten(): (alert: Alert) => boolean {
+  const remembered = useDesk()?.remembered;
   const now = useNow();
-  return (alert) => isForgotten(alert, remembered.data ?? undefined, now);
+  return (alert) => isForgotten(alert, remembered, now);
+}
+
+/** Whether there is a responder that could block at a gateway. */
+export function useServed(gateway: string): boolean {
+  return useDesk()?.served?.includes(gateway) ?? true;
 }
 
 /** The alert as it is then. All decisions but that somebody looks at it need a reason. */

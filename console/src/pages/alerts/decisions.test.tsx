@@ -16,7 +16,7 @@ let unmount: () => void;
 
 beforeEach(() => {
   stubBrowser();
-  const status = { notices: [], platform: { alerts_remembered_ms: 7 * DAY_MS } };
+  const status = { notices: [], platform: { alerts_remembered_ms: 7 * DAY_MS, gateways_served: ['kong'] } };
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json(status)));
   frame = document.createElement('div');
   document.body.append(frame);
@@ -27,14 +27,14 @@ afterEach(() => {
   unstubBrowser();
 });
 
-async function offered(state: AlertState, ageMs: number) {
+async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
   const client = new QueryClient();
   client.setQueryData(['session'], { role: 'responder' });
   const alert = {
     id: 'al_1',
     state,
     updated_ms: Date.now() - ageMs,
-    entity: { kind: 'consumer', value: 'mallory' },
+    entity: { kind: 'consumer', value: 'mallory', gateway },
     worst: { target: { anonymous_consumer: false } },
   } as Alert;
   const root = createRoot(frame);
@@ -50,7 +50,7 @@ async function offered(state: AlertState, ageMs: number) {
       </MantineProvider>,
     );
   });
-  await act(() => vi.waitFor(() => expect(client.getQueryData(['alerts remembered'])).toBe(7 * DAY_MS)));
+  await act(() => vi.waitFor(() => expect(client.getQueryData(['desk'])).toBeDefined()));
   return Array.from(frame.querySelectorAll('button, a'), (one) => one.textContent);
 }
 
@@ -63,4 +63,9 @@ it.each<[AlertState, number, string[]]>([
   ['false_positive', 8, ['Make a policy']],
 ])('of an alert that is %s since %i days', async (state, days, expected) => {
   expect(await offered(state, days * DAY_MS)).toEqual(expected);
+});
+
+it('says that nobody can be blocked where no responder is', async () => {
+  expect(await offered('open', 0, 'other')).not.toContain('Block now');
+  expect(frame.textContent).toContain('no responder blocks at other');
 });

@@ -11,7 +11,7 @@ import { ReasonDialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
 import { AlertTrouble } from './AlertTrouble';
 import { BlockDialog } from './BlockDialog';
-import { CONSEQUENCES, type Decision, decide, HISTORY_WORDS, isPossible, useForgotten } from './deciding';
+import { CONSEQUENCES, type Decision, decide, HISTORY_WORDS, isPossible, useForgotten, useServed } from './deciding';
 
 type Open = 'resolve' | 'false-positive' | 'block' | undefined;
 
@@ -27,6 +27,7 @@ export function Decisions({ alert }: { alert: Alert }) {
   };
   const take = async (decision: Decision, reason = '') => took(await decide(decision, alert, reason));
   const acknowledge = useMutation({ mutationFn: () => take('acknowledge') });
+  const isServed = useServed(alert.entity.gateway);
   // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
   const forgotten = useForgotten()(alert);
   const canBlock = mayAct && !forgotten && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
@@ -64,7 +65,15 @@ export function Decisions({ alert }: { alert: Alert }) {
           Make a policy
         </Button>
       )}
-      {canBlock && (
+      {canBlock && !isServed && (
+        <span
+          className="faint"
+          title="The configuration names those that have one: [[gateways]], or gateways of [premises] for one elsewhere"
+        >
+          no responder blocks at {alert.entity.gateway}
+        </span>
+      )}
+      {canBlock && isServed && (
         <Button size="xs" color="red" leftSection={<IconBan size={14} />} onClick={() => setOpen('block')}>
           Block now
         </Button>

@@ -407,6 +407,7 @@ async fn a_backlog_of_hours_is_kept_and_does_not_act() {
     assert_eq!((&status["progress"]["findings"], &status["log"]["missing_calls"]), (&json!(0), &json!(0)));
     let keeps_all = json!({ "days": null, "bytes_max": null });
     assert_eq!((&status["lake_retention"], &status["alerts_remembered_ms"]), (&keeps_all, &json!(7 * 86_400_000)));
+    assert_eq!(status["gateways_served"], json!(null), "all of them");
     let actions = site.platform.store().actions(&ActionFilter::default(), 10, None).await.unwrap().items;
     assert_eq!(actions.len(), 0, "{actions:?}");
     site.until("the end of the notice", async |_| !site.is_silent("kong").await).await;
