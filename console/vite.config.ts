@@ -16,5 +16,10 @@ export default defineConfig({
     host: '127.0.0.1',
     proxy: { '/api': { target: process.env['OUTRIDER'] ?? 'http://127.0.0.1:9580' } },
   },
-  test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'] },
+  test: {
+    // A machine that builds something else meanwhile is slow, and no test is there to say so.
+    testTimeout: 60_000,
+    environment: 'jsdom',
+    include: ['src/**/*.test.{ts,tsx}'],
+  },
 });
