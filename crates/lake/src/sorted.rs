@@ -27,12 +27,13 @@ use deltalake::parquet::schema::types::SchemaDescriptor;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::{OBJECT_STORE_COALESCE_DEFAULT, ObjectStore, ObjectStoreExt as _, coalesce_ranges};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
 use crate::page::{CallPlace, newest_rows, places};
+use crate::place::Place;
 use crate::query::QueryError;
 use crate::reader::View;
 use crate::schema::{PARTITION, SHOWN, TIMELINE_COLUMNS};
@@ -47,6 +48,8 @@ const END_BYTES: usize = 32 * 1024;
 /// How many rows that can be the entity's are looked through first; then four times as many each time, up to a limit.
 const ROWS_AT_ONCE: usize = 8_192;
 const ROWS_AT_ONCE_MAX: usize = 16 * ROWS_AT_ONCE;
+/// What lies between two parts of a file on disk is read with them up to so much, instead of either by itself.
+const GAP_BYTES: u64 = 128 * 1024;
 /// How many files are read at once.
 const FILES_AT_ONCE: usize = 8;
 
@@ -70,6 +73,8 @@ pub(crate) struct SortedFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+    /// What lies between two parts is read with them up to so much.
+    gap_bytes: u64,
 }
 
 /// What has been read of files' ends and indexes. Files never change, so it is true as long as they are there; then it is
@@ -101,11 +106,16 @@ impl View {
         let mut days: BTreeMap<String, Vec<SortedFile>> = BTreeMap::new();
         let Some(timeline) = &self.timeline else { return Ok(days) };
         let store = timeline.log_store().object_store(None);
+        let gap_bytes = match self.events_place {
+            Place::Directory(_) => GAP_BYTES,
+            // A request costs more than what lies between.
+            Place::Bucket(_) => OBJECT_STORE_COALESCE_DEFAULT,
+        };
         let snapshot = timeline.snapshot().map_err(table_error(&self.events_place, "read"))?;
         for file in snapshot.log_data().iter() {
             let day = file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default();
             let (path, bytes) = (file.object_store_path(), file.size().max(0).cast_unsigned());
-            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes });
+            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes, gap_bytes });
         }
         Ok(days)
     }
@@ -389,7 +399,10 @@ impl AsyncFileReader for SortedFile {
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Rows<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(of_store) }.boxed()
+        let file = &*self;
+        // A directory by itself would read them one after the other.
+        let read = move |range| file.store.get_range(&file.path, range);
+        async move { coalesce_ranges(&ranges, read, file.gap_bytes).await.map_err(of_store) }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -491,7 +504,7 @@ mod tests {
         let (store, path) = (Arc::new(InMemory::new()), Path::from("t.parquet"));
         let size = bytes.len() as u64;
         store.put(&path, bytes.into()).await.unwrap();
-        SortedFile { store, path, bytes: size }
+        SortedFile { store, path, bytes: size, gap_bytes: GAP_BYTES }
     }
 
     /// The times of what is found, which rise to the newest first.
