@@ -1,8 +1,8 @@
 //! The lake at its size: bytes a call, how fast calls come in while files are put together, and how long it takes to ask.
 //!
 //! Generated calls of many days are written as a running platform writes them, with the keeper at work beside. Then pages
-//! of entities drawn by chance are asked for, first with nothing of the lake in memory, then again, and an aggregate over
-//! everything.
+//! of entities drawn by chance are asked for, first with nothing of the lake in memory, then again, and an aggregate by
+//! endpoint, of what is added up by the hour and of every call.
 
 use std::fs::File;
 use std::path::Path;
@@ -32,13 +32,17 @@ const COMPARED: usize = 20 * CALLS_PER_COMMIT;
 const ASKED: usize = 50;
 const PAGE_ROWS: usize = 200;
 
-const AGGREGATE: &str = "SELECT endpoint_id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers, \
+const OF_HOURS: &str = "SELECT endpoint_id, sum(calls) AS calls, hll_count(consumers_hll) AS consumers, \
+     histogram_quantile(latency_ms_histogram, 0.5) AS p50, histogram_quantile(latency_ms_histogram, 0.95) AS p95, \
+     sum(client_errors + server_errors) AS errors, sum(response_bytes) AS bytes \
+     FROM endpoint_hours GROUP BY endpoint_id ORDER BY calls DESC";
+const OF_CALLS: &str = "SELECT endpoint_id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers, \
      avg(latency_total_ms) AS latency, sum(CASE WHEN status >= 400 THEN 1 ELSE 0 END) AS errors \
      FROM events GROUP BY endpoint_id ORDER BY calls DESC";
 
 pub fn run(events: usize, days: u32, directory: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    if !directory.join("timeline").is_dir() {
+    if !directory.join("endpoint_hours").is_dir() {
         anyhow::ensure!(
             !directory.exists() || directory.read_dir()?.next().is_none(),
             "{} is neither empty nor a lake; name a directory that may be filled",
@@ -50,7 +54,10 @@ pub fn run(events: usize, days: u32, directory: &Path) -> anyhow::Result<()> {
     for kind in ["consumer", "credential", "ip", "network", "session", "business"] {
         runtime.block_on(pages(directory, kind))?;
     }
-    runtime.block_on(aggregate(directory))
+    for (what, statement) in [("what is added up by the hour", OF_HOURS), ("every call", OF_CALLS)] {
+        runtime.block_on(aggregate(directory, what, statement))?;
+    }
+    Ok(())
 }
 
 fn measured_fill(runtime: &tokio::runtime::Runtime, events: usize, days: u32, directory: &Path) -> anyhow::Result<()> {
@@ -58,15 +65,20 @@ fn measured_fill(runtime: &tokio::runtime::Runtime, events: usize, days: u32, di
     fill(runtime, &mut filling, directory, events)?;
     let json_bytes = filling.json_bytes as f64;
     drop(filling);
-    let (of_events, of_timeline) = (data_bytes(&directory.join("events"))?, data_bytes(&directory.join("timeline"))?);
+    let [of_events, of_timeline, of_hours] =
+        ["events", "timeline", "endpoint_hours"].map(|table| data_bytes(&directory.join(table)));
+    let (of_events, of_timeline, of_hours) = (of_events?, of_timeline?, of_hours?);
+    let of_all = of_events + of_timeline + of_hours;
     let per_call = |bytes: u64| bytes as f64 / events as f64;
     print(&format!(
-        "bytes a call: Kong's JSON {:.0}, events {:.1} (1/{:.1}), events and timeline {:.1} (1/{:.1})",
+        "bytes a call: Kong's JSON {:.0}, events {:.1} (1/{:.1}), timeline {:.1}, endpoint_hours {:.1}, all {:.1} (1/{:.1})",
         json_bytes / events as f64,
         per_call(of_events),
         json_bytes / of_events as f64,
-        per_call(of_events + of_timeline),
-        json_bytes / (of_events + of_timeline) as f64,
+        per_call(of_timeline),
+        per_call(of_hours),
+        per_call(of_all),
+        json_bytes / of_all as f64,
     ));
     Ok(())
 }
@@ -303,13 +315,13 @@ fn forget(directory: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn aggregate(directory: &Path) -> anyhow::Result<()> {
+async fn aggregate(directory: &Path, what: &str, statement: &str) -> anyhow::Result<()> {
     forget(directory)?;
     let reader = LakeReader::open(directory, None, QueryLimits::default())?;
     let mut said = Vec::new();
     for state in ["cold", "warm"] {
         let (began, cpu) = (Instant::now(), cpu_seconds());
-        let mut answer = reader.query(AGGREGATE, &Beside::default()).await?;
+        let mut answer = reader.query(statement, &Beside::default()).await?;
         let mut rows = 0;
         while let Some(batch) = answer.next().await {
             rows += batch?.num_rows();
@@ -317,6 +329,6 @@ async fn aggregate(directory: &Path) -> anyhow::Result<()> {
         let (wall, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         said.push(format!("{state} {wall:.1} s ({cpu:.1} s of processor time, {rows} endpoints)"));
     }
-    print(&format!("an aggregate of all calls by endpoint: {}", said.join(", ")));
+    print(&format!("an aggregate by endpoint of {what}: {}", said.join(", ")));
     Ok(())
 }

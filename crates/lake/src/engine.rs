@@ -11,6 +11,7 @@ use deltalake::datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilde
 use deltalake::datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::functions::functions;
+use crate::hours::aggregates;
 use crate::place::Location;
 
 /// For how long intermediate results stay that a killed process left.
@@ -39,6 +40,7 @@ pub(crate) struct Resources {
 }
 
 /// The engine with what its queries share.
+#[derive(Clone)]
 pub(crate) struct Engine {
     runtime: Arc<RuntimeEnv>,
     threads: usize,
@@ -76,6 +78,9 @@ impl Engine {
         }
         for function in functions() {
             context.register_udf(function);
+        }
+        for aggregate in aggregates() {
+            context.register_udaf(aggregate);
         }
         context
     }

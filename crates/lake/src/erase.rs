@@ -1,10 +1,10 @@
-//! Taking one entity's calls out of both tables.
+//! Taking one entity's calls out of every table.
 //!
 //! A file that holds such rows is written again without them, in one commit; then what it was goes off the disk, and so do
 //! the statistics that the table's log kept of it (`purge`). The timeline has rows of a call under each of its entities, and
 //! not all of them name the one that is erased: so the calls are looked up in `events`, by their place in the log, and both
-//! tables lose what stands at these places. A day's timeline goes first, while its events still say which calls they are:
-//! whoever is killed in between finds the same calls again.
+//! tables lose what stands at these places. A day is added up again without them. Its events go last, while they still say
+//! which calls they are: whoever is killed in between finds the same calls again.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,7 @@ use futures_util::StreamExt as _;
 
 use crate::engine::{Engine, table_in};
 use crate::entities::{EntityColumn, known_column};
+use crate::hours::add_up_again;
 use crate::index::index_next;
 use crate::merge::{DataFile, TARGET_BYTES, data_files, in_order, removals, with_day};
 use crate::place::Root;
@@ -83,8 +84,9 @@ pub(crate) struct Eraser<'a> {
     pub engine: &'a Engine,
     pub events: &'a mut Table,
     pub timeline: &'a mut Table,
-    /// What there was of the events before their writer began, and of the timeline.
-    pub found: &'a (Found, Found),
+    pub hours: &'a mut Table,
+    /// What there was of each table before this process wrote: of the events, the timeline and the hours.
+    pub found: &'a [Found; 3],
     pub should_stop: &'a (dyn Fn() -> bool + Sync),
 }
 
@@ -100,19 +102,20 @@ impl Eraser<'_> {
         if !erased.rows_are_out {
             return Ok(erased);
         }
-        let (of_events, of_timeline) = self.found;
-        let of_timeline = match self.root {
-            // Only who is here writes it.
-            Root::Directory(_) => Writing::Nobody,
-            // No lock keeps a newer process away, whose files are not ours to delete.
-            Root::Bucket(_) => Writing::Since(of_timeline),
-        };
-        self.root.check_claim().await?;
-        let events = purge(self.events, Writing::Since(of_events)).await?;
-        self.root.check_claim().await?;
-        let timeline = purge(self.timeline, of_timeline).await?;
-        erased.files_deleted = events.deleted + timeline.deleted;
-        erased.is_done = events.is_done && timeline.is_done;
+        erased.is_done = true;
+        let tables = [&mut *self.events, &mut *self.timeline, &mut *self.hours];
+        for (number, (table, found)) in tables.into_iter().zip(self.found).enumerate() {
+            let writing = match self.root {
+                // But for the events only who is here writes them.
+                Root::Directory(_) if number > 0 => Writing::Nobody,
+                // No lock keeps a newer process away, whose files are not ours to delete.
+                Root::Directory(_) | Root::Bucket(_) => Writing::Since(found),
+            };
+            self.root.check_claim().await?;
+            let purged = purge(table, writing).await?;
+            erased.files_deleted += purged.deleted;
+            erased.is_done &= purged.is_done;
+        }
         Ok(erased)
     }
 
@@ -147,10 +150,15 @@ impl Eraser<'_> {
     ) -> Result<(), LakeError> {
         let failed = engine_error(self.events);
         let mut calls = self.calls_of(day, column, erase).await.map_err(&failed)?;
+        let mut is_added_up = false;
         loop {
             let places = next_places(&mut calls).await.map_err(&failed)?;
             if places.is_empty() {
                 return Ok(());
+            }
+            if !std::mem::replace(&mut is_added_up, true) {
+                let calls = format!("position <= {} AND {}", erase.up_to, column.is(&erase.entity));
+                erased.files_changed += add_up_again(self.engine, self.events, self.hours, day, &calls).await?;
             }
             for (table, count) in
                 [(&mut *self.timeline, &mut erased.timeline_rows), (&mut *self.events, &mut erased.calls)]

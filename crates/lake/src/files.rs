@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use crate::place::{LOG, Location, Root};
-use crate::schema::{EVENTS, TIMELINE, TableShape};
+use crate::schema::{ENDPOINT_HOURS, EVENTS, TIMELINE, TableShape};
 use crate::table::{LakeError, position_of, table_error};
 
 /// The files that make up the lake at one version of its tables, relative to where the lake is.
@@ -23,14 +23,14 @@ pub struct LakeFiles {
 /// calls are committed.
 pub fn files(lake: impl Into<Location>) -> BoxFuture<'static, Result<Option<LakeFiles>, LakeError>> {
     let lake = lake.into();
-    async move { files_of_both(&lake.open()?).await }.boxed()
+    async move { files_of_all(&lake.open()?).await }.boxed()
 }
 
-async fn files_of_both(root: &Root) -> Result<Option<LakeFiles>, LakeError> {
-    // The timeline first: it never covers more than the events, so a copy of both is as a crash would leave them.
-    let timeline = files_of(root, &TIMELINE).await?;
+async fn files_of_all(root: &Root) -> Result<Option<LakeFiles>, LakeError> {
+    // What is made of the events first: it never covers more than they do, so a copy of all is as a crash would leave them.
+    let made = [files_of(root, &TIMELINE).await?, files_of(root, &ENDPOINT_HOURS).await?];
     let Some((position, mut files)) = files_of(root, &EVENTS).await? else { return Ok(None) };
-    files.extend(timeline.into_iter().flat_map(|(_, files)| files));
+    files.extend(made.into_iter().flatten().flat_map(|(_, files)| files));
     Ok(Some(LakeFiles { position, files }))
 }
 

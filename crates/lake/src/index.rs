@@ -60,7 +60,7 @@ struct Positions {
 }
 
 /// The log position with which the chunk behind another one ends. A file that says nothing of its rows is read with the last.
-fn next_chunk(events: &Table, from: u64) -> Result<Option<u64>, LakeError> {
+pub(crate) fn next_chunk(events: &Table, from: u64) -> Result<Option<u64>, LakeError> {
     let snapshot = events.table.snapshot().map_err(events.failed("read"))?;
     let statistics = |json: String| serde_json::from_str::<Statistics>(&json).ok();
     let files: Vec<_> = snapshot.log_data().iter().filter_map(|file| file.stats().and_then(statistics)).collect();

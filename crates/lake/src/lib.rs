@@ -6,8 +6,8 @@
 //! `Lake` is the writer of `events`. A commit carries the log position that it covers as the table's application
 //! transaction, so that writing the same range of the log a second time is noticed and skipped (decision 10). The table
 //! library never syncs what it writes, so data files are synced before the commit that names them, and the commit before
-//! its position counts. `Keeper` works beside it: it makes `timeline` of the events, puts small files together, takes
-//! away what is too old, and erases. `LakeReader` answers, also about what is not committed yet.
+//! its position counts. `Keeper` works beside it: it makes `timeline` and `endpoint_hours` of the events, puts small files
+//! together, takes away what is too old, and erases. `LakeReader` answers, also about what is not committed yet.
 
 mod complete;
 mod density;
@@ -21,6 +21,7 @@ mod export;
 mod files;
 mod functions;
 mod history;
+mod hours;
 mod hunt;
 mod index;
 mod keeper;
@@ -54,7 +55,9 @@ pub use query::{Answer, QueryError, QueryProgress, STATEMENT_BYTES_MAX};
 pub use reader::{LakeReader, QueryLimits};
 pub use retention::Retention;
 pub use rows::{RowError, Rows, call_from_row};
-pub use schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+pub use schema::{
+    ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, hours_schema, timeline_schema,
+};
 pub use search::{SEARCH_BYTES_MAX, SEARCH_FIELDS, Search, SearchError, SearchField, parse_duration_ms, parse_search};
 pub use side::{Beside, SideRows, SideTable};
 pub use table::ImportMark;

@@ -7,7 +7,7 @@
 //! whole day again.
 //!
 //! Each file is in the table's order, and so is what is made of several: they are merged, never sorted, so it takes a
-//! batch of rows of each and no more.
+//! batch of rows of each and no more. Rows that are parts of one are neighbours then, and are added up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
+use crate::hours::Fold;
 use crate::schema::{PARTITION, TableShape};
 use crate::table::{LakeError, Table, conform};
 
@@ -106,10 +107,21 @@ pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), L
         place: table.place.to_string(),
         source: Box::new(source),
     };
+    let mut parts = if table.shape.adds_up { Some(Fold::new()?) } else { None };
     let mut rows = read_in_order(table, files, &schema).await.map_err(engine_failed)?;
     while let Some(batch) = rows.next().await {
-        let batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;
-        writer.write(conform(&batch, &schema)?).await.map_err(table.failed("write"))?;
+        let mut batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;
+        if let Some(parts) = &mut parts {
+            parts.add_hours(&batch)?;
+            batch = parts.take_complete()?;
+        }
+        if batch.num_rows() > 0 {
+            writer.write(conform(&batch, &schema)?).await.map_err(table.failed("write"))?;
+        }
+    }
+    if let Some(parts) = &mut parts {
+        let batch = conform(&parts.take_all()?, &schema)?;
+        writer.write(batch).await.map_err(table.failed("write"))?;
     }
     let added = table.flush(&mut writer).await?;
     let removed = removals(table, files, false)?;

@@ -1,6 +1,6 @@
 //! Where a lake is: a directory of this machine, or a bucket of a store that speaks S3. Nobody but this module knows which.
 //!
-//! A [`Location`] says where; opening it gives the places of the two tables, and a [`Place`] is what reading and writing a
+//! A [`Location`] says where; opening it gives the places of the tables, and a [`Place`] is what reading and writing a
 //! table needs of where it is. A directory does not make anything durable by itself, so what is written is synced there; what
 //! a store has acknowledged is durable. A directory has one writer, because the process that writes it holds the lock of the data
 //! directory; a store holds no lock, so whoever writes there claims it first (`claim`).
@@ -24,7 +24,7 @@ pub use bucket::BucketSettings;
 use bucket::{Bucket, TableInBucket};
 use directory::Directory;
 
-use crate::schema::{EVENTS, TIMELINE};
+use crate::schema::{ENDPOINT_HOURS, EVENTS, TIMELINE};
 use crate::table::{LakeError, table_error};
 use claim::Claim;
 pub use claim::Former;
@@ -91,7 +91,10 @@ impl Location {
     /// The lake of before in the data directory, where this one is in a bucket and that was not deleted.
     pub fn left_behind(&self) -> Option<PathBuf> {
         let Kind::Bucket { directory, .. } = &self.0 else { return None };
-        [EVENTS.name, TIMELINE.name].iter().any(|table| directory.join(table).exists()).then(|| directory.clone())
+        [EVENTS.name, TIMELINE.name, ENDPOINT_HOURS.name]
+            .iter()
+            .any(|table| directory.join(table).exists())
+            .then(|| directory.clone())
     }
 
     /// Whether there is no lake for sure. A bucket is not asked.

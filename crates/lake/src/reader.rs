@@ -20,7 +20,7 @@ use crate::entities::entity_column;
 use crate::events::Tail;
 use crate::place::{Location, Place, Root};
 use crate::query::{Answer, QueryError};
-use crate::schema::{EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
+use crate::schema::{ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape, arrow_schema, timeline_schema};
 use crate::search::literal;
 use crate::side::Beside;
 use crate::sorted::Indexes;
@@ -60,6 +60,7 @@ impl Default for QueryLimits {
 pub struct LakeReader {
     events: Followed,
     timeline: Followed,
+    hours: Followed,
     tail: Option<Tail>,
     pub(crate) engine: Engine,
     pub(crate) indexes: Arc<Indexes>,
@@ -76,7 +77,8 @@ struct Followed {
     table: Mutex<Option<DeltaTable>>,
 }
 
-/// Both tables at one moment.
+/// The calls and their timeline at one moment.
+#[derive(Clone)]
 pub(crate) struct View {
     pub events: DeltaTable,
     /// Where they are.
@@ -114,6 +116,7 @@ impl LakeReader {
         Ok(LakeReader {
             events: follow(&EVENTS),
             timeline: follow(&TIMELINE),
+            hours: follow(&ENDPOINT_HOURS),
             tail,
             engine,
             indexes,
@@ -123,7 +126,7 @@ impl LakeReader {
         })
     }
 
-    /// Begins to answer a statement over `events`, `timeline` and what stands beside them.
+    /// Begins to answer a statement over the lake's tables and what stands beside them.
     pub fn query<'a>(&'a self, statement: &'a str, beside: &'a Beside) -> BoxFuture<'a, Result<Answer, QueryError>> {
         let answer = async move {
             let permit = self.permit()?;
@@ -170,7 +173,7 @@ impl LakeReader {
     }
 
     async fn asked(&self, statement: &str) -> Result<DataFrame, QueryError> {
-        Ok(self.context(&Beside::default()).await?.sql(statement).await?)
+        Ok(self.session(&self.view().await?).await?.sql(statement).await?)
     }
 
     /// Within the limits of queries.
@@ -202,12 +205,16 @@ impl LakeReader {
 
     /// A session with every table.
     async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
-        let context = self.session(&self.view().await?).await?;
+        // Before what it is made of: what it does not cover is then found there.
+        let hours = self.hours.newest().await?;
+        let view = self.view().await?;
+        let context = self.session(&view).await?;
+        view.register_hours(hours, &self.engine, &context).await?;
         beside.register(&context).await?;
         Ok(context)
     }
 
-    /// A session with both tables as they were at a moment.
+    /// A session with the calls and their timeline as they were at a moment.
     pub(crate) async fn session(&self, view: &View) -> Result<SessionContext, QueryError> {
         let context = self.engine.context();
         view.register_events(&context, "events").await?;
@@ -220,7 +227,7 @@ impl LakeReader {
         Ok(context)
     }
 
-    /// Both tables as they are now.
+    /// The calls and their timeline as they are now.
     pub(crate) async fn view(&self) -> Result<View, LakeError> {
         // The timeline never covers more than the events, and the tail is taken before what takes from it: so nothing is
         // missing, and what is in two of them is told by its position.

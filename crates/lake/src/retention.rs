@@ -1,10 +1,10 @@
 //! What is too old, or too much, and taking it away: whole days, the oldest first, never the running one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deltalake::protocol::DeltaOperation;
 
-use crate::merge::DataFile;
+use crate::merge::{DataFile, data_files};
 use crate::schema::PARTITION;
 use crate::table::{LakeError, Table};
 
@@ -15,7 +15,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 pub struct Retention {
     /// Days that are kept, besides the running one; `None` for all.
     pub days: Option<u32>,
-    /// Bytes of data files of both tables that are kept; `None` for any number.
+    /// Bytes of data files of all tables that are kept; `None` for any number.
     pub bytes_max: Option<u64>,
 }
 
@@ -51,6 +51,11 @@ pub(crate) fn days_over<'a>(
         bytes -= of_day;
     }
     over
+}
+
+/// The days that a table has files of.
+pub(crate) fn days_of(table: &Table) -> Result<BTreeSet<String>, LakeError> {
+    Ok(data_files(table)?.into_iter().map(|file| file.day).collect())
 }
 
 /// Takes all files of these days out of a table. What is on disk goes when nobody can be reading it any more.

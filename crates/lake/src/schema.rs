@@ -3,7 +3,8 @@
 //! `events` has one row a call, immutable, as it was known when it was committed (decision 13), in the order of the log.
 //! `timeline` has one row for each entity of a call, with the columns that a timeline shows, in the order of entity and
 //! falling time, so that one entity's newest calls lie together whatever kind of entity it is. It is made of `events`
-//! and could be made again.
+//! and could be made again. `endpoint_hours` has what the calls of an hour and endpoint add up to, made of `events` as well,
+//! so that weeks are asked without reading every call of them. Its rows are parts: several of one hour and endpoint add up.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +12,7 @@ use deltalake::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, Sch
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-/// The column that both tables are partitioned by: the UTC day of `event_time`.
+/// The column that all tables are partitioned by: the UTC day of `event_time`.
 pub const PARTITION: &str = "event_date";
 
 /// What a table is.
@@ -34,6 +35,8 @@ pub struct TableShape {
     dictionary_bytes: usize,
     /// Rows of a page of a data file: what is decoded at least to read one row.
     page_rows: usize,
+    /// Rows of one key are parts that add up, and do where files are put together.
+    pub(crate) adds_up: bool,
     /// The only columns whose least and greatest values are kept by page; `None` for all. They are read with a file's
     /// end before anything else of it.
     paged: Option<&'static [&'static str]>,
@@ -51,6 +54,7 @@ pub static EVENTS: TableShape = TableShape {
     // A hundred thousand pseudonyms: one costs 2 bytes a row in it, and 16 beside it.
     dictionary_bytes: 8 * 1024 * 1024,
     page_rows: 8_192,
+    adds_up: false,
     paged: None,
 };
 
@@ -65,7 +69,29 @@ pub static TIMELINE: TableShape = TableShape {
     without_dictionary: &["entity", "consumer_id", "consumer_name", "client_ip", "path"],
     dictionary_bytes: 1024 * 1024,
     page_rows: 2_048,
+    adds_up: false,
     paged: Some(&["entity_kind", "entity", "event_time"]),
+};
+
+/// What the calls of each hour and endpoint add up to.
+pub static ENDPOINT_HOURS: TableShape = TableShape {
+    name: "endpoint_hours",
+    comment: "API calls seen by outrider, added up by hour and endpoint; rows are parts that add up; made of events",
+    schema: hours_schema,
+    order: &[
+        ("event_hour", false),
+        ("gateway", false),
+        ("workspace", false),
+        ("service_name", false),
+        ("endpoint_id", false),
+    ],
+    position_application: "outrider-hours",
+    differences: &["first_time", "last_time"],
+    without_dictionary: &["consumers_hll", "addresses_hll"],
+    dictionary_bytes: 1024 * 1024,
+    page_rows: 2_048,
+    adds_up: true,
+    paged: Some(&["event_hour"]),
 };
 
 impl TableShape {
@@ -212,6 +238,50 @@ pub fn timeline_schema() -> SchemaRef {
     let entity = ["entity_kind", "entity"].map(|name| Arc::new(Field::new(name, DataType::Utf8, false)));
     let columns = of_events(&PARTITION).into_iter().chain(entity).chain(TIMELINE_COLUMNS.iter().filter_map(of_events));
     Arc::new(Schema::new(columns.collect::<Fields>()))
+}
+
+/// What calls have in common that a row of `endpoint_hours` is of.
+pub(crate) const HOUR_KEY: [&str; 6] = [PARTITION, "event_hour", "gateway", "workspace", "service_name", "endpoint_id"];
+
+/// The columns of `endpoint_hours`: the key, counts, and what distinct values and distributions are read from.
+pub fn hours_schema() -> SchemaRef {
+    let time = |name| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false);
+    let count = |name| Field::new(name, DataType::Int64, false);
+    let histogram = |name| Field::new(name, histogram_type(), false);
+    let sketch = |name| Field::new(name, DataType::Binary, false);
+    let of_key = |name: &&str| match *name {
+        "event_hour" => Some(Arc::new(time("event_hour"))),
+        name => of_events(&name),
+    };
+    let others = [
+        count("calls"),
+        // Those that blocks of the installation itself refused. They are in the counts, sums, times and sketches, and in no
+        // other column: they say nothing of the endpoint.
+        count("own_refusals"),
+        count("client_errors"),
+        count("server_errors"),
+        count("request_bytes"),
+        count("response_bytes"),
+        time("first_time"),
+        time("last_time"),
+        histogram("latency_ms_histogram"),
+        histogram("request_bytes_histogram"),
+        histogram("response_bytes_histogram"),
+        // HyperLogLog as Apache DataSketches writes it.
+        sketch("consumers_hll"),
+        sketch("addresses_hll"),
+    ];
+    let columns = HOUR_KEY.iter().filter_map(of_key).chain(others.into_iter().map(Arc::new));
+    Arc::new(Schema::new(columns.collect::<Fields>()))
+}
+
+/// A histogram: how many values each bucket has, by the least value that it can have.
+pub(crate) fn histogram_type() -> DataType {
+    list_of(bucket_columns())
+}
+
+pub(crate) fn bucket_columns() -> Fields {
+    Fields::from(vec![Field::new("at_least", DataType::Int64, false), Field::new("calls", DataType::Int64, false)])
 }
 
 fn of_events(name: &&str) -> Option<FieldRef> {

@@ -148,8 +148,8 @@ impl Table {
         application_version(&self.table, &self.place, application).await
     }
 
-    /// Puts files in the place of others, or takes files away where none are put. They hold the same rows unless what takes
-    /// the others away says that data changes.
+    /// Puts files in the place of others, or takes files away where none are put. They hold the same rows, or what these add up
+    /// to, unless what takes the others away says that data changes.
     pub(crate) async fn replace(
         &mut self,
         removed: Vec<Remove>,

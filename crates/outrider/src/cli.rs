@@ -65,7 +65,7 @@ pub enum Command {
     /// Check the audit log.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Ask the lake in SQL, over the tables `events` and `timeline`.
+    /// Ask the lake in SQL, over the tables `events`, `timeline` and `endpoint_hours`.
     ///
     /// Reads what is committed, whether outrider runs or not; a running one commits every few seconds. Nothing can be
     /// changed. Time, memory and rows are limited as `[lake]` says.

@@ -1,4 +1,4 @@
-//! The thread that keeps the lake in shape beside its writer: the timeline, merging, retention.
+//! The thread that keeps the lake in shape beside its writer: the timeline, sums by the hour, merging, retention.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

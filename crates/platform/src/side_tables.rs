@@ -23,6 +23,12 @@ const CALLS: &str = "SELECT events.*, \
      endpoints.method || ' ' || endpoints.current_template AS endpoint \
      FROM events LEFT JOIN endpoints ON endpoints.endpoint_id = events.endpoint_id";
 
+/// What calls add up to by hour, with the endpoints as they are now.
+const HOURS: &str = "SELECT endpoint_hours.*, \
+     coalesce(endpoints.current_id, endpoint_hours.endpoint_id) AS current_endpoint_id, \
+     endpoints.method || ' ' || endpoints.current_template AS endpoint \
+     FROM endpoint_hours LEFT JOIN endpoints ON endpoints.endpoint_id = endpoint_hours.endpoint_id";
+
 /// The calls that each alert is about: its entity's, from the start of its first window to its last finding.
 const ALERT_CALLS: &str = "SELECT alerts.alert_id, alerts.detector, timeline.* FROM alerts JOIN timeline \
      ON timeline.entity_kind = alerts.entity_kind AND timeline.entity = alerts.entity \
@@ -40,7 +46,7 @@ pub fn beside(store: &Store) -> Beside {
         table(store, "actions", ACTIONS, |store| Box::pin(rows::actions(store))),
         table(store, "endpoints", ENDPOINTS, |store| Box::pin(rows::endpoints(store))),
     ];
-    Beside { tables, views: vec![("calls", CALLS), ("alert_calls", ALERT_CALLS)] }
+    Beside { tables, views: vec![("calls", CALLS), ("hours", HOURS), ("alert_calls", ALERT_CALLS)] }
 }
 
 /// A column's name and type; a name that ends with `?` may be null.

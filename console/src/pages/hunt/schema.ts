@@ -28,7 +28,18 @@ export interface Choice {
   words?: string;
 }
 
-const ORDER = ['calls', 'events', 'timeline', 'alerts', 'alert_calls', 'findings', 'actions', 'endpoints'];
+const ORDER = [
+  'calls',
+  'hours',
+  'events',
+  'endpoint_hours',
+  'timeline',
+  'alerts',
+  'alert_calls',
+  'findings',
+  'actions',
+  'endpoints',
+];
 export const WORDS =
   'SELECT FROM WHERE GROUP BY ORDER HAVING LIMIT OFFSET JOIN LEFT RIGHT FULL INNER OUTER CROSS USING DISTINCT AND OR NOT NULL IS IN LIKE ILIKE BETWEEN EXISTS CASE WHEN THEN ELSE END AS ON WITH ASC DESC NULLS FIRST LAST FILTER OVER PARTITION ROWS RANGE PRECEDING FOLLOWING CURRENT ROW UNION ALL EXCEPT INTERSECT CAST EXPLAIN DESCRIBE SHOW TABLES TRUE FALSE'.split(
     ' ',

@@ -2,7 +2,7 @@
 
     ask.py LAKE < statements.json
 
-A statement names tables as {events} and {timeline}. {us} stands for the function that gives a time in microseconds,
+A statement names tables as {events}, {timeline} and {hours}. {us} stands for the function that gives a time in microseconds,
 {length} for the one that gives a list's length.
 """
 
@@ -15,18 +15,20 @@ import chdb
 import duckdb
 import duckdb_extension_delta
 
+TABLES = {"events": "events", "timeline": "timeline", "hours": "endpoint_hours"}
+
 
 def duckdb_rows(lake, statements):
     connection = duckdb.connect()
     files = pathlib.Path(duckdb_extension_delta.__file__).parent
     connection.load_extension(str(next(files.rglob("*.duckdb_extension"))))
-    tables = {name: f"delta_scan('{lake / name}')" for name in ("events", "timeline")}
+    tables = {name: f"delta_scan('{lake / folder}')" for name, folder in TABLES.items()}
     for statement in statements:
         yield connection.sql(statement.format(us="epoch_us", length="len", **tables)).fetchall()
 
 
 def clickhouse_rows(lake, statements):
-    tables = {name: f"deltaLakeLocal('{lake / name}')" for name in ("events", "timeline")}
+    tables = {name: f"deltaLakeLocal('{lake / folder}')" for name, folder in TABLES.items()}
     for statement in statements:
         text = statement.format(us="toUnixTimestamp64Micro", length="length", **tables)
         yield json.loads(str(chdb.query(text, "JSONCompact")))["data"]

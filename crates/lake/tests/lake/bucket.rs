@@ -69,6 +69,7 @@ async fn answers(reader: &LakeReader) -> Vec<String> {
         "SELECT count(*), count(DISTINCT position), sum(position * 7 + status), max(path) FROM events",
         "SELECT event_date, consumer_id, count(*) FROM events GROUP BY 1, 2 ORDER BY 1, 2",
         "SELECT entity_kind, count(*), count(DISTINCT entity) FROM timeline GROUP BY 1 ORDER BY 1",
+        "SELECT gateway, sum(calls), hll_count(consumers_hll), max(last_time) FROM endpoint_hours GROUP BY 1 ORDER BY 1",
         "SELECT * FROM events WHERE position % 50 = 3 ORDER BY position",
     ] {
         let mut answer = reader.query(statement, &Beside::default()).await.unwrap();

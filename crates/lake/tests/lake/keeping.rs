@@ -179,20 +179,20 @@ async fn files_are_put_together_and_every_row_stays_what_it_was() {
     let kept = keep(directory.path(), ALL, NOON_MS).await;
     assert!(kept.merges > 0);
     let size = Keeper::open(directory.path(), ALL).await.unwrap().size().unwrap();
-    assert!(size.files <= 8 + 2, "{size:?}");
+    assert!(size.files <= 8 + 3, "{size:?}");
     assert_eq!(number(&reader, sum).await, before);
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 80);
     // The day is over: one file a table.
     keep(directory.path(), ALL, NOON_MS + 2 * DAY_MS).await;
     let size = Keeper::open(directory.path(), ALL).await.unwrap().size().unwrap();
-    assert_eq!((size.files, size.oldest_day.as_deref()), (2, Some("2026-11-28")));
+    assert_eq!((size.files, size.oldest_day.as_deref()), (3, Some("2026-11-28")));
     assert_eq!(number(&reader, sum).await, before);
     filler.commit(&[mixed_call(5000)]).await;
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 81, "the writer goes on");
 }
 
 #[tokio::test]
-async fn days_that_are_over_go_from_both_tables() {
+async fn days_that_are_over_go_from_every_table() {
     let directory = tempfile::tempdir().unwrap();
     let mut filler = Filler::open(directory.path()).await;
     for day in 0..5 {
@@ -204,6 +204,7 @@ async fn days_that_are_over_go_from_both_tables() {
     let reader = reader(directory.path(), &filler.lake);
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 3);
     assert_eq!(number(&reader, "SELECT count(*) FROM timeline WHERE entity_kind = 'ip'").await, 3);
+    assert_eq!(number(&reader, "SELECT sum(calls) FROM endpoint_hours").await, 3);
     assert_eq!(keep(directory.path(), retention, NOON_MS).await.days_removed, 0);
     let kept = keep(directory.path(), Retention { days: None, bytes_max: Some(1) }, NOON_MS).await;
     assert_eq!(kept.days_removed, 2);

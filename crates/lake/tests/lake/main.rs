@@ -8,6 +8,7 @@ mod calls;
 mod erasing;
 mod faults;
 mod history;
+mod hours;
 mod hunting;
 mod keeping;
 mod kills;

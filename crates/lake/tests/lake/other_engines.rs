@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, full_call, keep, mixed_call};
 
 /// `{us}` and `{length}` have another name in each engine.
-const STATEMENTS: [&str; 7] = [
+const STATEMENTS: [&str; 8] = [
     "SELECT count(*), min(position), max(position), sum(response_bytes), sum(latency_total_ms) FROM {events}",
     "SELECT status, method, answered_by, count(*) FROM {events} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     "SELECT consumer_name, client_ip, count(*) FROM {events} WHERE consumer_name IS NOT NULL AND client_ip IS NOT NULL \
@@ -22,6 +22,8 @@ const STATEMENTS: [&str; 7] = [
     "SELECT entity_kind, count(*), count(DISTINCT entity) FROM {timeline} GROUP BY 1 ORDER BY 1",
     "SELECT entity, path, {us}(event_time) FROM {timeline} WHERE entity_kind = 'consumer' AND entity = 'id-3' \
      ORDER BY 3 DESC, path LIMIT 20",
+    "SELECT gateway, sum(calls), sum(client_errors), sum(response_bytes), {us}(min(first_time)), {us}(max(last_time)), \
+     sum({length}(latency_ms_histogram)) FROM {hours} GROUP BY 1 ORDER BY 1",
 ];
 
 #[derive(Deserialize)]
@@ -43,11 +45,14 @@ fn theirs(python: &str, lake: &Path) -> Answers {
 
 async fn ours(reader: &LakeReader, statement: &str) -> Vec<Vec<String>> {
     let statement = statement.replace("{events}", "events").replace("{timeline}", "timeline");
+    let statement = statement.replace("{hours}", "endpoint_hours");
     let statement = statement.replace("{length}", "array_length").replace("{us}", "to_us");
     // A time in microseconds has no function of its own here.
-    let statement = ["event_time", "received_time"].into_iter().fold(statement, |text, column| {
-        text.replace(&format!("to_us({column})"), &format!("arrow_cast({column}, 'Int64')"))
-    });
+    let statement = ["event_time", "received_time", "min(first_time)", "max(last_time)"]
+        .into_iter()
+        .fold(statement, |text, column| {
+            text.replace(&format!("to_us({column})"), &format!("arrow_cast({column}, 'Int64')"))
+        });
     let mut answer = reader.query(&statement, &Beside::default()).await.unwrap();
     let mut rows = Vec::new();
     while let Some(batch) = answer.next().await {
@@ -72,8 +77,9 @@ async fn other_engines_give_the_same_answers() {
         filler.commit(&calls).await;
     }
     keep(directory.path(), ALL, NOON_MS + DAY_MS).await;
-    // Files that were put together, and one that was not.
+    // Files that were put together, and ones that were not.
     filler.commit(&(1200..1300).map(mixed_call).collect::<Vec<_>>()).await;
+    keep(directory.path(), ALL, NOON_MS).await;
     let reader = LakeReader::open(directory.path(), None, QueryLimits::default()).unwrap();
     let theirs = theirs(&python, directory.path());
     for ((statement, duckdb), clickhouse) in STATEMENTS.iter().zip(theirs.duckdb).zip(theirs.clickhouse) {

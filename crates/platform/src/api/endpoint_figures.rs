@@ -1,5 +1,5 @@
 //! How endpoints were used of late: one statement over the lake gives the figures of all of them, and they are kept for a
-//! minute, however many people look.
+//! minute, however many people look. Those of a week or more are about whole hours.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::queries::Queries;
 const KEPT: Duration = Duration::from_secs(60);
 /// How long nobody tries again, where they could not be read.
 const GIVEN_UP: Duration = Duration::from_secs(10);
+const HOUR_MS: i64 = 3_600_000;
 
 /// The time before now that figures are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -51,7 +52,7 @@ impl Last {
 pub(super) struct EndpointFigures {
     /// Calls.
     pub calls: u64,
-    /// Consumers that made them, of those that the gateway knows.
+    /// Consumers that made them, of those that the gateway knows; of a week or more with a standard error of 2.3 %, from about two hundred on.
     pub consumers: u64,
     /// The share of the calls answered with 400 or more, of those that outrider let through.
     pub error_share: f64,
@@ -104,8 +105,31 @@ impl FiguresKept {
 /// The filter on the date keeps it from reading other days. The busiest endpoints come first, so that what a limit of rows
 /// cuts off has the fewest calls.
 fn statement(last: Last, now_ms: i64) -> String {
-    let since_us = now_ms.saturating_sub(last.hours() * 3_600_000).saturating_mul(1000);
+    let since_us = now_ms.saturating_sub(last.hours() * HOUR_MS).saturating_mul(1000);
     let since = format!("to_timestamp_micros({since_us})");
+    match last {
+        Last::Hour | Last::Day => of_calls(&since),
+        Last::Week | Last::Month => of_hours(&since),
+    }
+}
+
+/// What calls add up to by the hour: so many are not read one by one. The first hour counts as a whole.
+fn of_hours(since: &str) -> String {
+    format!(
+        "SELECT current_endpoint_id AS id, sum(calls) AS calls, hll_count(consumers_hll) AS consumers, \
+           sum(client_errors + server_errors) * 1.0 / greatest(sum(calls - own_refusals), 1) AS error_share, \
+           histogram_quantile(latency_ms_histogram, 0.5) AS latency_p50_ms, \
+           histogram_quantile(latency_ms_histogram, 0.95) AS latency_p95_ms, \
+           histogram_quantile(request_bytes_histogram, 0.5) AS request_p50_bytes, \
+           histogram_quantile(response_bytes_histogram, 0.5) AS response_p50_bytes, \
+           CAST(min(first_time) AS BIGINT) / 1000 AS first_call_ms, CAST(max(last_time) AS BIGINT) / 1000 AS last_call_ms \
+         FROM hours WHERE event_date >= CAST({since} AS DATE) AND event_hour >= date_trunc('hour', {since}) \
+           AND current_endpoint_id IS NOT NULL \
+         GROUP BY current_endpoint_id ORDER BY calls DESC"
+    )
+}
+
+fn of_calls(since: &str) -> String {
     format!(
         "SELECT current_endpoint_id AS id, count(*) AS calls, count(DISTINCT consumer_id) AS consumers, \
            count(*) FILTER (WHERE status >= 400 AND own_refusal IS NULL) * 1.0 / \

@@ -13,8 +13,8 @@ pub(super) fn lake_routes() -> Routes {
     const SEARCH: &str = "Calls that a search finds, the newest first\n\
         Terms stand beside each other and all have to hold: `consumer:alice status:>=400 path:/orders/* last 7d`.";
     const QUERY: &str = "Ask the lake in SQL\n\
-        Over the tables `events` and `timeline`, what outrider knows (`alerts`, `findings`, `actions`, `endpoints`) and the \
-        views `calls` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
+        Over the tables `events`, `timeline` and `endpoint_hours`, what outrider knows (`alerts`, `findings`, `actions`, \
+        `endpoints`) and the views `calls`, `hours` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
     const FOLLOW: &str = "Ask the lake in SQL, and see how far it is\n\
         As `query_lake`, with the rows as they come. To close the connection ends the query.";
     const EXPORT: &str = "Ask the lake in SQL, for a file\n\

@@ -75,6 +75,10 @@ async fn calls_are_joined_with_what_is_known_of_them() {
         // An endpoint that was merged into another counts as that one.
         ("SELECT endpoint, count(*) FROM calls GROUP BY endpoint ORDER BY 2", &["1", "GET /orders/{order_id} 4"][..]),
         (
+            "SELECT endpoint, sum(calls), hll_count(consumers_hll) FROM hours GROUP BY endpoint ORDER BY 2",
+            &["1 1", "GET /orders/{order_id} 4 2"],
+        ),
+        (
             "SELECT e.template, c.path FROM endpoints e JOIN calls c ON c.endpoint_id = e.endpoint_id \
              WHERE e.current_id <> e.endpoint_id",
             &["/orders/4711 /orders/0"],

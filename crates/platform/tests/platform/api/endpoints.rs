@@ -80,6 +80,18 @@ async fn endpoints_have_figures_and_are_sorted_by_them() {
     assert!(carts["first_call_ms"].as_i64().unwrap() > now_ms() - HOUR_MS, "{carts}");
     let quiet = reply.items().iter().find(|item| item["key"]["template"] == "/prices").unwrap();
     assert_eq!((&quiet["figures"]["calls"], &quiet["figures"]["latency_p95_ms"]), (&json!(0), &json!(null)));
+    // Weeks are asked of what is added up by the hour.
+    for last in ["7d", "30d"] {
+        let reply = api.get(&format!("/api/v1/endpoints?last={last}&sort=last_calls")).await;
+        assert_eq!(templates(reply.items())[..3], ["/prices", "/carts", "/stocks"], "{}", reply.body);
+        let (prices, weeks) = (&reply.items()[0]["figures"], &reply.items()[1]["figures"]);
+        for exact in ["calls", "consumers", "error_share", "latency_p50_ms", "first_call_ms", "last_call_ms"] {
+            assert_eq!(weeks[exact], carts[exact], "{exact} of {last}");
+        }
+        assert_eq!((&prices["latency_p95_ms"], &prices["error_share"]), (&json!(5.0), &json!(0.0)));
+        let close = |figure: &str, to: f64| (weeks[figure].as_f64().unwrap() - to).abs() <= to / 16.0;
+        assert!(close("latency_p95_ms", 200.0) && close("response_p50_bytes", 1000.0), "{weeks}");
+    }
 
     for (query, expected) in [
         ("last=24h&sort=last_calls", "/prices /carts /stocks"),
