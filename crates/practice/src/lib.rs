@@ -3,7 +3,7 @@
 //! It stands in for Kong where there is none: in the demo and in tests, in the same process. It decides what Kong would
 //! have answered, on the Admin API, to a client and in a log line, and when a change comes into force; recorded
 //! exchanges with a real Kong hold it to that (`tests/contract.rs`). It is no gateway for production, and it leaves out
-//! what outrider does not touch: TLS, HTTP/2, Lua, body rewriting, clustering, other plugins.
+//! what outrider does not touch: TLS but for the log's way, HTTP/2, Lua, body rewriting, clustering, other plugins.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), outrider_practice::PracticeError> {

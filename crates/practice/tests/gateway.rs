@@ -348,7 +348,6 @@ async fn what_the_practice_gateway_cannot_do_is_refused() {
         json!({ "name": "tcp-log", "config": whole })
     };
     for (plugin, says) in [
-        (log(json!({ "tls": true })), "speaks no TLS"),
         (log(json!({ "custom_fields_by_lua": { "x": "return os.time()" } })), "constant expressions only"),
         (json!({ "name": "key-auth", "config": { "key_in_body": true } }), "no key from a body"),
         (json!({ "name": "rate-limiting", "config": { "minute": 1, "policy": "cluster" } }), "policy local only"),

@@ -1,19 +1,19 @@
 //! How lines travel: a pool of connections per worker, one line per send, no queue, no retry (FACTS, section 1).
 //!
 //! A line whose connection cannot be made or breaks is lost and counted, as in Kong. Connections are never read for
-//! content: a listener that writes makes its connection unusable, and the next line opens a new one.
+//! content: a listener that writes makes its connection unusable, and the next line opens a new one. Pools do not know TLS: where
+//! it is switched on or off, connections that are open go on as they began.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::wire::{Tls, Wire};
 use crate::core::Core;
 use crate::proxy::configuration::TcpLog;
 
@@ -23,7 +23,7 @@ pub(crate) const IDLE_MAX: usize = 256;
 pub(crate) const IN_FLIGHT_MAX: usize = 16_384;
 
 struct Idle {
-    stream: TcpStream,
+    stream: Wire,
     expires: Instant,
 }
 
@@ -113,9 +113,12 @@ impl Delivery {
         let listener = (config.host.clone(), config.port);
         let mut stream = match self.idle(worker, &listener) {
             Some(stream) => stream,
-            None => TcpStream::connect((config.host.as_str(), config.port)).await?,
+            None => {
+                let tls = config.tls.then_some(Tls { name: config.tls_sni.as_deref() });
+                Wire::connect(&config.host, config.port, tls).await?
+            }
         };
-        stream.write_all(line).await?;
+        stream.send(line).await?;
         let expires = Instant::now() + Duration::from_millis(config.keepalive_ms());
         let mut pool = self.pool(worker);
         let idle = pool.entry(listener).or_default();
@@ -126,14 +129,12 @@ impl Delivery {
     }
 
     /// An idle connection that is still good: one that can be read has been closed or written to by the listener.
-    fn idle(&self, worker: usize, listener: &(String, u16)) -> Option<TcpStream> {
+    fn idle(&self, worker: usize, listener: &(String, u16)) -> Option<Wire> {
         let now = Instant::now();
         let mut pool = self.pool(worker);
         let idle = pool.get_mut(listener)?;
         while let Some(Idle { stream, expires }) = idle.pop() {
-            let quiet =
-                matches!(stream.try_read(&mut [0; 1]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
-            if quiet && expires > now {
+            if stream.is_quiet() && expires > now {
                 return Some(stream);
             }
         }
@@ -174,7 +175,7 @@ mod tests {
     fn config(listener: SocketAddr, keepalive_ms: u64) -> Arc<TcpLog> {
         let config = json!({
             "host": listener.ip().to_string(), "port": listener.port(), "timeout": 1000, "keepalive": keepalive_ms,
-            "custom_fields_by_lua": null,
+            "tls": false, "tls_sni": null, "custom_fields_by_lua": null,
         });
         Arc::new(serde_json::from_value(config).unwrap())
     }

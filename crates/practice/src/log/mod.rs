@@ -4,3 +4,4 @@ pub(crate) mod delivery;
 pub(crate) mod fields;
 pub(crate) mod line;
 pub(crate) mod queue;
+mod wire;

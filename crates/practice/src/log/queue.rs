@@ -14,12 +14,13 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::wire::{Tls, Wire};
 use crate::core::Core;
 use crate::proxy::configuration::HttpLog;
 
@@ -195,10 +196,8 @@ async fn post(config: &HttpLog, body: Bytes) -> Result<u16, String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
     let url: hyper::Uri = config.http_endpoint.parse().map_err(|error| failed(&error))?;
     let host = url.host().ok_or("no host")?.trim_matches(['[', ']']).to_owned();
-    let port = url.port_u16().unwrap_or(80);
-    let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| failed(&error))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    let driver = tokio::spawn(connection);
+    let is_tls = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let mut request = Request::builder()
         .method(config.method.as_str())
         .uri(url.path_and_query().map_or("/", |path| path.as_str()))
@@ -209,13 +208,28 @@ async fn post(config: &HttpLog, body: Bytes) -> Result<u16, String> {
         request = request.header(name, value);
     }
     let request = request.body(Full::new(body)).map_err(|error| failed(&error))?;
+    let tls = is_tls.then_some(Tls { name: Some(&host) });
+    let status = match Wire::connect(&host, port, tls).await.map_err(|error| failed(&error))? {
+        Wire::Plain(stream) => status_of(stream, request).await,
+        Wire::Tls(stream) => status_of(stream, request).await,
+    };
+    status.map_err(|error| failed(&error))
+}
+
+/// Sends a request. Says the status of the answer.
+async fn status_of<S>(stream: S, request: Request<Full<Bytes>>) -> Result<u16, hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let driver = tokio::spawn(connection);
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();
         response.into_body().collect().await?;
-        Ok::<_, hyper::Error>(status)
+        Ok(status)
     };
-    let status = answer.await.map_err(|error| failed(&error));
+    let status = answer.await;
     driver.abort();
     status
 }

@@ -147,6 +147,8 @@ pub(crate) struct TcpLog {
     pub(crate) port: u16,
     timeout: f64,
     keepalive: f64,
+    pub(crate) tls: bool,
+    pub(crate) tls_sni: Option<String>,
     custom_fields_by_lua: Option<BTreeMap<String, String>>,
     /// Log field, and what it is set to; null removes it.
     #[serde(skip)]

@@ -192,9 +192,6 @@ pub(crate) fn config_problem(name: &str, config: &Object) -> Option<String> {
     match name {
         "request-termination" => termination_problem(config),
         "rate-limiting" => rate_problem(config),
-        "tcp-log" if config.get("tls") == Some(&Value::Bool(true)) => {
-            Some("the practice gateway speaks no TLS".to_owned())
-        }
         "key-auth" if config.get("key_in_body") == Some(&Value::Bool(true)) => {
             Some("the practice gateway takes no key from a body".to_owned())
         }
