@@ -54,7 +54,8 @@ pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let (batches, waiting) = mpsc::channel(4096);
     let source: KongTcpLogConfig = serde_json::from_str(r#"{"gateway": "kong", "listen": "127.0.0.1:0"}"#)?;
-    let source = KongTcpLog::bind(&source, PseudonymKey::from_bytes(&[7; 32]), Arc::new(SystemClock), batches, None)?;
+    let source =
+        KongTcpLog::bind(&source, PseudonymKey::from_bytes(&[7; 32]), Arc::new(SystemClock), batches, None, None)?;
     let address = source.local_addr();
     let reading = tokio::spawn(source.run(stop.clone()));
     let ingesting = tokio::spawn(ingest(platform.ingest(1), waiting));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::health::{Health, HealthSnapshot, HealthTally};
-use crate::{Refusal, Rejection};
+use crate::{ConnectionRefusal, Refusal, Rejection};
 
 /// Why a good call was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +51,8 @@ pub struct Counters {
     connections_total: AtomicU64,
     connections_over_limit: AtomicU64,
     connections_not_allowed: AtomicU64,
+    connections_refused: [AtomicU64; ConnectionRefusal::ALL.len()],
+    connections_refused_last_ms: [AtomicI64; ConnectionRefusal::ALL.len()],
     accept_errors: AtomicU64,
     health: Health,
 }
@@ -90,6 +92,12 @@ pub struct CountersSnapshot {
     pub connections_over_limit: u64,
     /// Connections closed at once because their address is not on the allow-list.
     pub connections_not_allowed: u64,
+    /// Connections closed because the two sides do not agree on TLS, by reason. Reasons that never occurred are left out.
+    #[serde(default)]
+    pub connections_refused: BTreeMap<String, u64>,
+    /// When the last one was, by reason.
+    #[serde(default)]
+    pub connections_refused_last_ms: BTreeMap<String, i64>,
     /// Failed attempts to accept a connection, for want of file descriptors most likely.
     pub accept_errors: u64,
     /// What a look at the source's health needs besides.
@@ -131,19 +139,21 @@ impl Counters {
             dropped: named(DropReason::ALL.iter().map(|reason| reason.as_str()), &self.dropped),
             duplicates: read(&self.duplicates),
             refused: named(Refusal::ALL.iter().map(|reason| reason.as_str()), &self.refused),
-            refused_last_ms: Refusal::ALL
-                .iter()
-                .map(|reason| {
-                    (reason.as_str().to_owned(), self.refused_last_ms[*reason as usize].load(Ordering::Acquire))
-                })
-                .filter(|(_, last_ms)| *last_ms != 0)
-                .collect(),
+            refused_last_ms: times(Refusal::ALL.iter().map(|reason| reason.as_str()), &self.refused_last_ms),
             truncated: read(&self.truncated),
             untrusted: read(&self.untrusted),
             connections_open: read(&self.connections_open),
             connections_total: read(&self.connections_total),
             connections_over_limit: read(&self.connections_over_limit),
             connections_not_allowed: read(&self.connections_not_allowed),
+            connections_refused: named(
+                ConnectionRefusal::ALL.iter().map(|reason| reason.as_str()),
+                &self.connections_refused,
+            ),
+            connections_refused_last_ms: times(
+                ConnectionRefusal::ALL.iter().map(|reason| reason.as_str()),
+                &self.connections_refused_last_ms,
+            ),
             accept_errors: read(&self.accept_errors),
             health: self.health.snapshot(),
         }
@@ -213,6 +223,11 @@ impl Counters {
         self.connections_not_allowed.fetch_add(1, Ordering::Release);
     }
 
+    pub(crate) fn connection_refused(&self, reason: ConnectionRefusal, now_ms: i64) {
+        self.connections_refused_last_ms[reason as usize].store(now_ms, Ordering::Release);
+        self.connections_refused[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
     pub(crate) fn accept_failed(&self) {
         self.accept_errors.fetch_add(1, Ordering::Release);
     }
@@ -223,5 +238,13 @@ fn named<'n>(names: impl Iterator<Item = &'n str>, counters: &[AtomicU64]) -> BT
         .zip(counters)
         .map(|(name, counter)| (name.to_owned(), counter.load(Ordering::Acquire)))
         .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+fn times(names: impl Iterator<Item = &'static str>, last_ms: &[AtomicI64]) -> BTreeMap<String, i64> {
+    names
+        .zip(last_ms)
+        .map(|(name, last_ms)| (name.to_owned(), last_ms.load(Ordering::Acquire)))
+        .filter(|(_, last_ms)| *last_ms != 0)
         .collect()
 }

@@ -22,8 +22,6 @@ const PROBES_MAX: usize = 8;
 /// What a rejected line looks like from its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outline {
-    /// A TLS handshake on a port that speaks none.
-    Tls,
     /// The first line of an HTTP request or response.
     Http,
     /// A syslog message: `<13>…`.
@@ -40,13 +38,12 @@ pub enum Outline {
 
 impl Outline {
     /// All outlines, in the order of their counters.
-    pub const ALL: [Outline; 7] =
-        [Outline::Tls, Outline::Http, Outline::Syslog, Outline::Object, Outline::Array, Outline::Text, Outline::Binary];
+    pub const ALL: [Outline; 6] =
+        [Outline::Http, Outline::Syslog, Outline::Object, Outline::Array, Outline::Text, Outline::Binary];
 
     /// The outline's name in counters.
     pub fn as_str(self) -> &'static str {
         match self {
-            Outline::Tls => "tls",
             Outline::Http => "http",
             Outline::Syslog => "syslog",
             Outline::Object => "object",
@@ -62,8 +59,6 @@ impl Outline {
         let beginning = &line[..line.len().min(LOOKED_AT_BYTES)];
         let is_http = beginning.starts_with(b"HTTP/1.") || memchr::memmem::find(line_end(line), b" HTTP/1.").is_some();
         match beginning.trim_ascii_start() {
-            // A TLS record: handshake, then the version 3.x (RFC 8446, section 5.1).
-            [0x16, 0x03, ..] => Outline::Tls,
             [b'{', ..] => Outline::Object,
             [b'[', ..] => Outline::Array,
             [b'<', b'0'..=b'9', ..] => Outline::Syslog,
@@ -284,8 +279,7 @@ mod tests {
     #[test]
     fn an_outline_is_told_from_the_beginning() {
         for (line, expected) in [
-            (b"\x16\x03\x01\x02\x00\x01".as_slice(), Outline::Tls),
-            (b"POST /log HTTP/1.1\r", Outline::Http),
+            (b"POST /log HTTP/1.1\r".as_slice(), Outline::Http),
             (b"HTTP/1.1 200 OK", Outline::Http),
             (b"Content-Length: 12\r", Outline::Text),
             (b"<134>Nov 24 kong: {}", Outline::Syslog),

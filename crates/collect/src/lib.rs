@@ -30,9 +30,9 @@ pub use normalise::{
     SessionCarrier, SourceSecret, default_key_names,
 };
 pub use pseudonyms::{Domain, PseudonymKey};
-pub use refusal::Refusal;
+pub use refusal::{ConnectionRefusal, Refusal};
 pub use rejection::Rejection;
 pub use sources::{
-    AllowList, Clock, Complete, Delivery, KongHttpLog, KongHttpLogConfig, KongTcpLog, KongTcpLogConfig, MicroBatch,
-    SourceConfig, SystemClock,
+    AllowList, Clock, Complete, CurrentTls, Delivery, KongHttpLog, KongHttpLogConfig, KongTcpLog, KongTcpLogConfig,
+    MicroBatch, SourceConfig, SourceTls, SystemClock,
 };

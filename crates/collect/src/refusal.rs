@@ -1,9 +1,10 @@
-//! The reasons for which a request with log lines is refused. Its sender keeps the lines and may send them again.
+//! The reasons for which a request with log lines is refused, whose sender keeps the lines and may send them again, and those
+//! for which a connection is closed before there are any.
 
 /// Why a request is refused. Nothing of it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Refusal {
-    /// It is no HTTP: another plugin or program sends here, or somebody speaks TLS.
+    /// It is no HTTP: another plugin or program sends here.
     NotHttp,
     /// Lines come with POST, PUT or PATCH.
     Method,
@@ -53,6 +54,39 @@ impl Refusal {
             Refusal::Busy => "busy",
             Refusal::UnderWay => "under_way",
             Refusal::NotStored => "not_stored",
+        }
+    }
+}
+
+/// Why a connection is closed before anything of it is read: the two sides do not agree on TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConnectionRefusal {
+    /// The sender speaks plain, and the source TLS.
+    PlainToTls,
+    /// The sender speaks TLS, and the source plain.
+    TlsToPlain,
+    /// The handshake did not come to its end in time.
+    HandshakeSlow,
+    /// The handshake failed: the sender went away, or speaks another TLS.
+    HandshakeFailed,
+}
+
+impl ConnectionRefusal {
+    /// All reasons, in the order of their counters.
+    pub const ALL: [ConnectionRefusal; 4] = [
+        ConnectionRefusal::PlainToTls,
+        ConnectionRefusal::TlsToPlain,
+        ConnectionRefusal::HandshakeSlow,
+        ConnectionRefusal::HandshakeFailed,
+    ];
+
+    /// The reason's name in counters and summaries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConnectionRefusal::PlainToTls => "plain_to_tls",
+            ConnectionRefusal::TlsToPlain => "tls_to_plain",
+            ConnectionRefusal::HandshakeSlow => "handshake_slow",
+            ConnectionRefusal::HandshakeFailed => "handshake_failed",
         }
     }
 }

@@ -57,7 +57,7 @@ fn bind(
         move || clock_ms.load(Ordering::Relaxed)
     });
     Ok((
-        KongTcpLog::bind(config, PseudonymKey::from_bytes(&[7; 32]), clock, sender, Some(complete()))?,
+        KongTcpLog::bind(config, PseudonymKey::from_bytes(&[7; 32]), clock, sender, Some(complete()), None)?,
         batches,
         clock_ms,
     ))

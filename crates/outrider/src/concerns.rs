@@ -44,7 +44,8 @@ impl ConcernSource for EdgeConcerns {
 
 /// Whether a source turned something away lately.
 fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, now_ms: i64) -> Option<Concern> {
-    let connections = counters.connections_over_limit + counters.connections_not_allowed;
+    let disagreeing: u64 = counters.connections_refused.values().sum();
+    let connections = counters.connections_over_limit + counters.connections_not_allowed + disagreeing;
     // Of requests, those that no sending again helps, or that show trouble behind the source.
     let refused = [Refusal::NotHttp, Refusal::Unauthorized, Refusal::TooLarge, Refusal::Busy, Refusal::NotStored];
     let refused: u64 = refused.iter().filter_map(|refusal| counters.refused.get(refusal.as_str())).sum();
@@ -55,8 +56,8 @@ fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, 
         since_ms: now_ms,
         detail: format!("{count} calls, connections or requests were turned away; the counters of the source say why"),
         remedy:
-            "look at `sources` in the status: too many connections, an address that is not allowed, a request without the \
-             secret, or a full queue"
+            "look at `sources` in the status: too many connections, an address that is not allowed, TLS on one side alone, a \
+             request without the secret, or a full queue"
                 .to_owned(),
     })
 }
@@ -94,11 +95,15 @@ mod tests {
     fn a_source_is_told_of_while_it_turns_something_away() {
         let before = CountersSnapshot { accept_errors: 9, ..CountersSnapshot::default() };
         type Edit = fn(&mut CountersSnapshot);
-        let cases: [(Edit, Option<&str>); 7] = [
+        let cases: [(Edit, Option<&str>); 8] = [
             (|_| {}, None),
             (|c| c.connections_over_limit += 2, Some("2 calls, connections or requests")),
             (|c| c.connections_not_allowed += 3, Some("3 calls, connections or requests")),
             (|c| c.dropped.extend([("queue_full".to_owned(), 5)]), Some("5 calls, connections or requests")),
+            (
+                |c| c.connections_refused.extend([("tls_to_plain".to_owned(), 8)]),
+                Some("8 calls, connections or requests"),
+            ),
             (|c| c.accept_errors += 4, Some("4 calls, connections or requests")),
             (|c| c.refused.extend([("unauthorized".to_owned(), 6)]), Some("6 calls, connections or requests")),
             (|c| c.refused.extend([("under_way".to_owned(), 7)]), None),

@@ -200,7 +200,7 @@ impl Config {
             let header = gateway.admin_header.as_mut().map(|header| &mut header.value_file);
             [gateway.ca_file.as_mut(), gateway.guard_rails_file.as_mut(), header]
         });
-        let sources = self.collector.sources.iter_mut().map(SourceConfig::secret_file_mut);
+        let sources = self.collector.sources.iter_mut().flat_map(SourceConfig::paths_mut).map(Some);
         let api = [self.api.certificate_file.as_mut(), self.api.key_file.as_mut()];
         let premises = self.premises.iter_mut().flat_map(PremisesConfig::paths_mut).map(Some);
         let platform = self.platform.iter_mut().flat_map(UplinkConfig::paths_mut).map(Some);
@@ -437,6 +437,14 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_kongs_log_has_a_valid_source_with_tls() {
+        let page = include_str!("../../../docs/kong.md");
+        let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(text).unwrap();
+        assert!(config.collector.sources[0].tls().is_some());
+    }
+
+    #[test]
     fn the_page_of_enrichment_and_its_example_are_valid() {
         let page = include_str!("../../../docs/enrichment.md");
         let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
@@ -462,6 +470,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("outrider.toml");
         let text = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'edge'\nlisten = '127.0.0.1:0'\n\
+                    secret_file = 's'\ntls = { certificate_file = 'c.pem', key_file = '/etc/c.key' }\n\
                     [[gateways]]\nname = 'kong'\nadmin_url = 'http://k'\nguard_rails_file = 'rails.toml'\nca_file = '/etc/ca.pem'\n\
                     [[policies]]\nname = 'p'\nrespond.kind = 'block'\nduration = '1m'\nmode = 'enforce'";
         std::fs::write(&path, text).unwrap();
@@ -469,6 +478,10 @@ mod tests {
         assert_eq!(config.data_dir, directory.path().join("outrider-data"));
         assert_eq!(config.gateways[0].guard_rails_file, Some(directory.path().join("rails.toml")));
         assert_eq!(config.gateways[0].ca_file, Some(PathBuf::from("/etc/ca.pem")));
+        let source = &config.collector.sources[0];
+        let tls = source.tls().unwrap();
+        assert_eq!(source.secret_file(), Some(&*directory.path().join("s")));
+        assert_eq!((&tls.certificate_file, &*tls.key_file), (&directory.path().join("c.pem"), Path::new("/etc/c.key")));
         let warnings = config.warnings();
         assert!(warnings.len() == 1 && warnings[0].contains("`edge`"), "{warnings:?}");
     }
@@ -484,6 +497,16 @@ mod tests {
                 "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'k'\nlistn = 'x'",
                 "line 4",
                 "did you mean `listen`?",
+            ),
+            (
+                "[[collector.sources]]\nkind = 'kong_tcp_log'\ntls = { certificate_file = 'c' }",
+                "",
+                "missing field `key_file`",
+            ),
+            (
+                "[[collector.sources]]\nkind = 'kong_http_log'\ntls = { certificate_fle = 'c', key_file = 'k' }",
+                "",
+                "did you mean `certificate_file`?",
             ),
             ("[lake]\nenabled = 'yes'", "line 2", "expected a boolean"),
             ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),

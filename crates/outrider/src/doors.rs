@@ -1,6 +1,7 @@
 //! Where the platform listens: the people's API, the metrics, the premises. Each port is taken, and each certificate read,
 //! before anything runs.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use outrider_platform::api::{AccessSettings, ApiState, StatusSource, serve, serv
 use outrider_platform::oidc::Oidc;
 use outrider_platform::premises::Premises;
 use outrider_platform::tls::{TlsServer, TlsSettings};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,12 @@ pub async fn serve_own(listener: TcpListener, status: Arc<dyn StatusSource>, sto
     if let Err(error) = serve_own_metrics(listener, status, stop).await {
         tracing::error!(%error, "the metrics ended badly");
     }
+}
+
+/// When the certificates of listeners expire; two may share one.
+pub fn certificates_json(tls: &[Arc<TlsServer>]) -> serde_json::Value {
+    let certificates: BTreeMap<_, _> = tls.iter().map(|tls| (tls.certificate_file(), tls.expires_ms())).collect();
+    certificates.into_iter().map(|(file, expires_ms)| json!({"file": file, "expires_ms": expires_ms})).collect()
 }
 
 /// The listeners of a platform.

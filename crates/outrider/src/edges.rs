@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::{Complete, Counters, Delivery, KongHttpLog, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig};
+use outrider_collect::{
+    Complete, Counters, CurrentTls, Delivery, KongHttpLog, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig,
+};
 use outrider_model::{ActionReport, DesiredState, GatewaySnapshot};
 use outrider_platform::ingest::{AnsweredBatch, AnsweredIngest, Ingest, Reports};
 use outrider_platform::log::LogError;
+use outrider_platform::tls::{TlsServer, TlsSettings};
 use outrider_respond::gateways::SystemClock;
 use outrider_respond::gateways::kong::{
     AdminClient, ConfigurationStatus, ConfigurationWatch, Responder, ResponderStatus,
@@ -40,6 +43,7 @@ const REPORTS_TOGETHER: usize = 256;
 /// Sources that have their ports and do not listen yet.
 pub struct BoundSources {
     sources: Vec<BoundSource>,
+    tls: Vec<Arc<TlsServer>>,
     waiting: mpsc::Receiver<MicroBatch>,
     deliveries: mpsc::Receiver<Delivery>,
 }
@@ -53,6 +57,8 @@ enum BoundSource {
 pub struct Sources {
     list: Vec<Source>,
     ingest: [JoinHandle<()>; 2],
+    /// Each looks after a certificate.
+    following: Vec<JoinHandle<()>>,
     stop: CancellationToken,
 }
 
@@ -67,27 +73,36 @@ struct Source {
 pub type SourceCounters = Vec<(String, Arc<Counters>)>;
 
 impl BoundSources {
-    /// Takes the ports: a taken one is the commonest mistake. `complete` has the last word on every call.
+    /// Reads the certificates and takes the ports: a taken one is the commonest mistake. `complete` has the last word on every
+    /// call.
     pub fn bind(config: &Config, complete: Option<&Complete>) -> anyhow::Result<BoundSources> {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
         let (delivered, deliveries) = mpsc::channel(DELIVERIES_WAITING);
-        let mut sources = Vec::new();
+        let (mut sources, mut certificates) = (Vec::new(), Vec::new());
         if !config.collector.sources.is_empty() {
             let key = PseudonymKey::load_or_create(&config.data_dir.join("pseudonym.key"))?;
             let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
             for source in &config.collector.sources {
                 let (key, clock, complete) = (key.clone(), Arc::clone(&clock), complete.cloned());
+                let certificate = load_certificate(source)?;
+                let tls = certificate.as_ref().map(current_tls);
+                certificates.extend(certificate);
                 sources.push(match source {
                     SourceConfig::KongTcpLog(settings) => {
-                        BoundSource::Tcp(KongTcpLog::bind(settings, key, clock, batches.clone(), complete)?)
+                        BoundSource::Tcp(KongTcpLog::bind(settings, key, clock, batches.clone(), complete, tls)?)
                     }
                     SourceConfig::KongHttpLog(settings) => {
-                        BoundSource::Http(KongHttpLog::bind(settings, key, clock, delivered.clone(), complete)?)
+                        BoundSource::Http(KongHttpLog::bind(settings, key, clock, delivered.clone(), complete, tls)?)
                     }
                 });
             }
         }
-        Ok(BoundSources { sources, waiting, deliveries })
+        Ok(BoundSources { sources, tls: certificates, waiting, deliveries })
+    }
+
+    /// The certificates, which can be read again.
+    pub fn tls(&self) -> Vec<Arc<TlsServer>> {
+        self.tls.clone()
     }
 
     /// Listens, and hands what comes to a log.
@@ -106,11 +121,16 @@ impl BoundSources {
             Source { name: format!("{kind} {address}"), address, counters, task }
         };
         let list = self.sources.into_iter().map(start).collect();
+        let follow = |tls: Arc<TlsServer>| {
+            let stop = stop.clone();
+            tokio::spawn(async move { tls.follow_files(now_ms, stop).await })
+        };
+        let following = self.tls.into_iter().map(follow).collect();
         let ingest = [
             tokio::spawn(take_batches(ingest, self.waiting)),
             tokio::spawn(take_deliveries(answered, self.deliveries)),
         ];
-        Ok(Sources { list, ingest, stop })
+        Ok(Sources { list, ingest, following, stop })
     }
 
     /// Tells sources whose senders send again what is stored already.
@@ -155,8 +175,33 @@ impl Sources {
             all_well &= ended.is_ok();
             report_panic("ingest", ended);
         }
+        for following in self.following {
+            report_panic("certificate", following.await);
+        }
         all_well
     }
+}
+
+/// Reads the certificate of a source that speaks TLS.
+fn load_certificate(source: &SourceConfig) -> anyhow::Result<Option<Arc<TlsServer>>> {
+    let Some(files) = source.tls() else { return Ok(None) };
+    let settings = TlsSettings {
+        certificate_file: files.certificate_file.clone(),
+        key_file: files.key_file.clone(),
+        client_ca_file: None,
+    };
+    let tls = TlsServer::load_without_tickets(settings).with_context(|| {
+        let (kind, listen) = (source.kind(), source.listen());
+        format!(
+            "the source {kind} {listen} cannot speak TLS; mend the files of its `tls` (`outrider ca issue` makes them)"
+        )
+    })?;
+    Ok(Some(Arc::new(tls)))
+}
+
+fn current_tls(tls: &Arc<TlsServer>) -> CurrentTls {
+    let tls = Arc::clone(tls);
+    Arc::new(move || tls.current())
 }
 
 /// The counters for people.

@@ -1,7 +1,6 @@
 //! All of outrider in one process: sources, platform, responders and API, wired and drained in order. Without sources and
 //! gateways of its own it is the platform alone.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::concerns::EdgeConcerns;
 use crate::config::{Config, NotifyConfig};
-use crate::doors::Doors;
+use crate::doors::{Doors, certificates_json};
 use crate::edges::{self, BoundSources, Gateway, GatewayStatuses, SourceCounters, Sources, Upward, sources_json};
 use crate::installation::{self, RunFile};
 use crate::local;
@@ -56,11 +55,13 @@ impl Outrider {
         let installation_id = installation::id(data_dir)?;
         let enricher = Arc::new(Enricher::open(config.enrichment(), now_ms())?);
         let bound = BoundSources::bind(&config, Some(&complete(&enricher)))?;
+        let mut tls = bound.tls();
         let prepared = edges::prepare_gateways(&config, &installation_id)?;
         for warning in config.warnings() {
             tracing::warn!("{warning}");
         }
         let doors = Doors::open(&config).await?;
+        tls.extend(doors.tls());
 
         let mut platform = Platform::start(platform_settings(&config, &installation_id)?, now_ms).await?;
         let setup_file = data_dir.join("setup-token");
@@ -90,7 +91,6 @@ impl Outrider {
         let edge = EdgeConcerns::new(sources.counters(), statuses.responders.clone());
         let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge)];
         concerns.extend(premises.clone().map(|premises| Arc::new(premises) as Arc<dyn ConcernSource>));
-        let tls = doors.tls();
         concerns.extend(tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn ConcernSource>));
         platform.watch(concerns, now_ms);
         platform.hunt();
@@ -277,10 +277,4 @@ impl outrider_platform::api::StatusSource for Status {
             "tracing": self.traces.as_ref().map(Traces::counters),
         })
     }
-}
-
-/// When the certificates of the listeners expire; two listeners may share one.
-fn certificates_json(tls: &[Arc<TlsServer>]) -> serde_json::Value {
-    let certificates: BTreeMap<_, _> = tls.iter().map(|tls| (tls.certificate_file(), tls.expires_ms())).collect();
-    certificates.into_iter().map(|(file, expires_ms)| json!({"file": file, "expires_ms": expires_ms})).collect()
 }

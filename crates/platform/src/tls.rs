@@ -1,4 +1,4 @@
-//! TLS for the platform's listeners: certificates from files, and new ones without a restart.
+//! TLS for the platform's listeners and a collector's sources: certificates from files, and new ones without a restart.
 //!
 //! It decides when a certificate is read again and what happens when the new one is no good: the one in force stays, and
 //! the log says so. With a file of client authorities, whoever connects must show a certificate of one of them (mutual
@@ -73,6 +73,8 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct TlsServer {
     settings: TlsSettings,
+    /// Clients may get what lets them come back with a shorter handshake.
+    sends_tickets: bool,
     config: watch::Sender<Arc<ServerConfig>>,
     expires_ms: watch::Sender<i64>,
     /// What the files held when they were last read.
@@ -95,7 +97,7 @@ fn expiry_concern(file: &Path, expires_ms: i64, now_ms: i64) -> Option<Concern> 
         return None;
     }
     let detail = match left_ms {
-        1.. => format!("it expires in {} h; nobody connects after that", left_ms / HOUR_MS),
+        1.. => format!("it expires in {} h; nobody connects after that who checks it", left_ms / HOUR_MS),
         _ => format!("it expired {} h ago; nobody connects who checks it", left_ms / -HOUR_MS),
     };
     Some(Concern {
@@ -112,10 +114,24 @@ fn expiry_concern(file: &Path, expires_ms: i64, now_ms: i64) -> Option<Concern> 
 impl TlsServer {
     /// Reads the files.
     pub fn load(settings: TlsSettings) -> Result<TlsServer, TlsError> {
+        TlsServer::load_with(settings, true)
+    }
+
+    /// As [`TlsServer::load`], for clients that are written nothing after the handshake which they did not ask for.
+    pub fn load_without_tickets(settings: TlsSettings) -> Result<TlsServer, TlsError> {
+        TlsServer::load_with(settings, false)
+    }
+
+    fn load_with(settings: TlsSettings, sends_tickets: bool) -> Result<TlsServer, TlsError> {
         let known = Mutex::new(read_files(&settings));
-        let config = watch::Sender::new(Arc::new(server_config(&settings)?));
+        let config = watch::Sender::new(Arc::new(server_config(&settings, sends_tickets)?));
         let expires_ms = watch::Sender::new(certificate_expiry_ms(&settings.certificate_file)?);
-        Ok(TlsServer { settings, config, expires_ms, known })
+        Ok(TlsServer { settings, sends_tickets, config, expires_ms, known })
+    }
+
+    /// What is in force now, for a listener that shakes hands itself.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config.borrow())
     }
 
     /// The certificate's file.
@@ -130,8 +146,7 @@ impl TlsServer {
 
     /// Shakes hands with whoever has connected. One that is refused gets to know why.
     pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        let config = Arc::clone(&self.config.borrow());
-        let (error, mut stream) = match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+        let (error, mut stream) = match TlsAcceptor::from(self.current()).accept(stream).into_fallible().await {
             Ok(stream) => return Ok(stream),
             Err(refused) => refused,
         };
@@ -181,7 +196,8 @@ impl TlsServer {
         *known = found;
         let file = self.settings.certificate_file.display();
         let read = || {
-            Ok::<_, TlsError>((server_config(&self.settings)?, certificate_expiry_ms(&self.settings.certificate_file)?))
+            let config = server_config(&self.settings, self.sends_tickets)?;
+            Ok::<_, TlsError>((config, certificate_expiry_ms(&self.settings.certificate_file)?))
         };
         match read() {
             Ok((config, expires_ms)) => {
@@ -201,7 +217,7 @@ fn read_files(settings: &TlsSettings) -> Files {
     [read(&settings.certificate_file), read(&settings.key_file), settings.client_ca_file.as_deref().and_then(read)]
 }
 
-fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+fn server_config(settings: &TlsSettings, sends_tickets: bool) -> Result<ServerConfig, TlsError> {
     let unusable = |why: String| TlsError::Unusable { path: settings.certificate_file.clone(), why };
     let chain = certificates(&settings.certificate_file)?;
     let key = PrivateKeyDer::from_pem_file(&settings.key_file).map_err(|error| TlsError::File {
@@ -228,6 +244,9 @@ fn server_config(settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|error| unusable(error.to_string()))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if !sends_tickets {
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
 }
 
@@ -289,7 +308,7 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         let settings = TlsSettings { certificate_file: path("a.pem"), key_file: path("a.key"), client_ca_file: None };
         write_pair(&settings, (2026, 11, 30));
-        let server = Arc::new(TlsServer::load(settings.clone()).unwrap());
+        let server = Arc::new(TlsServer::load_without_tickets(settings.clone()).unwrap());
         let concerns = server.concerns(NOW_MS);
         assert_eq!(
             (concerns[0].kind, &concerns[0].subject),
@@ -309,6 +328,7 @@ mod tests {
         let before = server.expires_ms();
         tokio::time::sleep(2 * LOOK_INTERVAL).await;
         assert_eq!(server.expires_ms(), before, "the one before stays in force");
+        assert_eq!(server.current().send_tls13_tickets, 0, "also of what was read again");
         stop.cancel();
         task.await.unwrap();
     }

@@ -4,6 +4,7 @@ mod allow_list;
 mod kong_http_log;
 mod kong_tcp_log;
 mod listener;
+mod speech;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use allow_list::AllowList;
 pub use kong_http_log::{KongHttpLog, KongHttpLogConfig};
 pub use kong_tcp_log::{KongTcpLog, KongTcpLogConfig};
+pub use speech::{CurrentTls, SourceTls};
 
 use crate::{CollectError, NormaliserSettings};
 
@@ -63,12 +65,22 @@ impl SourceConfig {
         }
     }
 
-    /// The same, to be changed.
-    pub fn secret_file_mut(&mut self) -> Option<&mut PathBuf> {
+    /// Its TLS, if it speaks any.
+    pub fn tls(&self) -> Option<&SourceTls> {
         match self {
-            SourceConfig::KongTcpLog(source) => source.secret_file.as_mut(),
-            SourceConfig::KongHttpLog(source) => source.secret_file.as_mut(),
+            SourceConfig::KongTcpLog(source) => source.tls.as_ref(),
+            SourceConfig::KongHttpLog(source) => source.tls.as_ref(),
         }
+    }
+
+    /// The files that it names.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let (secret, tls) = match self {
+            SourceConfig::KongTcpLog(source) => (&mut source.secret_file, &mut source.tls),
+            SourceConfig::KongHttpLog(source) => (&mut source.secret_file, &mut source.tls),
+        };
+        let tls = tls.iter_mut().flat_map(|tls| [&mut tls.certificate_file, &mut tls.key_file]);
+        secret.iter_mut().chain(tls)
     }
 
     /// The field of each line that carries its secret, where it takes the secret from there.

@@ -18,6 +18,7 @@ use outrider_platform::log::{
 };
 use outrider_platform::progress::Progress;
 use outrider_platform::store::ServiceKind;
+use outrider_platform::tls::TlsServer;
 use outrider_platform::watcher::{ConcernSource, HELD_MS, Rising};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -28,7 +29,7 @@ use super::shipper::{Shipped, Shipper, kept_position};
 use super::uplink::Uplink;
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
-use crate::doors;
+use crate::doors::{self, certificates_json};
 use crate::edges::{self, BoundSources, SourceCounters, Sources, now_ms, report_panic, sources_json};
 use crate::installation::{self, RunFile};
 use crate::local;
@@ -56,6 +57,7 @@ impl Collector {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let bound = BoundSources::bind(&config, None)?;
+        let tls = bound.tls();
         let metrics = doors::open_metrics(&config).await?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
@@ -72,6 +74,7 @@ impl Collector {
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let status = Arc::new(Status {
             sources: sources.counters(),
+            tls: tls.clone(),
             progress: Arc::clone(&progress),
             shipped: shipper.shipped(),
             spool: handle,
@@ -85,13 +88,15 @@ impl Collector {
         let gateways: BTreeSet<_> = config.collector.sources.iter().map(|source| source.gateway().to_owned()).collect();
         let edge = EdgeConcerns::new(sources.counters(), Vec::new());
         let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
+        let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge), Arc::new(losses)];
+        concerns.extend(tls.into_iter().map(|tls| tls as Arc<dyn ConcernSource>));
         let heart = Heart {
             uplink,
             kind: ServiceKind::Collector,
             gateways: gateways.into_iter().collect(),
             installation: None,
             status,
-            concerns: vec![Box::new(edge), Box::new(losses)],
+            concerns,
         };
         let shipper = tokio::spawn(shipper.run(closing.clone()));
         let heart = tokio::spawn(heart.run(stop.clone()));
@@ -163,6 +168,7 @@ async fn open_spool(config: &Config, shipped: Position) -> anyhow::Result<(LogWr
 /// What is told of a running collector.
 struct Status {
     sources: SourceCounters,
+    tls: Vec<Arc<TlsServer>>,
     progress: Arc<Progress>,
     shipped: Arc<Shipped>,
     spool: LogHandle,
@@ -182,6 +188,7 @@ impl StatusSource for Status {
             "link": self.uplink.link().status(),
             "is_linked": self.uplink.link().status().connected_since_ms.is_some(),
             "sources": sources_json(&self.sources),
+            "certificates": certificates_json(&self.tls),
             "spool": {
                 "bytes": stats.bytes,
                 "bytes_max": self.spool_bytes_max,

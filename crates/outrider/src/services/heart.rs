@@ -26,7 +26,7 @@ pub struct Heart {
     /// The installation that this service works for, where it must be the platform's.
     pub installation: Option<String>,
     pub status: Arc<dyn StatusSource>,
-    pub concerns: Vec<Box<dyn ConcernSource>>,
+    pub concerns: Vec<Arc<dyn ConcernSource>>,
 }
 
 impl Heart {

@@ -80,7 +80,7 @@ impl ResponderService {
             gateways: names,
             installation: Some(id),
             status,
-            concerns: vec![Box::new(edge)],
+            concerns: vec![Arc::new(edge)],
         };
         tasks.push(tokio::spawn(heart.run(stop.clone())));
         let run = RunFile { pid: std::process::id(), api: None, premises: None, sources: Vec::new() };

@@ -37,6 +37,7 @@ fn assert_every_metric_has_a_source(metrics: &str) {
         "outrider_collector_rejected",
         "outrider_collector_dropped",
         "outrider_collector_requests_refused",
+        "outrider_collector_connections_refused",
         "outrider_responder_",
         "outrider_service_",
         "outrider_certificate_",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AllowList, is_for_somebody, within};
+use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SessionCarrier, default_key_names};
@@ -38,6 +38,10 @@ pub struct KongHttpLogConfig {
     /// address; required elsewhere.
     #[serde(default)]
     pub allow: AllowList,
+    /// TLS, with a certificate: `{ certificate_file = "log.pem", key_file = "log.key" }`. Without it whatever comes is plain, and on
+    /// the way everybody can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SourceTls>,
     /// Longest body in bytes, unpacked, 65536 to 67108864; a longer one is refused and counted.
     #[serde(default = "default_body_bytes_max")]
     pub body_bytes_max: usize,
@@ -82,6 +86,7 @@ impl Default for KongHttpLogConfig {
             gateway: default_gateway(),
             secret_file: None,
             allow: AllowList::default(),
+            tls: None,
             body_bytes_max: default_body_bytes_max(),
             line_bytes_max: default_line_bytes_max(),
             connections_max: default_connections_max(),
@@ -139,6 +144,7 @@ mod tests {
             body_bytes_max = 1048576
             line_bytes_max = 65536
             connections_max = 5
+            tls = { certificate_file = "log.pem", key_file = "log.key" }
             key_names = ["x-partner-key"]
             session = { header = "x-session" }
             "#,

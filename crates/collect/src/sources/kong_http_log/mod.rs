@@ -19,6 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use outrider_model::ApiCall;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
@@ -29,6 +30,7 @@ pub use config::KongHttpLogConfig;
 
 use super::Delivery;
 use super::listener::Listener;
+use super::speech::{CurrentTls, Speech, Wire};
 use crate::normalise::{Normaliser, SourceSecret};
 use crate::{Clock, CollectError, Complete, Counters, PseudonymKey, Refusal};
 use config::BODIES_BYTES_MAX;
@@ -46,6 +48,7 @@ const STOP_LONGEST: Duration = Duration::from_secs(5);
 /// What all requests of a source share.
 struct Shared {
     source: Arc<str>,
+    speech: Speech,
     normaliser: Normaliser,
     secret: Option<SourceSecret>,
     complete: Option<Complete>,
@@ -69,22 +72,25 @@ pub struct KongHttpLog {
 
 impl KongHttpLog {
     /// Checks the settings and takes the port. `sender` is where the calls go: its capacity is the queue's limit. `complete`
-    /// has the last word on every call.
+    /// has the last word on every call. `tls` gives the TLS that the settings name.
     pub fn bind(
         config: &KongHttpLogConfig,
         key: PseudonymKey,
         clock: Arc<dyn Clock>,
         sender: Sender<Delivery>,
         complete: Option<Complete>,
+        tls: Option<CurrentTls>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let counters = Arc::new(Counters::default());
+        let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let secret = config.secret_file.as_deref().map(SourceSecret::load).transpose()?;
         let normaliser = Normaliser::new(config.line_settings(), key)?;
         let listener =
             Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;
         let shared = Shared {
             source: Arc::from(format!("kong_http_log {}", listener.local_addr())),
+            speech,
             normaliser,
             secret,
             complete,
@@ -129,8 +135,18 @@ impl KongHttpLog {
     }
 }
 
-/// Answers the requests of one connection.
+/// Serves one connection, if its sender speaks what the source does.
 async fn serve(stream: TcpStream, shared: Arc<Shared>, stop: CancellationToken) {
+    match tokio::time::timeout(HEAD_TIME, shared.speech.agree(stream, &stop)).await {
+        Ok(Some(Wire::Plain(stream))) => answer_requests(stream, shared, stop).await,
+        Ok(Some(Wire::Tls(stream))) => answer_requests(stream, shared, stop).await,
+        // Without a word for so long, it is idle.
+        Ok(None) | Err(_) => {}
+    }
+}
+
+/// Answers the requests of one connection.
+async fn answer_requests(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>, stop: CancellationToken) {
     let requests = Arc::clone(&shared);
     let service = service_fn(move |request| {
         let shared = Arc::clone(&requests);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AllowList, is_for_somebody, within};
+use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
@@ -38,6 +38,10 @@ pub struct KongTcpLogConfig {
     /// address; required elsewhere.
     #[serde(default)]
     pub allow: AllowList,
+    /// TLS, with a certificate: `{ certificate_file = "log.pem", key_file = "log.key" }`. Without it whatever comes is plain, and on
+    /// the way everybody can read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<SourceTls>,
     /// Longest line in bytes, 1024 to 16777216; a longer one is discarded and counted.
     #[serde(default = "default_line_bytes_max")]
     pub line_bytes_max: usize,
@@ -101,6 +105,7 @@ impl Default for KongTcpLogConfig {
             secret_file: None,
             secret_field: default_secret_field(),
             allow: AllowList::default(),
+            tls: None,
             line_bytes_max: default_line_bytes_max(),
             connections_max: default_connections_max(),
             batch_calls_max: default_batch_calls_max(),
@@ -172,6 +177,7 @@ mod tests {
             secret_field = "proof"
             line_bytes_max = 65536
             connections_max = 5
+            tls = { certificate_file = "log.pem", key_file = "log.key" }
             batch_calls_max = 10
             batch_bytes_max = 4096
             batch_wait_ms = 20
@@ -194,6 +200,11 @@ mod tests {
             ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log` or `kong_http_log`"),
             ("kind = \"kong_tcp_log\"\nlisten = \"localhost\"", "invalid socket address"),
             ("kind = \"kong_tcp_log\"\nallow = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is no address and no network"),
+            ("kind = \"kong_tcp_log\"\ntls = { key_file = \"k\" }", "missing field `certificate_file`"),
+            (
+                "kind = \"kong_tcp_log\"\ntls = { certificate_file = \"c\", key_file = \"k\", client_ca_file = \"a\" }",
+                "unknown field `client_ca_file`, expected `certificate_file` or `key_file`",
+            ),
             ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
         ] {
             let error = read(toml).unwrap_err();

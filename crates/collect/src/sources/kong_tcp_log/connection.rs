@@ -1,13 +1,16 @@
 //! One connection of Kong: read, frame, normalise, batch.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use outrider_model::Trust;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
@@ -48,43 +51,44 @@ struct Desk {
 }
 
 /// Reads the connection until the other side closes it or the collector stops. Never writes, never closes first.
-pub(super) async fn serve(stream: TcpStream, shared: &Shared, stop: CancellationToken) {
+pub(super) async fn serve(mut stream: impl AsyncRead + Unpin, shared: &Shared, stop: CancellationToken) {
     let mut framer = LineFramer::new(shared.line_bytes_max);
-    while let Some(readable) = stop.run_until_cancelled(stream.readable()).await {
-        if readable.is_err() || read_once(&stream, &mut framer, shared).is_break() {
+    while let Some(read) = stop.run_until_cancelled(read_once(&mut stream, &mut framer, shared)).await {
+        if read.is_break() {
             return end(framer, shared);
         }
         // A connection that always has more to read must not keep its thread from the others.
         tokio::task::consume_budget().await;
     }
     let drain = async {
-        while let Ok(Ok(())) = tokio::time::timeout(STOP_QUIET, stream.readable()).await {
-            if read_once(&stream, &mut framer, shared).is_break() {
-                return;
-            }
-        }
+        while let Ok(ControlFlow::Continue(())) =
+            tokio::time::timeout(STOP_QUIET, read_once(&mut stream, &mut framer, shared)).await
+        {}
     };
     // Either way all that was read has been handed on, whole lines that is.
     let _ = tokio::time::timeout(STOP_LONGEST, drain).await;
     end(framer, shared);
 }
 
-/// Reads what is there, at most a buffer full. Breaks when the connection is over.
-fn read_once(stream: &TcpStream, framer: &mut LineFramer, shared: &Shared) -> ControlFlow<()> {
-    DESK.with_borrow_mut(|desk| {
-        let Desk { buffer, scratch } = desk;
-        match stream.try_read(buffer) {
-            Ok(0) => ControlFlow::Break(()),
-            Ok(length) => {
-                take(framer, shared, scratch, &buffer[..length]);
-                ControlFlow::Continue(())
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-                ControlFlow::Continue(())
-            }
-            Err(_) => ControlFlow::Break(()),
-        }
-    })
+/// Waits for bytes and takes them, at most a buffer full. Breaks when the connection is over.
+async fn read_once(stream: &mut (impl AsyncRead + Unpin), framer: &mut LineFramer, shared: &Shared) -> ControlFlow<()> {
+    let read = poll_fn(|context| {
+        DESK.with_borrow_mut(|desk| {
+            let Desk { buffer, scratch } = desk;
+            let mut read = ReadBuf::new(buffer);
+            let ended = ready!(Pin::new(&mut *stream).poll_read(context, &mut read));
+            Poll::Ready(match (ended, read.filled()) {
+                (Ok(()), []) => ControlFlow::Break(()),
+                (Ok(()), bytes) => {
+                    take(framer, shared, scratch, bytes);
+                    ControlFlow::Continue(())
+                }
+                (Err(error), _) if error.kind() == ErrorKind::Interrupted => ControlFlow::Continue(()),
+                (Err(_), _) => ControlFlow::Break(()),
+            })
+        })
+    });
+    read.await
 }
 
 fn take(framer: &mut LineFramer, shared: &Shared, scratch: &mut Scratch, bytes: &[u8]) {

@@ -2,7 +2,8 @@
 //!
 //! Kong opens many connections, keeps them idle for a minute and more, sends one line per request without queue, retry
 //! or acknowledgement, and loses lines when its peer closes, writes or reads slowly. So this source accepts many
-//! connections, never closes one first unless over a limit, never writes, and never waits for whoever takes the calls.
+//! connections, never closes one first unless over a limit or not agreed with on TLS, never writes but to shake hands, and never
+//! waits for whoever takes the calls.
 //! It decides who may connect and counts what it cannot take; what a line means is decided elsewhere.
 
 mod batcher;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::KongTcpLogConfig;
 
 use super::listener::Listener;
+use super::speech::{CurrentTls, Speech, Wire};
 use crate::normalise::Normaliser;
 use crate::{Clock, CollectError, Complete, Counters, MicroBatch, PseudonymKey};
 use batcher::{Batcher, Limits};
@@ -27,22 +29,25 @@ use connection::Shared;
 /// A listening source, not yet reading.
 pub struct KongTcpLog {
     listener: Listener,
+    speech: Arc<Speech>,
     shared: Arc<Shared>,
 }
 
 impl KongTcpLog {
     /// Checks the settings and takes the port. `sender` is where the batches go: its capacity is the queue's limit. `complete`
-    /// has the last word on every call.
+    /// has the last word on every call. `tls` gives the TLS that the settings name.
     pub fn bind(
         config: &KongTcpLogConfig,
         key: PseudonymKey,
         clock: Arc<dyn Clock>,
         sender: Sender<MicroBatch>,
         complete: Option<Complete>,
+        tls: Option<CurrentTls>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let normaliser = Arc::new(Normaliser::new(config.normaliser_settings()?, key)?);
         let counters = Arc::new(Counters::default());
+        let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let listener =
             Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;
         let limits = Limits {
@@ -55,6 +60,7 @@ impl KongTcpLog {
         let line_bytes_max = config.line_bytes_max;
         Ok(KongTcpLog {
             listener,
+            speech: Arc::new(speech),
             shared: Arc::new(Shared { normaliser, complete, batcher, counters, clock, line_bytes_max }),
         })
     }
@@ -71,7 +77,7 @@ impl KongTcpLog {
 
     /// Reads until stopped; then reads what has arrived, hands on what is pending and returns.
     pub async fn run(self, stop: CancellationToken) {
-        let KongTcpLog { listener, shared } = self;
+        let KongTcpLog { listener, speech, shared } = self;
         let local = listener.local_addr();
         let batching = CancellationToken::new();
         let batcher = tokio::spawn({
@@ -80,8 +86,14 @@ impl KongTcpLog {
         });
         tracing::info!(listen = %local, gateway = shared.normaliser.gateway(), "kong_tcp_log listens");
         let serve = |stream| {
-            let (shared, stop) = (Arc::clone(&shared), stop.clone());
-            async move { connection::serve(stream, &shared, stop).await }
+            let (speech, shared, stop) = (Arc::clone(&speech), Arc::clone(&shared), stop.clone());
+            async move {
+                match speech.agree(stream, &stop).await {
+                    Some(Wire::Plain(stream)) => connection::serve(stream, &shared, stop).await,
+                    Some(Wire::Tls(stream)) => connection::serve(stream, &shared, stop).await,
+                    None => {}
+                }
+            }
         };
         listener.serve(&stop, serve).await;
         batching.cancel();
