@@ -130,7 +130,7 @@ fn log_kind(source: &SourceConfig) -> LogKind {
 /// A source as the gateway's plugins are compared with it; `secret` is what its file holds.
 pub fn log_source(source: &SourceConfig, secret: Option<String>) -> LogSource {
     let secret = secret.map(|secret| proof(source, secret));
-    LogSource { kind: log_kind(source), listen: source.listen(), secret }
+    LogSource { kind: log_kind(source), listen: source.listen(), is_tls: source.tls().is_some(), secret }
 }
 
 /// What lines or requests carry to prove where they come from.
@@ -206,7 +206,8 @@ fn target_of(arguments: &KongSetupArguments, source: &SourceConfig) -> anyhow::R
         None => None,
     };
     let secret = secret.map(|secret| proof(source, secret));
-    Ok((LogTarget { kind: log_kind(source), host, port: source.listen().port(), secret }, new_secret))
+    let (kind, port, is_tls) = (log_kind(source), source.listen().port(), source.tls().is_some());
+    Ok((LogTarget { kind, host, port, is_tls, secret }, new_secret))
 }
 
 /// What to do where the place for everything is taken.
@@ -316,8 +317,9 @@ impl LogTargets<'_> {
     /// Says which services are logged now, and which are not.
     async fn report(&self, plugins: &[Plugin]) -> anyhow::Result<()> {
         let routes = self.admin.routes().await?;
-        let LogTarget { kind, secret, .. } = self.target;
-        let source = LogSource { kind: *kind, listen: self.source.listen(), secret: secret.clone() };
+        let LogTarget { kind, is_tls, secret, .. } = self.target;
+        let (listen, secret) = (self.source.listen(), secret.clone());
+        let source = LogSource { kind: *kind, listen, is_tls: *is_tls, secret };
         let view = view_log(self.installation, &[source], plugins, self.services, &routes);
         let mut out = std::io::stdout().lock();
         writeln!(out, "  logged: {} services ({})", view.seen_services.len(), some_of(&view.seen_services))?;

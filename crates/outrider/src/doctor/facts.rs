@@ -28,7 +28,7 @@ pub struct Facts {
     pub role: Role,
     /// The way to the platform, where that is elsewhere.
     pub uplink: Option<UplinkSeen>,
-    /// The certificates of the listeners.
+    /// The certificates of the listeners and sources.
     pub listeners: Vec<OwnCertificate>,
     pub data: DataFacts,
     pub gateways: Vec<GatewaySeen>,
@@ -260,7 +260,9 @@ fn see_uplink(config: &Config) -> Option<UplinkSeen> {
 
 fn see_listeners(config: &Config) -> Vec<OwnCertificate> {
     let premises = config.premises.as_ref().and_then(|premises| premises.certificate_file.clone());
-    let files: BTreeSet<_> = config.api.certificate_file.iter().cloned().chain(premises).collect();
+    let sources = config.collector.sources.iter().filter_map(SourceConfig::tls);
+    let sources = sources.map(|tls| tls.certificate_file.clone());
+    let files: BTreeSet<_> = config.api.certificate_file.iter().cloned().chain(premises).chain(sources).collect();
     files.into_iter().map(see_certificate).collect()
 }
 

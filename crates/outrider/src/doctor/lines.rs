@@ -3,7 +3,9 @@
 //! Counts are from the start of the running outrider; what has not happened for a while is told and no trouble any more.
 //! Of a line that could not be read, only its reason, its outline and its length are known.
 
-use outrider_collect::{CountersSnapshot, OutlineSeen, Refusal, Rejection};
+use std::collections::BTreeMap;
+
+use outrider_collect::{ConnectionRefusal, CountersSnapshot, OutlineSeen, Refusal, Rejection};
 
 use super::admin::judge_clock;
 use super::facts::{Facts, status_of};
@@ -55,7 +57,8 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
 
 fn arriving(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
     let refused = counters.connections_not_allowed;
-    if let Some(check) = refused_requests(name, counters, now_ms) {
+    let refusal = refused_requests(name, counters, now_ms).or_else(|| refused_connections(name, counters, now_ms));
+    if let Some(check) = refusal {
         return check;
     }
     if counters.received == 0 && refused > 0 {
@@ -93,11 +96,7 @@ fn arriving(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
 
 /// Requests that no sending again helps.
 fn refused_requests(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Option<Check> {
-    let of = |refusal: Refusal| {
-        let last_ms = counters.refused_last_ms.get(refusal.as_str()).copied().unwrap_or(0);
-        let count = counters.refused.get(refusal.as_str()).copied().unwrap_or(0);
-        if past(last_ms, now_ms).is_some() { 0 } else { count }
-    };
+    let of = |refusal: Refusal| lately(&counters.refused, &counters.refused_last_ms, refusal.as_str(), now_ms);
     let remedies = [
         (
             Refusal::Unauthorized,
@@ -113,7 +112,7 @@ fn refused_requests(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Opt
         (
             Refusal::NotHttp,
             "are not HTTP",
-            "another program sends to this port, or a TCP Log plugin, or one that speaks TLS: its endpoint begins with http://",
+            "another program sends to this port, or a TCP Log plugin: this port takes what Kong's HTTP Log plugin sends",
         ),
         (
             Refusal::Busy,
@@ -133,6 +132,50 @@ fn refused_requests(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Opt
         0 => Check::failed(Id::LinesArriving, name, seen, todo),
         _ => Check::warning(Id::LinesArriving, name, seen, todo),
     })
+}
+
+/// Connections that came to nothing because one side speaks TLS and the other does not, or another one.
+fn refused_connections(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Option<Check> {
+    let (counts, last_ms) = (&counters.connections_refused, &counters.connections_refused_last_ms);
+    let of = |refusal: ConnectionRefusal| lately(counts, last_ms, refusal.as_str(), now_ms);
+    let remedies = [
+        (
+            ConnectionRefusal::PlainToTls,
+            "speak plain, and the source TLS",
+            "run `outrider kong setup`, which switches TLS on in Kong's log plugin; if that is on, another program connects (ss \
+             -tnp): let health checks only open a connection",
+        ),
+        (
+            ConnectionRefusal::TlsToPlain,
+            "speak TLS, and the source plain",
+            "run `outrider kong setup`, which switches TLS off in Kong's log plugin; or give the source a certificate (`tls`), restart \
+             outrider, and run it then",
+        ),
+        (
+            ConnectionRefusal::HandshakeFailed,
+            "could not be agreed with on TLS",
+            "outrider's log says why at the level `debug`; Kong's own says what it saw. A client that checks certificates wants \
+             the authority of this one, which Kong does not",
+        ),
+        (
+            ConnectionRefusal::HandshakeSlow,
+            "did not end their TLS handshake in time",
+            "look at the network between Kong and this port; if Kong's lines come, another program connects (ss -tnp)",
+        ),
+    ];
+    let (refusal, what, todo) = remedies.into_iter().find(|(refusal, ..)| of(*refusal) > 0)?;
+    let seen = format!("{} connections {what}; {} lines came", of(refusal), counters.received);
+    Some(match counters.received {
+        0 => Check::failed(Id::LinesArriving, name, seen, todo),
+        _ => Check::warning(Id::LinesArriving, name, seen, todo),
+    })
+}
+
+/// How many were refused for a reason, if one was lately.
+fn lately(counts: &BTreeMap<String, u64>, last_ms: &BTreeMap<String, i64>, reason: &str, now_ms: i64) -> u64 {
+    let last_ms = last_ms.get(reason).copied().unwrap_or(0);
+    let count = counts.get(reason).copied().unwrap_or(0);
+    if past(last_ms, now_ms).is_some() { 0 } else { count }
 }
 
 fn ago(ms: i64) -> String {
@@ -187,7 +230,6 @@ fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
 
 fn words(outline: &str) -> &str {
     match outline {
-        "tls" => "a TLS handshake",
         "http" => "HTTP",
         "syslog" => "syslog",
         "object" => "a JSON object",
@@ -199,7 +241,6 @@ fn words(outline: &str) -> &str {
 
 fn remedy(reason: &str, outline: &str) -> &'static str {
     match (reason, outline) {
-        (_, "tls") => "the sender speaks TLS and this port does not: switch `tls` off in Kong's TCP Log plugin",
         (_, "http") => {
             "an HTTP client sends here: Kong's HTTP Log plugin, a health check or a scrape. Kong's TCP Log plugin is what this \
              port takes; for HTTP Log there is the source kong_http_log. Let health checks only open a connection"

@@ -101,15 +101,8 @@ fn target(gateway: &GatewaySeen, meant: &[&LogPlugin]) -> Check {
         let todo = "run `outrider kong setup`, which corrects it; name the host as Kong reaches it with --host";
         return Check::failed(Id::LogTarget, name, seen, todo);
     }
-    if let Some(plugin) = meant.iter().find(|plugin| plugin.is_tls) {
-        let how = match plugin.kind {
-            LogKind::Tcp => "`tls: true`",
-            LogKind::Http => "https",
-        };
-        let seen = format!("plugin {} speaks TLS ({how}), and the source does not, so no line can be read", plugin.id);
-        let todo = "run `outrider kong setup`, or switch `tls` off in a plugin made by hand (http for HTTP Log); Kong keeps open \
-                    connections as they are for a minute";
-        return Check::failed(Id::LogTarget, name, seen, todo);
+    if let Some(plugin) = meant.iter().find(|plugin| !plugin.agrees_on_tls) {
+        return on_tls(name, plugin);
     }
     let admin_host = gateway.admin_url.split("://").nth(1).unwrap_or_default();
     let admin_host = admin_host.split('/').next().unwrap_or_default();
@@ -134,6 +127,26 @@ fn target(gateway: &GatewaySeen, meant: &[&LogPlugin]) -> Check {
     }
     let targets: BTreeSet<_> = meant.iter().map(|plugin| format!("{}:{}", plugin.host, plugin.port)).collect();
     Check::ok(Id::LogTarget, name, format!("it sends to {}", some_of(targets)))
+}
+
+/// One side speaks TLS and the other does not.
+fn on_tls(name: &str, plugin: &LogPlugin) -> Check {
+    let (plain, tls) = match plugin.kind {
+        LogKind::Tcp => ("`tls: false`", "`tls: true`"),
+        LogKind::Http => ("http", "https"),
+    };
+    let (seen, todo) = match plugin.is_tls {
+        true => (
+            format!("plugin {} speaks TLS ({tls}), and the source does not, so no line can be read", plugin.id),
+            "run `outrider kong setup`, or switch `tls` off in a plugin made by hand (http for HTTP Log); or give the source a \
+             certificate (`tls`), and restart outrider",
+        ),
+        false => (
+            format!("plugin {} speaks plain ({plain}), and the source TLS, so no line can be read", plugin.id),
+            "run `outrider kong setup`, or switch `tls` on in a plugin made by hand (https for HTTP Log)",
+        ),
+    };
+    Check::failed(Id::LogTarget, name, seen, todo)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -110,6 +110,7 @@ fn log_plugin() -> LogPlugin {
         host: "127.0.0.1".to_owned(),
         port: 9514,
         is_tls: false,
+        agrees_on_tls: true,
         is_for_here: true,
         secret: SecretSeen::Right,
     }
@@ -380,7 +381,28 @@ fn a_log_that_goes_elsewhere_is_named() {
             &["log.target failed"],
             "sends to 127.0.0.1:9515, and the source listens on 127.0.0.1:9514",
         ),
-        ("TLS", |f| f.plugin().is_tls = true, &["log.target failed"], "run `outrider kong setup`, or switch `tls` off"),
+        (
+            "TLS to a plain source",
+            |f| (f.plugin().is_tls, f.plugin().agrees_on_tls) = (true, false),
+            &["log.target failed"],
+            "run `outrider kong setup`, or switch `tls` off",
+        ),
+        (
+            "plain to a source with TLS",
+            |f| f.plugin().agrees_on_tls = false,
+            &["log.target failed"],
+            "plugin p1 speaks plain (`tls: false`), and the source TLS",
+        ),
+        (
+            "http to a source with TLS",
+            |f| {
+                f.gateway().listens[0].0 = LogKind::Http;
+                (f.plugin().kind, f.plugin().agrees_on_tls) = (LogKind::Http, false);
+            },
+            &["log.target failed"],
+            "plugin p1 speaks plain (http), and the source TLS",
+        ),
+        ("TLS on both sides", |f| f.plugin().is_tls = true, &[], "it sends to 127.0.0.1:9514"),
         (
             "to itself",
             |f| f.gateway().admin_url = "http://kong.example:8001".to_owned(),
@@ -467,6 +489,10 @@ fn what_arrives_is_judged() {
         facts.counters().refused.insert(reason.to_owned(), 7);
         facts.counters().refused_last_ms.insert(reason.to_owned(), NOW_MS - ago_ms);
     }
+    fn disagreed(facts: &mut Facts, reason: &str, ago_ms: i64) {
+        facts.counters().connections_refused.insert(reason.to_owned(), 7);
+        facts.counters().connections_refused_last_ms.insert(reason.to_owned(), NOW_MS - ago_ms);
+    }
     const UNREADABLE: &[&str] = &["lines.readable warning"];
     check(&[
         (
@@ -489,7 +515,7 @@ fn what_arrives_is_judged() {
             "60 min ago",
         ),
         ("a reload", |f| rejected(f, 2, "torn", "object"), &[], "2 of 1000 lines"),
-        ("nothing readable", |f| rejected(f, 1000, "not_json", "tls"), &["lines.readable failed"], "a TLS handshake"),
+        ("nothing readable", |f| rejected(f, 1000, "not_json", "binary"), &["lines.readable failed"], "no text"),
         ("HTTP", |f| rejected(f, 500, "not_json", "http"), UNREADABLE, "up to 517 bytes"),
         (
             "HTTP with its headers",
@@ -557,7 +583,30 @@ fn what_arrives_is_judged() {
             &[],
             "the last one 1 s ago",
         ),
-        ("TCP Log at the port of HTTP Log", |f| refused(f, "not_http", 1000), &["lines.arriving warning"], "http://"),
+        (
+            "TCP Log at the port of HTTP Log",
+            |f| refused(f, "not_http", 1000),
+            &["lines.arriving warning"],
+            "what Kong's HTTP Log plugin sends",
+        ),
+        (
+            "plain to TLS",
+            |f| {
+                f.counters().received = 0;
+                disagreed(f, "plain_to_tls", 1000);
+            },
+            &["lines.arriving failed"],
+            "7 connections speak plain, and the source TLS; 0 lines came",
+        ),
+        ("TLS to plain", |f| disagreed(f, "tls_to_plain", 1000), &["lines.arriving warning"], "switches TLS off"),
+        ("no handshake", |f| disagreed(f, "handshake_failed", 1000), &["lines.arriving warning"], "agreed with on TLS"),
+        (
+            "half a handshake",
+            |f| disagreed(f, "handshake_slow", 1000),
+            &["lines.arriving warning"],
+            "handshake in time",
+        ),
+        ("TLS is put right", |f| disagreed(f, "tls_to_plain", 3_600_000), &[], "the last one 1 s ago"),
         ("a slow disk", |f| refused(f, "busy", 1000), &["lines.arriving warning"], "found no room"),
         ("another configuration", |f| f.status().sources.clear(), &["lines.arriving failed"], "restart outrider"),
     ]);

@@ -32,6 +32,7 @@ mod replay;
 mod service_manager;
 mod services;
 mod services_apart;
+mod source_tls;
 #[path = "../../../lake/tests/lake/store.rs"]
 mod store;
 mod telling;

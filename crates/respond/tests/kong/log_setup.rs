@@ -13,7 +13,8 @@ use crate::site::at_site;
 async fn a_log_plugin_that_was_taken_over_meanwhile_is_left_alone() {
     at_site(|site| async move {
         let (admin, installation) = (site.client(), site.installation());
-        let target = |port| LogTarget { kind: LogKind::Tcp, host: "127.0.0.1".to_owned(), port, secret: None };
+        let target =
+            |port| LogTarget { kind: LogKind::Tcp, host: "127.0.0.1".to_owned(), port, is_tls: false, secret: None };
         let shop = BTreeSet::from([LogScope::Service(site.shop.clone())]);
         apply_log(&admin, &installation, &plan_log(&installation, &shop, &target(9), &[])).await.unwrap();
         let id = admin.service_plugins(&site.shop).await.unwrap().unwrap();

@@ -284,7 +284,7 @@ async fn a_look_at_a_gateway_shows_its_clock_its_database_and_its_log() {
     let names = ["root", "status", "consumers-list", "plugins-list", "services-list", "routes-list"];
     let server = Server::start(names.map(answer).into()).await;
     let admin = AdminClient::new(&AdminSettings::new(&server.url)).unwrap();
-    let source = LogSource { kind: LogKind::Tcp, listen: ([127, 0, 0, 1], 18_514).into(), secret: None };
+    let source = LogSource { kind: LogKind::Tcp, listen: ([127, 0, 0, 1], 18_514).into(), is_tls: false, secret: None };
     let facts = look_at(&admin, &RecordedTime, "home", &[source]).await.unwrap();
     let offset_ms = facts.clock_offset_ms.unwrap();
     assert!((-1000..=1000).contains(&offset_ms), "{offset_ms}");

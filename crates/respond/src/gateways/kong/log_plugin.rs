@@ -72,6 +72,8 @@ pub struct LogTarget {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// It speaks TLS there. Kong checks no certificate.
+    pub is_tls: bool,
     /// What proves where lines come from, and its value: a field of each line for TCP Log, a header of each request for HTTP
     /// Log.
     pub secret: Option<(String, String)>,
@@ -79,21 +81,22 @@ pub struct LogTarget {
 
 impl std::fmt::Debug for LogTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let LogTarget { kind, host, port, secret } = self;
+        let LogTarget { kind, host, port, is_tls, secret } = self;
         let proof = secret.as_ref().map(|(name, _)| name);
         let mut shown = f.debug_struct("LogTarget");
-        shown.field("kind", kind).field("host", host).field("port", port).field("proof", &proof).finish()
+        shown.field("kind", kind).field("host", host).field("port", port).field("is_tls", is_tls);
+        shown.field("proof", &proof).finish()
     }
 }
 
 impl LogTarget {
     /// The settings of its plugin.
     fn config(&self) -> Value {
-        let LogTarget { kind, host, port, secret } = self;
+        let LogTarget { kind, host, port, is_tls, secret } = self;
         match kind {
             LogKind::Tcp => {
-                // A source speaks no TLS, and what somebody switched on would stay as it is if it were not said.
-                let mut config = json!({ "host": host, "port": port, "tls": false });
+                // What somebody switched on would stay as it is if it were not said.
+                let mut config = json!({ "host": host, "port": port, "tls": is_tls });
                 if let Some((field, secret)) = secret {
                     // Only a constant: an expression that fails at run time loses the whole line.
                     let expression = format!("return \"{}\"", lua_quoted(secret));
@@ -110,7 +113,8 @@ impl LogTarget {
                     "max_batch_size": HTTP_LOG_BATCH, "max_coalescing_delay": 0.2, "max_retry_time": 3600,
                     "max_retry_delay": 5,
                 });
-                let mut config = json!({ "http_endpoint": format!("http://{host}:{port}/"), "queue": queue });
+                let scheme = if *is_tls { "https" } else { "http" };
+                let mut config = json!({ "http_endpoint": format!("{scheme}://{host}:{port}/"), "queue": queue });
                 if let Some((header, value)) = secret {
                     config["headers"] = json!({ header: value });
                 }
@@ -325,12 +329,12 @@ mod tests {
 
     fn target() -> LogTarget {
         let secret = Some(("outrider_secret".to_owned(), "0123456789abcdef".to_owned()));
-        LogTarget { kind: LogKind::Tcp, host: "collector".to_owned(), port: 9514, secret }
+        LogTarget { kind: LogKind::Tcp, host: "collector".to_owned(), port: 9514, is_tls: false, secret }
     }
 
     fn http_target() -> LogTarget {
         let secret = Some(("authorization".to_owned(), "Bearer 0123456789abcdef".to_owned()));
-        LogTarget { kind: LogKind::Http, host: "collector".to_owned(), port: 9515, secret }
+        LogTarget { kind: LogKind::Http, host: "collector".to_owned(), port: 9515, is_tls: false, secret }
     }
 
     /// As Kong 3.9 shows what [`http_target`] makes.
@@ -423,6 +427,20 @@ mod tests {
         for (scopes, plugins, wanted) in cases {
             assert_eq!(words(&target(), scopes, &plugins), wanted, "{scopes:?}");
         }
+    }
+
+    #[test]
+    fn a_plugin_speaks_tls_where_the_source_does() {
+        let all = [LogScope::Everything];
+        let (tcp, http) = (LogTarget { is_tls: true, ..target() }, LogTarget { is_tls: true, ..http_target() });
+        let mut tcp_log = ours("a", json!({}));
+        assert_eq!(words(&tcp, &all, std::slice::from_ref(&tcp_log)), "replace a");
+        tcp_log.config["tls"] = json!(true);
+        assert_eq!(words(&tcp, &all, &[tcp_log]), "keep a");
+        assert_eq!(words(&http, &all, &[http_plugin("a", json!({}))]), "replace a");
+        let endpoint = json!({"http_endpoint": "https://collector:9515/"});
+        assert_eq!(words(&http, &all, &[http_plugin("a", endpoint.clone())]), "keep a");
+        assert_eq!(words(&http_target(), &all, &[http_plugin("a", endpoint)]), "replace a");
     }
 
     #[test]

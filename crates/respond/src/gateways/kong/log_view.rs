@@ -20,6 +20,8 @@ pub struct LogSource {
     pub kind: LogKind,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// It speaks TLS there, and nothing else.
+    pub is_tls: bool,
     /// What proves where lines come from, and its value: a field of each line for TCP Log, a header of each request for HTTP
     /// Log; `None` where nothing is asked for.
     pub secret: Option<(String, String)>,
@@ -27,9 +29,10 @@ pub struct LogSource {
 
 impl std::fmt::Debug for LogSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let LogSource { kind, listen, secret } = self;
+        let LogSource { kind, listen, is_tls, secret } = self;
         let proof = secret.as_ref().map(|(name, _)| name);
-        f.debug_struct("LogSource").field("kind", kind).field("listen", listen).field("proof", &proof).finish()
+        let mut shown = f.debug_struct("LogSource");
+        shown.field("kind", kind).field("listen", listen).field("is_tls", is_tls).field("proof", &proof).finish()
     }
 }
 
@@ -68,6 +71,8 @@ pub struct LogPlugin {
     pub port: u16,
     /// It speaks TLS there.
     pub is_tls: bool,
+    /// The source that it sends to speaks TLS as it does, or plain as it does.
+    pub agrees_on_tls: bool,
     /// Its host and port are those of one of the sources, as far as can be told from the gateway.
     pub is_for_here: bool,
     /// How it is with the source's secret.
@@ -75,9 +80,9 @@ pub struct LogPlugin {
 }
 
 impl LogPlugin {
-    /// Its lines can be read by one of the sources, which speak no TLS.
+    /// Its lines can be read by one of the sources.
     pub fn comes_here(&self) -> bool {
-        self.is_enabled && self.is_for_here && !self.is_tls
+        self.is_enabled && self.is_for_here && self.agrees_on_tls
     }
 }
 
@@ -244,6 +249,7 @@ fn describe(plugin: &Plugin, kind: LogKind, tag: &str, sources: &[LogSource], na
         owner,
         is_enabled: plugin.enabled,
         is_for_here: target.is_some(),
+        agrees_on_tls: target.is_none_or(|source| source.is_tls == is_tls),
         secret: secret.map_or(SecretSeen::NotWanted, |(name, value)| see_secret(plugin, kind, name, value)),
         host,
         port,

@@ -6,13 +6,14 @@ const PORT: u16 = 9514;
 
 fn sources() -> Vec<LogSource> {
     let secret = Some(("outrider_key".to_owned(), "s3cr\"t".to_owned()));
-    vec![LogSource { kind: LogKind::Tcp, listen: SocketAddr::from(([127, 0, 0, 1], PORT)), secret }]
+    vec![LogSource { kind: LogKind::Tcp, listen: SocketAddr::from(([127, 0, 0, 1], PORT)), is_tls: false, secret }]
 }
 
 /// As well by HTTP Log.
 fn both_sources() -> Vec<LogSource> {
     let secret = Some(("authorization".to_owned(), "Bearer s3cret".to_owned()));
-    let http = LogSource { kind: LogKind::Http, listen: SocketAddr::from(([127, 0, 0, 1], 9515)), secret };
+    let listen = SocketAddr::from(([127, 0, 0, 1], 9515));
+    let http = LogSource { kind: LogKind::Http, listen, is_tls: false, secret };
     sources().into_iter().chain([http]).collect()
 }
 
@@ -148,7 +149,7 @@ fn either_kind_of_plugin_brings_calls_and_both_bring_them_twice() {
     );
     let every = "route `bare`, service `shop`, service `s2`, calls that match no route";
     assert_eq!(seen(&[http("h", url, json!({})), here("a", json!({}))]), (all, true, every.to_owned()));
-    assert_eq!(seen(&[http("h", "https://127.0.0.1:9515/", json!({}))]).0, "", "a source speaks no TLS");
+    assert_eq!(seen(&[http("h", "https://127.0.0.1:9515/", json!({}))]).0, "", "these sources speak no TLS");
     assert_eq!(seen(&[http("h", "http://127.0.0.1:80/", json!({}))]).0, "");
 
     let of_carol = json!({"consumer": {"id": "carol"}});
@@ -191,6 +192,31 @@ fn whose_a_plugin_is_and_where_it_sends_is_told() {
     for (document, owner, comes_here) in cases {
         let seen = &view(std::slice::from_ref(&document)).plugins[0];
         assert_eq!((&seen.owner, seen.comes_here()), (&owner, comes_here), "{document}");
+    }
+}
+
+#[test]
+fn a_plugin_that_does_not_agree_on_tls_brings_nothing() {
+    let tcp = |is_tls: bool| here("a", json!({"config": {"host": "127.0.0.1", "port": PORT, "tls": is_tls}}));
+    let http = |scheme: &str| {
+        let url = format!("{scheme}://127.0.0.1:9515/");
+        json!({"id": "h", "name": "http-log", "enabled": true, "tags": null, "config": {"http_endpoint": url}})
+    };
+    let with_tls = |is_tls| both_sources().into_iter().map(|source| LogSource { is_tls, ..source }).collect::<Vec<_>>();
+    for (source_is_tls, plugin, expected) in [
+        (false, tcp(false), (false, true)),
+        (false, tcp(true), (true, false)),
+        (true, tcp(false), (false, false)),
+        (true, tcp(true), (true, true)),
+        (false, http("http"), (false, true)),
+        (false, http("https"), (true, false)),
+        (true, http("http"), (false, false)),
+        (true, http("https"), (true, true)),
+    ] {
+        let view = view_from(&with_tls(source_is_tls), std::slice::from_ref(&plugin));
+        let seen = &view.plugins[0];
+        assert_eq!((seen.is_tls, seen.comes_here()), expected, "{source_is_tls} {plugin}");
+        assert_eq!((seen.agrees_on_tls, view.sees_unrouted), (expected.1, expected.1), "{source_is_tls} {plugin}");
     }
 }
 
