@@ -238,10 +238,16 @@ it('asks the lake in SQL, also for many rows', async () => {
   await check(page, 'sql');
 });
 
-it('says by what those who call an endpoint were known', async () => {
+it('says by what those who call an endpoint were known, of a day and of a month', async () => {
   await page.goto('/apis');
-  await page.getByRole('table', { name: 'Endpoints' }).getByRole('link', { name: '/shop/items/' }).first().click();
-  await page.getByRole('table', { name: 'Access' }).getByText('A consumer, by a credential').waitFor();
+  const endpoints = page.getByRole('table', { name: 'Endpoints' });
+  await endpoints.getByRole('row').filter({ hasText: '/shop/items/' }).getByText('credential').first().waitFor();
+  await endpoints.getByRole('link', { name: '/shop/items/' }).first().click();
+  const access = page.getByRole('table', { name: 'Access' }).getByText('A credential that the gateway accepted');
+  await access.waitFor();
+  await page.getByRole('button', { name: '30d', exact: true }).click();
+  await page.waitForURL((url) => url.searchParams.get('last') === '30d');
+  await access.waitFor();
   await page
     .getByText('No call of this time had a query.')
     .or(page.getByRole('table', { name: 'Query fields' }))

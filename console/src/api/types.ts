@@ -1,6 +1,7 @@
 // Short names for what the API's document calls by theirs.
 import type { Schemas } from './client';
 
+export type AccessFigures = Schemas['AccessFigures'];
 export type Action = Schemas['Action'];
 export type ActionState = Schemas['ActionState'];
 export type Alert = Schemas['Alert'];

@@ -24,11 +24,13 @@ use crate::index::index_next;
 use crate::merge::{DataFile, TARGET_BYTES, data_files, in_order, removals, with_day};
 use crate::place::Root;
 use crate::purge::{Found, Writing, purge};
-use crate::schema::PARTITION;
+use crate::schema::{Lasting, PARTITION};
 use crate::table::{LakeError, Table, conform};
 
 /// Calls whose places are held at once, 16 bytes each; a day with more is gone through several times.
 const CALLS_PER_PASS: usize = 1_000_000;
+/// What errors of the engine say was done, before the table.
+const ERASING: &str = "erase calls in";
 
 /// Which calls to take out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +77,7 @@ pub(crate) async fn count(engine: &Engine, events: &Table, erase: &Erase) -> Res
         let calls = context.sql(&format!("SELECT 1 FROM events WHERE position <= {} AND {is_it}", erase.up_to)).await?;
         calls.count().await
     };
-    Ok(Some(counted.await.map_err(engine_error(events))? as u64))
+    Ok(Some(counted.await.map_err(events.engine_failed(ERASING))? as u64))
 }
 
 /// What erasing works with.
@@ -148,7 +150,7 @@ impl Eraser<'_> {
         erase: &Erase,
         erased: &mut CallsErased,
     ) -> Result<(), LakeError> {
-        let failed = engine_error(self.events);
+        let failed = self.events.engine_failed(ERASING);
         let mut calls = self.calls_of(day, column, erase).await.map_err(&failed)?;
         let mut is_added_up = false;
         loop {
@@ -214,9 +216,9 @@ fn places_of(batch: &RecordBatch) -> Result<Places, DataFusionError> {
 
 /// Writes a file again without the rows at these places, and says how many those were. A file without any stays.
 async fn without(table: &mut Table, file: &DataFile, places: &Places) -> Result<u64, LakeError> {
-    let failed = engine_error(table);
+    let failed = table.engine_failed(ERASING);
     let file = std::slice::from_ref(file);
-    let mut writer = table.writer()?.with_target_file_size(TARGET_BYTES);
+    let mut writer = table.writer(Lasting::Long)?.with_target_file_size(TARGET_BYTES);
     let schema = writer.arrow_schema();
     let rows = in_order(table, file, &schema).map_err(&failed)?;
     if !has_any(rows.clone(), places).await.map_err(&failed)? {
@@ -253,9 +255,4 @@ async fn has_any(rows: deltalake::datafusion::prelude::DataFrame, places: &Place
         }
     }
     Ok(false)
-}
-
-fn engine_error(table: &Table) -> impl Fn(DataFusionError) -> LakeError + use<> {
-    let place = table.place.to_string();
-    move |source| LakeError::Engine { doing: "erase calls in", place: place.clone(), source: Box::new(source) }
 }

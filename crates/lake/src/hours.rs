@@ -3,6 +3,7 @@
 //! Calls are added up a chunk at a time, as the timeline is made of them, and each chunk is a commit with its own position.
 //! So an hour has a row of each chunk that has calls of it; where files are put together, these become one.
 
+mod access;
 mod fold;
 mod functions;
 mod histogram;
@@ -22,11 +23,12 @@ use futures_util::StreamExt as _;
 use crate::engine::{Engine, table_in};
 use crate::merge::{data_files, removals};
 use crate::reader::View;
-use crate::schema::{ENDPOINT_HOURS, PARTITION, hours_schema};
+use crate::schema::{ENDPOINT_HOURS, Lasting, PARTITION, hours_schema};
 use crate::side::SideTable;
 use crate::table::{LakeError, Table, conform};
-use fold::COLUMNS_OF_CALLS;
+pub use access::ACCESS;
 pub(crate) use fold::Fold;
+use fold::selected;
 pub(crate) use functions::aggregates;
 
 /// How often the memory of sums is looked at, in batches of calls.
@@ -35,12 +37,7 @@ const BATCHES_PER_LOOK: usize = 16;
 /// Adds up the calls up to a position, exactly once.
 pub(crate) async fn add_up(engine: &Engine, events: &Table, hours: &mut Table, to: u64) -> Result<(), LakeError> {
     let from = hours.position();
-    let rows = async {
-        let context = engine.context();
-        context.register_table("events", table_in(&context, &events.table).await?)?;
-        added_up(&context, &format!("position > {from} AND position <= {to}")).await
-    };
-    let rows = rows.await.map_err(engine_error(events))?;
+    let rows = added_up_in(engine, events, &format!("position > {from} AND position <= {to}")).await?;
     let rows = Some(rows).filter(|rows| rows.num_rows() > 0);
     hours.commit_each(rows.into_iter().map(Ok), to, None).await
 }
@@ -55,14 +52,9 @@ pub(crate) async fn add_up_again(
 ) -> Result<u64, LakeError> {
     let files: Vec<_> = data_files(hours)?.into_iter().filter(|file| file.day == day).collect();
     let to = hours.position();
-    let rows = async {
-        let context = engine.context();
-        context.register_table("events", table_in(&context, &events.table).await?)?;
-        let condition = format!("{PARTITION} = DATE '{day}' AND position <= {to} AND ({but}) IS NOT TRUE");
-        added_up(&context, &condition).await
-    };
-    let rows = rows.await.map_err(engine_error(events))?;
-    let mut writer = hours.writer()?;
+    let condition = format!("{PARTITION} = DATE '{day}' AND position <= {to} AND ({but}) IS NOT TRUE");
+    let rows = added_up_in(engine, events, &condition).await?;
+    let mut writer = hours.writer(Lasting::Long)?;
     if rows.num_rows() > 0 {
         let rows = conform(&rows, &writer.arrow_schema())?;
         writer.write(rows).await.map_err(hours.failed("write"))?;
@@ -75,9 +67,19 @@ pub(crate) async fn add_up_again(
     Ok(files.len() as u64)
 }
 
+/// What the calls of a table add up to that fit.
+async fn added_up_in(engine: &Engine, events: &Table, condition: &str) -> Result<RecordBatch, LakeError> {
+    let rows = async {
+        let context = engine.context();
+        context.register_table("events", table_in(&context, &events.table).await?)?;
+        added_up(&context, condition).await
+    };
+    rows.await.map_err(events.engine_failed("add up the calls of"))
+}
+
 /// What the calls of `events` add up to that fit.
 async fn added_up(context: &SessionContext, condition: &str) -> Result<RecordBatch, DataFusionError> {
-    let statement = format!("SELECT {} FROM events WHERE {condition}", COLUMNS_OF_CALLS.join(", "));
+    let statement = format!("SELECT {} FROM events WHERE {condition}", selected());
     let mut calls = context.sql(&statement).await?.execute_stream().await?;
     let mut fold = Fold::new()?;
     // They count as memory of the query, by what they took a moment ago.
@@ -91,11 +93,6 @@ async fn added_up(context: &SessionContext, condition: &str) -> Result<RecordBat
         }
     }
     Ok(fold.take_all()?)
-}
-
-fn engine_error(events: &Table) -> impl Fn(DataFusionError) -> LakeError + use<> {
-    let place = events.place.to_string();
-    move |source| LakeError::Engine { doing: "add up the calls of", place: place.clone(), source: Box::new(source) }
 }
 
 impl View {

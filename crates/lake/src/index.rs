@@ -33,11 +33,7 @@ pub(crate) async fn index_next(
 ) -> Result<Option<u64>, LakeError> {
     let from = timeline.position();
     let Some(to) = next_chunk(events, from)? else { return Ok(None) };
-    let calls = read(engine, events, from, to).await.map_err(|source| LakeError::Engine {
-        doing: "make the timeline of",
-        place: events.place.to_string(),
-        source: Box::new(source),
-    })?;
+    let calls = read(engine, events, from, to).await.map_err(events.engine_failed("make the timeline of"))?;
     let rows = match &calls {
         Some(calls) => Some(EntityRows::of(calls)?),
         None => None,

@@ -111,8 +111,8 @@ impl Keeper {
         let today = day_of(now_ms);
         for table in [&mut self.events, &mut self.timeline, &mut self.hours] {
             // One at a time: calls that came meanwhile are wanted in the timeline sooner than in few files.
-            let Some(files) = plan(&data_files(table)?, &today, kept.indexed == 0) else { continue };
-            merge(table, &files).await?;
+            let Some(planned) = plan(&data_files(table)?, &today, kept.indexed == 0) else { continue };
+            merge(table, &planned).await?;
             kept.merges += 1;
             kept.has_more = true;
         }

@@ -47,6 +47,7 @@ pub use events::{Lake, Tail};
 pub use export::{Export, ExportFormat};
 pub use files::{LakeFiles, files};
 pub use history::{CallsInOrder, Past};
+pub use hours::ACCESS;
 pub use hunt::HuntAnswer;
 pub use keeper::{Keeper, Kept, LakeSize};
 pub use page::{CallPlace, PAGE_ROWS_MAX, Page, Range};

@@ -27,7 +27,7 @@ use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
 use crate::hours::Fold;
-use crate::schema::{PARTITION, TableShape};
+use crate::schema::{Lasting, PARTITION, TableShape};
 use crate::table::{LakeError, Table, conform};
 
 /// How many files of one size are put together.
@@ -51,9 +51,17 @@ pub(crate) struct DataFile {
     pub bytes: u64,
 }
 
-/// The files of one day that one merge should put together, if any; `today` is not over yet. `is_idle` where no calls wait
-/// for the timeline.
-pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Vec<DataFile>> {
+/// What one merge should do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Merge {
+    /// The files to put together, of one day.
+    pub files: Vec<DataFile>,
+    /// How long what they become lasts.
+    pub lasting: Lasting,
+}
+
+/// What to put together, if anything; `today` is not over yet. `is_idle` where no calls wait for the timeline.
+pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Merge> {
     let mut days: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
     for file in files.iter().filter(|file| file.bytes < LARGE_BYTES) {
         days.entry(&file.day).or_default().push(file);
@@ -62,22 +70,23 @@ pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Vec
     days.into_iter().rev().find_map(|(day, files)| plan_day(files, is_idle && day < today))
 }
 
-fn plan_day(files: Vec<&DataFile>, is_complete: bool) -> Option<Vec<DataFile>> {
+fn plan_day(files: Vec<&DataFile>, is_complete: bool) -> Option<Merge> {
     let mut sizes: BTreeMap<u32, Vec<&DataFile>> = BTreeMap::new();
     for file in &files {
         sizes.entry(size_class(file.bytes)).or_default().push(file);
     }
-    let chosen = sizes.into_values().find(|files| files.len() >= FILES_MERGED).or_else(|| {
-        // What is left of the day, unless it is one file already.
-        (is_complete && files.len() > 1).then_some(files)
-    })?;
+    let of_a_size = sizes.into_values().find(|files| files.len() >= FILES_MERGED);
+    let is_rest = of_a_size.is_none();
+    // Else what is left of the day, unless it is one file already.
+    let chosen = of_a_size.or_else(|| (is_complete && files.len() > 1).then_some(files))?;
     let mut bytes = 0;
     let fits = chosen.into_iter().take(FILES_READ_MAX).take_while(|file| {
         bytes += file.bytes;
         bytes <= TARGET_BYTES + file.bytes
     });
-    let chosen: Vec<_> = fits.cloned().collect();
-    (chosen.len() > 1).then_some(chosen)
+    let files: Vec<_> = fits.cloned().collect();
+    let lasting = if is_rest || bytes >= LARGE_BYTES { Lasting::Long } else { Lasting::Briefly };
+    (files.len() > 1).then_some(Merge { files, lasting })
 }
 
 /// How many times a file's size is eight times that of a small one.
@@ -98,19 +107,16 @@ pub(crate) fn data_files(table: &Table) -> Result<Vec<DataFile>, LakeError> {
 }
 
 /// Puts files of one day together. They are in the table's order, and so is what is made of them.
-pub(crate) async fn merge(table: &mut Table, files: &[DataFile]) -> Result<(), LakeError> {
+pub(crate) async fn merge(table: &mut Table, merge: &Merge) -> Result<(), LakeError> {
+    let Merge { files, lasting } = merge;
     let Some(first) = files.first() else { return Ok(()) };
-    let mut writer = table.writer()?.with_target_file_size(TARGET_BYTES);
+    let mut writer = table.writer(*lasting)?.with_target_file_size(TARGET_BYTES);
     let schema = writer.arrow_schema();
-    let engine_failed = |source| LakeError::Engine {
-        doing: "merge files of",
-        place: table.place.to_string(),
-        source: Box::new(source),
-    };
+    let engine_failed = table.engine_failed("merge files of");
     let mut parts = if table.shape.adds_up { Some(Fold::new()?) } else { None };
-    let mut rows = read_in_order(table, files, &schema).await.map_err(engine_failed)?;
+    let mut rows = read_in_order(table, files, &schema).await.map_err(&engine_failed)?;
     while let Some(batch) = rows.next().await {
-        let mut batch = with_day(&batch.map_err(engine_failed)?, &first.day)?;
+        let mut batch = with_day(&batch.map_err(&engine_failed)?, &first.day)?;
         if let Some(parts) = &mut parts {
             parts.add_hours(&batch)?;
             batch = parts.take_complete()?;
@@ -198,8 +204,8 @@ mod tests {
     }
 
     /// The sizes that one merge puts together.
-    fn sizes(planned: Option<Vec<DataFile>>) -> Vec<u64> {
-        planned.unwrap_or_default().iter().map(|file| file.bytes).collect()
+    fn sizes(planned: Option<Merge>) -> Vec<u64> {
+        planned.iter().flat_map(|merge| &merge.files).map(|file| file.bytes).collect()
     }
 
     #[test]
@@ -226,9 +232,18 @@ mod tests {
     #[test]
     fn one_merge_is_bounded() {
         let many = files(TODAY, &vec![1; 1000]);
-        assert_eq!(plan(&many, TODAY, true).map(|files| files.len()), Some(FILES_READ_MAX));
+        assert_eq!(plan(&many, TODAY, true).map(|merge| merge.files.len()), Some(FILES_READ_MAX));
         let heavy = files(TODAY, &[LARGE_BYTES - 1; 9]);
         assert_eq!(sizes(plan(&heavy, TODAY, true)).len(), 3);
+    }
+
+    #[test]
+    fn what_is_not_written_again_is_compressed_harder() {
+        let lasting = |day, bytes: &[u64]| plan(&files(day, bytes), TODAY, true).map(|merge| merge.lasting);
+        assert_eq!(lasting(TODAY, &[LARGE_BYTES / 8 - 1; 8]), Some(Lasting::Briefly));
+        assert_eq!(lasting(TODAY, &[LARGE_BYTES / 8; 8]), Some(Lasting::Long));
+        assert_eq!(lasting("2026-11-27", &[10; 8]), Some(Lasting::Briefly), "more of the day is imported");
+        assert_eq!(lasting("2026-11-27", &[10, 5]), Some(Lasting::Long));
     }
 
     #[test]
@@ -236,8 +251,8 @@ mod tests {
         let mut sizes: Vec<u64> = (1..=40).map(|at| at * TARGET_BYTES / 43).collect();
         for _ in 0..40 {
             let Some(chosen) = plan(&files("2026-11-27", &sizes), TODAY, true) else { return };
-            let mut bytes: u64 = chosen.iter().map(|file| file.bytes).sum();
-            for file in chosen {
+            let mut bytes: u64 = chosen.files.iter().map(|file| file.bytes).sum();
+            for file in chosen.files {
                 let at = sizes.iter().position(|&bytes| bytes == file.bytes).unwrap();
                 sizes.swap_remove(at);
             }
@@ -259,9 +274,9 @@ mod tests {
         for commit in 0..COMMITS {
             files.push(DataFile { path: format!("c{commit}"), day: TODAY.into(), bytes: COMMIT_BYTES });
             while let Some(chosen) = plan(&files, TODAY, true) {
-                let bytes = chosen.iter().map(|file| file.bytes).sum();
+                let bytes = chosen.files.iter().map(|file| file.bytes).sum();
                 written += bytes;
-                files.retain(|file| !chosen.contains(file));
+                files.retain(|file| !chosen.files.contains(file));
                 files.push(DataFile { path: format!("m{written}"), day: TODAY.into(), bytes });
             }
             most = most.max(files.len());

@@ -40,6 +40,28 @@ pub struct TableShape {
     /// The only columns whose least and greatest values are kept by page; `None` for all. They are read with a file's
     /// end before anything else of it.
     paged: Option<&'static [&'static str]>,
+    /// Columns whose values have no order that anybody asks for: of these no least and greatest values are kept at all.
+    opaque: &'static [&'static str],
+}
+
+/// How long a data file lasts, as far as it is known when it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasting {
+    /// It will soon be put together with others.
+    Briefly,
+    /// It will be read for weeks, and is written again by an erasure at most.
+    Long,
+}
+
+impl Lasting {
+    /// A file is written a few times on its way to its last form, beside the analysis. Only the last time is it worth the
+    /// work of a higher level, which takes the texts of a timeline down by a tenth.
+    fn zstd_level(self) -> i32 {
+        match self {
+            Lasting::Briefly => 1,
+            Lasting::Long => 6,
+        }
+    }
 }
 
 /// Every call.
@@ -56,6 +78,7 @@ pub static EVENTS: TableShape = TableShape {
     page_rows: 8_192,
     adds_up: false,
     paged: None,
+    opaque: &[],
 };
 
 /// Every entity's calls.
@@ -68,9 +91,11 @@ pub static TIMELINE: TableShape = TableShape {
     differences: &["event_time", "position", "call_index"],
     without_dictionary: &["entity", "consumer_id", "consumer_name", "client_ip", "path"],
     dictionary_bytes: 1024 * 1024,
-    page_rows: 2_048,
+    // Of smaller pages the heads of two dozen columns are a tenth of the file.
+    page_rows: 8_192,
     adds_up: false,
     paged: Some(&["entity_kind", "entity", "event_time"]),
+    opaque: &[],
 };
 
 /// What the calls of each hour and endpoint add up to.
@@ -92,12 +117,12 @@ pub static ENDPOINT_HOURS: TableShape = TableShape {
     page_rows: 2_048,
     adds_up: true,
     paged: Some(&["event_hour"]),
+    opaque: &["consumers_hll", "addresses_hll"],
 };
 
 impl TableShape {
-    pub(crate) fn writer_properties(&self) -> WriterProperties {
-        // Level 1: columns of repeated texts compress well at any level, and this runs beside the analysis.
-        let level = ZstdLevel::try_new(1).unwrap_or_default();
+    pub(crate) fn writer_properties(&self, lasting: Lasting) -> WriterProperties {
+        let level = ZstdLevel::try_new(lasting.zstd_level()).unwrap_or_default();
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_data_page_row_count_limit(self.page_rows)
@@ -116,6 +141,9 @@ impl TableShape {
         }
         for &column in self.without_dictionary {
             properties = properties.set_column_dictionary_enabled(column.into(), false);
+        }
+        for &column in self.opaque {
+            properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::None);
         }
         properties.build()
     }
@@ -271,7 +299,9 @@ pub fn hours_schema() -> SchemaRef {
         sketch("consumers_hll"),
         sketch("addresses_hll"),
     ];
-    let columns = HOUR_KEY.iter().filter_map(of_key).chain(others.into_iter().map(Arc::new));
+    // Null in rows of a version that did not count it.
+    let access = Field::new("access", access_type(), true);
+    let columns = HOUR_KEY.iter().filter_map(of_key).chain(others.into_iter().chain([access]).map(Arc::new));
     Arc::new(Schema::new(columns.collect::<Fields>()))
 }
 
@@ -282,6 +312,19 @@ pub(crate) fn histogram_type() -> DataType {
 
 pub(crate) fn bucket_columns() -> Fields {
     Fields::from(vec![Field::new("at_least", DataType::Int64, false), Field::new("calls", DataType::Int64, false)])
+}
+
+/// How many calls there are by how it was known who made them, and how many of them were served.
+pub(crate) fn access_type() -> DataType {
+    list_of(access_columns())
+}
+
+pub(crate) fn access_columns() -> Fields {
+    Fields::from(vec![
+        Field::new("how", DataType::Utf8, false),
+        Field::new("calls", DataType::Int64, false),
+        Field::new("served", DataType::Int64, false),
+    ])
 }
 
 fn of_events(name: &&str) -> Option<FieldRef> {

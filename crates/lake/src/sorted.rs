@@ -430,7 +430,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::schema::{TIMELINE, timeline_schema};
+    use crate::schema::{Lasting, TIMELINE, timeline_schema};
 
     #[test]
     fn rows_are_looked_through_in_order_and_none_twice() {
@@ -520,7 +520,7 @@ mod tests {
         let small = || WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(64);
         let plain = rows(&[]);
         let files = [
-            ("as we write them", file(&plain, TIMELINE.writer_properties()).await),
+            ("as we write them", file(&plain, TIMELINE.writer_properties(Lasting::Briefly)).await),
             ("in many row groups", file(&plain, small().set_max_row_group_row_count(Some(300)).build()).await),
             ("in one", file(&plain, small().build()).await),
             (
@@ -566,7 +566,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_known_of_a_file_goes_with_it() {
-        let mut file = file(&rows(&[]), TIMELINE.writer_properties()).await;
+        let mut file = file(&rows(&[]), TIMELINE.writer_properties(Lasting::Briefly)).await;
         let indexes = Indexes::new();
         let end = indexes.end(&mut file).await.unwrap();
         indexes.group(&mut file, &end, 0).await.unwrap();

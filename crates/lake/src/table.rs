@@ -7,6 +7,7 @@ use deltalake::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch,
 use deltalake::arrow::compute::{cast, filter_record_batch};
 use deltalake::arrow::datatypes::{Field, Int64Type, SchemaRef};
 use deltalake::arrow::error::ArrowError;
+use deltalake::datafusion::error::DataFusionError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
@@ -16,7 +17,7 @@ use deltalake::{DeltaTable, DeltaTableError, TableProperty};
 
 pub(crate) use crate::error::LakeError;
 use crate::place::{Place, Root};
-use crate::schema::{PARTITION, TableShape};
+use crate::schema::{Lasting, PARTITION, TableShape};
 
 /// How long versions of a table stay readable one by one, and how long files that the newest does not name any more stay:
 /// for queries, copies and other readers that began before a change.
@@ -102,7 +103,7 @@ impl Table {
             return Ok(());
         }
         self.is_uncertain = true;
-        let mut writer = self.writer()?;
+        let mut writer = self.writer(Lasting::Briefly)?;
         let schema = writer.arrow_schema();
         for batch in rows {
             let mut batch = conform(&batch?, &schema)?;
@@ -163,9 +164,9 @@ impl Table {
     }
 
     /// A writer of files of this table; [`Table::flush`] makes what it wrote durable.
-    pub(crate) fn writer(&self) -> Result<RecordBatchWriter, LakeError> {
+    pub(crate) fn writer(&self, lasting: Lasting) -> Result<RecordBatchWriter, LakeError> {
         let writer = RecordBatchWriter::for_table(&self.table).map_err(self.failed("write"))?;
-        Ok(writer.with_writer_properties(self.shape.writer_properties()))
+        Ok(writer.with_writer_properties(self.shape.writer_properties(lasting)))
     }
 
     /// Ends a writer's files and makes them durable, before a commit names them.
@@ -203,6 +204,12 @@ impl Table {
 
     pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(DeltaTableError) -> LakeError + use<> {
         table_error(&self.place, doing)
+    }
+
+    /// The same of what the query engine says. `doing` is followed by the table's place.
+    pub(crate) fn engine_failed(&self, doing: &'static str) -> impl Fn(DataFusionError) -> LakeError + use<> {
+        let place = self.place.to_string();
+        move |source| LakeError::Engine { doing, place: place.clone(), source: Box::new(source) }
     }
 }
 

@@ -2,12 +2,12 @@
 //! the endpoints' names of today (decision 13). Each has the newest rows, [`SIDE_ROWS_MAX`] at most.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use outrider_lake::arrow::array::RecordBatch;
 use outrider_lake::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use outrider_lake::arrow::json::ReaderBuilder;
-use outrider_lake::{Beside, SideRows, SideTable};
+use outrider_lake::{ACCESS, Beside, SideRows, SideTable};
 use serde::Serialize;
 
 use crate::store::{Page, Store, StoreError};
@@ -18,10 +18,14 @@ mod rows;
 pub const SIDE_ROWS_MAX: usize = 100_000;
 
 /// The lake's calls with the endpoints as they are now: an endpoint that was merged into another counts as that one.
-const CALLS: &str = "SELECT events.*, \
-     coalesce(endpoints.current_id, events.endpoint_id) AS current_endpoint_id, \
-     endpoints.method || ' ' || endpoints.current_template AS endpoint \
-     FROM events LEFT JOIN endpoints ON endpoints.endpoint_id = events.endpoint_id";
+static CALLS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT events.*, {ACCESS} AS access, \
+         coalesce(endpoints.current_id, events.endpoint_id) AS current_endpoint_id, \
+         endpoints.method || ' ' || endpoints.current_template AS endpoint \
+         FROM events LEFT JOIN endpoints ON endpoints.endpoint_id = events.endpoint_id"
+    )
+});
 
 /// What calls add up to by hour, with the endpoints as they are now.
 const HOURS: &str = "SELECT endpoint_hours.*, \
@@ -46,7 +50,7 @@ pub fn beside(store: &Store) -> Beside {
         table(store, "actions", ACTIONS, |store| Box::pin(rows::actions(store))),
         table(store, "endpoints", ENDPOINTS, |store| Box::pin(rows::endpoints(store))),
     ];
-    Beside { tables, views: vec![("calls", CALLS), ("hours", HOURS), ("alert_calls", ALERT_CALLS)] }
+    Beside { tables, views: vec![("calls", CALLS.as_str()), ("hours", HOURS), ("alert_calls", ALERT_CALLS)] }
 }
 
 /// A column's name and type; a name that ends with `?` may be null.

@@ -4,9 +4,10 @@ import { act } from 'react';
 import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import type { AccessFigures } from '../../api/types';
 import { stubBrowser, unstubBrowser } from '../../testing';
 import { AccessOf, FieldsOf } from './AccessAndFields';
-import type { Access, QueryField } from './questions';
+import type { QueryField } from './questions';
 import { SPANS } from './questions';
 
 let frame: HTMLElement;
@@ -15,7 +16,7 @@ let unmount: () => void;
 let most: number;
 
 /** The lake, with calls of these kinds. */
-function stubLake(access: Access[], fields: QueryField[]) {
+function stubLake(access: AccessFigures[], fields: QueryField[]) {
   let now = 0;
   most = 0;
   vi.stubGlobal('fetch', async (request: Request) => {
@@ -72,7 +73,7 @@ it('says that some get in without a credential, and in how many calls a field is
   await show();
   expect(frame.querySelector('[role=note]')?.textContent).toMatch(/^10 % of those who were served had no credential/);
   expect(rowsOf('Access')).toEqual([
-    ['A consumer, by a credential', '90 %', '90', '100 %'],
+    ['A credential that the gateway accepted', '90 %', '90', '100 %'],
     ['Nothing', '10 %', '10', '100 %'],
   ]);
   expect(rowsOf('Query fields')).toEqual([['page', '25 %', '7', 'as sent']]);

@@ -1,12 +1,12 @@
 // How those who call an endpoint were known, and what they ask for in the query.
 import { useQuery } from '@tanstack/react-query';
 
+import type { AccessFigures } from '../../api/types';
 import { Loading, Panel, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { count, share } from '../../parts/words';
-import { inOrder, KNOWN_WORDS, mixedShare } from './access';
+import { inOrder, knownWords, mixedShare } from './access';
 import {
-  type Access,
   accessOf,
   FIELDS_CALLS_MAX,
   FIELDS_MAX,
@@ -32,7 +32,7 @@ function useAccess({ id, span }: Of) {
   });
 }
 
-function total(access: Access[]): number {
+function total(access: AccessFigures[]): number {
   return access.reduce((sum, { calls }) => sum + calls, 0);
 }
 
@@ -60,12 +60,12 @@ export function AccessOf(of: Of) {
   const all = total(rows);
   const mixed = mixedShare(rows);
   if (isWithoutLake(found.error)) return null;
-  const columns: Column<Access>[] = [
+  const columns: Column<AccessFigures>[] = [
     {
       id: 'how',
       head: 'By what the caller was known',
       width: 'minmax(0, 2fr)',
-      cell: ({ how }) => <span title={KNOWN_WORDS[how]}>{KNOWN_WORDS[how]}</span>,
+      cell: ({ how }) => <span title={knownWords(how)}>{knownWords(how)}</span>,
     },
     {
       id: 'share',

@@ -13,6 +13,7 @@ import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
 import { bytes, count, share, short } from '../../parts/words';
 import { useServices } from '../policies/suggestions';
+import { accessWord } from './access';
 import { SPANS } from './questions';
 
 type Sort = NonNullable<NonNullable<paths['/api/v1/endpoints']['get']['parameters']['query']>['sort']>;
@@ -76,6 +77,16 @@ export function Template({ text }: { text: string }) {
         ),
       )}
     </code>
+  );
+}
+
+function LetIn({ figures }: { figures: EndpointFigures | null }) {
+  const access = accessWord(figures?.access ?? []);
+  if (!access) return '–';
+  return (
+    <span className={access.isMixed ? 'tag danger' : 'muted'} title={access.title}>
+      {access.word}
+    </span>
   );
 }
 
@@ -150,6 +161,16 @@ export default function ApisPage() {
       isNumber: true,
       cell: (endpoint) => <span title={count(endpoint.calls)}>{short(endpoint.calls)}</span>,
     },
+    ...(hasFigures
+      ? [
+          {
+            id: 'access',
+            head: <span title={`by what those were known who were served in the last ${span.id}`}>Let in by</span>,
+            width: '80px',
+            cell: ({ figures }: EndpointRow) => <LetIn figures={figures} />,
+          },
+        ]
+      : []),
     ...(hasFigures
       ? FIGURES.map(({ sort: name, head, width, of, title }): Column<EndpointRow> => ({
           id: name,

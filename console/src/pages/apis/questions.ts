@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 
 import { Refusal } from '../../api/client';
 import { ask, day, moment, quoted, timeOf } from '../../api/sql';
+import type { AccessFigures } from '../../api/types';
 import type { Step } from '../../charts/Strip';
 import { serverNow } from '../../live/clock';
 
@@ -127,25 +128,14 @@ export function isWithoutLake(error: unknown): boolean {
   return error instanceof Refusal && error.status === 404;
 }
 
-/** How it was known who called: by a consumer that the gateway named, by a credential alone, or not at all. */
-export type Known = 'credential' | 'consumer' | 'presented' | 'anonymous' | 'nothing';
-
-export interface Access {
-  how: Known;
-  calls: number;
-  /** Those that were answered with neither a refusal nor a failure. */
-  served: number;
-}
-
-export function accessOf(id: string, span: Span, signal: AbortSignal): Promise<Access[]> {
-  return ask<Access>(
-    `SELECT CASE WHEN anonymous_consumer THEN 'anonymous'
-         WHEN consumer_id IS NOT NULL AND credential_id IS NOT NULL THEN 'credential'
-         WHEN consumer_id IS NOT NULL THEN 'consumer'
-         WHEN presented_credential IS NOT NULL THEN 'presented'
-         ELSE 'nothing' END AS how,
-       count(*) AS calls, count(*) FILTER (WHERE status < 400) AS served
-     ${where(id, sinceOf(span).since)} GROUP BY 1`,
+export function accessOf(id: string, span: Span, signal: AbortSignal): Promise<AccessFigures[]> {
+  const { since } = sinceOf(span);
+  return ask<AccessFigures>(
+    span.ofHours
+      ? `SELECT one['how'] AS how, sum(one['calls']) AS calls, sum(one['served']) AS served
+     FROM (SELECT unnest(access) AS one ${whereOfHours(id, since)}) GROUP BY 1`
+      : `SELECT access AS how, count(*) AS calls, count(*) FILTER (WHERE status < 400) AS served
+     ${where(id, since)} AND own_refusal IS NULL GROUP BY 1`,
     signal,
   );
 }

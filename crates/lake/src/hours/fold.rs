@@ -9,10 +9,11 @@ use deltalake::arrow::array::{
     Array as _, ArrayRef, AsArray as _, BinaryArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use deltalake::arrow::compute::SortOptions;
-use deltalake::arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use deltalake::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use deltalake::arrow::error::ArrowError;
 use deltalake::arrow::row::{RowConverter, SortField};
 
+use super::access::{self, ACCESS, Access, AccessColumn};
 use super::histogram::{Histogram, Histograms, column_of};
 use crate::schema::{HOUR_KEY, PARTITION, arrow_schema, hours_schema};
 use crate::table::conform;
@@ -28,8 +29,8 @@ const MODE_REGISTERS: u8 = 2;
 const REGISTERS_AT: usize = 40;
 const REGISTER_MAX: u8 = 63;
 
-/// The columns of `events` that are added up.
-pub(crate) const COLUMNS_OF_CALLS: [&str; 13] = [
+/// The columns of `events` that are added up as they are.
+const COLUMNS_OF_CALLS: [&str; 13] = [
     PARTITION,
     "event_time",
     "gateway",
@@ -48,8 +49,14 @@ pub(crate) const COLUMNS_OF_CALLS: [&str; 13] = [
 static CALLS: LazyLock<SchemaRef> = LazyLock::new(|| {
     let schema = arrow_schema();
     let fields = COLUMNS_OF_CALLS.iter().filter_map(|name| schema.field_with_name(name).ok().cloned());
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    let access = Field::new("access", DataType::Utf8, false);
+    Arc::new(Schema::new(fields.chain([access]).collect::<Vec<_>>()))
 });
+
+/// What a statement over `events` has to give of calls that are to be added up.
+pub(super) fn selected() -> String {
+    format!("{}, {ACCESS} AS access", COLUMNS_OF_CALLS.join(", "))
+}
 
 /// The sums so far, in the order of the table.
 pub(crate) struct Fold {
@@ -72,6 +79,7 @@ struct Sums {
     response_sizes: Histogram,
     consumers: HllUnion,
     addresses: HllUnion,
+    access: Access,
 }
 
 impl Fold {
@@ -101,7 +109,7 @@ impl Fold {
         };
         let keys = self.keys.convert_columns(&HOUR_KEY.iter().map(of_key).collect::<Result<Vec<_>, _>>()?)?;
         let (consumers, addresses) = (texts(&calls, "consumer_id")?, texts(&calls, "client_ip")?);
-        let refusals = texts(&calls, "own_refusal")?;
+        let (refusals, hows) = (texts(&calls, "own_refusal")?, texts(&calls, "access")?);
         let statuses = column(&calls, "status")?.as_primitive_opt::<Int32Type>().ok_or_else(|| lacking("status"))?;
         let latencies = column(&calls, "latency_total_ms")?.as_primitive_opt::<Int32Type>();
         let latencies = latencies.ok_or_else(|| lacking("latency_total_ms"))?;
@@ -121,11 +129,13 @@ impl Fold {
                 sums.own_refusals += 1;
                 continue;
             }
-            match statuses.value(row) {
+            let status = statuses.value(row);
+            match status {
                 400..500 => sums.client_errors += 1,
                 500.. => sums.server_errors += 1,
                 _ => {}
             }
+            sums.access.add(hows.value(row), status < 400);
             sums.latency_ms.add(latencies.value(row).into());
             sums.request_sizes.add(requests.value(row));
             sums.response_sizes.add(responses.value(row));
@@ -143,6 +153,7 @@ impl Fold {
         let latencies = histogram("latency_ms_histogram")?;
         let (requests, responses) = (histogram("request_bytes_histogram")?, histogram("response_bytes_histogram")?);
         let (consumers, addresses) = (sketches(&hours, "consumers_hll")?, sketches(&hours, "addresses_hll")?);
+        let access = AccessColumn::of(column(&hours, "access")?)?;
         for (row, key) in keys.iter().enumerate() {
             let sums = sums_of(&mut self.sums, key.as_ref())?;
             counts.add(row, sums);
@@ -151,6 +162,7 @@ impl Fold {
             sums.response_sizes.add_rows(&responses, row..row + 1);
             add_sketch(&mut sums.consumers, consumers.value(row))?;
             add_sketch(&mut sums.addresses, addresses.value(row))?;
+            sums.access.add_row(&access, row);
         }
         Ok(())
     }
@@ -191,7 +203,7 @@ impl Fold {
             let sketches = sums.values().map(|sums| written(of(sums)));
             Arc::new(BinaryArray::from_iter_values(sketches))
         };
-        let others: [ArrayRef; 13] = [
+        let others: [ArrayRef; 14] = [
             count(|sums| sums.calls),
             count(|sums| sums.own_refusals),
             count(|sums| sums.client_errors),
@@ -205,6 +217,7 @@ impl Fold {
             Arc::new(column_of(sums.values().map(|sums| &sums.response_sizes))?),
             sketch(|sums| &sums.consumers),
             sketch(|sums| &sums.addresses),
+            Arc::new(access::column_of(sums.values().map(|sums| &sums.access))?),
         ];
         columns.extend(others);
         RecordBatch::try_new(hours_schema(), columns)
@@ -227,6 +240,7 @@ impl Sums {
             response_sizes: Histogram::default(),
             consumers: no_values()?,
             addresses: no_values()?,
+            access: Access::default(),
         })
     }
 }
@@ -330,7 +344,6 @@ fn lacking(name: &str) -> ArrowError {
 mod tests {
     use deltalake::arrow::array::new_null_array;
     use deltalake::arrow::compute::{cast, concat_batches};
-    use deltalake::arrow::datatypes::DataType;
 
     use super::*;
 
@@ -343,6 +356,7 @@ mod tests {
                 "gateway" | "workspace" => texts(|_| String::new()),
                 "endpoint_id" => texts(|at| format!("e{}", at % 3)),
                 "consumer_id" => texts(|at| format!("c{at}")),
+                "access" => texts(|at| ["credential", "nothing"][usize::from(at % 7 == 0)].to_owned()),
                 "event_time" => {
                     let times: TimestampMicrosecondArray =
                         paths.clone().map(|at| Some(at % 2 * HOUR_US + at)).collect();

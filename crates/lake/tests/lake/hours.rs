@@ -4,8 +4,8 @@ use std::path::Path;
 
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::{Float64Type, Int64Type};
-use outrider_lake::{Beside, Erase, Keeper, LakeReader, QueryError, Retention, Rows};
-use outrider_model::{ApiCall, EndpointId, Named};
+use outrider_lake::{ACCESS, Beside, Erase, Keeper, LakeReader, QueryError, Retention, Rows};
+use outrider_model::{ApiCall, EndpointId, KeyId, Named, Pseudonym};
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call};
 use crate::keeping::{number, reader};
@@ -20,6 +20,8 @@ fn call(number: i64) -> ApiCall<'static> {
     call.request_bytes = number.unsigned_abs() % 700;
     call.response_bytes = number.unsigned_abs() * 11 % 5000;
     call.status = [200, 200, 204, 404, 500, 503, 403][usize::try_from(number % 7).unwrap()];
+    call.anonymous_consumer = number % 11 == 0;
+    call.presented_credential = (number % 2 == 0).then_some(Pseudonym { key: KeyId(1), tag: [1; 16] });
     call.own_refusal = (number % 21 == 6).then(|| "inst".into());
     call.service = (number % 4 != 0).then(|| Named { id: "s".into(), name: format!("service {}", number % 2).into() });
     call
@@ -52,9 +54,23 @@ const OF_CALLS: &str = "count(*) AS calls, count(own_refusal) AS refused, \
      CAST(max(event_time) AS BIGINT) AS last, count(DISTINCT consumer_id) AS consumers, count(DISTINCT client_ip) AS addresses \
      FROM (SELECT *, date_trunc('hour', event_time) AS hour FROM events)";
 
+/// By how it was known who called.
+fn access_of_calls() -> String {
+    format!(
+        "SELECT {ACCESS} AS how, count(*) AS calls, count(*) FILTER (WHERE status < 400) AS served FROM events \
+         WHERE own_refusal IS NULL GROUP BY 1 ORDER BY 1"
+    )
+}
+
+const ACCESS_OF_HOURS: &str = "SELECT one['how'] AS how, sum(one['calls']) AS calls, sum(one['served']) AS served \
+     FROM (SELECT unnest(access) AS one FROM endpoint_hours) GROUP BY 1 ORDER BY 1";
+
 async fn table_of(reader: &LakeReader, of: &str) -> String {
-    let statement = format!("SELECT {KEY}, {of} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6");
-    let mut answer = reader.query(&statement, &Beside::default()).await.unwrap();
+    printed(reader, &format!("SELECT {KEY}, {of} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6")).await
+}
+
+async fn printed(reader: &LakeReader, statement: &str) -> String {
+    let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
     let mut batches = Vec::new();
     while let Some(batch) = answer.next().await {
         batches.push(batch.unwrap());
@@ -66,6 +82,9 @@ async fn table_of(reader: &LakeReader, of: &str) -> String {
 async fn assert_adds_up(reader: &LakeReader, calls: i64, when: &str) {
     assert_eq!(number(reader, "SELECT sum(calls) FROM endpoint_hours").await, calls, "{when}");
     assert_eq!(table_of(reader, OF_HOURS).await, table_of(reader, OF_CALLS).await, "{when}");
+    let access = printed(reader, ACCESS_OF_HOURS).await;
+    assert_eq!(access, printed(reader, &access_of_calls()).await, "{when}");
+    assert!(["anonymous", "credential", "nothing", "presented"].iter().all(|how| access.contains(how)), "{access}");
     for (histogram, column, is_counted) in [
         ("latency_ms_histogram", "latency_total_ms", "latency_total_ms >= 0"),
         ("request_bytes_histogram", "request_bytes", "true"),

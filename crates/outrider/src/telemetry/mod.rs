@@ -33,8 +33,6 @@ pub use actions::follow_actions;
 
 /// What the environment may say instead of `logging.level`.
 const FILTER_VARIABLE: &str = "OUTRIDER_LOG";
-/// It warns at each commit that sketches have no least and no greatest value.
-const EXPECTED: &str = "deltalake_core::writer::stats";
 /// Spans that wait to be handed over.
 const SPANS_WAITING: usize = 4096;
 /// How long the last spans may take at the end.
@@ -128,14 +126,13 @@ impl Telemetry {
     }
 }
 
-/// Our own parts from the configured level on, libraries from warnings on but for what is as it should be; or what the
-/// environment says.
+/// Our own parts from the configured level on, libraries from warnings on; or what the environment says.
 fn filter(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
     match std::env::var(FILTER_VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text).with_context(|| {
             format!("{FILTER_VARIABLE} is `{text}`, which is no filter; use one like `debug` or `warn,outrider=debug`")
         }),
-        Err(_) => EnvFilter::try_new(format!("{},{EXPECTED}=error", logging.level.filter())).context("logging.level"),
+        Err(_) => EnvFilter::try_new(logging.level.filter()).context("logging.level"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! How endpoints were used of late: one statement over the lake gives the figures of all of them, and they are kept for a
+//! How endpoints were used of late: two statements over the lake give the figures of all of them, and they are kept for a
 //! minute, however many people look. Those of a week or more are about whole hours.
 
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use outrider_lake::{Answer, QueryError};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -68,6 +69,22 @@ pub(super) struct EndpointFigures {
     pub first_call_ms: Option<i64>,
     /// When the last of the calls was over.
     pub last_call_ms: Option<i64>,
+    /// By how it was known who called, the most calls first, of those that outrider let through. Of hours that were added up before outrider
+    /// counted it there are none.
+    #[serde(default)]
+    pub access: Vec<AccessFigures>,
+}
+
+/// How many calls there were by one way of knowing who called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub(super) struct AccessFigures {
+    /// `credential`: by one that the gateway accepted; `anonymous`: as the gateway's consumer for everybody; `presented`: by one that
+    /// it did not accept or did not look at; `nothing`.
+    pub how: String,
+    /// Calls.
+    pub calls: u64,
+    /// Those that were answered with neither a refusal nor a failure.
+    pub served: u64,
 }
 
 /// Figures by the id of the endpoint; one without calls has none.
@@ -90,7 +107,7 @@ impl FiguresKept {
                 return figures.clone();
             }
         }
-        let figures = match queries.run(statement(last, now_ms), collect).await {
+        let figures = match read(queries, last, now_ms).await {
             Ok(figures) => Some(Arc::new(figures)),
             Err(error) => {
                 tracing::warn!(%error, "the lake does not answer with figures of endpoints");
@@ -102,18 +119,28 @@ impl FiguresKept {
     }
 }
 
-/// The filter on the date keeps it from reading other days. The busiest endpoints come first, so that what a limit of rows
-/// cuts off has the fewest calls.
-fn statement(last: Last, now_ms: i64) -> String {
+async fn read(queries: &Queries, last: Last, now_ms: i64) -> Result<HashMap<String, EndpointFigures>, QueryError> {
     let since_us = now_ms.saturating_sub(last.hours() * HOUR_MS).saturating_mul(1000);
     let since = format!("to_timestamp_micros({since_us})");
-    match last {
-        Last::Hour | Last::Day => of_calls(&since),
-        Last::Week | Last::Month => of_hours(&since),
+    let (figures, access) = match last {
+        Last::Hour | Last::Day => (of_calls(&since), access_of_calls(&since)),
+        Last::Week | Last::Month => (of_hours(&since), access_of_hours(&since)),
+    };
+    let figures: Vec<Row<EndpointFigures>> = queries.run(figures, collect).await?;
+    let mut figures: HashMap<_, _> = figures.into_iter().map(|row| (row.id, row.of)).collect();
+    let access: Vec<Row<AccessFigures>> = queries.run(access, collect).await?;
+    for row in access {
+        if let Some(figures) = figures.get_mut(&row.id) {
+            figures.access.push(row.of);
+        }
     }
+    Ok(figures)
 }
 
 /// What calls add up to by the hour: so many are not read one by one. The first hour counts as a whole.
+///
+/// The filter on the date keeps it from reading other days. The busiest endpoints come first, so that what a limit of rows
+/// cuts off has the fewest calls.
 fn of_hours(since: &str) -> String {
     format!(
         "SELECT current_endpoint_id AS id, sum(calls) AS calls, hll_count(consumers_hll) AS consumers, \
@@ -123,9 +150,24 @@ fn of_hours(since: &str) -> String {
            histogram_quantile(request_bytes_histogram, 0.5) AS request_p50_bytes, \
            histogram_quantile(response_bytes_histogram, 0.5) AS response_p50_bytes, \
            CAST(min(first_time) AS BIGINT) / 1000 AS first_call_ms, CAST(max(last_time) AS BIGINT) / 1000 AS last_call_ms \
-         FROM hours WHERE event_date >= CAST({since} AS DATE) AND event_hour >= date_trunc('hour', {since}) \
-           AND current_endpoint_id IS NOT NULL \
-         GROUP BY current_endpoint_id ORDER BY calls DESC"
+         FROM hours WHERE {} GROUP BY current_endpoint_id ORDER BY calls DESC",
+        is_hour_since(since)
+    )
+}
+
+fn access_of_hours(since: &str) -> String {
+    format!(
+        "SELECT id, one['how'] AS how, sum(one['calls']) AS calls, sum(one['served']) AS served \
+         FROM (SELECT current_endpoint_id AS id, unnest(access) AS one FROM hours WHERE {}) \
+         GROUP BY 1, 2 ORDER BY calls DESC",
+        is_hour_since(since)
+    )
+}
+
+fn is_hour_since(since: &str) -> String {
+    format!(
+        "event_date >= CAST({since} AS DATE) AND event_hour >= date_trunc('hour', {since}) \
+         AND current_endpoint_id IS NOT NULL"
     )
 }
 
@@ -139,27 +181,39 @@ fn of_calls(since: &str) -> String {
            approx_percentile_cont(request_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS request_p50_bytes, \
            approx_percentile_cont(response_bytes, 0.5) FILTER (WHERE own_refusal IS NULL) AS response_p50_bytes, \
            CAST(min(event_time) AS BIGINT) / 1000 AS first_call_ms, CAST(max(event_time) AS BIGINT) / 1000 AS last_call_ms \
-         FROM calls WHERE event_date >= CAST({since} AS DATE) AND event_time >= {since} AND current_endpoint_id IS NOT NULL \
-         GROUP BY current_endpoint_id ORDER BY calls DESC"
+         FROM calls WHERE {} GROUP BY current_endpoint_id ORDER BY calls DESC",
+        is_call_since(since)
     )
+}
+
+fn access_of_calls(since: &str) -> String {
+    format!(
+        "SELECT current_endpoint_id AS id, access AS how, count(*) AS calls, count(*) FILTER (WHERE status < 400) AS served \
+         FROM calls WHERE {} AND own_refusal IS NULL GROUP BY 1, 2 ORDER BY calls DESC",
+        is_call_since(since)
+    )
+}
+
+fn is_call_since(since: &str) -> String {
+    format!("event_date >= CAST({since} AS DATE) AND event_time >= {since} AND current_endpoint_id IS NOT NULL")
 }
 
 const TIMED: &str = "own_refusal IS NULL AND latency_total_ms >= 0";
 
+/// What an answer says of the endpoint with this id.
 #[derive(Deserialize)]
-struct Row {
+struct Row<T> {
     id: String,
     #[serde(flatten)]
-    figures: EndpointFigures,
+    of: T,
 }
 
-async fn collect(mut answer: Answer) -> Result<HashMap<String, EndpointFigures>, QueryError> {
-    let mut figures = HashMap::new();
+async fn collect<T: DeserializeOwned + Send>(mut answer: Answer) -> Result<Vec<Row<T>>, QueryError> {
+    let mut rows = Vec::new();
     while let Some(batch) = answer.next().await {
         for row in rows_of_batch(&batch?)? {
-            let row: Row = serde_json::from_value(row).map_err(|error| QueryError::Statement(error.to_string()))?;
-            figures.insert(row.id, row.figures);
+            rows.push(serde_json::from_value(row).map_err(|error| QueryError::Statement(error.to_string()))?);
         }
     }
-    Ok(figures)
+    Ok(rows)
 }

@@ -84,6 +84,10 @@ async fn calls_are_joined_with_what_is_known_of_them() {
             &["/orders/4711 /orders/0"],
         ),
         (
+            "SELECT endpoint, access, count(*) FROM calls GROUP BY 1, 2 ORDER BY 3",
+            &["credential 1", "GET /orders/{order_id} credential 4"],
+        ),
+        (
             "SELECT alert_id, path FROM alert_calls ORDER BY path",
             &["al_0000000000000001 /orders/1", "al_0000000000000001 /orders/2"],
         ),
