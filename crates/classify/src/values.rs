@@ -3,6 +3,9 @@
 //! Known shapes: a JSON Web Token (RFC 7519: three or five base64url parts of which the first begins with `{"`), an HTTP
 //! authorization value (`Bearer ...`, `Basic ...`), a PEM private key, and the published key prefixes of large providers.
 //! Not decided here: random-looking strings without a known shape, because ids look just the same.
+//!
+//! [`credential_shape`] reads a whole value, so it is for who has cut a text into tokens. A private key has spaces and line
+//! ends of its own; [`private_key_at`] finds it in a text.
 
 /// Shorter values are never taken for a credential by their look alone.
 pub const VALUE_BYTES_MIN: usize = 16;
@@ -49,6 +52,29 @@ pub fn without_scheme(value: &str) -> &str {
     }
 }
 
+/// Where in a text a private key in PEM form stands (RFC 7468): up to its last line, or to the end of a text that was cut.
+pub fn private_key_at(text: &str, from: usize) -> Option<(usize, usize)> {
+    const BEGIN: &[u8] = b"-----BEGIN ";
+    const MARK_BYTES_MAX: usize = 64;
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        let start = at + memchr::memmem::find(bytes.get(at..)?, BEGIN)?;
+        at = start + BEGIN.len();
+        let mark = &bytes[at..bytes.len().min(at + MARK_BYTES_MAX)];
+        let label = &mark[..memchr::memmem::find(mark, b"-----").unwrap_or(mark.len())];
+        if !contains(label, b"PRIVATE KEY") {
+            continue;
+        }
+        let Some(last_line) = memchr::memmem::find(&bytes[at..], b"-----END ").map(|length| at + length) else {
+            return Some((start, bytes.len()));
+        };
+        let label = last_line + b"-----END ".len();
+        let end = memchr::memmem::find(&bytes[label..], b"-----").map_or(bytes.len(), |length| label + length + 5);
+        return Some((start, end));
+    }
+}
+
 fn starts_with_scheme(value: &str, scheme: &str) -> bool {
     matches!(value.split_once(' '), Some((start, rest)) if start.eq_ignore_ascii_case(scheme) && !rest.trim().is_empty())
 }
@@ -84,11 +110,18 @@ fn is_json_web_token(bytes: &[u8]) -> bool {
 
 /// Published prefixes, with the least number of bytes that follow in a real key.
 const PROVIDER_PREFIXES: &[(&str, usize)] = &[
+    ("ABIA", 12),
+    ("ACCA", 12),
+    ("AGPA", 12),
+    ("AIDA", 12),
     ("AIza", 30),
     ("AKIA", 12),
+    ("AROA", 12),
     ("ASIA", 12),
     ("EAAC", 24),
     ("SG.", 24),
+    ("dapi", 32),
+    ("doo_v1_", 24),
     ("dop_v1_", 24),
     ("ghp_", 24),
     ("gho_", 24),
@@ -101,13 +134,24 @@ const PROVIDER_PREFIXES: &[(&str, usize)] = &[
     ("kpat_", 16),
     ("npm_", 24),
     ("pypi-", 24),
+    ("pk_live_", 12),
+    ("pk_test_", 12),
+    ("pul-", 32),
     ("rk_live_", 12),
     ("rk_test_", 12),
+    ("rubygems_", 32),
     ("shpat_", 24),
+    ("shpca_", 24),
+    ("shppa_", 24),
+    ("shpss_", 24),
     ("sk-", 20),
     ("sk_live_", 12),
     ("sk_test_", 12),
+    ("sq0atp-", 16),
+    ("sq0csp-", 16),
     ("spat_", 16),
+    ("tfp_", 24),
+    ("vercel_", 20),
     ("whsec_", 16),
     ("xapp-", 16),
     ("xoxa-", 12),
@@ -121,7 +165,7 @@ const PROVIDER_PREFIXES: &[(&str, usize)] = &[
 fn is_provider_key(bytes: &[u8]) -> bool {
     if !matches!(
         bytes[0],
-        b'A' | b'E' | b'S' | b'd' | b'g' | b'h' | b'k' | b'n' | b'p' | b'r' | b's' | b'w' | b'x' | b'y'
+        b'A' | b'E' | b'S' | b'd' | b'g' | b'h' | b'k' | b'n' | b'p' | b'r' | b's' | b't' | b'v' | b'w' | b'x' | b'y'
     ) {
         return false;
     }
@@ -174,6 +218,22 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(credential_shape(value), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_private_key_is_found_in_a_text() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----";
+        for (text, expected) in [
+            (format!("a={key}&b"), Some((2, 2 + key.len()))),
+            (key[..40].to_owned(), Some((0, 40))),
+            (format!("-----BEGIN CERTIFICATE-----{key}"), Some((27, 27 + key.len()))),
+            ("-----BEGIN CERTIFICATE-----".to_owned(), None),
+            ("-----BEGIN ".to_owned(), None),
+            (String::new(), None),
+        ] {
+            assert_eq!(private_key_at(&text, 0), expected, "{text}");
+        }
+        assert_eq!(private_key_at(key, 5), None);
     }
 
     #[test]
