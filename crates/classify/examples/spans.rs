@@ -17,7 +17,8 @@ fn main() -> std::io::Result<()> {
         let personal = find_personal(name, text);
         let mut shown: Vec<String> =
             personal.iter().map(|found| format!("{}:{}-{}", found.class.as_str(), found.start, found.end)).collect();
-        if let Some((start, end)) = private_key_at(text, 0) {
+        let key = text.match_indices("-----BEGIN ").find_map(|(start, _)| Some((start, private_key_at(text, start)?)));
+        if let Some((start, end)) = key {
             shown.push(format!("private_key:{start}-{end}"));
         } else if let Some(shape) = credential_shape(text) {
             shown.push(format!("{shape:?}:0-{}", text.len()));

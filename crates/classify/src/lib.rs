@@ -12,4 +12,5 @@ mod values;
 
 pub use classes::{Country, DataClass, Found, find_personal};
 pub use names::is_credential_name;
+pub use topics::is_named_after;
 pub use values::{CredentialShape, SCHEMES, VALUE_BYTES_MIN, credential_shape, private_key_at, without_scheme};

@@ -4,7 +4,7 @@
 //! all ids one in ten passes Luhn. So a validator of bare digits asks here first whether the field's name, or one of the
 //! few words before the number, speaks of such a thing.
 
-use crate::classes::Country;
+use crate::classes::{Country, DataClass};
 use crate::names::for_each_word;
 
 /// Words before a number that are read, nearest first: `phone number is 5550123` has three.
@@ -12,6 +12,9 @@ const WORDS_BEFORE_MAX: usize = 3;
 
 /// How far back those words are looked for, in bytes.
 const BYTES_BEFORE_MAX: usize = 48;
+
+/// Longest name in bytes that is read.
+const NAME_BYTES_MAX: usize = 64;
 
 /// A set of topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,9 +46,21 @@ impl Topics {
     }
 }
 
+/// Whether a field of this name carries values of the class: `phone`, `cardNumber`, `national_id`. Mail addresses and bank
+/// accounts prove what they are, so no name is known for them.
+pub fn is_named_after(name: &str, class: DataClass) -> bool {
+    let topics = of_name(&name.as_bytes()[..name.len().min(NAME_BYTES_MAX)]);
+    match class {
+        DataClass::Phone => topics.has_phone(),
+        DataClass::PaymentCard => topics.has_card(),
+        DataClass::NationalId(country) => topics.has_national_id(country),
+        DataClass::Email | DataClass::Iban => false,
+    }
+}
+
 /// What the field's name and the words before `start` speak of.
 pub(crate) fn topics(name: &str, text: &[u8], start: usize) -> Topics {
-    let mut topics = of_name(name.as_bytes());
+    let mut topics = of_name(&name.as_bytes()[..name.len().min(NAME_BYTES_MAX)]);
     topics.add(of_words_before(text, start));
     topics
 }
@@ -142,7 +157,6 @@ fn of_squashed(name: &[u8]) -> Topics {
         ("steuerid", Topics::of(Country::Germany)),
         ("codicefiscale", Topics::of(Country::Italy)),
     ];
-    const NAME_BYTES_MAX: usize = 32;
     if name.len() > NAME_BYTES_MAX {
         return Topics::default();
     }

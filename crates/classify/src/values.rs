@@ -5,7 +5,7 @@
 //! Not decided here: random-looking strings without a known shape, because ids look just the same.
 //!
 //! [`credential_shape`] reads a whole value, so it is for who has cut a text into tokens. A private key has spaces and line
-//! ends of its own; [`private_key_at`] finds it in a text.
+//! ends of its own; [`private_key_at`] says where it ends.
 
 /// Shorter values are never taken for a credential by their look alone.
 pub const VALUE_BYTES_MIN: usize = 16;
@@ -34,7 +34,7 @@ pub fn credential_shape(value: &str) -> Option<CredentialShape> {
     }
     match bytes[0] {
         b'e' if is_json_web_token(bytes) => Some(CredentialShape::JsonWebToken),
-        b'-' if bytes.starts_with(b"-----BEGIN ") && contains(bytes, b"PRIVATE KEY") => {
+        b'-' if private_key_at(value, 0).is_some_and(|end| value[end..].trim_end().is_empty()) => {
             Some(CredentialShape::PrivateKey)
         }
         b'B' | b'b' if starts_with_scheme(value, "bearer") || is_basic(value) => Some(CredentialShape::Authorization),
@@ -52,27 +52,22 @@ pub fn without_scheme(value: &str) -> &str {
     }
 }
 
-/// Where in a text a private key in PEM form stands (RFC 7468): up to its last line, or to the end of a text that was cut.
-pub fn private_key_at(text: &str, from: usize) -> Option<(usize, usize)> {
-    const BEGIN: &[u8] = b"-----BEGIN ";
+/// The end of the private key in PEM form that begins at `start` (RFC 7468): behind its last line, or that of a text that was cut.
+pub fn private_key_at(text: &str, start: usize) -> Option<usize> {
     const MARK_BYTES_MAX: usize = 64;
-    let bytes = text.as_bytes();
-    let mut at = from;
-    loop {
-        let start = at + memchr::memmem::find(bytes.get(at..)?, BEGIN)?;
-        at = start + BEGIN.len();
-        let mark = &bytes[at..bytes.len().min(at + MARK_BYTES_MAX)];
-        let label = &mark[..memchr::memmem::find(mark, b"-----").unwrap_or(mark.len())];
-        if !contains(label, b"PRIVATE KEY") {
-            continue;
-        }
-        let Some(last_line) = memchr::memmem::find(&bytes[at..], b"-----END ").map(|length| at + length) else {
-            return Some((start, bytes.len()));
-        };
-        let label = last_line + b"-----END ".len();
-        let end = memchr::memmem::find(&bytes[label..], b"-----").map_or(bytes.len(), |length| label + length + 5);
-        return Some((start, end));
+    let key = text.as_bytes().get(start..)?;
+    let label = key.strip_prefix(b"-----BEGIN ")?;
+    let label = &label[..label.len().min(MARK_BYTES_MAX)];
+    let label = &label[..memchr::memmem::find(label, b"-----").unwrap_or(label.len())];
+    if !contains(label, b"PRIVATE KEY") {
+        return None;
     }
+    let Some(last_line) = memchr::memmem::find(key, b"-----END ") else {
+        return Some(text.len());
+    };
+    let label = last_line + b"-----END ".len();
+    let end = memchr::memmem::find(&key[label..], b"-----").map_or(key.len(), |length| label + length + 5);
+    Some(start + end)
 }
 
 fn starts_with_scheme(value: &str, scheme: &str) -> bool {
@@ -223,17 +218,17 @@ mod tests {
     #[test]
     fn a_private_key_is_found_in_a_text() {
         let key = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----";
-        for (text, expected) in [
-            (format!("a={key}&b"), Some((2, 2 + key.len()))),
-            (key[..40].to_owned(), Some((0, 40))),
-            (format!("-----BEGIN CERTIFICATE-----{key}"), Some((27, 27 + key.len()))),
-            ("-----BEGIN CERTIFICATE-----".to_owned(), None),
-            ("-----BEGIN ".to_owned(), None),
-            (String::new(), None),
+        for (text, start, expected) in [
+            (format!("a={key}&b"), 2, Some(2 + key.len())),
+            (key[..40].to_owned(), 0, Some(40)),
+            (format!("a={key}"), 0, None),
+            (format!("-----BEGIN CERTIFICATE-----{key}"), 0, None),
+            ("-----BEGIN ".to_owned(), 0, None),
+            (String::new(), 0, None),
+            (String::new(), 1, None),
         ] {
-            assert_eq!(private_key_at(&text, 0), expected, "{text}");
+            assert_eq!(private_key_at(&text, start), expected, "{text}");
         }
-        assert_eq!(private_key_at(key, 5), None);
     }
 
     #[test]
