@@ -100,7 +100,7 @@ fn is_common_header(name: &str) -> bool {
 
 /// One lower-cased word of a name, cut at [`WORD_BYTES_MAX`] from its end.
 #[derive(Clone, Copy, Default)]
-struct Word {
+pub(crate) struct Word {
     bytes: [u8; WORD_BYTES_MAX],
     length: usize,
 }
@@ -115,13 +115,13 @@ impl Word {
         word
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 }
 
 /// Splits at everything that is neither letter nor digit, and where a capital follows a small letter.
-fn for_each_word(name: &[u8], mut take: impl FnMut(Word)) {
+pub(crate) fn for_each_word(name: &[u8], mut take: impl FnMut(Word)) {
     let mut start = 0;
     for at in 0..=name.len() {
         let ends_here = match name.get(at) {

@@ -3,6 +3,9 @@
 //! Known shapes: a JSON Web Token (RFC 7519: three or five base64url parts of which the first begins with `{"`), an HTTP
 //! authorization value (`Bearer ...`, `Basic ...`), a PEM private key, and the published key prefixes of large providers.
 //! Not decided here: random-looking strings without a known shape, because ids look just the same.
+//!
+//! [`credential_shape`] reads a whole value, so it is for who has cut a text into tokens. A private key has spaces and line
+//! ends of its own; [`private_key_at`] says where it ends.
 
 /// Shorter values are never taken for a credential by their look alone.
 pub const VALUE_BYTES_MIN: usize = 16;
@@ -31,7 +34,7 @@ pub fn credential_shape(value: &str) -> Option<CredentialShape> {
     }
     match bytes[0] {
         b'e' if is_json_web_token(bytes) => Some(CredentialShape::JsonWebToken),
-        b'-' if bytes.starts_with(b"-----BEGIN ") && contains(bytes, b"PRIVATE KEY") => {
+        b'-' if private_key_at(value, 0).is_some_and(|end| value[end..].trim_end().is_empty()) => {
             Some(CredentialShape::PrivateKey)
         }
         b'B' | b'b' if starts_with_scheme(value, "bearer") || is_basic(value) => Some(CredentialShape::Authorization),
@@ -47,6 +50,24 @@ pub fn without_scheme(value: &str) -> &str {
         Some((scheme, rest)) if SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)) => rest.trim_start(),
         _ => value,
     }
+}
+
+/// The end of the private key in PEM form that begins at `start` (RFC 7468): behind its last line, or that of a text that was cut.
+pub fn private_key_at(text: &str, start: usize) -> Option<usize> {
+    const MARK_BYTES_MAX: usize = 64;
+    let key = text.as_bytes().get(start..)?;
+    let label = key.strip_prefix(b"-----BEGIN ")?;
+    let label = &label[..label.len().min(MARK_BYTES_MAX)];
+    let label = &label[..memchr::memmem::find(label, b"-----").unwrap_or(label.len())];
+    if !contains(label, b"PRIVATE KEY") {
+        return None;
+    }
+    let Some(last_line) = memchr::memmem::find(key, b"-----END ") else {
+        return Some(text.len());
+    };
+    let label = last_line + b"-----END ".len();
+    let end = memchr::memmem::find(&key[label..], b"-----").map_or(key.len(), |length| label + length + 5);
+    Some(start + end)
 }
 
 fn starts_with_scheme(value: &str, scheme: &str) -> bool {
@@ -84,11 +105,18 @@ fn is_json_web_token(bytes: &[u8]) -> bool {
 
 /// Published prefixes, with the least number of bytes that follow in a real key.
 const PROVIDER_PREFIXES: &[(&str, usize)] = &[
+    ("ABIA", 12),
+    ("ACCA", 12),
+    ("AGPA", 12),
+    ("AIDA", 12),
     ("AIza", 30),
     ("AKIA", 12),
+    ("AROA", 12),
     ("ASIA", 12),
     ("EAAC", 24),
     ("SG.", 24),
+    ("dapi", 32),
+    ("doo_v1_", 24),
     ("dop_v1_", 24),
     ("ghp_", 24),
     ("gho_", 24),
@@ -101,13 +129,24 @@ const PROVIDER_PREFIXES: &[(&str, usize)] = &[
     ("kpat_", 16),
     ("npm_", 24),
     ("pypi-", 24),
+    ("pk_live_", 12),
+    ("pk_test_", 12),
+    ("pul-", 32),
     ("rk_live_", 12),
     ("rk_test_", 12),
+    ("rubygems_", 32),
     ("shpat_", 24),
+    ("shpca_", 24),
+    ("shppa_", 24),
+    ("shpss_", 24),
     ("sk-", 20),
     ("sk_live_", 12),
     ("sk_test_", 12),
+    ("sq0atp-", 16),
+    ("sq0csp-", 16),
     ("spat_", 16),
+    ("tfp_", 24),
+    ("vercel_", 20),
     ("whsec_", 16),
     ("xapp-", 16),
     ("xoxa-", 12),
@@ -121,7 +160,7 @@ const PROVIDER_PREFIXES: &[(&str, usize)] = &[
 fn is_provider_key(bytes: &[u8]) -> bool {
     if !matches!(
         bytes[0],
-        b'A' | b'E' | b'S' | b'd' | b'g' | b'h' | b'k' | b'n' | b'p' | b'r' | b's' | b'w' | b'x' | b'y'
+        b'A' | b'E' | b'S' | b'd' | b'g' | b'h' | b'k' | b'n' | b'p' | b'r' | b's' | b't' | b'v' | b'w' | b'x' | b'y'
     ) {
         return false;
     }
@@ -173,6 +212,22 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(credential_shape(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_found_in_a_text() {
+        let key = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----";
+        for (text, start, expected) in [
+            (format!("a={key}&b"), 2, Some(2 + key.len())),
+            (key[..40].to_owned(), 0, Some(40)),
+            (format!("a={key}"), 0, None),
+            (format!("-----BEGIN CERTIFICATE-----{key}"), 0, None),
+            ("-----BEGIN ".to_owned(), 0, None),
+            (String::new(), 0, None),
+            (String::new(), 1, None),
+        ] {
+            assert_eq!(private_key_at(&text, start), expected, "{text}");
         }
     }
 

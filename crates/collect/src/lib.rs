@@ -32,6 +32,7 @@ pub use normalise::{
 pub use pseudonyms::{Domain, PseudonymKey};
 pub use refusal::{ConnectionRefusal, Refusal};
 pub use rejection::Rejection;
+pub use sanitise::{FieldPolicies, FieldPolicy};
 pub use sources::{
     AllowList, Clock, Complete, CurrentTls, Delivery, KongHttpLog, KongHttpLogConfig, KongTcpLog, KongTcpLogConfig,
     MicroBatch, SourceConfig, SourceTls, SystemClock,

@@ -10,10 +10,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use outrider_classify::find_personal;
 use outrider_model::{KeyId, Pseudonym};
 use sha2::Sha256;
 
-use crate::CollectError;
+use crate::{CollectError, lossless};
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -26,6 +27,9 @@ pub enum Domain {
     Credential,
     /// A session, by its configured carrier.
     Session,
+    /// A value that is a person's: mail address, telephone number, card. It is in the form in which it is equal to others that
+    /// mean the same: [`outrider_classify::DataClass::canonical`].
+    Personal,
 }
 
 /// The installation's key. `Debug` shows nothing of it.
@@ -34,6 +38,7 @@ pub struct PseudonymKey {
     id: KeyId,
     credential: HmacSha256,
     session: HmacSha256,
+    personal: HmacSha256,
 }
 
 impl PseudonymKey {
@@ -49,6 +54,7 @@ impl PseudonymKey {
             id: KeyId(u16::from_be_bytes([id[0], id[1]])),
             credential: keyed(&derive("outrider pseudonym credential 1")),
             session: keyed(&derive("outrider pseudonym session 1")),
+            personal: keyed(&derive("outrider pseudonym personal 1")),
         }
     }
 
@@ -75,12 +81,23 @@ impl PseudonymKey {
         let mut mac = match domain {
             Domain::Credential => self.credential.clone(),
             Domain::Session => self.session.clone(),
+            Domain::Personal => self.personal.clone(),
         };
         mac.update(value);
         let full: [u8; KEY_BYTES] = mac.finalize().into_bytes().into();
         let mut tag = [0; 16];
         tag.copy_from_slice(&full[..16]);
         Pseudonym { key: self.id, tag }
+    }
+
+    /// The pseudonym of a personal value in hand, however it is written. Of which class it is, the value says, or else the name
+    /// of the field that it comes from; a value of none stands as it is, as it does where a setting makes it a pseudonym.
+    pub fn personal(&self, name: &str, value: &str) -> Pseudonym {
+        let whole = find_personal(name, value).into_iter().find(|found| found.end - found.start == value.len());
+        match whole {
+            Some(found) => self.pseudonym(Domain::Personal, &lossless::to_bytes(&found.class.canonical(value))),
+            None => self.pseudonym(Domain::Personal, &lossless::to_bytes(value)),
+        }
     }
 
     fn load(path: &Path, file: std::fs::File) -> Result<Self, CollectError> {
@@ -175,6 +192,7 @@ mod tests {
         assert_eq!(seen, again.pseudonym(Domain::Credential, b"key-alice"));
         assert_eq!(seen.key, key.id());
         assert_ne!(seen, key.pseudonym(Domain::Session, b"key-alice"));
+        assert_ne!(seen, key.pseudonym(Domain::Personal, b"key-alice"));
         assert_ne!(seen, key.pseudonym(Domain::Credential, b"key-alicf"));
         assert_ne!(seen.tag, other.pseudonym(Domain::Credential, b"key-alice").tag);
         assert_ne!(key.id(), other.id());

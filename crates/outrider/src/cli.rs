@@ -88,7 +88,7 @@ pub enum Command {
     Kong(KongCommand),
     /// Write the OpenAPI document of the people's API to standard output.
     Openapi,
-    /// Convert a credential or session value in hand into its pseudonym, to look it up.
+    /// Convert a credential, session or personal value in hand into its pseudonym, to look it up.
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
     Pseudonym(ConfigArgument),

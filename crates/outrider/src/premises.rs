@@ -117,5 +117,11 @@ pub fn pseudonym(path: &Path) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "credential {}", key.pseudonym(Domain::Credential, value.as_bytes()))?;
     writeln!(out, "session    {}", key.pseudonym(Domain::Session, value.as_bytes()))?;
+    let personal = key.personal("", value);
+    let telephone = key.personal("phone", value);
+    writeln!(out, "personal   {personal}")?;
+    if telephone != personal {
+        writeln!(out, "telephone  {telephone}")?;
+    }
     Ok(())
 }

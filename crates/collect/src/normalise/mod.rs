@@ -1,7 +1,7 @@
 //! One log line to one [`ApiCall`].
 //!
 //! Decides what a line means: who acted (decisions 1 and 2), where (3), whether the line proved where it comes from (4), when
-//! (9), and what was asked for. Credentials are replaced on the way (module `sanitise`), so no raw one is in the result.
+//! (9), and what was asked for. Credentials and personal values are replaced on the way (module `sanitise`), so no raw one is in the result.
 //! Left out: IO and the clock; the receive time is given.
 
 mod clock;
@@ -23,7 +23,7 @@ pub(crate) use target::percent_decoded;
 
 use crate::kong::{self, Int, KongLine, Request};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
-use crate::sanitise::{Presented, Sanitiser};
+use crate::sanitise::{FieldPolicies, Presented, Sanitiser};
 use crate::{CollectError, Rejection, lossless};
 
 /// The top-level field of a line that carries the source's secret, unless configured.
@@ -45,6 +45,8 @@ pub struct NormaliserSettings {
     pub key_names: Vec<String>,
     /// What carries the session, if anything does.
     pub session: Option<SessionCarrier>,
+    /// What is done with single fields.
+    pub fields: FieldPolicies,
 }
 
 impl NormaliserSettings {
@@ -56,6 +58,7 @@ impl NormaliserSettings {
             secret_field: SECRET_FIELD_DEFAULT.to_owned(),
             key_names: default_key_names(),
             session: None,
+            fields: FieldPolicies::default(),
         }
     }
 
@@ -77,6 +80,7 @@ impl NormaliserSettings {
         if self.key_names.len() > KEY_NAMES_MAX || self.key_names.iter().any(String::is_empty) {
             return wrong("key_names", "use at most 64 names, none of them empty");
         }
+        self.fields.validate(&self.key_names, self.session.as_ref())?;
         match &self.session {
             Some(SessionCarrier::Cookie(name) | SessionCarrier::Header(name) | SessionCarrier::Query(name))
                 if name.is_empty() =>
@@ -278,10 +282,11 @@ impl Normaliser {
         }
     }
 
-    /// Lower-cases names, takes out what Kong added about the consumer, replaces credentials.
+    /// Lower-cases names, takes out what Kong added about the consumer, sanitises.
     fn headers<'a>(&self, mut fields: Vec<Field<'a>>, presented: &mut Presented) -> Headers<'a> {
         let mut host = None;
         let mut anonymous = false;
+        self.sanitiser.repeated_headers(&mut fields);
         fields.retain_mut(|field| {
             if field.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 field.name = Text::from(field.name.to_ascii_lowercase());
@@ -296,8 +301,7 @@ impl Normaliser {
             {
                 host = Some(value.clone());
             }
-            self.sanitiser.header(field, presented);
-            true
+            self.sanitiser.header(field, presented)
         });
         Headers { fields, host, anonymous }
     }

@@ -19,10 +19,10 @@ pub(super) fn split_uri(uri: &str) -> (&str, &str) {
     (uri.0, uri.1.split('#').next().unwrap_or_default())
 }
 
-/// The fields of a raw query and whether some were left out; `make` turns decoded name and value into a field.
+/// The fields of a raw query and whether some were left out; `make` turns decoded name and value into a field, if it stays.
 pub(super) fn query<'a>(
     raw: &'a str,
-    mut make: impl FnMut(Text<'a>, Option<Text<'a>>) -> Field<'a>,
+    mut make: impl FnMut(Text<'a>, Option<Text<'a>>) -> Option<Field<'a>>,
 ) -> (Vec<Field<'a>>, bool) {
     if raw.is_empty() {
         return (Vec::new(), false);
@@ -36,7 +36,7 @@ pub(super) fn query<'a>(
             Some((name, value)) => (name, Some(Text::from(form_decoded(value)))),
             None => (part, None),
         };
-        fields.push(make(Text::from(form_decoded(name)), value));
+        fields.extend(make(Text::from(form_decoded(name)), value));
     }
     (fields, false)
 }
@@ -54,14 +54,18 @@ pub(super) fn host<'a>(header: Option<&Text<'a>>, url: &Text<'a>) -> Text<'a> {
         }
     };
     match header {
-        Some(header) => from(header, without_port),
+        Some(header) => from(header, |header| without_port(without_user(header))),
         None => from(url, |url| without_port(authority(url))),
     }
 }
 
 fn authority(url: &str) -> &str {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    without_user(rest.split(['/', '?', '#']).next().unwrap_or_default())
+}
+
+/// Nobody's name and password are a part of the host.
+fn without_user(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
@@ -151,7 +155,7 @@ mod tests {
             let raw: &'static str = String::leak(raw.to_owned());
             query(raw, |name, value| {
                 let field = show(name, value);
-                Field { name: field.name.into_owned(), value: FieldValue::Flag }
+                Some(Field { name: field.name.into_owned(), value: FieldValue::Flag })
             })
             .0
             .into_iter()
@@ -168,7 +172,7 @@ mod tests {
 
     #[test]
     fn too_many_fields_are_cut_and_said() {
-        let make = |name, _| Field { name, value: FieldValue::Flag };
+        let make = |name, _| Some(Field { name, value: FieldValue::Flag });
         let raw = "a&".repeat(QUERY_FIELDS_MAX);
         assert_eq!(query(&raw, make).0.len(), QUERY_FIELDS_MAX);
         assert!(!query(&raw, make).1);
@@ -185,6 +189,7 @@ mod tests {
             (Some("[::1]:80"), "", "[::1]"),
             (Some("[::1]"), "", "[::1]"),
             (Some("[::1"), "", "[::1"),
+            (Some("alice:secret@api.example:80"), "", "api.example"),
             (Some(""), "http://other/", ""),
             (None, "http://API.example:8000/a?b", "api.example"),
             (None, "https://user:pw@api.example", "api.example"),

@@ -1,16 +1,25 @@
-//! Credentials become pseudonyms, before anything else sees the call.
+//! Credentials and personal values become pseudonyms, before anything else sees the call.
 //!
-//! Decides what leaves of a header, a query field and a path: a value whose name or look says credential (crate `classify`)
-//! is replaced by its [`Pseudonym`] and its length; a credential inside a longer text, such as a token in the URL of a
-//! `referer`, is replaced there and the rest stays (decision 6: spans, not values). `REDACTED` is what Kong writes in place
-//! of a credential, so nothing is known of it. Left out: personal values.
+//! Decides what leaves of a header, a query field and a path. A value whose name or look says credential (crate `classify`)
+//! is replaced by its [`Pseudonym`] and its length. Credentials and personal values inside a longer text are replaced there,
+//! in whatever encoding, and the rest stays (decision 6: spans, not values): `alice@corp.example' OR 1=1--` keeps its attack
+//! and loses its address. `REDACTED` is what Kong writes in place of a credential, so nothing is known of it. A setting can
+//! say otherwise for single fields (module `policies`).
 //!
 //! Of a cookie header the whole value is replaced; the session in it has its own pseudonym by configuration.
 
+mod policies;
+mod redact;
+mod repeated;
 mod spans;
+mod views;
 
 use outrider_classify::{credential_shape, is_credential_name, without_scheme};
 use outrider_model::{Field, FieldValue, Pseudonym, Text};
+
+pub use policies::{FieldPolicies, FieldPolicy};
+use redact::{Redacted, Scope, redact};
+use spans::Place;
 
 use crate::lossless;
 use crate::normalise::{NormaliserSettings, SessionCarrier};
@@ -19,12 +28,16 @@ use crate::pseudonyms::{Domain, PseudonymKey};
 /// What Kong writes in place of a credential.
 const REDACTED: &str = "REDACTED";
 
-/// Replaces credentials.
+/// A header name of fewer digits and without `@` holds no value.
+const NAME_DIGITS_MIN: usize = 6;
+
+/// Replaces credentials and personal values.
 #[derive(Debug)]
 pub(crate) struct Sanitiser {
     key: PseudonymKey,
     key_names: Vec<String>,
     session: Option<SessionCarrier>,
+    policies: FieldPolicies,
 }
 
 /// What a call's fields say about who presented what. Headers win over query fields, and names in the order of the settings,
@@ -50,13 +63,21 @@ impl Presented {
 impl Sanitiser {
     pub(crate) fn new(settings: &NormaliserSettings, key: PseudonymKey) -> Self {
         let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Sanitiser { key, key_names, session: settings.session.clone() }
+        let policies = settings.fields.lower_cased();
+        Sanitiser { key, key_names, session: settings.session.clone(), policies }
     }
 
-    /// Sanitises one value of a request header. The name is in lower case.
-    pub(crate) fn header(&self, field: &mut Field<'_>, presented: &mut Presented) {
+    /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
+    pub(crate) fn repeated_headers(&self, fields: &mut [Field<'_>]) {
+        // Each value of a field that carries credentials is replaced as a whole.
+        let is_whole = |name: &str| self.key_rank(name).is_some() || is_credential_name(name);
+        repeated::redact(&self.key, is_whole, fields);
+    }
+
+    /// Sanitises one value of a request header and says whether it stays. The name is in lower case.
+    pub(crate) fn header(&self, field: &mut Field<'_>, presented: &mut Presented) -> bool {
         let FieldValue::Clear(value) = &field.value else {
-            return;
+            return true;
         };
         let name = &*field.name;
         if name == "cookie"
@@ -65,63 +86,125 @@ impl Sanitiser {
         {
             presented.session.get_or_insert(self.pseudonym(Domain::Session, session));
         }
-        if matches!(&self.session, Some(SessionCarrier::Header(session)) if session.eq_ignore_ascii_case(name)) {
-            field.value = self.session_value(value, presented);
-            return;
+        let is_session =
+            matches!(&self.session, Some(SessionCarrier::Header(session)) if session.eq_ignore_ascii_case(name));
+        let replaced = match is_session {
+            true => Some(self.session_value(value, presented)),
+            false => self.header_value(name, value, presented),
+        };
+        let policy = self.policies.header.get(name).copied();
+        if let Some(value) = self.by_policy(policy, name, value, replaced) {
+            field.value = value;
         }
+        if may_hold_value(name) {
+            self.redact_name(&mut field.name);
+        }
+        policy != Some(FieldPolicy::Drop)
+    }
+
+    /// What stands for the value of a header; `None` if it may stay.
+    fn header_value(&self, name: &str, value: &str, presented: &mut Presented) -> Option<FieldValue<'static>> {
         let rank = match self.key_rank(name) {
             None if name == "authorization" => Some(2 * self.key_names.len()),
             rank => rank,
         };
-        if let Some(replaced) = self.credential(name, value, rank, presented) {
-            field.value = replaced;
-        } else if !is_plain_header(name)
-            && let Some(text) = spans::redact(value, |credential| self.pseudonym(Domain::Credential, credential))
-        {
-            field.value = FieldValue::Clear(Text::from(text));
+        let credential = self.credential(name, value, rank, presented);
+        if name == "cookie" && !self.policies.cookie.is_empty() {
+            return Some(FieldValue::Clear(Text::from(self.cookies(value))));
         }
+        if let Some((user, host)) = value.rsplit_once('@').filter(|_| name == "host") {
+            return Some(FieldValue::Clear(Text::from(format!("{}@{host}", self.key.personal("", user)))));
+        }
+        credential.or_else(|| {
+            // Plain headers are most of all bytes; what they should not have at all is seen from a single sign.
+            let is_clean = is_plain_header(name) && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none();
+            if is_clean { None } else { self.redacted(name, value, Scope::Everything) }
+        })
     }
 
-    /// Sanitises one query field. Name and value are percent-decoded.
+    /// Sanitises one query field, unless it is dropped. Name and value are percent-decoded.
     pub(crate) fn query_field<'a>(
         &self,
-        name: Text<'a>,
+        mut name: Text<'a>,
         value: Option<Text<'a>>,
         presented: &mut Presented,
-    ) -> Field<'a> {
-        let Some(value) = value else {
-            let name = match self.redacted(&name) {
-                Some(text) => Text::from(text),
-                None => name,
-            };
-            return Field { name, value: FieldValue::Flag };
+    ) -> Option<Field<'a>> {
+        let policy = self.policies.query.get(&*name).copied();
+        let value = match value {
+            None => FieldValue::Flag,
+            Some(value) => {
+                let is_session = matches!(&self.session, Some(SessionCarrier::Query(session)) if *session == *name);
+                let replaced = match is_session {
+                    true => Some(self.session_value(&value, presented)),
+                    false => {
+                        let rank = self.key_rank(&name).map(|rank| self.key_names.len() + rank);
+                        let credential = self.credential(&name, &value, rank, presented);
+                        credential.or_else(|| self.redacted(&name, &value, Scope::Everything))
+                    }
+                };
+                self.by_policy(policy, &name, &value, replaced).unwrap_or(FieldValue::Clear(value))
+            }
         };
-        if matches!(&self.session, Some(SessionCarrier::Query(session)) if *session == *name) {
-            let value = self.session_value(&value, presented);
-            return Field { name, value };
+        if policy == Some(FieldPolicy::Drop) {
+            return None;
         }
-        let rank = self.key_rank(&name).map(|rank| self.key_names.len() + rank);
-        let value = match self.credential(&name, &value, rank, presented) {
-            Some(replaced) => replaced,
-            None => match self.redacted(&value) {
-                Some(text) => FieldValue::Clear(Text::from(text)),
-                None => FieldValue::Clear(value),
-            },
-        };
-        // A name is seldom a credential, but `?eyJ...=` is a token all the same.
-        let name = match self.redacted(&name) {
-            Some(text) => Text::from(text),
-            None => name,
-        };
-        Field { name, value }
+        // A name is seldom a value, but `?eyJ...=` is a token all the same.
+        self.redact_name(&mut name);
+        Some(Field { name, value })
     }
 
     /// Sanitises a raw path.
     pub(crate) fn path<'a>(&self, path: &'a str) -> Text<'a> {
-        match spans::redact_path(path, |credential| self.pseudonym(Domain::Credential, credential)) {
-            Some(text) => Text::from(text),
+        match redact(&self.key, "", path, Place::Path, Scope::Everything) {
+            Some(redacted) => Text::from(redacted.into_text()),
             None => Text::from(path),
         }
+    }
+
+    /// What stands for a value after a setting's say; `None` if it may stay. `replaced` is what would stand without one.
+    fn by_policy(
+        &self,
+        policy: Option<FieldPolicy>,
+        name: &str,
+        value: &str,
+        replaced: Option<FieldValue<'static>>,
+    ) -> Option<FieldValue<'static>> {
+        match policy {
+            None => replaced,
+            Some(_) if value.is_empty() => replaced,
+            Some(FieldPolicy::Drop | FieldPolicy::Mask) => Some(FieldValue::Redacted),
+            Some(FieldPolicy::Pseudonymise) => match replaced {
+                Some(hidden @ (FieldValue::Pseudonym(..) | FieldValue::Redacted)) => Some(hidden),
+                _ => Some(FieldValue::Pseudonym(self.key.personal(name, value), length(value))),
+            },
+            Some(FieldPolicy::Keep) if credential_shape(value).is_some() => replaced,
+            Some(FieldPolicy::Keep) => self.redacted(name, value, Scope::Credentials),
+        }
+    }
+
+    /// Cookies one by one, as their policies say (RFC 6265, section 4.2). One without a policy becomes a pseudonym.
+    fn cookies(&self, header: &str) -> String {
+        let mut kept = Vec::new();
+        for pair in header.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let Some((name, value)) = pair.split_once('=') else {
+                kept.push(self.pseudonym(Domain::Credential, pair).to_string());
+                continue;
+            };
+            let (name, value) = (name.trim(), value.trim());
+            let shown = match self.policies.cookie.get(name) {
+                Some(FieldPolicy::Drop) => continue,
+                Some(FieldPolicy::Mask) => REDACTED.to_owned(),
+                Some(FieldPolicy::Keep) if credential_shape(value).is_none() => value.to_owned(),
+                _ if value.is_empty() => String::new(),
+                _ => self.pseudonym(Domain::Credential, value).to_string(),
+            };
+            let name = match redact(&self.key, "", name, Place::List, Scope::Everything) {
+                Some(redacted) => redacted.into_text(),
+                None => name.to_owned(),
+            };
+            kept.push(format!("{name}={shown}"));
+        }
+        kept.join("; ")
     }
 
     /// What stands for the value, if its name or its look says that it is a credential.
@@ -161,8 +244,17 @@ impl Sanitiser {
         }
     }
 
-    fn redacted(&self, text: &str) -> Option<String> {
-        spans::redact(text, |credential| self.pseudonym(Domain::Credential, credential))
+    fn redacted(&self, name: &str, value: &str, scope: Scope) -> Option<FieldValue<'static>> {
+        Some(match redact(&self.key, name, value, Place::of(value), scope)? {
+            Redacted::Whole(pseudonym) => FieldValue::Pseudonym(pseudonym, length(value)),
+            Redacted::Text(text) => FieldValue::Clear(Text::from(text)),
+        })
+    }
+
+    fn redact_name(&self, name: &mut Text<'_>) {
+        if let Some(redacted) = redact(&self.key, "", name, Place::of(name), Scope::Everything) {
+            *name = Text::from(redacted.into_text());
+        }
     }
 
     /// The pseudonym of the original bytes, so that a person who has the value in hand finds it.
@@ -198,6 +290,12 @@ fn is_plain_header(name: &str) -> bool {
             | "x-real-ip"
             | "x-request-id"
     )
+}
+
+/// Nearly no header's name does, so it is looked at only with a sign of it.
+fn may_hold_value(name: &str) -> bool {
+    let digits = name.bytes().filter(u8::is_ascii_digit).count();
+    digits >= NAME_DIGITS_MIN || name.contains('@')
 }
 
 /// The value of one cookie of a `cookie` header (RFC 6265, section 4.2).

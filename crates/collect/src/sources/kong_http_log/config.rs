@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
-use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SessionCarrier, default_key_names};
+use crate::{CollectError, FieldPolicies};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -57,6 +57,10 @@ pub struct KongHttpLogConfig {
     /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
+    /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
+    #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
+    pub fields: FieldPolicies,
 }
 
 fn default_listen() -> SocketAddr {
@@ -92,6 +96,7 @@ impl Default for KongHttpLogConfig {
             connections_max: default_connections_max(),
             key_names: default_key_names(),
             session: None,
+            fields: FieldPolicies::default(),
         }
     }
 }
@@ -111,6 +116,7 @@ impl KongHttpLogConfig {
         NormaliserSettings {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            fields: self.fields.clone(),
             ..NormaliserSettings::new(self.gateway.clone())
         }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
-use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
+use crate::{CollectError, FieldPolicies};
 
 /// A port for Kong's TCP Log plugin.
 ///
@@ -63,6 +63,10 @@ pub struct KongTcpLogConfig {
     /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
+    /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
+    #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
+    pub fields: FieldPolicies,
 }
 
 fn default_listen() -> SocketAddr {
@@ -113,6 +117,7 @@ impl Default for KongTcpLogConfig {
             batch_wait_ms: default_batch_wait_ms(),
             key_names: default_key_names(),
             session: None,
+            fields: FieldPolicies::default(),
         }
     }
 }
@@ -142,6 +147,7 @@ impl KongTcpLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            fields: self.fields.clone(),
         }
     }
 }
@@ -184,6 +190,7 @@ mod tests {
             allow = ["10.0.0.7", "2001:db8::/32", "::ffff:192.0.2.0/120"]
             key_names = ["x-partner-key"]
             session = { cookie = "sid" }
+            fields = { query = { q = "keep" }, header = { X-Employee = "mask" }, cookie = { theme = "keep" } }
             "#,
         )
         .unwrap();
@@ -204,6 +211,10 @@ mod tests {
             (
                 "kind = \"kong_tcp_log\"\ntls = { certificate_file = \"c\", key_file = \"k\", client_ca_file = \"a\" }",
                 "unknown field `client_ca_file`, expected `certificate_file` or `key_file`",
+            ),
+            (
+                "kind = \"kong_tcp_log\"\nfields = { body = {} }",
+                "unknown field `body`, expected one of `header`, `query`, `cookie`",
             ),
             ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
         ] {

@@ -1,0 +1,126 @@
+//! What an operator says about single fields, where the rules that hold for all are not what is wanted.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::CollectError;
+use crate::normalise::SessionCarrier;
+
+/// Most fields of one kind that can be named.
+const FIELDS_MAX: usize = 256;
+
+/// Headers that carry nothing but credentials.
+const NEVER_KEPT: &[&str] = &["authorization", "cookie", "proxy-authorization", "set-cookie"];
+
+/// What is done with a field's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldPolicy {
+    /// It leaves in clear, whatever its name says and whatever personal values are in it. What looks like a credential is
+    /// replaced all the same.
+    Keep,
+    /// All of it becomes one pseudonym.
+    Pseudonymise,
+    /// That there was a value is all that leaves.
+    Mask,
+    /// Not even that.
+    Drop,
+}
+
+/// Policies of single fields by their names: `{ query = { q = "keep" }, header = { x-employee = "mask" } }`.
+///
+/// A field that is not named is treated as all are. Once a cookie is named, cookies leave one by one, and those that are not
+/// named as pseudonyms; else all of the `cookie` header is one pseudonym.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FieldPolicies {
+    /// Request headers, in any case.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub header: BTreeMap<String, FieldPolicy>,
+    /// Query fields, by the decoded name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, FieldPolicy>,
+    /// Cookies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cookie: BTreeMap<String, FieldPolicy>,
+}
+
+impl FieldPolicies {
+    /// Whether no field is named.
+    pub fn is_empty(&self) -> bool {
+        self.header.is_empty() && self.query.is_empty() && self.cookie.is_empty()
+    }
+
+    /// Refuses what cannot be meant, given the names under which keys are presented and what carries the session.
+    pub(crate) fn validate(&self, key_names: &[String], session: Option<&SessionCarrier>) -> Result<(), CollectError> {
+        let wrong = |reason: String| Err(CollectError::Setting { setting: "fields", reason });
+        for (kind, policies) in [("header", &self.header), ("query", &self.query), ("cookie", &self.cookie)] {
+            if policies.len() > FIELDS_MAX {
+                return wrong(format!("name at most {FIELDS_MAX} fields in `{kind}`"));
+            }
+            if policies.keys().any(String::is_empty) {
+                return wrong(format!("a name in `{kind}` is empty"));
+            }
+        }
+        let policy_of_session = match session {
+            Some(SessionCarrier::Header(name)) => {
+                self.header.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, policy)| policy)
+            }
+            Some(SessionCarrier::Query(name)) => self.query.get(name),
+            Some(SessionCarrier::Cookie(name)) => self.cookie.get(name),
+            None => None,
+        };
+        if policy_of_session == Some(&FieldPolicy::Keep) {
+            return wrong("what carries the session cannot be kept; its pseudonym leaves anyway".to_owned());
+        }
+        let kept = self.header.iter().chain(&self.query).filter(|(_, policy)| **policy == FieldPolicy::Keep);
+        for (name, _) in kept {
+            let is_credential = |known: &str| known.eq_ignore_ascii_case(name);
+            if NEVER_KEPT.iter().any(|known| is_credential(known)) || key_names.iter().any(|known| is_credential(known))
+            {
+                return wrong(format!(
+                    "`{name}` carries credentials, so it cannot be kept; use `pseudonymise`, `mask` or `drop`, or take \
+                     it out of `key_names`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with the names of headers in lower case, as they are in a call.
+    pub(super) fn lower_cased(&self) -> Self {
+        let header = self.header.iter().map(|(name, policy)| (name.to_ascii_lowercase(), *policy)).collect();
+        FieldPolicies { header, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let check = |text: &str| {
+            let policies: FieldPolicies = toml::from_str(text).map_err(|error| error.to_string())?;
+            let session = SessionCarrier::Cookie("sid".to_owned());
+            policies.validate(&["x-key".to_owned()], Some(&session)).map_err(|error| error.to_string())
+        };
+        check("query = { q = \"keep\" }\nheader = { X-User = \"mask\", authorization = \"drop\" }").unwrap();
+        check("").unwrap();
+        for (text, expected) in [
+            (
+                "query = { q = \"hide\" }",
+                "unknown variant `hide`, expected one of `keep`, `pseudonymise`, `mask`, `drop`",
+            ),
+            ("body = { q = \"keep\" }", "unknown field `body`, expected one of `header`, `query`, `cookie`"),
+            ("query = { \"\" = \"keep\" }", "a name in `query` is empty"),
+            ("header = { Cookie = \"keep\" }", "`Cookie` carries credentials"),
+            ("cookie = { sid = \"keep\" }", "what carries the session cannot be kept"),
+            ("query = { x-key = \"keep\" }", "`x-key` carries credentials"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A value that is split over the values of a repeated header, which whoever answers puts together again.
+
+use outrider_classify::{DataClass, Found, find_personal, is_named_after};
+use outrider_model::{Field, FieldValue, Pseudonym, Text};
+
+use super::redact::personal;
+use super::spans::{self, Held, Place};
+use crate::lossless;
+use crate::pseudonyms::{Domain, PseudonymKey};
+
+/// Values of one header that are looked at together, and their bytes.
+const VALUES_MAX: usize = 16;
+const BYTES_MAX: usize = 16 * 1024;
+
+/// Replaces what begins in one value of a header and ends in a later one: a pseudonym at its beginning, nothing of it behind.
+/// The values of a repeated header follow each other. Those of a name that `is_whole` are left, as each is replaced anyway.
+pub(super) fn redact(key: &PseudonymKey, is_whole: impl Fn(&str) -> bool, fields: &mut [Field<'_>]) {
+    let mut at = 0;
+    while at + 1 < fields.len() {
+        let same = fields[at..].iter().take(VALUES_MAX).take_while(|field| field.name == fields[at].name).count();
+        if same > 1 && !is_whole(&fields[at].name) {
+            redact_values(key, &mut fields[at..at + same]);
+        }
+        at += same;
+    }
+}
+
+fn redact_values(key: &PseudonymKey, fields: &mut [Field<'_>]) {
+    let mut joined = String::new();
+    let mut ends = Vec::with_capacity(fields.len());
+    for field in &*fields {
+        let FieldValue::Clear(value) = &field.value else { return };
+        joined.push_str(value);
+        ends.push(joined.len());
+    }
+    if joined.len() > BYTES_MAX {
+        return;
+    }
+    let crosses = |start: usize, end: usize| ends.iter().any(|&border| start < border && border < end);
+    let mut spans = Vec::new();
+    spans::find(&joined, Place::of(&joined), |start, end, held| {
+        if held == Held::Credential && crosses(start, end) {
+            let value = lossless::to_bytes(&joined[start..end]);
+            spans.push((start, end, key.pseudonym(Domain::Credential, &value)));
+        }
+    });
+    let name = &*fields[0].name;
+    let own = own_values(name, &joined, &ends);
+    for Found { class, start, end } in find_personal(name, &joined) {
+        // Ids behind each other pass many a checksum, and two addresses are one that is nobody's.
+        let is_proved = matches!(class, DataClass::Email | DataClass::Iban) || is_named_after(name, class);
+        let is_free = |&(from, to): &(usize, usize)| end <= from || to <= start;
+        let is_new = own.iter().all(is_free) && spans.iter().all(|&(from, to, _)| is_free(&(from, to)));
+        if is_proved && is_new && crosses(start, end) {
+            spans.push((start, end, personal(key, class, &joined[start..end])));
+        }
+    }
+    if spans.is_empty() {
+        return;
+    }
+    spans.sort_unstable_by_key(|&(start, ..)| start);
+    replace(fields, &joined, &ends, &spans);
+}
+
+/// Where a value alone holds a personal value.
+fn own_values(name: &str, joined: &str, ends: &[usize]) -> Vec<(usize, usize)> {
+    let mut own = Vec::new();
+    let mut begin = 0;
+    for &end in ends {
+        let found = find_personal(name, &joined[begin..end]);
+        own.extend(found.into_iter().map(|found| (begin + found.start, begin + found.end)));
+        begin = end;
+    }
+    own
+}
+
+/// Gives each field what is left of its part of the text.
+fn replace(fields: &mut [Field<'_>], joined: &str, ends: &[usize], spans: &[(usize, usize, Pseudonym)]) {
+    let mut begin = 0;
+    for (field, &end) in fields.iter_mut().zip(ends) {
+        let mut left = String::new();
+        let mut copied = begin;
+        for &(from, to, pseudonym) in spans.iter().filter(|&&(from, to, _)| from < end && begin < to) {
+            if from >= begin {
+                left.push_str(&joined[copied..from]);
+                left.push_str(&pseudonym.to_string());
+            }
+            copied = to.min(end);
+        }
+        left.push_str(&joined[copied..end]);
+        field.value = FieldValue::Clear(Text::from(left));
+        begin = end;
+    }
+}

@@ -1,0 +1,295 @@
+//! Thousands of generated personal values and secrets, in every place of a line and in every encoding: none leaves, each leaves
+//! the same pseudonym, what stands around them stays, and what only looks like them stays as well.
+#![allow(clippy::unwrap_used)]
+
+#[path = "planted/values.rs"]
+mod values;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use outrider_collect::{Domain, Normaliser, NormaliserSettings, PseudonymKey, Scratch, lossless};
+use outrider_model::batch::BatchWriter;
+use outrider_model::{ApiCall, FieldValue};
+use serde_json::{Value, json};
+use values::{Kind, Planted, Random, benign, planted};
+
+/// So many values of each kind.
+const ROUNDS: u64 = 84;
+
+/// What an attacker puts behind a value to get somewhere.
+const ATTACK: &str = "' OR 1=1--";
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Plain,
+    Percent,
+    PercentInLowerCase,
+    DoublePercent,
+    Base64,
+    Base64Url,
+    Json,
+}
+
+const ENCODINGS: [Encoding; 7] = [
+    Encoding::Plain,
+    Encoding::Percent,
+    Encoding::PercentInLowerCase,
+    Encoding::DoublePercent,
+    Encoding::Base64,
+    Encoding::Base64Url,
+    Encoding::Json,
+];
+
+fn percent(text: &str, escapes: impl Fn(u8) -> bool) -> String {
+    text.bytes().map(|byte| if escapes(byte) { format!("%{byte:02X}") } else { char::from(byte).to_string() }).collect()
+}
+
+fn is_reserved(byte: u8) -> bool {
+    !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn encoded(text: &str, encoding: Encoding) -> String {
+    match encoding {
+        Encoding::Plain => text.to_owned(),
+        Encoding::Percent => percent(text, |_| true),
+        Encoding::PercentInLowerCase => with_small_escapes(&percent(text, is_reserved)),
+        Encoding::DoublePercent => percent(&percent(text, |_| true), |byte| byte == b'%'),
+        Encoding::Base64 => STANDARD.encode(text),
+        Encoding::Base64Url => URL_SAFE_NO_PAD.encode(text),
+        Encoding::Json => text
+            .chars()
+            .map(|character| match character {
+                '0'..='9' | 'a'..='z' | 'A'..='Z' => character.to_string(),
+                other => format!("\\u{:04x}", u32::from(other)),
+            })
+            .collect(),
+    }
+}
+
+/// `%4A` as `%4a`, with everything else as it is.
+fn with_small_escapes(text: &str) -> String {
+    let mut out = String::new();
+    let mut escaped = 0;
+    for character in text.chars() {
+        out.push(if escaped > 0 { character.to_ascii_lowercase() } else { character });
+        escaped = if character == '%' { 2 } else { i32::max(escaped - 1, 0) };
+    }
+    out
+}
+
+/// A request with the written value in one place. What a URI cannot hold is escaped there once more.
+fn places(written: &str, name: &str) -> Vec<(&'static str, Value)> {
+    let in_uri = percent(written, |byte| is_reserved(byte) && byte != b'%');
+    let in_query = percent(written, is_reserved);
+    let json_text = serde_json::to_string(&json!({"a": 1, name: written, "b": "x"})).unwrap();
+    let header = |header: &str, value: String| json!({"uri": "/a", "headers": {header: value}});
+    let attack = percent(ATTACK, is_reserved);
+    vec![
+        ("path", json!({"uri": format!("/{name}/{in_uri}/orders")})),
+        ("path with attack", json!({"uri": format!("/{name}/{in_uri}{attack}/orders")})),
+        ("path parameter", json!({"uri": format!("/a;{name}={in_uri}/b")})),
+        ("query", json!({"uri": format!("/a?x=1&{name}={in_query}&y=2")})),
+        ("query with attack", json!({"uri": format!("/a?{name}={in_query}{attack}")})),
+        ("query name", json!({"uri": format!("/a?{name}%20{in_query}=1")})),
+        ("json in query", json!({"uri": format!("/a?filter={}", percent(&json_text, is_reserved))})),
+        ("nested url", json!({"uri": format!("/a?next={}", percent(&format!("/b?{name}={in_query}"), is_reserved))})),
+        ("referer", header("referer", format!("https://x.example/a?{name}={in_query}#x"))),
+        ("header", header("x-note", format!("{name}: {written}"))),
+        ("header with attack", header("x-note", format!("{name}={written} {ATTACK}"))),
+        ("user agent", header("user-agent", format!("client/1.0 ({name}: {written})"))),
+        ("repeated header", json!({"uri": "/a", "headers": {"x-note": ["a", format!("{name}={written}"), "b"]}})),
+        ("plain header", header("x-request-id", format!("{name}={written}"))),
+    ]
+}
+
+fn normaliser() -> Normaliser {
+    Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[7; 32])).unwrap()
+}
+
+/// Everything that leaves of a call, as text: the values with their pseudonyms, and the batch.
+fn leaving(normaliser: &Normaliser, request: &Value) -> Vec<String> {
+    let line = json!({"request": request, "response": {"status": 200}}).to_string();
+    let mut scratch = Scratch::default();
+    let call = normaliser.normalise(line.as_bytes(), Some(1_795_448_391_727), &mut scratch).unwrap();
+    let mut writer = BatchWriter::default();
+    writer.push(&call).unwrap();
+    let batch = String::from_utf8_lossy(&writer.take()).into_owned();
+    vec![values_of(&call), batch]
+}
+
+fn values_of(call: &ApiCall<'_>) -> String {
+    let mut out = format!("{}\n{}\n", &*call.path, &*call.host);
+    for field in call.query.iter().chain(&call.headers) {
+        out.push_str(&field.name);
+        out.push('=');
+        match &field.value {
+            FieldValue::Clear(text) => out.push_str(text),
+            FieldValue::Pseudonym(pseudonym, _) => out.push_str(&pseudonym.to_string()),
+            FieldValue::Flag | FieldValue::Redacted => {}
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// The text and what somebody makes of it who takes off its encodings.
+fn readings(text: &str) -> Vec<String> {
+    let mut readings = vec![text.to_owned()];
+    for _ in 0..3 {
+        let last = readings.last().unwrap();
+        readings.push(without_escapes(last));
+    }
+    for run in text.split(|character: char| !character.is_ascii_alphanumeric() && !"+/_-".contains(character)) {
+        let run = run.replace('-', "+").replace('_', "/");
+        let engine = &base64::engine::general_purpose::STANDARD_NO_PAD;
+        if run.len() >= 8
+            && let Ok(bytes) = engine.decode(&run)
+        {
+            readings.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    readings
+}
+
+fn without_escapes(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some(&byte) = rest.first() {
+        let hex = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok();
+        let (decoded, length) = match rest {
+            [b'%', high, low, ..] => (hex(&[*high, *low]), 3),
+            [b'\\', b'u', b'0', b'0', high, low, ..] => (hex(&[*high, *low]), 6),
+            _ => (None, 1),
+        };
+        bytes.push(decoded.unwrap_or(byte));
+        rest = &rest[if decoded.is_some() { length } else { 1 }..];
+    }
+    lossless::to_text(&bytes).into_owned()
+}
+
+/// What must not be read anywhere: the value, and the part of it that nothing else has.
+fn assert_gone(context: &str, value: &Planted, leaving: &[String]) {
+    let needles = [value.text.to_lowercase(), value.core.to_lowercase()];
+    for reading in leaving.iter().flat_map(|text| readings(text)) {
+        let reading = reading.to_lowercase();
+        for needle in &needles {
+            assert!(!reading.contains(needle), "{context}: `{needle}` leaves in {reading:?}");
+        }
+    }
+}
+
+/// Whether somebody who reads this place could know the value for what it is. Not looked at are the headers that only hold
+/// ids; of a password nothing speaks but a name that stands right before it; the name that a bare number needs is outside of its
+/// base64; and in a path a `/` of base64 is one of the path.
+fn is_readable(kind: Kind, encoding: Encoding, place: &str) -> bool {
+    let is_base64 = matches!(encoding, Encoding::Base64 | Encoding::Base64Url);
+    match (place, kind) {
+        ("plain header", Kind::Email) => !is_base64 && encoding != Encoding::Json,
+        ("plain header", _) | ("path" | "path with attack" | "query name", Kind::Password) => false,
+        (_, Kind::Password) => true,
+        (place, _) if place.starts_with("path") && encoding == Encoding::Base64 => false,
+        _ => !is_base64 || !kind.needs_name(),
+    }
+}
+
+#[test]
+fn nothing_planted_leaves() {
+    let normaliser = normaliser();
+    let mut random = Random::new(0x6f75_7472_6964_6572);
+    let mut count = 0;
+    for round in 0..ROUNDS {
+        for kind in Kind::ALL {
+            let value = planted(kind, &mut random);
+            // Each round another encoding, so that each place sees each many times.
+            for (index, (place, _)) in places("", "").into_iter().enumerate() {
+                let encoding = ENCODINGS[(round as usize + index) % ENCODINGS.len()];
+                if !is_readable(kind, encoding, place) {
+                    continue;
+                }
+                let request = places(&encoded(&value.text, encoding), kind.name()).swap_remove(index).1;
+                let leaving = leaving(&normaliser, &request);
+                let context = format!("{kind:?} `{}` {encoding:?} in {place}: {request}", value.text);
+                assert_gone(&context, &value, &leaving);
+                if place.ends_with("attack") && !kind.is_credential_by_name() {
+                    let is_kept = readings(&leaving[0]).iter().any(|reading| reading.contains("OR 1=1--"));
+                    assert!(is_kept, "{context}: the attack is gone from {:?}", leaving[0]);
+                }
+                if let Some(canonical) = &value.canonical {
+                    let key = PseudonymKey::from_bytes(&[7; 32]);
+                    let pseudonym = key.pseudonym(Domain::Personal, canonical.as_bytes()).to_string();
+                    let joins = readings(&leaving[0]).iter().any(|reading| reading.contains(&pseudonym));
+                    assert!(joins, "{context}: {pseudonym} of `{canonical}` is not in {:?}", leaving[0]);
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 10_000, "only {count} were looked at");
+}
+
+#[test]
+fn nothing_split_over_a_repeated_header_leaves() {
+    let normaliser = normaliser();
+    let mut random = Random::new(7);
+    for _ in 0..ROUNDS {
+        for kind in [Kind::Email, Kind::Iban, Kind::JsonWebToken, Kind::ProviderKey, Kind::Card] {
+            let value = planted(kind, &mut random);
+            for at in [4, value.text.len() / 2, value.text.len() - 4] {
+                let (head, tail) = value.text.split_at(at);
+                let request = json!({"uri": "/a", "headers": {kind.name(): [head, tail]}});
+                let leaving = leaving(&normaliser, &request);
+                assert_gone(&format!("{kind:?} {request}"), &value, &leaving);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_leaves_by_the_host_or_a_rejection() {
+    let normaliser = normaliser();
+    let mut random = Random::new(11);
+    for _ in 0..ROUNDS {
+        let value = planted(Kind::Email, &mut random);
+        for request in [
+            json!({"uri": "/a", "headers": {"host": format!("{}:secret@api.example", value.core)}}),
+            json!({"uri": "/a", "url": format!("https://{}:secret@api.example/a", value.core)}),
+            json!({"uri": "/a", "headers": {"referer": format!("https://{}:secret@api.example/a", value.core)}}),
+        ] {
+            assert_gone(&request.to_string(), &value, &leaving(&normaliser, &request));
+        }
+        let line = json!({"request": {"uri": format!("/{}", value.text)}}).to_string();
+        let torn = &line.as_bytes()[..line.len() - 3];
+        let reason = normaliser.normalise(torn, None, &mut Scratch::default()).unwrap_err();
+        assert_gone("rejection", &value, &[format!("{reason} {reason:?} {normaliser:?}")]);
+    }
+}
+
+#[test]
+fn what_only_looks_like_it_stays() {
+    let normaliser = normaliser();
+    let mut random = Random::new(13);
+    let mut replaced = Vec::new();
+    let mut count = 0;
+    for _ in 0..ROUNDS * 4 {
+        for value in benign(&mut random) {
+            let written = percent(&value, is_reserved);
+            for request in [
+                json!({"uri": format!("/items/{value}/parts")}),
+                json!({"uri": format!("/items?id={written}&page=2")}),
+                json!({"uri": "/items", "headers": {"x-item": value}}),
+            ] {
+                count += 1;
+                if !leaving(&normaliser, &request)[0].contains(&value) {
+                    replaced.push(request);
+                }
+            }
+        }
+    }
+    assert!(
+        replaced.len() * 1000 < count * 3,
+        "{} of {count}: {:?}",
+        replaced.len(),
+        &replaced[..replaced.len().min(10)]
+    );
+}
