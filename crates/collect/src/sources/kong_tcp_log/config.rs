@@ -197,7 +197,10 @@ mod tests {
     fn mistakes_are_refused_with_what_is_known() {
         for (toml, expected) in [
             ("kind = \"kong_tcp_log\"\nlistn = \"127.0.0.1:1\"", "unknown field `listn`, expected one of `listen`"),
-            ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log` or `kong_http_log`"),
+            (
+                "kind = \"kong_udp_log\"",
+                "unknown variant `kong_udp_log`, expected one of `kong_tcp_log`, `kong_http_log`, `kong_file_log`",
+            ),
             ("kind = \"kong_tcp_log\"\nlisten = \"localhost\"", "invalid socket address"),
             ("kind = \"kong_tcp_log\"\nallow = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is no address and no network"),
             ("kind = \"kong_tcp_log\"\ntls = { key_file = \"k\" }", "missing field `certificate_file`"),
