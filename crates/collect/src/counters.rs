@@ -134,6 +134,16 @@ impl CountersSnapshot {
         self.rejected.values().sum()
     }
 
+    /// Of these, the ones that should be some: all but streams.
+    pub fn unreadable_total(&self) -> u64 {
+        self.rejected_total() - self.streams()
+    }
+
+    /// Connections that the gateway passed on as streams of bytes, and logged.
+    pub fn streams(&self) -> u64 {
+        self.rejected.get(Rejection::Stream.as_str()).copied().unwrap_or(0)
+    }
+
     /// Good calls given up.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()

@@ -209,7 +209,7 @@ impl Normaliser {
         let request = line.request;
         if !request.is_object && line.response.status.value().is_none() {
             // Otherwise the rest may still say who called when, and how it ended.
-            return Err(Rejection::NoRequest);
+            return Err(if line.is_stream { Rejection::Stream } else { Rejection::NoRequest });
         }
         let Request { id, method, uri: request_uri, url, size, headers, .. } = request;
         let headers_truncated = headers.truncated;

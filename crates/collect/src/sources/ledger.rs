@@ -49,8 +49,9 @@ impl Ledger {
     /// Notes a line that is no call; `line` is what there is of it.
     pub(super) fn reject(&mut self, reason: Rejection, line: Option<&[u8]>) {
         self.tally.received += 1;
-        self.tally.health.rejected += 1;
-        let alike = self.rejected.entry((reason, line.map(Outline::of))).or_default();
+        self.tally.health.rejected += u64::from(reason.is_trouble());
+        let outline = line.filter(|_| reason.is_trouble()).map(Outline::of);
+        let alike = self.rejected.entry((reason, outline)).or_default();
         alike.lines += 1;
         alike.longest_bytes = alike.longest_bytes.max(line.map_or(0, <[u8]>::len));
     }

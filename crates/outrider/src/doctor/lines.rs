@@ -202,8 +202,14 @@ fn past(last_ms: i64, now_ms: i64) -> Option<String> {
 }
 
 fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
-    let rejected = counters.rejected_total();
+    let (rejected, streams) = (counters.unreadable_total(), counters.streams());
     let received = counters.received;
+    if rejected == 0 && streams > 0 {
+        let seen = format!(
+            "every line is one of Kong's; {streams} of {received} are of connections that it passes on as streams, and hold no call"
+        );
+        return Check::ok(Id::LinesReadable, name, seen);
+    }
     if rejected == 0 {
         return Check::ok(Id::LinesReadable, name, "every line is one of Kong's");
     }

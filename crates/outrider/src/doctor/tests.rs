@@ -552,6 +552,12 @@ fn what_arrives_is_judged() {
             &[],
             "400 calls are untrusted: 0 carried no secret, 400 a wrong one; the last one 60 min ago",
         ),
+        (
+            "streams",
+            |f| f.counters().rejected.extend([("stream".to_owned(), 400)]),
+            &[],
+            "400 of 1000 are of connections that it passes on as streams",
+        ),
         ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "lines end in the middle"),
         ("noise", |f| rejected(f, 500, "not_json", "binary"), UNREADABLE, "ss -tnp"),
         (
