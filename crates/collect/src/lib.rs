@@ -27,7 +27,7 @@ pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, 
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use normalise::{
     KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT, Scratch,
-    SessionCarrier, SourceSecret, default_key_names,
+    SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
 pub use pseudonyms::{Domain, PseudonymKey};
 pub use refusal::{ConnectionRefusal, Refusal};

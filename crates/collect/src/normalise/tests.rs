@@ -60,6 +60,30 @@ fn a_stream_is_no_call_and_no_garbage() {
 }
 
 #[test]
+fn who_asked_by_a_trusted_proxy_is_the_client() {
+    let trusted =
+        |header: &str| TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], header: header.to_owned() };
+    let by_proxy =
+        r#""client_ip":"10.0.0.1","request":{"headers":{"X-Forwarded-For":["203.0.113.66","198.51.100.1:80"],
+        "forwarded":"for=198.51.100.2"}}"#
+            .replace('\n', "");
+    let directly = by_proxy.replace("10.0.0.1", "::ffff:203.0.113.5");
+    for (trusted_proxies, line, expected) in [
+        (None, &by_proxy, Some("10.0.0.1")),
+        (Some(trusted("x-forwarded-for")), &by_proxy, Some("198.51.100.1")),
+        (Some(trusted("forwarded")), &by_proxy, Some("198.51.100.2")),
+        (Some(trusted("true-client-ip")), &by_proxy, Some("10.0.0.1")),
+        (Some(trusted("x-forwarded-for")), &directly, Some("203.0.113.5")),
+        (Some(trusted("forwarded")), &by_proxy.replace("10.0.0.1", "unix:"), None),
+    ] {
+        let normaliser = normaliser(NormaliserSettings { trusted_proxies, ..NormaliserSettings::new("kong") });
+        let (line, mut scratch) = (format!("{{{line}}}"), Scratch::default());
+        let call = normaliser.normalise(line.as_bytes(), Some(NOW_MS), &mut scratch).unwrap();
+        assert_eq!(call.client_ip, expected.map(|address| address.parse().unwrap()), "{line}");
+    }
+}
+
+#[test]
 fn who_acted() {
     let consumer = r#""consumer":{"id":"c-1","username":"alice"}"#;
     let entity = r#""authenticated_entity":{"id":"k-1"}"#;

@@ -326,7 +326,7 @@ fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<boo
                     X-Forwarded-For; nothing, if clients send that header themselves";
         return Check::warning(Id::LinesAddresses, name, seen, todo);
     }
-    let todo = "set `trusted_ips` to your load balancers and `real_ip_header = X-Forwarded-For` in kong.conf: until then all \
-                clients behind one look like one address";
+    let todo = "set `trusted_ips` to your load balancers and `real_ip_header = X-Forwarded-For` in kong.conf, or `trusted_proxies` of \
+                the source, where Kong is to stay as it is: until then all clients behind one look like one address";
     Check::warning(Id::LinesAddresses, name, seen, todo)
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::super::within;
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
+use crate::normalise::{
+    NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
 
 /// A file that Kong's File Log plugin writes.
 ///
@@ -49,6 +51,10 @@ pub struct KongFileLogConfig {
     /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
+    /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 /// Where to begin in a file that was there before the source.
@@ -91,6 +97,7 @@ impl KongFileLogConfig {
             poll_ms: default_poll_ms(),
             key_names: default_key_names(),
             session: None,
+            trusted_proxies: None,
         }
     }
 
@@ -118,6 +125,7 @@ impl KongFileLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 }
@@ -151,6 +159,7 @@ mod tests {
             poll_ms = 1000
             key_names = ["x-partner-key"]
             session = { header = "x-session" }
+            trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
             "#,
         )
         .unwrap();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{NormaliserSettings, SessionCarrier, default_key_names};
+use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -57,6 +57,10 @@ pub struct KongHttpLogConfig {
     /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
+    /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -92,6 +96,7 @@ impl Default for KongHttpLogConfig {
             connections_max: default_connections_max(),
             key_names: default_key_names(),
             session: None,
+            trusted_proxies: None,
         }
     }
 }
@@ -111,6 +116,7 @@ impl KongHttpLogConfig {
         NormaliserSettings {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
             ..NormaliserSettings::new(self.gateway.clone())
         }
     }
@@ -147,6 +153,7 @@ mod tests {
             tls = { certificate_file = "log.pem", key_file = "log.key" }
             key_names = ["x-partner-key"]
             session = { header = "x-session" }
+            trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
             "#,
         )
         .unwrap();

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
+use crate::normalise::{
+    NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
 
 /// A port for Kong's TCP Log plugin.
 ///
@@ -63,6 +65,10 @@ pub struct KongTcpLogConfig {
     /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
+    /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -113,6 +119,7 @@ impl Default for KongTcpLogConfig {
             batch_wait_ms: default_batch_wait_ms(),
             key_names: default_key_names(),
             session: None,
+            trusted_proxies: None,
         }
     }
 }
@@ -142,6 +149,7 @@ impl KongTcpLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 }
@@ -184,6 +192,7 @@ mod tests {
             allow = ["10.0.0.7", "2001:db8::/32", "::ffff:192.0.2.0/120"]
             key_names = ["x-partner-key"]
             session = { cookie = "sid" }
+            trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
             "#,
         )
         .unwrap();
@@ -208,6 +217,7 @@ mod tests {
                 "kind = \"kong_tcp_log\"\ntls = { certificate_file = \"c\", key_file = \"k\", client_ca_file = \"a\" }",
                 "unknown field `client_ca_file`, expected `certificate_file` or `key_file`",
             ),
+            ("kind = \"kong_tcp_log\"\ntrusted_proxies = { networks = [\"lb\"] }", "`lb` is no address and no network"),
             ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
         ] {
             let error = read(toml).unwrap_err();
