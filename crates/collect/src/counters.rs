@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,7 @@ pub struct Counters {
     connections_refused: [AtomicU64; ConnectionRefusal::ALL.len()],
     connections_refused_last_ms: [AtomicI64; ConnectionRefusal::ALL.len()],
     accept_errors: AtomicU64,
+    file: Mutex<Option<FileSeen>>,
     health: Health,
 }
 
@@ -100,15 +102,46 @@ pub struct CountersSnapshot {
     pub connections_refused_last_ms: BTreeMap<String, i64>,
     /// Failed attempts to accept a connection, for want of file descriptors most likely.
     pub accept_errors: u64,
+    /// Of a source that reads a file: how it is with that.
+    #[serde(default)]
+    pub file: Option<FileSeen>,
     /// What a look at the source's health needs besides.
     #[serde(default)]
     pub health: HealthSnapshot,
+}
+
+/// How it is with the file that a source reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileSeen {
+    /// Bytes that are there and not stored yet, those of rotated files that are still read included.
+    pub waiting_bytes: u64,
+    /// Rotated files that are still read.
+    pub rotated_files: u64,
+    /// How often another file has come to the path.
+    pub rotations: u64,
+    /// How often the file was cut in place.
+    pub truncations: u64,
+    /// There is no such file yet, or none any more.
+    pub is_missing: bool,
+    /// Why it cannot be read, or its position not be kept.
+    pub problem: Option<String>,
 }
 
 impl CountersSnapshot {
     /// Records that are no call.
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
+    }
+
+    /// Of these, the ones that should be some: all but streams.
+    pub fn unreadable_total(&self) -> u64 {
+        self.rejected_total() - self.streams()
+    }
+
+    /// Connections that the gateway passed on as streams of bytes, and logged.
+    pub fn streams(&self) -> u64 {
+        self.rejected.get(Rejection::Stream.as_str()).copied().unwrap_or(0)
     }
 
     /// Good calls given up.
@@ -155,6 +188,7 @@ impl Counters {
                 &self.connections_refused_last_ms,
             ),
             accept_errors: read(&self.accept_errors),
+            file: self.file.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             health: self.health.snapshot(),
         }
     }
@@ -199,6 +233,10 @@ impl Counters {
     pub(crate) fn refused(&self, reason: Refusal, now_ms: i64) {
         self.refused_last_ms[reason as usize].store(now_ms, Ordering::Release);
         self.refused[reason as usize].fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn see_file(&self, seen: FileSeen) {
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = Some(seen);
     }
 
     /// Counts bytes that came.

@@ -47,6 +47,26 @@ pub enum CollectError {
         /// The file.
         path: PathBuf,
     },
+    /// Where a source is in its file cannot be read, or not be kept.
+    #[error("where the log was read up to cannot be kept: `{path}` cannot be {operation}")]
+    PositionFile {
+        /// The file with the position, or its directory.
+        path: PathBuf,
+        /// What failed: `named`, `made`, `read`.
+        operation: &'static str,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// Where a source is in its file is not readable.
+    #[error(
+        "`{path}` says where `{log}` was read up to, and is damaged or of a newer version; remove it, and the source begins as one that is new (`start`)"
+    )]
+    PositionDamaged {
+        /// The file with the position.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+    },
     /// A setting is out of range or makes no sense.
     #[error("setting `{setting}` is not valid: {reason}")]
     Setting {

@@ -13,6 +13,8 @@ pub enum Rejection {
     TooDeep,
     /// Neither a readable `request` nor a response status: not a line of Kong's log.
     NoRequest,
+    /// A connection that Kong passed on as a stream of bytes (TCP, TLS): it has a `session` and no request, and holds no call.
+    Stream,
     /// Over the line limit.
     TooLong,
     /// The stream ended in the middle of the line.
@@ -21,14 +23,20 @@ pub enum Rejection {
 
 impl Rejection {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Rejection; 6] = [
+    pub const ALL: [Rejection; 7] = [
         Rejection::NotJson,
         Rejection::NotAnObject,
         Rejection::TooDeep,
         Rejection::NoRequest,
+        Rejection::Stream,
         Rejection::TooLong,
         Rejection::Torn,
     ];
+
+    /// Somebody should look after it. A stream is what its gateway is meant to log.
+    pub fn is_trouble(self) -> bool {
+        self != Rejection::Stream
+    }
 
     /// The reason's name in counters and summaries.
     pub fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Rejection {
             Rejection::NotAnObject => "not_an_object",
             Rejection::TooDeep => "too_deep",
             Rejection::NoRequest => "no_request",
+            Rejection::Stream => "stream",
             Rejection::TooLong => "too_long",
             Rejection::Torn => "torn",
         }

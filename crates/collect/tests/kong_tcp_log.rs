@@ -216,6 +216,18 @@ async fn bad_input_is_counted_by_reason_and_the_rest_is_read() {
     assert_eq!(seen.health.last_received_ms, NOW_MS);
 }
 
+#[tokio::test]
+async fn streams_are_counted_apart_from_what_cannot_be_read() {
+    let mut source = start(&config(), 16);
+    let mut kong = source.connect().await;
+    let stream = "{\"session\":{\"received\":78,\"sent\":120,\"status\":200},\"client_ip\":\"192.0.2.1\"}\n";
+    kong.write_all((stream.repeat(2) + &line("/a")).as_bytes()).await.unwrap();
+    assert_eq!(paths(&source.batch().await), ["/a"]);
+    let (seen, _) = source.stop().await;
+    assert_eq!((seen.rejected_total(), seen.unreadable_total(), seen.streams()), (2, 0, 2));
+    assert_eq!((seen.health.last_rejected_ms, seen.health.outlines.len()), (0, 0), "nothing to look after");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_taker_costs_calls_but_never_the_reading() {
     let config = KongTcpLogConfig { batch_calls_max: 10, ..config() };

@@ -42,8 +42,17 @@ impl ConcernSource for EdgeConcerns {
     }
 }
 
-/// Whether a source turned something away lately.
+/// Whether a source turned something away lately, or cannot read its file.
 fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, now_ms: i64) -> Option<Concern> {
+    if let Some(problem) = counters.file.as_ref().and_then(|file| file.problem.as_ref()) {
+        return Some(Concern {
+            kind: NoticeKind::CollectorFailing,
+            subject: name.to_owned(),
+            since_ms: now_ms,
+            detail: format!("the log cannot be read, or not be noted how far it is: {problem}"),
+            remedy: "let outrider's user read the file and its directory; look at the disk of data_dir".to_owned(),
+        });
+    }
     let disagreeing: u64 = counters.connections_refused.values().sum();
     let connections = counters.connections_over_limit + counters.connections_not_allowed + disagreeing;
     // Of requests, those that no sending again helps, or that show trouble behind the source.
@@ -87,6 +96,7 @@ fn of_responder(gateway: &str, status: &ResponderStatus, now_ms: i64) -> Option<
 mod tests {
     use std::path::Path;
 
+    use outrider_collect::FileSeen;
     use outrider_model::FailureReason;
 
     use super::*;
@@ -116,6 +126,18 @@ mod tests {
             assert_eq!(found.is_some(), expected.is_some(), "{now:?}");
             assert!(found.unwrap_or_else(nothing).detail.contains(expected.unwrap_or_default()), "{now:?}");
             assert_eq!(of_source("a", &now, &mut rising, 2 + HELD_MS), None, "and it ends");
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_of_and_one_that_is_not_there_yet_is_not() {
+        let denied = FileSeen { problem: Some("Permission denied".to_owned()), ..FileSeen::default() };
+        let missing = FileSeen { is_missing: true, ..FileSeen::default() };
+        for (file, expected) in [(denied, true), (missing, false)] {
+            let counters = CountersSnapshot { file: Some(file), ..CountersSnapshot::default() };
+            let found = of_source("a", &counters, &mut Rising::default(), 1);
+            assert_eq!(found.is_some(), expected, "{counters:?}");
+            assert!(found.is_none_or(|concern| concern.detail.contains("Permission denied")));
         }
     }
 

@@ -82,7 +82,7 @@ pub struct Config {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
-    /// The sources to listen on.
+    /// The sources to listen on, and the files to read.
     pub sources: Vec<SourceConfig>,
 }
 
@@ -320,8 +320,17 @@ impl Config {
                 gateway.name
             );
         }
+        let mut files = BTreeSet::new();
         for source in &self.collector.sources {
             source.validate().context("collector.sources")?;
+            if let Some(file) = source.file() {
+                let is_one = files.insert(file);
+                ensure!(
+                    is_one,
+                    "collector.sources: two read {}, and each of its calls would count twice",
+                    file.display()
+                );
+            }
         }
         notify::check(&self.notify)?;
         self.access.check(&self.api)?;
@@ -507,6 +516,18 @@ mod tests {
                 "[[collector.sources]]\nkind = 'kong_http_log'\ntls = { certificate_fle = 'c', key_file = 'k' }",
                 "",
                 "did you mean `certificate_file`?",
+            ),
+            ("[[collector.sources]]\nkind = 'kong_file_log'", "", "missing field `path`"),
+            (
+                "[[collector.sources]]\nkind = 'kong_file_log'\npath = 'a'\nstrat = 'end'",
+                "line 4",
+                "did you mean `start`?",
+            ),
+            (
+                "[[collector.sources]]\nkind = 'kong_file_log'\npath = 'a'\n[[collector.sources]]\nkind = \
+                 'kong_file_log'\npath = 'a'",
+                "",
+                "two read a",
             ),
             ("[lake]\nenabled = 'yes'", "line 2", "expected a boolean"),
             ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),

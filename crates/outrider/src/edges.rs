@@ -1,4 +1,4 @@
-//! What stands at the gateways: sources that listen and responders that hold gateways to what is desired. They are the
+//! What stands at the gateways: sources that listen or read a file, and responders that hold gateways to what is desired. They are the
 //! same beside the platform and away from it; what differs is where the things go that they hand over.
 
 use std::net::SocketAddr;
@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use outrider_collect::{
-    Complete, Counters, CurrentTls, Delivery, KongHttpLog, KongTcpLog, MicroBatch, PseudonymKey, SourceConfig,
+    Complete, Counters, CurrentTls, Delivery, KongFileLog, KongHttpLog, KongTcpLog, MicroBatch, PseudonymKey,
+    SourceConfig,
 };
-use outrider_model::{ActionReport, DesiredState, GatewaySnapshot};
+use outrider_model::{ActionReport, ApiCall, DesiredState, GatewaySnapshot};
 use outrider_platform::ingest::{AnsweredBatch, AnsweredIngest, Ingest, Reports};
 use outrider_platform::log::LogError;
 use outrider_platform::tls::{TlsServer, TlsSettings};
@@ -28,8 +29,11 @@ use crate::services::uplink::{NotTaken, Patience, Uplink};
 
 /// Micro-batches that wait for the log: at 10 ms each some seconds of many connections.
 const BATCHES_WAITING: usize = 4096;
-/// Requests of senders who keep their lines that wait for the log. Their bodies are limited, too.
+/// Requests of senders who keep their lines that wait for the log, and stretches of files. The bodies of the former are limited, too,
+/// and a file hands on one stretch at a time.
 const DELIVERIES_WAITING: usize = 1024;
+/// Below the data directory, where it is kept how far files are read.
+const FILE_POSITIONS: &str = "file-positions";
 /// Of these, how much is stored with one sync: so much, and the last one whole.
 const DELIVERED_BYTES_TOGETHER: usize = 4 * 1024 * 1024;
 /// How far back in the log it is looked for calls that may be sent again after a kill: those that came within the sender's
@@ -51,6 +55,8 @@ pub struct BoundSources {
 enum BoundSource {
     Tcp(KongTcpLog),
     Http(KongHttpLog),
+    /// Boxed: its settings make it much larger than the others.
+    File(Box<KongFileLog>),
 }
 
 /// Sources that run.
@@ -64,7 +70,8 @@ pub struct Sources {
 
 struct Source {
     name: String,
-    address: SocketAddr,
+    /// Where it listens, if it does.
+    address: Option<SocketAddr>,
     counters: Arc<Counters>,
     task: JoinHandle<()>,
 }
@@ -94,6 +101,11 @@ impl BoundSources {
                     SourceConfig::KongHttpLog(settings) => {
                         BoundSource::Http(KongHttpLog::bind(settings, key, clock, delivered.clone(), complete, tls)?)
                     }
+                    SourceConfig::KongFileLog(settings) => {
+                        let positions = config.data_dir.join(FILE_POSITIONS);
+                        let source = KongFileLog::open(settings, key, clock, delivered.clone(), complete, &positions)?;
+                        BoundSource::File(Box::new(source))
+                    }
                 });
             }
         }
@@ -110,15 +122,18 @@ impl BoundSources {
         self.remember(&answered).context("the end of the log cannot be read")?;
         let stop = CancellationToken::new();
         let start = |source: BoundSource| {
-            let (kind, address, counters) = match &source {
-                BoundSource::Tcp(source) => ("kong_tcp_log", source.local_addr(), source.counters()),
-                BoundSource::Http(source) => ("kong_http_log", source.local_addr(), source.counters()),
+            let listening = |kind: &str, address: SocketAddr| (format!("{kind} {address}"), Some(address));
+            let ((name, address), counters) = match &source {
+                BoundSource::Tcp(source) => (listening("kong_tcp_log", source.local_addr()), source.counters()),
+                BoundSource::Http(source) => (listening("kong_http_log", source.local_addr()), source.counters()),
+                BoundSource::File(source) => ((source.name().to_owned(), None), source.counters()),
             };
             let task = match source {
                 BoundSource::Tcp(source) => tokio::spawn(source.run(stop.clone())),
                 BoundSource::Http(source) => tokio::spawn(source.run(stop.clone())),
+                BoundSource::File(source) => tokio::spawn((*source).run(stop.clone())),
             };
-            Source { name: format!("{kind} {address}"), address, counters, task }
+            Source { name, address, counters, task }
         };
         let list = self.sources.into_iter().map(start).collect();
         let follow = |tls: Arc<TlsServer>| {
@@ -133,26 +148,28 @@ impl BoundSources {
         Ok(Sources { list, ingest, following, stop })
     }
 
-    /// Tells sources whose senders send again what is stored already.
+    /// Tells sources what is stored already, whose senders send it again, or whose files have it still.
     fn remember(&self, answered: &AnsweredIngest) -> Result<(), LogError> {
-        let http = self.sources.iter().filter_map(|source| match source {
-            BoundSource::Http(source) => Some(source),
-            BoundSource::Tcp(_) => None,
-        });
-        let http: Vec<&KongHttpLog> = http.collect();
-        if http.is_empty() {
+        if self.sources.iter().all(|source| matches!(source, BoundSource::Tcp(_))) {
             return Ok(());
         }
-        tokio::task::block_in_place(|| {
-            answered.look_back(RECORDS_LOOKED_BACK, |call| http.iter().for_each(|source| source.remember(call)))
-        })
+        let see = |call: &ApiCall<'_>| {
+            for source in &self.sources {
+                match source {
+                    BoundSource::Http(source) => source.remember(call),
+                    BoundSource::File(source) => source.remember(call),
+                    BoundSource::Tcp(_) => {}
+                }
+            }
+        };
+        tokio::task::block_in_place(|| answered.look_back(RECORDS_LOOKED_BACK, see))
     }
 }
 
 impl Sources {
-    /// Where they listen, in the order of the configuration.
+    /// Where those listen that do, in the order of the configuration.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.list.iter().map(|source| source.address).collect()
+        self.list.iter().filter_map(|source| source.address).collect()
     }
 
     /// Their counters by name.
@@ -191,9 +208,9 @@ fn load_certificate(source: &SourceConfig) -> anyhow::Result<Option<Arc<TlsServe
         client_ca_file: None,
     };
     let tls = TlsServer::load_without_tickets(settings).with_context(|| {
-        let (kind, listen) = (source.kind(), source.listen());
         format!(
-            "the source {kind} {listen} cannot speak TLS; mend the files of its `tls` (`outrider ca issue` makes them)"
+            "the source {} cannot speak TLS; mend the files of its `tls` (`outrider ca issue` makes them)",
+            source.name()
         )
     })?;
     Ok(Some(Arc::new(tls)))

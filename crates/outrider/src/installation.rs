@@ -20,7 +20,7 @@ pub struct RunFile {
     /// Where collectors and responders connect, if they may.
     #[serde(default)]
     pub premises: Option<String>,
-    /// Where the sources listen, in the order of the configuration.
+    /// Where those sources listen that do, in the order of the configuration.
     pub sources: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,17 +42,18 @@ pub async fn setup(arguments: KongSetupArguments) -> anyhow::Result<ExitCode> {
         arguments.plugin.map(kind_named).or_else(|| kept_kind(&config, &gateway.name, &installation, &plugins));
     let source = source_of(&config, &gateway.name, wanted)?;
     if !arguments.remove {
-        ensure_log_plugin(&node, log_kind(source))?;
+        ensure_log_plugin(&node, source.kind)?;
     }
-    let (target, new_secret) = target_of(&arguments, source)?;
+    let (target, new_secret) = target_of(&arguments, &source)?;
     let plan = plan_log(&installation, &scopes, &target, &plugins);
     show(&plan, target.kind, &services, gateway)?;
     let taken = plan.taken().count();
     if taken > 0 && (!arguments.per_service || taken == scopes.len()) {
-        offer(&arguments, &config, source, services.len());
+        offer(&arguments, &config, &source, services.len());
         bail!("nothing was changed: the place of a plugin is taken (see above)");
     }
-    let view = LogTargets { admin: &admin, installation: &installation, source, target: &target, services: &services };
+    let listen = source.listen;
+    let view = LogTargets { admin: &admin, installation: &installation, listen, target: &target, services: &services };
     if !plan.changes_something() {
         if !arguments.remove {
             view.report(&plugins).await?;
@@ -99,10 +101,54 @@ fn gateway_of<'c>(config: &'c Config, name: Option<&str>) -> anyhow::Result<&'c 
     }
 }
 
-fn source_of<'c>(config: &'c Config, gateway: &str, wanted: Option<LogKind>) -> anyhow::Result<&'c SourceConfig> {
-    let mut sources = config.collector.sources.iter().filter(|source| source.gateway() == gateway);
-    let source = sources.find(|source| wanted.is_none_or(|wanted| log_kind(source) == wanted));
+/// A source that a plugin of Kong's sends to.
+pub struct Listening<'c> {
+    source: &'c SourceConfig,
+    kind: LogKind,
+    listen: SocketAddr,
+}
+
+impl<'c> Listening<'c> {
+    /// This one, unless it reads a file: Kong's File Log plugin sends to nobody, and is made by hand.
+    pub fn of(source: &'c SourceConfig) -> Option<Self> {
+        let kind = match source {
+            SourceConfig::KongTcpLog(_) => LogKind::Tcp,
+            SourceConfig::KongHttpLog(_) => LogKind::Http,
+            SourceConfig::KongFileLog(_) => return None,
+        };
+        Some(Listening { source, kind, listen: source.listen()? })
+    }
+
+    /// As the gateway's plugins are compared with it; `secret` is what its file holds.
+    pub fn log_source(&self, secret: Option<String>) -> LogSource {
+        let secret = secret.map(|secret| self.proof(secret));
+        LogSource { kind: self.kind, listen: self.listen, is_tls: self.is_tls(), secret }
+    }
+
+    /// What lines or requests carry to prove where they come from.
+    fn proof(&self, secret: String) -> (String, String) {
+        match self.source.secret_field() {
+            Some(field) => (field.to_owned(), secret),
+            None => ("authorization".to_owned(), format!("Bearer {secret}")),
+        }
+    }
+
+    fn is_tls(&self) -> bool {
+        self.source.tls().is_some()
+    }
+}
+
+fn source_of<'c>(config: &'c Config, gateway: &str, wanted: Option<LogKind>) -> anyhow::Result<Listening<'c>> {
+    let sources = config.collector.sources.iter().filter(|source| source.gateway() == gateway);
+    let source =
+        sources.clone().filter_map(Listening::of).find(|source| wanted.is_none_or(|wanted| source.kind == wanted));
     source.with_context(|| {
+        if let Some(file) = sources.clone().find_map(SourceConfig::file) {
+            return format!(
+                "the log of `{gateway}` is read from {}: make the File Log plugin that writes it by hand (docs/kong.md)",
+                file.display()
+            );
+        }
         let kind = match wanted {
             None => String::new(),
             Some(LogKind::Tcp) => "`kind = \"kong_tcp_log\"` and ".to_owned(),
@@ -117,28 +163,6 @@ fn kept_kind(config: &Config, gateway: &str, installation: &str, plugins: &[Plug
     let tag = installation_log_tag(installation);
     let mut kinds = plugins.iter().filter(|plugin| plugin.tags.contains(&tag)).filter_map(LogKind::of);
     kinds.find(|kind| source_of(config, gateway, Some(*kind)).is_ok())
-}
-
-/// The plugin that a source takes lines from.
-fn log_kind(source: &SourceConfig) -> LogKind {
-    match source {
-        SourceConfig::KongTcpLog(_) => LogKind::Tcp,
-        SourceConfig::KongHttpLog(_) => LogKind::Http,
-    }
-}
-
-/// A source as the gateway's plugins are compared with it; `secret` is what its file holds.
-pub fn log_source(source: &SourceConfig, secret: Option<String>) -> LogSource {
-    let secret = secret.map(|secret| proof(source, secret));
-    LogSource { kind: log_kind(source), listen: source.listen(), is_tls: source.tls().is_some(), secret }
-}
-
-/// What lines or requests carry to prove where they come from.
-fn proof(source: &SourceConfig, secret: String) -> (String, String) {
-    match source {
-        SourceConfig::KongTcpLog(source) => (source.secret_field.clone(), secret),
-        SourceConfig::KongHttpLog(_) => ("authorization".to_owned(), format!("Bearer {secret}")),
-    }
 }
 
 /// Refuses a Kong that has no such plugin, or an older one.
@@ -183,8 +207,8 @@ fn scopes_of(arguments: &KongSetupArguments, services: &[Service]) -> anyhow::Re
 type NewSecret = (PathBuf, String);
 
 /// Where the log goes, and the secret that goes with it where there is none yet.
-fn target_of(arguments: &KongSetupArguments, source: &SourceConfig) -> anyhow::Result<(LogTarget, Option<NewSecret>)> {
-    let address = source.listen().ip();
+fn target_of(arguments: &KongSetupArguments, source: &Listening<'_>) -> anyhow::Result<(LogTarget, Option<NewSecret>)> {
+    let address = source.listen.ip();
     let host = match &arguments.host {
         Some(host) => host.clone(),
         None if arguments.remove => address.to_string(),
@@ -193,9 +217,9 @@ fn target_of(arguments: &KongSetupArguments, source: &SourceConfig) -> anyhow::R
         }
         None => address.to_string(),
     };
-    ensure!(source.listen().port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
+    ensure!(source.listen.port() != 0, "the source's `listen` has port 0, so its port is another one at each start");
     let mut new_secret = None;
-    let secret = match source.secret_file() {
+    let secret = match source.source.secret_file() {
         Some(_) if arguments.remove => None,
         Some(path) if path.exists() => Some(installation::known_source_secret(path)?),
         Some(path) => {
@@ -205,19 +229,19 @@ fn target_of(arguments: &KongSetupArguments, source: &SourceConfig) -> anyhow::R
         }
         None => None,
     };
-    let secret = secret.map(|secret| proof(source, secret));
-    let (kind, port, is_tls) = (log_kind(source), source.listen().port(), source.tls().is_some());
+    let secret = secret.map(|secret| source.proof(secret));
+    let (kind, port, is_tls) = (source.kind, source.listen.port(), source.is_tls());
     Ok((LogTarget { kind, host, port, is_tls, secret }, new_secret))
 }
 
 /// What to do where the place for everything is taken.
-fn offer(arguments: &KongSetupArguments, config: &Config, source: &SourceConfig, services: usize) {
-    let taken = log_kind(source);
+fn offer(arguments: &KongSetupArguments, config: &Config, source: &Listening<'_>, services: usize) {
+    let taken = source.kind;
     let (other, kind, port) = match taken {
         LogKind::Tcp => (LogKind::Http, "kong_http_log", 9515),
         LogKind::Http => (LogKind::Tcp, "kong_tcp_log", 9514),
     };
-    let gateway = source.gateway();
+    let gateway = source.source.gateway();
     let first = match source_of(config, gateway, Some(other)) {
         Ok(_) => String::new(),
         Err(_) => format!(
@@ -308,7 +332,7 @@ fn show(plan: &LogPlan, kind: LogKind, services: &[Service], gateway: &GatewayCo
 struct LogTargets<'a> {
     admin: &'a AdminClient,
     installation: &'a str,
-    source: &'a SourceConfig,
+    listen: SocketAddr,
     target: &'a LogTarget,
     services: &'a [Service],
 }
@@ -318,8 +342,7 @@ impl LogTargets<'_> {
     async fn report(&self, plugins: &[Plugin]) -> anyhow::Result<()> {
         let routes = self.admin.routes().await?;
         let LogTarget { kind, is_tls, secret, .. } = self.target;
-        let (listen, secret) = (self.source.listen(), secret.clone());
-        let source = LogSource { kind: *kind, listen, is_tls: *is_tls, secret };
+        let source = LogSource { kind: *kind, listen: self.listen, is_tls: *is_tls, secret: secret.clone() };
         let view = view_log(self.installation, &[source], plugins, self.services, &routes);
         let mut out = std::io::stdout().lock();
         writeln!(out, "  logged: {} services ({})", view.seen_services.len(), some_of(&view.seen_services))?;

@@ -342,13 +342,13 @@ fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<Normaliser
     let source = of_gateway.first().with_context(|| {
         format!("the configuration has no source of a gateway `{gateway}`, which says where keys are in its lines; it has {names}")
     })?;
-    let how = |lines: NormaliserSettings| (lines.key_names, lines.session, lines.fields);
+    let how = |lines: NormaliserSettings| (lines.key_names, lines.session, lines.field_policies, lines.trusted_proxies);
     let secret_fields: BTreeSet<_> = of_gateway.iter().filter_map(|source| source.secret_field()).collect();
     anyhow::ensure!(
         of_gateway.iter().all(|other| how(other.line_settings()) == how(source.line_settings()))
             && secret_fields.len() <= 1,
-        "sources of `{gateway}` differ in key_names, session, fields or secret_field; leave only that of the lines in a copy of the \
-         configuration"
+        "sources of `{gateway}` differ in key_names, session, field_policies, trusted_proxies or secret_field; leave only that of \
+         the lines in a copy of the configuration"
     );
     let mut lines = source.line_settings();
     if let Some(field) = secret_fields.first() {

@@ -163,7 +163,7 @@ impl Outrider {
         Ok(self.platform.store().create_person(&person, &hash, "outrider", now_ms()).await?)
     }
 
-    /// Where the sources listen, in the order of the configuration.
+    /// Where those sources listen that do, in the order of the configuration.
     pub fn source_addresses(&self) -> Vec<SocketAddr> {
         self.sources.addresses()
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::lax::{Lax, LaxText, drain_map, drain_seq, scalars_give};
-use super::{HEADERS_MAX, KongLine};
+use super::{HEADERS_MAX, KongLine, Session};
 
 /// Reads a whole line into `line`; false if it is JSON but no object.
 pub(super) struct LineSeed<'s, 'de> {
@@ -32,6 +32,7 @@ enum LineField<'a> {
     Consumer,
     AuthenticatedEntity,
     Tries,
+    Session,
     #[serde(borrow)]
     Other(Text<'a>),
 }
@@ -65,6 +66,7 @@ impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
                 LineField::Consumer => line.consumer = map.next_value::<Lax<_>>()?.0,
                 LineField::AuthenticatedEntity => line.authenticated_entity = map.next_value::<Lax<_>>()?.0,
                 LineField::Tries => line.tries = Some(map.next_value()?),
+                LineField::Session => line.is_stream = map.next_value::<Lax<Session>>()?.0.is_object,
                 LineField::Other(name) if *name == *self.secret_field => {
                     line.secret = map.next_value::<LaxText<'de>>()?.0;
                 }

@@ -35,6 +35,8 @@ pub(crate) struct KongLine<'a> {
     pub(crate) authenticated_entity: Entity<'a>,
     pub(crate) tries: Option<sonic_rs::LazyValue<'a>>,
     pub(crate) secret: Text<'a>,
+    /// It has a `session`, as Kong logs of connections that it passes on as streams (`kong.log.serialize`).
+    pub(crate) is_stream: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -54,6 +56,14 @@ pub(crate) struct Request<'a> {
 
 fn yes() -> bool {
     true
+}
+
+/// Bytes and status of a stream, of which nothing is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Session {
+    #[serde(skip, default = "yes")]
+    is_object: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -100,7 +110,7 @@ pub(crate) struct Consumer<'a> {
 }
 
 /// Top-level fields that are read, so that the secret cannot be given one of their names.
-pub(crate) const FIELDS_READ: [&str; 12] = [
+pub(crate) const FIELDS_READ: [&str; 13] = [
     "request",
     "response",
     "latencies",
@@ -113,6 +123,7 @@ pub(crate) const FIELDS_READ: [&str; 12] = [
     "consumer",
     "authenticated_entity",
     "tries",
+    "session",
 ];
 
 /// Header values kept of one line. Kong itself logs 100 names; the rest are repetitions.

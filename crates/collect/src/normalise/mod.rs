@@ -4,6 +4,7 @@
 //! (9), and what was asked for. Credentials and personal values are replaced on the way (module `sanitise`), so no raw one is in the result.
 //! Left out: IO and the clock; the receive time is given.
 
+mod client;
 mod clock;
 mod target;
 
@@ -17,6 +18,7 @@ use outrider_model::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+pub use client::TrustedProxies;
 pub use clock::RunningMaximum;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::percent_decoded;
@@ -46,7 +48,9 @@ pub struct NormaliserSettings {
     /// What carries the session, if anything does.
     pub session: Option<SessionCarrier>,
     /// What is done with single fields.
-    pub fields: FieldPolicies,
+    pub field_policies: FieldPolicies,
+    /// The proxies in front of the gateway, where it logs them as its clients.
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 impl NormaliserSettings {
@@ -58,7 +62,8 @@ impl NormaliserSettings {
             secret_field: SECRET_FIELD_DEFAULT.to_owned(),
             key_names: default_key_names(),
             session: None,
-            fields: FieldPolicies::default(),
+            field_policies: FieldPolicies::default(),
+            trusted_proxies: None,
         }
     }
 
@@ -80,7 +85,10 @@ impl NormaliserSettings {
         if self.key_names.len() > KEY_NAMES_MAX || self.key_names.iter().any(String::is_empty) {
             return wrong("key_names", "use at most 64 names, none of them empty");
         }
-        self.fields.validate(&self.key_names, self.session.as_ref())?;
+        self.field_policies.validate(&self.key_names, self.session.as_ref())?;
+        if let Some(mistake) = self.trusted_proxies.as_ref().and_then(TrustedProxies::mistake) {
+            return wrong("trusted_proxies", mistake);
+        }
         match &self.session {
             Some(SessionCarrier::Cookie(name) | SessionCarrier::Header(name) | SessionCarrier::Query(name))
                 if name.is_empty() =>
@@ -169,6 +177,7 @@ pub struct Normaliser {
     gateway: String,
     secret: Option<SourceSecret>,
     secret_field: String,
+    trusted_proxies: Option<TrustedProxies>,
     sanitiser: Sanitiser,
 }
 
@@ -177,8 +186,8 @@ impl Normaliser {
     pub fn new(settings: NormaliserSettings, key: PseudonymKey) -> Result<Self, CollectError> {
         settings.validate()?;
         let sanitiser = Sanitiser::new(&settings, key);
-        let NormaliserSettings { gateway, secret, secret_field, .. } = settings;
-        Ok(Normaliser { gateway, secret, secret_field, sanitiser })
+        let NormaliserSettings { gateway, secret, secret_field, trusted_proxies, .. } = settings;
+        Ok(Normaliser { gateway, secret, secret_field, trusted_proxies, sanitiser })
     }
 
     /// The gateway's name.
@@ -213,10 +222,11 @@ impl Normaliser {
         let request = line.request;
         if !request.is_object && line.response.status.value().is_none() {
             // Otherwise the rest may still say who called when, and how it ended.
-            return Err(Rejection::NoRequest);
+            return Err(if line.is_stream { Rejection::Stream } else { Rejection::NoRequest });
         }
         let Request { id, method, uri: request_uri, url, size, headers, .. } = request;
         let headers_truncated = headers.truncated;
+        let client_ip = self.client_ip(&line.client_ip, &headers.fields);
         let mut presented = Presented::default();
         let headers = self.headers(headers.fields, &mut presented);
         let host = target::host(headers.host.as_ref(), &url.0);
@@ -249,7 +259,7 @@ impl Normaliser {
             credential_id,
             presented_credential: presented.credential(),
             session: presented.session,
-            client_ip: line.client_ip.parse().ok().map(|ip: IpAddr| ip.to_canonical()),
+            client_ip,
             service: named(line.service),
             route: named(line.route),
             host,
@@ -273,6 +283,12 @@ impl Normaliser {
             response_type,
             enrichment: Enrichment::default(),
         })
+    }
+
+    /// Whom the gateway logs as the client, or for whom that one asked.
+    fn client_ip(&self, logged: &str, headers: &[Field<'_>]) -> Option<IpAddr> {
+        let logged = logged.parse::<IpAddr>().ok()?.to_canonical();
+        Some(self.trusted_proxies.as_ref().map_or(logged, |proxies| proxies.client(logged, headers)))
     }
 
     fn trust(&self, presented: &str) -> Trust {

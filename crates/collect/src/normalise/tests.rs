@@ -36,6 +36,54 @@ fn a_line_that_says_nearly_nothing_is_still_a_call() {
 }
 
 #[test]
+fn a_stream_is_no_call_and_no_garbage() {
+    // As Kong's `kong.log.serialize` builds it where the subsystem is `stream`.
+    let stream = r#"{"session":{"tls":{"version":"TLSv1.3"},"received":78,"sent":120,"status":200,"server_port":9000},
+        "upstream":{"received":120,"sent":78},"latencies":{"kong":3,"session":41},"client_ip":"192.0.2.1",
+        "started_at":1795448391714,"tries":[{"ip":"10.0.0.1","port":80}],"route":{"id":"r-1"},"service":{"id":"s-1"}}"#
+        .replace('\n', "");
+    let normaliser = normaliser(NormaliserSettings::new("kong"));
+    for (line, expected) in [
+        (&*stream, Rejection::Stream),
+        (r#"{"session":{}}"#, Rejection::Stream),
+        (r#"{"session":{"status":200},"request":"gone"}"#, Rejection::Stream),
+        (r#"{"session":"s-1"}"#, Rejection::NoRequest),
+        (r#"{"session":["s-1"]}"#, Rejection::NoRequest),
+        (r#"{"session":null}"#, Rejection::NoRequest),
+    ] {
+        let seen = normaliser.normalise(line.as_bytes(), Some(NOW_MS), &mut Scratch::default()).err();
+        assert_eq!(seen, Some(expected), "{line}");
+        assert_eq!(expected.is_trouble(), expected != Rejection::Stream);
+    }
+    // A field of this name in the line of a call is somebody's own.
+    check(r#"{"request":{"uri":"/a"},"session":{"id":"s-1"}}"#, |call| assert_eq!(&*call.path, "/a"));
+}
+
+#[test]
+fn who_asked_by_a_trusted_proxy_is_the_client() {
+    let trusted =
+        |header: &str| TrustedProxies { networks: vec!["10.0.0.0/8".parse().unwrap()], header: header.to_owned() };
+    let by_proxy =
+        r#""client_ip":"10.0.0.1","request":{"headers":{"X-Forwarded-For":["203.0.113.66","198.51.100.1:80"],
+        "forwarded":"for=198.51.100.2"}}"#
+            .replace('\n', "");
+    let directly = by_proxy.replace("10.0.0.1", "::ffff:203.0.113.5");
+    for (trusted_proxies, line, expected) in [
+        (None, &by_proxy, Some("10.0.0.1")),
+        (Some(trusted("x-forwarded-for")), &by_proxy, Some("198.51.100.1")),
+        (Some(trusted("forwarded")), &by_proxy, Some("198.51.100.2")),
+        (Some(trusted("true-client-ip")), &by_proxy, Some("10.0.0.1")),
+        (Some(trusted("x-forwarded-for")), &directly, Some("203.0.113.5")),
+        (Some(trusted("forwarded")), &by_proxy.replace("10.0.0.1", "unix:"), None),
+    ] {
+        let normaliser = normaliser(NormaliserSettings { trusted_proxies, ..NormaliserSettings::new("kong") });
+        let (line, mut scratch) = (format!("{{{line}}}"), Scratch::default());
+        let call = normaliser.normalise(line.as_bytes(), Some(NOW_MS), &mut scratch).unwrap();
+        assert_eq!(call.client_ip, expected.map(|address| address.parse().unwrap()), "{line}");
+    }
+}
+
+#[test]
 fn who_acted() {
     let consumer = r#""consumer":{"id":"c-1","username":"alice"}"#;
     let entity = r#""authenticated_entity":{"id":"k-1"}"#;

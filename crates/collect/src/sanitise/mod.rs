@@ -63,7 +63,7 @@ impl Presented {
 impl Sanitiser {
     pub(crate) fn new(settings: &NormaliserSettings, key: PseudonymKey) -> Self {
         let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let policies = settings.fields.lower_cased();
+        let policies = settings.field_policies.lower_cased();
         Sanitiser { key, key_names, session: settings.session.clone(), policies }
     }
 

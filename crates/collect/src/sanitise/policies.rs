@@ -54,7 +54,7 @@ impl FieldPolicies {
 
     /// Refuses what cannot be meant, given the names under which keys are presented and what carries the session.
     pub(crate) fn validate(&self, key_names: &[String], session: Option<&SessionCarrier>) -> Result<(), CollectError> {
-        let wrong = |reason: String| Err(CollectError::Setting { setting: "fields", reason });
+        let wrong = |reason: String| Err(CollectError::Setting { setting: "field_policies", reason });
         for (kind, policies) in [("header", &self.header), ("query", &self.query), ("cookie", &self.cookie)] {
             if policies.len() > FIELDS_MAX {
                 return wrong(format!("name at most {FIELDS_MAX} fields in `{kind}`"));

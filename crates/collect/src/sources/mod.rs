@@ -1,8 +1,10 @@
 //! Where log lines come from, and the form in which calls are handed on.
 
 mod allow_list;
+mod kong_file_log;
 mod kong_http_log;
 mod kong_tcp_log;
+mod ledger;
 mod listener;
 mod speech;
 
@@ -16,6 +18,7 @@ use outrider_model::ApiCall;
 use serde::{Deserialize, Serialize};
 
 pub use allow_list::AllowList;
+pub use kong_file_log::{FileStart, KongFileLog, KongFileLogConfig};
 pub use kong_http_log::{KongHttpLog, KongHttpLogConfig};
 pub use kong_tcp_log::{KongTcpLog, KongTcpLogConfig};
 pub use speech::{CurrentTls, SourceTls};
@@ -30,6 +33,8 @@ pub enum SourceConfig {
     KongTcpLog(KongTcpLogConfig),
     /// Kong's HTTP Log plugin.
     KongHttpLog(KongHttpLogConfig),
+    /// A file of Kong's File Log plugin.
+    KongFileLog(KongFileLogConfig),
 }
 
 impl SourceConfig {
@@ -38,6 +43,16 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(_) => "kong_tcp_log",
             SourceConfig::KongHttpLog(_) => "kong_http_log",
+            SourceConfig::KongFileLog(_) => "kong_file_log",
+        }
+    }
+
+    /// Its name, as the running source has it: its kind, and where it listens or what it reads.
+    pub fn name(&self) -> String {
+        match self {
+            SourceConfig::KongFileLog(source) => file_source_name(&source.path),
+            SourceConfig::KongTcpLog(source) => format!("{} {}", self.kind(), source.listen),
+            SourceConfig::KongHttpLog(source) => format!("{} {}", self.kind(), source.listen),
         }
     }
 
@@ -46,14 +61,24 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(source) => &source.gateway,
             SourceConfig::KongHttpLog(source) => &source.gateway,
+            SourceConfig::KongFileLog(source) => &source.gateway,
         }
     }
 
-    /// Where it listens.
-    pub fn listen(&self) -> SocketAddr {
+    /// Where it listens, if it does.
+    pub fn listen(&self) -> Option<SocketAddr> {
         match self {
-            SourceConfig::KongTcpLog(source) => source.listen,
-            SourceConfig::KongHttpLog(source) => source.listen,
+            SourceConfig::KongTcpLog(source) => Some(source.listen),
+            SourceConfig::KongHttpLog(source) => Some(source.listen),
+            SourceConfig::KongFileLog(_) => None,
+        }
+    }
+
+    /// The file that it reads, if it reads one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            SourceConfig::KongFileLog(source) => Some(&source.path),
+            SourceConfig::KongTcpLog(_) | SourceConfig::KongHttpLog(_) => None,
         }
     }
 
@@ -62,6 +87,7 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(source) => source.secret_file.as_deref(),
             SourceConfig::KongHttpLog(source) => source.secret_file.as_deref(),
+            SourceConfig::KongFileLog(source) => source.secret_file.as_deref(),
         }
     }
 
@@ -70,23 +96,26 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(source) => source.tls.as_ref(),
             SourceConfig::KongHttpLog(source) => source.tls.as_ref(),
+            SourceConfig::KongFileLog(_) => None,
         }
     }
 
     /// The files that it names.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
-        let (secret, tls) = match self {
-            SourceConfig::KongTcpLog(source) => (&mut source.secret_file, &mut source.tls),
-            SourceConfig::KongHttpLog(source) => (&mut source.secret_file, &mut source.tls),
+        let (log, secret, tls) = match self {
+            SourceConfig::KongTcpLog(source) => (None, &mut source.secret_file, source.tls.as_mut()),
+            SourceConfig::KongHttpLog(source) => (None, &mut source.secret_file, source.tls.as_mut()),
+            SourceConfig::KongFileLog(source) => (Some(&mut source.path), &mut source.secret_file, None),
         };
-        let tls = tls.iter_mut().flat_map(|tls| [&mut tls.certificate_file, &mut tls.key_file]);
-        secret.iter_mut().chain(tls)
+        let tls = tls.into_iter().flat_map(|tls| [&mut tls.certificate_file, &mut tls.key_file]);
+        log.into_iter().chain(secret).chain(tls)
     }
 
     /// The field of each line that carries its secret, where it takes the secret from there.
     pub fn secret_field(&self) -> Option<&str> {
         match self {
             SourceConfig::KongTcpLog(source) => Some(&source.secret_field),
+            SourceConfig::KongFileLog(source) => Some(&source.secret_field),
             SourceConfig::KongHttpLog(_) => None,
         }
     }
@@ -96,6 +125,7 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(source) => source.line_settings(),
             SourceConfig::KongHttpLog(source) => source.line_settings(),
+            SourceConfig::KongFileLog(source) => source.line_settings(),
         }
     }
 
@@ -104,8 +134,15 @@ impl SourceConfig {
         match self {
             SourceConfig::KongTcpLog(source) => source.validate(),
             SourceConfig::KongHttpLog(source) => source.validate(),
+            SourceConfig::KongFileLog(source) => source.validate(),
         }
     }
+}
+
+/// The name of a source that reads a file, the same from whichever directory a process was started.
+fn file_source_name(path: &Path) -> String {
+    let absolute = std::path::absolute(path);
+    format!("kong_file_log {}", absolute.as_deref().unwrap_or(path).display())
 }
 
 /// Refuses a number out of its range.
@@ -131,7 +168,7 @@ fn is_for_somebody(listen: SocketAddr, allow: &AllowList) -> Result<(), CollectE
 /// Calls on their way from a source to the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MicroBatch {
-    /// The source they come from, by its kind and address.
+    /// The source they come from, by its kind, and its address or file.
     pub source: Arc<str>,
     /// The calls, as [`outrider_model::batch`] encodes them.
     pub calls: Vec<u8>,

@@ -135,7 +135,7 @@ fn version(gateway: &GatewaySeen, facts: &GatewayFacts) -> Check {
     let has = |plugin: &str| node.plugins.available_on_server.contains_key(plugin);
     let mut logs = gateway.listens.iter().map(|(kind, _)| kind.plugin()).peekable();
     let log = logs.peek().copied().unwrap_or(LogKind::Tcp.plugin());
-    if !logs.any(has) && !has(log) {
+    if gateway.files.is_empty() && !logs.any(has) && !has(log) {
         return Check::failed(Id::AdminVersion, name, missing(log), format!("no log can come; {load}"));
     }
     if !has(RATE_LIMITING) && gateway.has_limits {

@@ -104,6 +104,8 @@ pub struct GatewaySeen {
     pub look: Result<GatewayFacts, GatewayError>,
     /// The sources that take its log, and where they listen.
     pub listens: Vec<(LogKind, SocketAddr)>,
+    /// The files from which its log is read.
+    pub files: Vec<PathBuf>,
     /// A configured secret could not be read, so what lines should carry is not known.
     pub is_secret_unknown: bool,
     /// The shortest time for which a policy acts by itself.
@@ -118,7 +120,8 @@ pub struct SourceAsked {
     /// As the running outrider calls it.
     pub name: String,
     pub gateway: String,
-    pub listen: SocketAddr,
+    /// Where it listens, if it does.
+    pub listen: Option<SocketAddr>,
     pub secret: Option<SecretFile>,
 }
 
@@ -231,7 +234,7 @@ pub struct ResponderStatus {
 /// The status of a configured source: by its name, or by its place where the system chose the port.
 pub fn status_of<'s>(status: &'s Status, sources: &[SourceAsked], at: usize) -> Option<&'s SourceStatus> {
     let source = sources.get(at)?;
-    if source.listen.port() == 0 {
+    if source.listen.is_some_and(|listen| listen.port() == 0) {
         return status.sources.get(at);
     }
     status.sources.iter().find(|running| running.name == source.name)
@@ -289,22 +292,19 @@ fn ask_source(source: &SourceConfig) -> SourceAsked {
         is_there: path.exists(),
         problem: installation::known_source_secret(path).err().map(|error| format!("{error:#}")),
     });
-    SourceAsked {
-        name: format!("{} {}", source.kind(), source.listen()),
-        gateway: source.gateway().to_owned(),
-        listen: source.listen(),
-        secret,
-    }
+    SourceAsked { name: source.name(), gateway: source.gateway().to_owned(), listen: source.listen(), secret }
 }
 
 async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &str) -> GatewaySeen {
     let sources = config.collector.sources.iter().filter(|source| source.gateway() == gateway.name);
     let mut is_secret_unknown = false;
+    let files = sources.clone().filter_map(|source| source.file().map(Path::to_owned)).collect();
     let log_sources: Vec<LogSource> = sources
-        .map(|source| {
+        .filter_map(|source| {
+            let listening = kong::Listening::of(source)?;
             let secret = source.secret_file().map(installation::known_source_secret);
             is_secret_unknown |= matches!(secret, Some(Err(_)));
-            kong::log_source(source, secret.and_then(Result::ok))
+            Some(listening.log_source(secret.and_then(Result::ok)))
         })
         .collect();
     let look = match AdminClient::new(&gateway.admin()) {
@@ -318,6 +318,7 @@ async fn see_gateway(config: &Config, gateway: &GatewayConfig, installation: &st
         has_header: gateway.admin_header.is_some(),
         look,
         listens: log_sources.iter().map(|source| (source.kind, source.listen)).collect(),
+        files,
         is_secret_unknown,
         shortest_action_ms: acting.filter_map(|policy| policy.duration.end_ms(0)).min(),
         has_limits: config.policies.iter().any(|policy| matches!(policy.respond, Response::RateLimit { .. })),

@@ -9,11 +9,12 @@ use outrider_collect::{ConnectionRefusal, CountersSnapshot, OutlineSeen, Refusal
 
 use super::admin::judge_clock;
 use super::facts::{Facts, status_of};
+use super::file::arriving_in_file;
 use super::report::{Check, Id};
 use crate::terminal::some_of;
 
 /// Silence after which it is worth saying.
-const SILENCE_MS: i64 = 15 * 60_000;
+pub(super) const SILENCE_MS: i64 = 15 * 60_000;
 /// What has not happened for so long has been put right.
 const HELD_MS: i64 = 10 * 60_000;
 /// Up to this part, unreadable lines are what a restart of Kong leaves.
@@ -38,7 +39,10 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
             continue;
         };
         let counters = &running.counters;
-        checks.push(arriving(name, counters, facts.now_ms));
+        checks.push(match &counters.file {
+            Some(file) => arriving_in_file(name, counters, file, facts.now_ms),
+            None => arriving(name, counters, facts.now_ms),
+        });
         if counters.received == 0 {
             checks.extend(ALL[1..].iter().map(|id| Check::skipped(*id, name, "nothing has arrived")));
             continue;
@@ -172,13 +176,18 @@ fn refused_connections(name: &str, counters: &CountersSnapshot, now_ms: i64) -> 
 }
 
 /// How many were refused for a reason, if one was lately.
-fn lately(counts: &BTreeMap<String, u64>, last_ms: &BTreeMap<String, i64>, reason: &str, now_ms: i64) -> u64 {
+pub(super) fn lately(
+    counts: &BTreeMap<String, u64>,
+    last_ms: &BTreeMap<String, i64>,
+    reason: &str,
+    now_ms: i64,
+) -> u64 {
     let last_ms = last_ms.get(reason).copied().unwrap_or(0);
     let count = counts.get(reason).copied().unwrap_or(0);
     if past(last_ms, now_ms).is_some() { 0 } else { count }
 }
 
-fn ago(ms: i64) -> String {
+pub(super) fn ago(ms: i64) -> String {
     match ms / 1000 {
         seconds @ 0..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
@@ -193,8 +202,14 @@ fn past(last_ms: i64, now_ms: i64) -> Option<String> {
 }
 
 fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
-    let rejected = counters.rejected_total();
+    let (rejected, streams) = (counters.unreadable_total(), counters.streams());
     let received = counters.received;
+    if rejected == 0 && streams > 0 {
+        let seen = format!(
+            "every line is one of Kong's; {streams} of {received} are of connections that it passes on as streams, and hold no call"
+        );
+        return Check::ok(Id::LinesReadable, name, seen);
+    }
     if rejected == 0 {
         return Check::ok(Id::LinesReadable, name, "every line is one of Kong's");
     }
@@ -311,7 +326,7 @@ fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<boo
                     X-Forwarded-For; nothing, if clients send that header themselves";
         return Check::warning(Id::LinesAddresses, name, seen, todo);
     }
-    let todo = "set `trusted_ips` to your load balancers and `real_ip_header = X-Forwarded-For` in kong.conf: until then all \
-                clients behind one look like one address";
+    let todo = "set `trusted_ips` to your load balancers and `real_ip_header = X-Forwarded-For` in kong.conf, or `trusted_proxies` of \
+                the source, where Kong is to stay as it is: until then all clients behind one look like one address";
     Check::warning(Id::LinesAddresses, name, seen, todo)
 }

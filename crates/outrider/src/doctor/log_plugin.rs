@@ -31,6 +31,13 @@ pub fn judge(gateway: &GatewaySeen, lines_came: bool) -> Vec<Check> {
             return checks;
         }
     };
+    if gateway.listens.is_empty() && !gateway.files.is_empty() {
+        let files = some_of(gateway.files.iter().map(|file| file.display().to_string()));
+        return skip(
+            &ALL,
+            &format!("its log is read from {files}; whose calls its File Log plugin writes there is not looked at"),
+        );
+    }
     let Some((kind, listen)) = gateway.listens.first() else {
         let seen = format!("no [[collector.sources]] entry has `gateway = \"{name}\"`, so nothing takes its log");
         let todo = "add such a source: without it nothing is learnt of this gateway, and only people can block there";

@@ -5,6 +5,7 @@
 mod admin;
 mod data;
 mod facts;
+mod file;
 mod lines;
 mod link;
 mod log_plugin;

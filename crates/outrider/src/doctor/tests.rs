@@ -80,6 +80,7 @@ pub(super) fn well() -> Facts {
             has_header: false,
             look: Ok(look),
             listens: vec![(LogKind::Tcp, listen)],
+            files: Vec::new(),
             is_secret_unknown: false,
             shortest_action_ms: Some(900_000),
             has_limits: true,
@@ -87,7 +88,7 @@ pub(super) fn well() -> Facts {
         sources: vec![SourceAsked {
             name: "kong_tcp_log 127.0.0.1:9514".to_owned(),
             gateway: "kong".to_owned(),
-            listen,
+            listen: Some(listen),
             secret: Some(SecretFile { path: PathBuf::from("/etc/kong.secret"), is_there: true, problem: None }),
         }],
         process: Ok(Some(status)),
@@ -137,7 +138,7 @@ impl Facts {
         self.process.as_mut().unwrap().as_mut().unwrap()
     }
 
-    fn counters(&mut self) -> &mut CountersSnapshot {
+    pub(super) fn counters(&mut self) -> &mut CountersSnapshot {
         &mut self.status().sources[0].counters
     }
 
@@ -469,6 +470,15 @@ fn a_log_that_goes_elsewhere_is_named() {
         ),
         ("no source", |f| f.gateway().listens.clear(), &["log.plugin warning"], "nothing takes its log"),
         (
+            "a source that reads a file",
+            |f| {
+                f.gateway().listens.clear();
+                f.gateway().files.push(PathBuf::from("/var/log/kong/calls.log"));
+            },
+            &[],
+            "its log is read from /var/log/kong/calls.log",
+        ),
+        (
             "not allowed to read",
             |f| f.look().log = Err(GatewayError::Unreachable { detail: "x".to_owned() }),
             &["log.plugin failed"],
@@ -541,6 +551,12 @@ fn what_arrives_is_judged() {
             },
             &[],
             "400 calls are untrusted: 0 carried no secret, 400 a wrong one; the last one 60 min ago",
+        ),
+        (
+            "streams",
+            |f| f.counters().rejected.extend([("stream".to_owned(), 400)]),
+            &[],
+            "400 of 1000 are of connections that it passes on as streams",
         ),
         ("torn", |f| rejected(f, 500, "torn", "object"), UNREADABLE, "lines end in the middle"),
         ("noise", |f| rejected(f, 500, "not_json", "binary"), UNREADABLE, "ss -tnp"),

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod erasing;
 mod faults;
+mod file_log;
 mod gateways;
 mod harness;
 mod history;

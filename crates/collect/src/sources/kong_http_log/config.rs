@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{NormaliserSettings, SessionCarrier, default_key_names};
+use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
 use crate::{CollectError, FieldPolicies};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
@@ -60,7 +60,11 @@ pub struct KongHttpLogConfig {
     /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
     /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
     #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
-    pub fields: FieldPolicies,
+    pub field_policies: FieldPolicies,
+    /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
+    /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -96,7 +100,8 @@ impl Default for KongHttpLogConfig {
             connections_max: default_connections_max(),
             key_names: default_key_names(),
             session: None,
-            fields: FieldPolicies::default(),
+            field_policies: FieldPolicies::default(),
+            trusted_proxies: None,
         }
     }
 }
@@ -116,7 +121,8 @@ impl KongHttpLogConfig {
         NormaliserSettings {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
-            fields: self.fields.clone(),
+            field_policies: self.field_policies.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
             ..NormaliserSettings::new(self.gateway.clone())
         }
     }
@@ -153,6 +159,7 @@ mod tests {
             tls = { certificate_file = "log.pem", key_file = "log.key" }
             key_names = ["x-partner-key"]
             session = { header = "x-session" }
+            trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
             "#,
         )
         .unwrap();

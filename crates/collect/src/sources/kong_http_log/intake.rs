@@ -1,24 +1,20 @@
 //! The calls of one request on their way: read, known ones left out, encoded, handed on, and counted once it is known what
 //! became of them.
-//!
-//! Nothing is counted before: a request that is refused comes again, and then its lines are counted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use outrider_model::ApiCall;
 use outrider_model::batch::BatchWriter;
-use outrider_model::{ApiCall, Trust};
 use tokio::sync::oneshot;
 
+use super::super::ledger::Ledger;
 use super::Shared;
 use super::recent::{Claims, Known};
 use super::request::Taken;
 use super::room::Room;
-use crate::counters::Tally;
 use crate::framing::Content;
-use crate::health::{Outline, ProbeSeen, probe_of};
 use crate::normalise::Scratch;
-use crate::{Delivery, DropReason, MicroBatch, Refusal, Rejection};
+use crate::{Delivery, MicroBatch, Refusal, Rejection};
 
 /// A batch ends with so many calls ...
 const BATCH_CALLS_MAX: u32 = 1024;
@@ -27,8 +23,6 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is kept of a call beside its encoding, until it is known what becomes of it.
 const CALL_BYTES: usize = 64;
-/// Probes of one request that are looked at.
-const PROBES_MAX: usize = 8;
 
 pub(super) struct Intake {
     shared: Arc<Shared>,
@@ -37,20 +31,7 @@ pub(super) struct Intake {
     claims: Claims,
     writer: BatchWriter,
     batches: Vec<MicroBatch>,
-    calls: u32,
-    duplicates: u32,
-    unencodable: u32,
-    /// Lines that are no calls, by reason and, where there is anything of them, outline.
-    rejected: BTreeMap<(Rejection, Option<Outline>), Rejected>,
-    probes: Vec<ProbeSeen>,
-    tally: Tally,
-}
-
-/// Lines that are no calls and look alike, as they will be counted.
-#[derive(Default)]
-struct Rejected {
-    lines: u32,
-    longest_bytes: usize,
+    ledger: Ledger,
 }
 
 impl Intake {
@@ -63,12 +44,7 @@ impl Intake {
             claims: shared.recent.claims(),
             writer: BatchWriter::default(),
             batches: Vec::new(),
-            calls: 0,
-            duplicates: 0,
-            unencodable: 0,
-            rejected: BTreeMap::new(),
-            probes: Vec::new(),
-            tally: Tally::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -76,8 +52,8 @@ impl Intake {
     pub(super) fn take(&mut self, record: Content<'_>, received_ms: i64) -> Result<(), Refusal> {
         match record {
             Content::Record(line) => return self.take_line(line, received_ms),
-            Content::TooLong => self.reject(Rejection::TooLong, None),
-            Content::Torn { begun } => self.reject(Rejection::Torn, Some(begun)),
+            Content::TooLong => self.ledger.reject(Rejection::TooLong, None),
+            Content::Torn { begun } => self.ledger.reject(Rejection::Torn, Some(begun)),
         }
         Ok(())
     }
@@ -89,13 +65,13 @@ impl Intake {
         scratch.take_truncated();
         let taken = match shared.normaliser.normalise(line, Some(received_ms), &mut scratch) {
             Ok(call) => {
-                let calls = self.calls;
+                let calls = self.ledger.calls;
                 let taken = self.take_call(call, line);
-                self.tally.truncated += if self.calls > calls { scratch.take_truncated() } else { 0 };
+                self.ledger.tally.truncated += if self.ledger.calls > calls { scratch.take_truncated() } else { 0 };
                 taken
             }
             Err(reason) => {
-                self.reject(reason, Some(line));
+                self.ledger.reject(reason, Some(line));
                 Ok(())
             }
         };
@@ -108,37 +84,24 @@ impl Intake {
         match self.claims.claim(self.shared.recent.key(&call.request_id, line)) {
             Known::New => {}
             Known::Duplicate => {
-                self.duplicates += 1;
+                self.ledger.duplicates += 1;
                 return Ok(());
             }
             Known::UnderWay => return Err(Refusal::UnderWay),
         }
-        self.tally.received += 1;
-        self.tally.untrusted += u64::from(call.trust == Trust::Untrusted);
-        self.tally.health.see(&call);
-        if self.probes.len() < PROBES_MAX {
-            self.probes.extend(probe_of(&call));
-        }
+        self.ledger.see(&call);
         if let Some(complete) = &self.shared.complete {
             complete(&mut call);
         }
         if self.writer.push(&call).is_err() {
-            self.unencodable += 1;
+            self.ledger.unencodable += 1;
             return Ok(());
         }
-        self.calls += 1;
+        self.ledger.calls += 1;
         if self.writer.calls() >= BATCH_CALLS_MAX || self.writer.len() >= BATCH_BYTES_MAX {
             self.end_batch(call.received_ms)?;
         }
         Ok(())
-    }
-
-    fn reject(&mut self, reason: Rejection, line: Option<&[u8]>) {
-        self.tally.received += 1;
-        self.tally.health.rejected += 1;
-        let alike = self.rejected.entry((reason, line.map(Outline::of))).or_default();
-        alike.lines += 1;
-        alike.longest_bytes = alike.longest_bytes.max(line.map_or(0, <[u8]>::len));
     }
 
     fn end_batch(&mut self, received_ms: i64) -> Result<(), Refusal> {
@@ -180,21 +143,9 @@ impl Intake {
 
     /// Counts what came of the request, which is settled.
     fn count(self, received_ms: i64) -> Taken {
-        let counters = &self.shared.counters;
-        counters.add(&self.tally, received_ms);
-        counters.accepted(self.calls);
-        counters.duplicates(self.duplicates);
-        counters.dropped(DropReason::Unencodable, self.unencodable);
-        let mut rejected = 0;
-        for ((reason, outline), Rejected { lines, longest_bytes }) in self.rejected {
-            if let Some(outline) = outline {
-                counters.health().rejected(reason, outline, lines, longest_bytes);
-            }
-            counters.rejected(reason, lines);
-            rejected += lines;
-        }
-        self.probes.into_iter().for_each(|probe| counters.health().remember_probe(probe));
+        let (stored, duplicates) = (self.ledger.calls, self.ledger.duplicates);
+        let rejected = self.ledger.count(&self.shared.counters, received_ms);
         self.claims.stored();
-        Taken { stored: self.calls, duplicates: self.duplicates, rejected }
+        Taken { stored, duplicates, rejected }
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
+use crate::normalise::{
+    NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
 use crate::{CollectError, FieldPolicies};
 
 /// A port for Kong's TCP Log plugin.
@@ -66,7 +68,11 @@ pub struct KongTcpLogConfig {
     /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
     /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
     #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
-    pub fields: FieldPolicies,
+    pub field_policies: FieldPolicies,
+    /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
+    /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<TrustedProxies>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -117,7 +123,8 @@ impl Default for KongTcpLogConfig {
             batch_wait_ms: default_batch_wait_ms(),
             key_names: default_key_names(),
             session: None,
-            fields: FieldPolicies::default(),
+            field_policies: FieldPolicies::default(),
+            trusted_proxies: None,
         }
     }
 }
@@ -147,7 +154,8 @@ impl KongTcpLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
-            fields: self.fields.clone(),
+            field_policies: self.field_policies.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 }
@@ -190,7 +198,8 @@ mod tests {
             allow = ["10.0.0.7", "2001:db8::/32", "::ffff:192.0.2.0/120"]
             key_names = ["x-partner-key"]
             session = { cookie = "sid" }
-            fields = { query = { q = "keep" }, header = { X-Employee = "mask" }, cookie = { theme = "keep" } }
+            field_policies = { query = { q = "keep" }, header = { X-Employee = "mask" }, cookie = { theme = "keep" } }
+            trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
             "#,
         )
         .unwrap();
@@ -204,7 +213,10 @@ mod tests {
     fn mistakes_are_refused_with_what_is_known() {
         for (toml, expected) in [
             ("kind = \"kong_tcp_log\"\nlistn = \"127.0.0.1:1\"", "unknown field `listn`, expected one of `listen`"),
-            ("kind = \"kong_udp_log\"", "unknown variant `kong_udp_log`, expected `kong_tcp_log` or `kong_http_log`"),
+            (
+                "kind = \"kong_udp_log\"",
+                "unknown variant `kong_udp_log`, expected one of `kong_tcp_log`, `kong_http_log`, `kong_file_log`",
+            ),
             ("kind = \"kong_tcp_log\"\nlisten = \"localhost\"", "invalid socket address"),
             ("kind = \"kong_tcp_log\"\nallow = [\"10.0.0.0/33\"]", "`10.0.0.0/33` is no address and no network"),
             ("kind = \"kong_tcp_log\"\ntls = { key_file = \"k\" }", "missing field `certificate_file`"),
@@ -213,9 +225,10 @@ mod tests {
                 "unknown field `client_ca_file`, expected `certificate_file` or `key_file`",
             ),
             (
-                "kind = \"kong_tcp_log\"\nfields = { body = {} }",
+                "kind = \"kong_tcp_log\"\nfield_policies = { body = {} }",
                 "unknown field `body`, expected one of `header`, `query`, `cookie`",
             ),
+            ("kind = \"kong_tcp_log\"\ntrusted_proxies = { networks = [\"lb\"] }", "`lb` is no address and no network"),
             ("kind = \"kong_tcp_log\"\nsession = { cooky = \"sid\" }", "unknown variant `cooky`"),
         ] {
             let error = read(toml).unwrap_err();

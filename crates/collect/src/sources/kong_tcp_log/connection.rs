@@ -134,8 +134,8 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
 }
 
 fn reject(reason: Rejection, line: Option<&[u8]>, shared: &Shared, tally: &mut Tally) {
-    tally.health.rejected += 1;
-    if let Some(line) = line {
+    tally.health.rejected += u64::from(reason.is_trouble());
+    if let Some(line) = line.filter(|_| reason.is_trouble()) {
         shared.counters.health().rejected(reason, Outline::of(line), 1, line.len());
     }
     shared.counters.rejected(reason, 1);

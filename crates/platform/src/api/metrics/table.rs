@@ -75,6 +75,7 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_collector_rejected", Counter, "", source_map("/counters/rejected"), "Log lines that are no call, by reason"),
     metric("outrider_collector_dropped", Counter, "", source_map("/counters/dropped"), "Good calls given up, by reason"),
     metric("outrider_collector_duplicates", Counter, "", source("/counters/duplicates"), "Calls sent again after they were taken"),
+    metric("outrider_collector_file_waiting", Gauge, "bytes", source("/counters/file/waiting_bytes"), "Bytes of a log file, and of those before it, that are not stored yet"),
     metric("outrider_collector_requests_refused", Counter, "", source_map("/counters/refused"), "Requests with log lines that were refused whole, by reason"),
     metric("outrider_collector_truncated", Counter, "", source("/counters/truncated"), "Calls that lost query fields or headers to a limit"),
     metric("outrider_collector_untrusted", Counter, "", source("/counters/untrusted"), "Calls without the source's secret"),

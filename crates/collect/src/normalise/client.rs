@@ -1,0 +1,266 @@
+//! Who asked, where proxies stand in front of the gateway.
+//!
+//! A gateway that does not know the proxies logs them as the clients. They name for whom they ask in a header, each adding to
+//! its end whom it saw, and everything before that is what somebody else wrote. So the header is read from its end: the first
+//! address that is no proxy of ours is the client (as nginx does with `real_ip_recursive`), and of a client that did not come
+//! by a proxy it is not read at all. One header alone is read, because a proxy that writes the one passes the other on as it came.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use outrider_model::{Field, FieldValue, Network};
+use serde::{Deserialize, Serialize};
+
+/// Kong logs so many headers at most, and none says that there were more. The end of the header may be among those that are
+/// missing, so of a call with so many its beginning proves nothing.
+const HEADERS_LOGGED_MAX: usize = 100;
+
+/// The proxies in front of a gateway: `{ networks = ["10.0.0.0/24"] }`, and `header` where it is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustedProxies {
+    /// Their addresses and networks.
+    pub networks: Vec<Network>,
+    /// The header in which they say for whom they ask: `x-forwarded-for`, `forwarded` (RFC 7239), or another one that holds
+    /// addresses as the first does.
+    #[serde(default = "default_header")]
+    pub header: String,
+}
+
+fn default_header() -> String {
+    "x-forwarded-for".to_owned()
+}
+
+impl TrustedProxies {
+    /// What is wrong with them, if anything is.
+    pub(super) fn mistake(&self) -> Option<&'static str> {
+        if self.networks.is_empty() {
+            return Some("`networks` names no proxy; leave `trusted_proxies` away where there is none");
+        }
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_header = !self.header.is_empty() && self.header.bytes().all(is_token);
+        (!is_header).then_some("`header` is no name of a header")
+    }
+
+    /// The client of a call, of which the gateway logged this address and these headers.
+    pub(super) fn client(&self, logged: IpAddr, headers: &[Field<'_>]) -> IpAddr {
+        let mut client = logged;
+        if !self.are_proxy(client) || headers.len() >= HEADERS_LOGGED_MAX {
+            return client;
+        }
+        let values = headers.iter().rev().filter(|field| field.name.eq_ignore_ascii_case(&self.header));
+        for field in values {
+            let FieldValue::Clear(value) = &field.value else { return client };
+            for element in elements(value) {
+                // Whoever is not named, or by a name of the proxy's own, cannot be told from the proxy.
+                let Some(named) = self.address_in(element) else { return client };
+                client = named;
+                if !self.are_proxy(client) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
+    fn are_proxy(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+    }
+
+    fn address_in(&self, element: &str) -> Option<IpAddr> {
+        if self.header.eq_ignore_ascii_case("forwarded") {
+            return address(&parameter_for(element)?);
+        }
+        address(element)
+    }
+}
+
+/// The elements of a list, the last one first; empty ones are left out (RFC 9110, section 5.6.1). A comma in quotes is none, and
+/// quotes are told from the end, so that one that somebody left open before takes nothing in of what the proxies added.
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(list);
+    let each = std::iter::from_fn(move || {
+        let whole = rest?;
+        let (before, element) = match last_comma(whole) {
+            Some(at) => (Some(&whole[..at]), &whole[at + 1..]),
+            None => (None, whole),
+        };
+        rest = before;
+        Some(element.trim_ascii())
+    });
+    each.filter(|element| !element.is_empty())
+}
+
+/// Where the last comma is that is not in quotes.
+fn last_comma(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut is_quoted = false;
+    for at in (0..bytes.len()).rev() {
+        match bytes[at] {
+            b'"' if !is_escaped(bytes, at) => is_quoted = !is_quoted,
+            b',' if !is_quoted => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// An odd number of backslashes stands before it.
+fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+}
+
+/// The parameter `for` of an element of `Forwarded`, without quotes. What follows an open quote is no parameter.
+fn parameter_for(element: &str) -> Option<String> {
+    let mut rest = element;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let (value, next) = value(after)?;
+        if name.trim_ascii().eq_ignore_ascii_case("for") {
+            return Some(value);
+        }
+        rest = next.trim_ascii_start().strip_prefix(';').unwrap_or_default();
+    }
+    None
+}
+
+/// A token or a quoted string (RFC 9110, section 5.6.4), and what follows it.
+fn value(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(';').unwrap_or(text.len());
+        return Some((text[..end].trim_ascii().to_owned(), &text[end..]));
+    };
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.push(characters.next()?.1),
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+/// An address as proxies write it: maybe with a port, which may be hidden, and of IPv6 then in brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (inside, port) = bracketed.split_once(']')?;
+        let is_end = port.is_empty() || port.starts_with(':');
+        return inside.parse().ok().filter(|_| is_end).map(|address: Ipv6Addr| IpAddr::V6(address).to_canonical());
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
+    let (before, _port) = text.split_once(':')?;
+    before.parse().ok().map(IpAddr::V4)
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_model::Text;
+
+    use super::*;
+
+    fn check(header: &str, logged: &str, values: &[&str], expected: &str) {
+        let networks = ["10.0.0.0/8", "192.0.2.1", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap());
+        let proxies = TrustedProxies { networks: networks.to_vec(), header: header.to_owned() };
+        assert_eq!(proxies.mistake(), None);
+        let field = |name: &str, value: &str| Field {
+            name: Text::from(name.to_owned()),
+            value: FieldValue::Clear(Text::from(value.to_owned())),
+        };
+        let mut headers = vec![field("host", "shop"), field("x-real-ip", "203.0.113.99")];
+        headers.extend(values.iter().map(|value| field(header, value)));
+        let client = proxies.client(logged.parse().unwrap(), &headers);
+        assert_eq!(client, expected.parse::<IpAddr>().unwrap(), "{header}: {logged} {values:?}");
+    }
+
+    #[test]
+    fn the_last_address_that_is_no_proxy_is_the_client() {
+        for (logged, values, expected) in [
+            // Not by a proxy: whatever the header says, the client wrote it.
+            ("203.0.113.5", &["198.51.100.1"][..], "203.0.113.5"),
+            ("203.0.113.5", &["10.0.0.1"], "203.0.113.5"),
+            ("192.0.2.2", &["198.51.100.1"], "192.0.2.2"),
+            // By one: what it added counts, and not what it was told.
+            ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.66, 198.51.100.1"], "198.51.100.1"),
+            ("192.0.2.1", &["203.0.113.66,198.51.100.1"], "198.51.100.1"),
+            ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            // By several.
+            ("10.0.0.1", &["203.0.113.66, 198.51.100.1, 10.1.1.1, 192.0.2.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.66", "198.51.100.1", "10.1.1.1"], "198.51.100.1"),
+            ("10.0.0.1", &["203.0.113.66, 198.51.100.1", " , "], "198.51.100.1"),
+            // From within: the first that asked.
+            ("10.0.0.1", &["10.2.2.2, 10.1.1.1"], "10.2.2.2"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["", ",,"], "10.0.0.1"),
+            // In whatever way it is written.
+            ("10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            ("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7"),
+            ("10.0.0.1", &["[2001:db8::7]:4711, [2001:db8:ffff::1]:80"], "2001:db8::7"),
+            ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["[::ffff:198.51.100.1]:80"], "198.51.100.1"),
+            // What is no address ends the search: nobody vouches for what stands before it.
+            ("10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, unknown, 10.1.1.1"], "10.1.1.1"),
+            ("10.0.0.1", &["198.51.100.1, _hidden"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, [2001:db8::7"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, [2001:db8::7]x"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, 1.2.3"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1, fe80::1%eth0"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1 203.0.113.66"], "10.0.0.1"),
+        ] {
+            check("x-forwarded-for", logged, values, expected);
+            check("X-Client", logged, values, expected);
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_its_standard_says() {
+        for (logged, values, expected) in [
+            ("203.0.113.5", &["for=198.51.100.1"][..], "203.0.113.5"),
+            ("10.0.0.1", &["for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["For=\"198.51.100.1\""], "198.51.100.1"),
+            ("10.0.0.1", &["for=198.51.100.1;proto=https;by=10.0.0.1"], "198.51.100.1"),
+            ("10.0.0.1", &["by=10.0.0.1 ; FOR=198.51.100.1 ;proto=https"], "198.51.100.1"),
+            ("10.0.0.1", &["for=\"[2001:db8:cafe::17]:4711\""], "2001:db8:cafe::17"),
+            ("10.0.0.1", &["for=\"198.51.100.1:_port\""], "198.51.100.1"),
+            ("10.0.0.1", &["for=203.0.113.66, for=198.51.100.1, for=10.1.1.1"], "198.51.100.1"),
+            ("10.0.0.1", &["for=203.0.113.66", "for=198.51.100.1", "for=10.1.1.1"], "198.51.100.1"),
+            ("10.0.0.1", &["for=198.51.100.1, for=unknown"], "10.0.0.1"),
+            ("10.0.0.1", &["for=198.51.100.1, for=_SEVKISEK"], "10.0.0.1"),
+            ("10.0.0.1", &["for=198.51.100.1, proto=https"], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.1"], "10.0.0.1"),
+            // A host that the client chose, as a proxy quotes it.
+            ("10.0.0.1", &["for=198.51.100.1;host=\"a, for=203.0.113.66\""], "198.51.100.1"),
+            ("10.0.0.1", &["host=\"a\\\", for=203.0.113.66;x=\\\"\";for=198.51.100.1"], "198.51.100.1"),
+            // A quote that the client left open takes nothing in.
+            ("10.0.0.1", &["for=\"203.0.113.66, for=198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["for=\"203.0.113.66;x=\\, for=198.51.100.1, for=10.1.1.1"], "198.51.100.1"),
+            ("10.0.0.1", &["for=\"198.51.100.1"], "10.0.0.1"),
+        ] {
+            check("forwarded", logged, values, expected);
+        }
+    }
+
+    #[test]
+    fn a_header_whose_end_may_be_missing_proves_nothing() {
+        let many = vec!["203.0.113.66"; HEADERS_LOGGED_MAX - 3];
+        check("x-forwarded-for", "10.0.0.1", &many, "203.0.113.66");
+        let too_many = vec!["203.0.113.66"; HEADERS_LOGGED_MAX - 2];
+        check("x-forwarded-for", "10.0.0.1", &too_many, "10.0.0.1");
+    }
+
+    #[test]
+    fn proxies_that_cannot_be_meant_are_refused() {
+        let network = || vec!["10.0.0.1".parse().unwrap()];
+        for (networks, header) in
+            [(vec![], "forwarded"), (network(), ""), (network(), "x forwarded"), (network(), "a:b")]
+        {
+            let proxies = TrustedProxies { networks, header: header.to_owned() };
+            assert!(proxies.mistake().is_some(), "{proxies:?}");
+        }
+    }
+}

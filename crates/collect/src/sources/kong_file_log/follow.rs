@@ -1,0 +1,254 @@
+//! Which files are read: the one at the path, and those that were there before and may still be written to.
+//!
+//! Kong keeps a log open: after a rotation by renaming, its workers go on writing to the old file until they open it anew
+//! (`reopen` of the plugin, `kong reload`). So a renamed file is read on until nothing has come for a while and there is
+//! something in its successor. A file that is cut in place (`copytruncate`) begins anew; what of it was not read yet may be in
+//! the copy, which is looked for beside it, as is a file that was renamed while nobody watched.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::config::FileStart;
+use super::positions::{Place, Positions};
+use super::tail::Tail;
+
+/// A rotated file to which nothing was written for so long is done with, once its successor has begun.
+const ROTATED_QUIET: Duration = Duration::from_secs(300);
+
+/// Rotated files that are read at a time. With so many, the path is not looked at until the oldest is read to its end.
+const ROTATED_MAX: usize = 16;
+
+/// Names in the log's directory among which a renamed file is looked for.
+const NAMES_MAX: usize = 1024;
+
+/// The files that a source reads.
+pub(super) struct Follow {
+    path: PathBuf,
+    line_bytes_max: usize,
+    /// Where to begin, as long as nothing was seen at all.
+    start: Option<FileStart>,
+    rotated: VecDeque<Rotated>,
+    current: Option<Tail>,
+    /// There is no file at the path, and none is read that was there.
+    is_missing: bool,
+    /// Why the file at the path cannot be read.
+    problem: Option<String>,
+    rotations: u64,
+    truncations: u64,
+}
+
+struct Rotated {
+    tail: Tail,
+    /// When something was last read of it.
+    read_at: Instant,
+}
+
+/// How it is with the files.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) waiting_bytes: u64,
+    pub(super) rotated_files: usize,
+    pub(super) rotations: u64,
+    pub(super) truncations: u64,
+    pub(super) is_missing: bool,
+    pub(super) problem: Option<String>,
+}
+
+impl Follow {
+    /// Finds the files again where they were left; `start` is for a log that was never followed.
+    pub(super) fn resume(
+        path: PathBuf,
+        line_bytes_max: usize,
+        start: FileStart,
+        positions: Option<&Positions>,
+        now: Instant,
+    ) -> Self {
+        let mut follow = Follow {
+            path,
+            line_bytes_max,
+            start: positions.is_none().then_some(start),
+            rotated: VecDeque::new(),
+            current: None,
+            is_missing: false,
+            problem: None,
+            rotations: 0,
+            truncations: 0,
+        };
+        for place in positions.map_or(&[][..], |positions| &positions.files) {
+            follow.find_again(place, now);
+        }
+        follow
+    }
+
+    /// A file that cannot be looked at now is not there; the look at the path says why.
+    fn find_again(&mut self, place: &Place, now: Instant) {
+        let position = place.position;
+        let at_path = Tail::open(&self.path, self.line_bytes_max).ok();
+        if let Some(tail) = at_path.filter(|tail| tail.is_at(place).unwrap_or(false)) {
+            self.current = Some(tail.from(position));
+            return;
+        }
+        match self.find_beside(place) {
+            Some(tail) => self.rotated.push_back(Rotated { tail, read_at: now }),
+            None => tracing::info!(
+                path = %self.path.display(),
+                position,
+                "the log was rotated away, and the file that was read last is not beside it any more"
+            ),
+        }
+    }
+
+    /// Looks for a file beside the path, to go on with it at that place: the very one, or else the longest copy of it.
+    fn find_beside(&self, place: &Place) -> Option<Tail> {
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut copy: Option<(u64, Tail)> = None;
+        for entry in fs::read_dir(directory).ok()?.take(NAMES_MAX).flatten() {
+            let path = entry.path();
+            let Ok(metadata) = entry.metadata() else { continue };
+            if path == self.path || !metadata.is_file() || metadata.len() < place.position {
+                continue;
+            }
+            let Ok(tail) = Tail::open(&path, self.line_bytes_max) else { continue };
+            if !tail.is_at(place).unwrap_or(false) {
+                continue;
+            }
+            if place.identity.has_inode_of(&metadata) {
+                return Some(tail.from(place.position));
+            }
+            if copy.as_ref().is_none_or(|(bytes, _)| metadata.len() > *bytes) {
+                copy = Some((metadata.len(), tail));
+            }
+        }
+        copy.map(|(_, tail)| tail.from(place.position))
+    }
+
+    /// Notices what has become of the files since the last look.
+    pub(super) fn look(&mut self, now: Instant) -> io::Result<()> {
+        // A file that was cut may have been renamed since.
+        let cut = self.look_for_cut(now);
+        if self.rotated.len() < ROTATED_MAX {
+            let found = self.look_at_path(now);
+            self.tell(found.err());
+        }
+        cut
+    }
+
+    fn look_for_cut(&mut self, now: Instant) -> io::Result<()> {
+        let Some(current) = &mut self.current else { return Ok(()) };
+        if !current.is_cut()? {
+            return Ok(());
+        }
+        let place = current.known_place();
+        current.begin_anew()?;
+        self.truncations += 1;
+        let rest = self.find_beside(&place);
+        tracing::info!(path = %self.path.display(), has_copy = rest.is_some(), "the log was cut, and begins anew");
+        self.rotated.extend(rest.map(|tail| Rotated { tail, read_at: now }));
+        Ok(())
+    }
+
+    fn look_at_path(&mut self, now: Instant) -> io::Result<()> {
+        let metadata = match fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // Whatever comes there now is new. A renamed file is still written to.
+                self.start = None;
+                return if self.files() > 0 { Ok(()) } else { Err(error) };
+            }
+            metadata => metadata?,
+        };
+        if self.current.as_ref().is_some_and(|current| current.has(&metadata)) {
+            return Ok(());
+        }
+        let mut found = Tail::open(&self.path, self.line_bytes_max)?;
+        if self.start == Some(FileStart::End) {
+            found = found.from_last_line()?;
+        }
+        self.start = None;
+        if let Some(tail) = self.current.replace(found) {
+            self.rotations += 1;
+            self.rotated.push_back(Rotated { tail, read_at: now });
+        }
+        Ok(())
+    }
+
+    /// Says once that there is nothing to read.
+    fn tell(&mut self, error: Option<io::Error>) {
+        let path = self.path.display();
+        let is_missing = error.as_ref().is_some_and(|error| error.kind() == ErrorKind::NotFound);
+        let problem = error.filter(|_| !is_missing).map(|error| error.to_string());
+        if is_missing && !self.is_missing {
+            // Kong makes it with the first call.
+            tracing::info!(%path, "the log is not there yet");
+        }
+        if let Some(problem) = problem.as_ref().filter(|_| self.problem != problem) {
+            tracing::warn!(%path, problem, "the log cannot be read");
+        }
+        (self.is_missing, self.problem) = (is_missing, problem);
+    }
+
+    /// How many files are read.
+    pub(super) fn files(&self) -> usize {
+        self.rotated.len() + usize::from(self.current.is_some())
+    }
+
+    /// One of them, the oldest first.
+    pub(super) fn tail(&mut self, file: usize) -> Option<&mut Tail> {
+        if file == self.rotated.len() {
+            return self.current.as_mut();
+        }
+        self.rotated.get_mut(file).map(|rotated| &mut rotated.tail)
+    }
+
+    /// It is none that will be written to for long.
+    pub(super) fn is_rotated(&self, file: usize) -> bool {
+        file < self.rotated.len()
+    }
+
+    /// Something was read of a file.
+    pub(super) fn has_read(&mut self, file: usize, now: Instant) {
+        if let Some(rotated) = self.rotated.get_mut(file) {
+            rotated.read_at = now;
+        }
+    }
+
+    /// Whether nothing more will come of a file that was read to its end.
+    pub(super) fn is_done(&self, file: usize, now: Instant) -> bool {
+        let Some(rotated) = self.rotated.get(file) else { return false };
+        let mut later = self.rotated.iter().skip(file + 1).map(|rotated| &rotated.tail).chain(&self.current);
+        let is_quiet = now.duration_since(rotated.read_at) >= ROTATED_QUIET && later.any(Tail::has_begun);
+        is_quiet || file == 0 && self.rotated.len() >= ROTATED_MAX
+    }
+
+    /// Lets go of a rotated file.
+    pub(super) fn forget(&mut self, file: usize) {
+        self.rotated.remove(file);
+    }
+
+    /// What was read and is not stored is read again.
+    pub(super) fn rewind(&mut self) {
+        self.rotated.iter_mut().map(|rotated| &mut rotated.tail).chain(&mut self.current).for_each(Tail::rewind);
+    }
+
+    /// Where the files are stored up to.
+    pub(super) fn places(&mut self) -> io::Result<Vec<Place>> {
+        self.rotated.iter_mut().map(|rotated| &mut rotated.tail).chain(&mut self.current).map(Tail::place).collect()
+    }
+
+    /// How it is with the files.
+    pub(super) fn seen(&self) -> io::Result<Seen> {
+        let tails = self.rotated.iter().map(|rotated| &rotated.tail).chain(&self.current);
+        Ok(Seen {
+            waiting_bytes: tails.map(Tail::waiting_bytes).sum::<io::Result<u64>>()?,
+            rotated_files: self.rotated.len(),
+            rotations: self.rotations,
+            truncations: self.truncations,
+            is_missing: self.is_missing,
+            problem: self.problem.clone(),
+        })
+    }
+}
