@@ -267,6 +267,7 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type,
+            fields: Vec::new(),
             enrichment: Enrichment::default(),
         })
     }
