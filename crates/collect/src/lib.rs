@@ -5,8 +5,9 @@
 //! sender has a queue tells it what is stored. It knows nothing of detection, of the lake or of what becomes of a batch.
 //!
 //! The way of a line: [`LineFramer`] cuts the stream, [`lossless`] makes it text, [`Normaliser`] reads it into an
-//! [`outrider_model::ApiCall`] in which credentials are pseudonyms already, and a source, [`KongTcpLog`] or [`KongHttpLog`], packs calls
-//! into [`MicroBatch`]es. All but the sources is pure, so a recorded file goes the very same way.
+//! [`outrider_model::ApiCall`] in which credentials are pseudonyms already, with the fields that an operator maps, and a source,
+//! [`KongTcpLog`] or [`KongHttpLog`], packs calls into [`MicroBatch`]es. All but the sources is pure, so a recorded file goes the
+//! very same way.
 
 mod counters;
 mod error;
@@ -14,7 +15,9 @@ mod framing;
 mod health;
 mod kong;
 pub mod lossless;
+mod mapping;
 mod normalise;
+mod preview;
 mod pseudonyms;
 mod refusal;
 mod rejection;
@@ -25,10 +28,12 @@ pub use counters::{Counters, CountersSnapshot, DropReason};
 pub use error::CollectError;
 pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer, body_records};
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
+pub use mapping::{FieldFailure, FieldSettings, MAPPED_FIELDS_MAX};
 pub use normalise::{
     KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT, Scratch,
     SessionCarrier, SourceSecret, default_key_names,
 };
+pub use preview::{Fate, PreviewRow};
 pub use pseudonyms::{Domain, PseudonymKey};
 pub use refusal::{ConnectionRefusal, Refusal};
 pub use rejection::Rejection;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
+use crate::FieldSettings;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SessionCarrier, default_key_names};
 
@@ -54,9 +55,16 @@ pub struct KongHttpLogConfig {
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
-    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or, for a mapped field,
+    /// `{ field = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// What of the line does not leave, such as `line.request.headers["x-debug"]`. Fields are mapped before. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// What else of the line becomes a field of the call: a `name`, and a `value` in CEL. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldSettings>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -92,6 +100,8 @@ impl Default for KongHttpLogConfig {
             connections_max: default_connections_max(),
             key_names: default_key_names(),
             session: None,
+            drop: Vec::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -111,6 +121,8 @@ impl KongHttpLogConfig {
         NormaliserSettings {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            fields: self.fields.clone(),
+            drop: self.drop.clone(),
             ..NormaliserSettings::new(self.gateway.clone())
         }
     }

@@ -87,11 +87,15 @@ impl Intake {
         let mut scratch = std::mem::take(&mut self.scratch);
         // Of a call that is known already nothing is counted.
         scratch.take_truncated();
+        scratch.take_fields();
         let taken = match shared.normaliser.normalise(line, Some(received_ms), &mut scratch) {
             Ok(call) => {
                 let calls = self.calls;
                 let taken = self.take_call(call, line);
-                self.tally.truncated += if self.calls > calls { scratch.take_truncated() } else { 0 };
+                if self.calls > calls {
+                    self.tally.truncated += scratch.take_truncated();
+                    self.tally.add_fields(&scratch.take_fields());
+                }
                 taken
             }
             Err(reason) => {

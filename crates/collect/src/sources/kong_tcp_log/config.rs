@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::CollectError;
+use crate::FieldSettings;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, default_key_names};
 
@@ -60,9 +61,16 @@ pub struct KongTcpLogConfig {
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
-    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or, for a mapped field,
+    /// `{ field = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// What of the line does not leave, such as `line.request.headers["x-debug"]`. Fields are mapped before. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// What else of the line becomes a field of the call: a `name`, and a `value` in CEL. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldSettings>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -113,6 +121,8 @@ impl Default for KongTcpLogConfig {
             batch_wait_ms: default_batch_wait_ms(),
             key_names: default_key_names(),
             session: None,
+            drop: Vec::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -142,6 +152,8 @@ impl KongTcpLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            fields: self.fields.clone(),
+            drop: self.drop.clone(),
         }
     }
 }
@@ -184,6 +196,10 @@ mod tests {
             allow = ["10.0.0.7", "2001:db8::/32", "::ffff:192.0.2.0/120"]
             key_names = ["x-partner-key"]
             session = { cookie = "sid" }
+            drop = ['line.request.headers["x-debug"]']
+            [[fields]]
+            name = "account"
+            value = "line.login.account"
             "#,
         )
         .unwrap();
@@ -221,6 +237,7 @@ mod tests {
             (KongTcpLogConfig { secret_field: "request".to_owned(), ..good() }, "`secret_field`"),
             (KongTcpLogConfig { key_names: vec![String::new()], ..good() }, "`key_names`"),
             (KongTcpLogConfig { session: Some(SessionCarrier::Cookie(String::new())), ..good() }, "`session`"),
+            (KongTcpLogConfig { drop: vec!["line.client_ip".to_owned()], ..good() }, "cannot be dropped"),
             (KongTcpLogConfig { listen: "0.0.0.0:1".parse().unwrap(), ..good() }, "no allow-list"),
             (KongTcpLogConfig { listen: "[::]:1".parse().unwrap(), ..good() }, "no allow-list"),
         ];
