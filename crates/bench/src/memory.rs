@@ -94,6 +94,7 @@ fn observe(analysis: &mut Analysis, number: u64, consumer: Option<&str>, ip: u32
         response_bytes: 1000,
         latency: Latency { total_ms: 5, gateway_ms: 1, upstream_ms: 4 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     };
     analysis.observe(&call, number);

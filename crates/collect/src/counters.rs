@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::health::{Health, HealthSnapshot, HealthTally};
+use crate::mapping::{FieldFailure, FieldTally};
 use crate::{ConnectionRefusal, Refusal, Rejection};
 
 /// Why a good call was given up.
@@ -57,6 +58,15 @@ pub struct Counters {
     accept_errors: AtomicU64,
     file: Mutex<Option<FileSeen>>,
     health: Health,
+    fields: Vec<FieldCounters>,
+}
+
+/// What came of one mapped field.
+#[derive(Debug)]
+struct FieldCounters {
+    name: String,
+    values: AtomicU64,
+    failed: [AtomicU64; FieldFailure::ALL.len()],
 }
 
 /// The counters at one moment.
@@ -105,6 +115,15 @@ pub struct CountersSnapshot {
     /// Of a source that reads a file: how it is with that.
     #[serde(default)]
     pub file: Option<FileSeen>,
+    /// Values that the mapped fields had, by field.
+    #[serde(default)]
+    pub fields: BTreeMap<String, u64>,
+    /// Values that mapped fields should have had and did not, by field. Fields that never failed are left out.
+    #[serde(default)]
+    pub fields_failed: BTreeMap<String, u64>,
+    /// The same, by field and reason.
+    #[serde(default)]
+    pub fields_failed_by: BTreeMap<String, BTreeMap<String, u64>>,
     /// What a look at the source's health needs besides.
     #[serde(default)]
     pub health: HealthSnapshot,
@@ -158,12 +177,32 @@ pub(crate) struct Tally {
     pub(crate) truncated: u64,
     pub(crate) untrusted: u64,
     pub(crate) health: HealthTally,
+    pub(crate) fields: Vec<FieldTally>,
+}
+
+impl Tally {
+    /// Adds what came of the mapped fields of one line.
+    pub(crate) fn add_fields(&mut self, more: &[FieldTally]) {
+        self.fields.resize(self.fields.len().max(more.len()), FieldTally::default());
+        for (tally, more) in self.fields.iter_mut().zip(more) {
+            tally.values += more.values;
+            tally.failed.iter_mut().zip(more.failed).for_each(|(count, more)| *count += more);
+        }
+    }
 }
 
 impl Counters {
+    /// The counters of a source that maps fields of these names.
+    pub(crate) fn of_fields<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let field =
+            |name: &str| FieldCounters { name: name.to_owned(), values: AtomicU64::new(0), failed: Default::default() };
+        Counters { fields: names.map(field).collect(), ..Counters::default() }
+    }
+
     /// The counters now. Each is exact; together they are of one moment only while nothing runs.
     pub fn snapshot(&self) -> CountersSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let failed: BTreeMap<_, _> = self.fields.iter().filter_map(FieldCounters::failed).collect();
         CountersSnapshot {
             bytes: read(&self.bytes),
             received: read(&self.received),
@@ -189,6 +228,9 @@ impl Counters {
             ),
             accept_errors: read(&self.accept_errors),
             file: self.file.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            fields: self.fields.iter().map(|field| (field.name.clone(), read(&field.values))).collect(),
+            fields_failed: failed.iter().map(|(name, reasons)| (name.clone(), reasons.values().sum())).collect(),
+            fields_failed_by: failed,
             health: self.health.snapshot(),
         }
     }
@@ -204,6 +246,12 @@ impl Counters {
             (&self.untrusted, tally.untrusted),
         ] {
             if more > 0 {
+                counter.fetch_add(more, Ordering::Release);
+            }
+        }
+        for (field, tally) in self.fields.iter().zip(&tally.fields) {
+            field.values.fetch_add(tally.values, Ordering::Release);
+            for (counter, more) in field.failed.iter().zip(tally.failed).filter(|(_, more)| *more > 0) {
                 counter.fetch_add(more, Ordering::Release);
             }
         }
@@ -271,6 +319,14 @@ impl Counters {
     }
 }
 
+impl FieldCounters {
+    /// Its name with the reasons for which it failed, if it ever did.
+    fn failed(&self) -> Option<(String, BTreeMap<String, u64>)> {
+        let reasons = named(FieldFailure::ALL.iter().map(|failure| failure.as_str()), &self.failed);
+        (!reasons.is_empty()).then(|| (self.name.clone(), reasons))
+    }
+}
+
 fn named<'n>(names: impl Iterator<Item = &'n str>, counters: &[AtomicU64]) -> BTreeMap<String, u64> {
     names
         .zip(counters)
@@ -285,4 +341,28 @@ fn times(names: impl Iterator<Item = &'static str>, last_ms: &[AtomicI64]) -> BT
         .map(|(name, last_ms)| (name.to_owned(), last_ms.load(Ordering::Acquire)))
         .filter(|(_, last_ms)| *last_ms != 0)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mapped_fields_are_counted_by_name_and_reason() {
+        let counters = Counters::of_fields(["account", "tenant"].into_iter());
+        let good = FieldTally { values: 2, ..FieldTally::default() };
+        let mut bad = FieldTally::default();
+        bad.failed[FieldFailure::TooLong as usize] = 1;
+        let mut tally = Tally::default();
+        tally.add_fields(&[good, bad]);
+        tally.add_fields(&[good]);
+        counters.add(&tally, 1);
+        counters.add(&tally, 2);
+        let snapshot = counters.snapshot();
+        let named = |count: u64, name: &str| (name.to_owned(), count);
+        assert_eq!(snapshot.fields, BTreeMap::from([named(8, "account"), named(0, "tenant")]));
+        assert_eq!(snapshot.fields_failed, BTreeMap::from([named(2, "tenant")]));
+        let by_reason = BTreeMap::from([named(2, "too_long")]);
+        assert_eq!(snapshot.fields_failed_by, BTreeMap::from([("tenant".to_owned(), by_reason)]));
+    }
 }

@@ -75,6 +75,18 @@ pub enum CollectError {
         /// What is wrong with it and what would be right.
         reason: String,
     },
+    /// A field mapping cannot be meant.
+    #[error("{what}: {problem}")]
+    Mapping {
+        /// What it is of, such as "the field `account`".
+        what: String,
+        /// The expression, as it is configured.
+        expression: String,
+        /// The line of the expression that it is about, from 1.
+        line: usize,
+        /// Which expression, where in it, what is wrong with it and what would be right.
+        problem: String,
+    },
     /// A source listens to the network and does not say to whom.
     #[error(
         "the source on `{listen}` can be reached from the network and has no allow-list: set `allow = [\"ADDRESS or CIDR of Kong\", ...]`, or listen on 127.0.0.1"

@@ -65,6 +65,7 @@ fn call<'a>(consumer: Option<&'a str>, address: u32) -> ApiCall<'a> {
         response_bytes: 1500,
         latency: Latency { total_ms: 20, gateway_ms: 1, upstream_ms: 19 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }

@@ -12,7 +12,8 @@ use deltalake::datafusion::logical_expr::{
 };
 use deltalake::datafusion::scalar::ScalarValue;
 
-/// `field_value(query, 'token')`: the first value of a query field or header of that name, null where there is none.
+/// `field_value(query, 'token')`: the first value of a query field, header or mapped field of that name, null where there is
+/// none.
 pub(crate) const FIELD_VALUE: &str = "field_value";
 
 /// `entity_names(entities)`: each entity of the business as `name:value`.
@@ -41,7 +42,7 @@ impl ScalarUDFImpl for FieldValue {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         let is_fields = matches!(&arguments[0], DataType::List(element) if element.data_type().is_nested());
         if !is_fields {
-            return exec_err!("{FIELD_VALUE} wants `query` or `headers`, and the name of a field as a text");
+            return exec_err!("{FIELD_VALUE} wants `query`, `headers` or `fields`, and the name of a field as a text");
         }
         Ok(DataType::Utf8)
     }

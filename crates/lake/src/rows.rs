@@ -65,6 +65,7 @@ pub struct Rows {
     latency_upstream_ms: Int32Builder,
     response_type: StringBuilder,
     enriched: EnrichedBuilder,
+    fields: FieldsBuilder,
 }
 
 /// A list of name and value pairs under construction.
@@ -125,6 +126,7 @@ impl Default for Rows {
             latency_upstream_ms: Int32Builder::new(),
             response_type: StringBuilder::new(),
             enriched: EnrichedBuilder::default(),
+            fields: FieldsBuilder::default(),
         }
     }
 }
@@ -179,6 +181,7 @@ impl Rows {
         self.latency_upstream_ms.append_value(call.latency.upstream_ms);
         self.response_type.append_value(&*call.response_type);
         self.enriched.push(&call.enrichment);
+        self.fields.push_if_any(&mut self.scratch, &call.fields);
     }
 
     fn push_consumer(&mut self, call: &ApiCall<'_>) {
@@ -238,12 +241,24 @@ impl Rows {
             Arc::new(rows.response_type.finish()),
         ];
         columns.extend(rows.enriched.finish());
+        columns.push(Arc::new(rows.fields.0.finish()));
         RecordBatch::try_new(arrow_schema(), columns)
     }
 }
 
 impl FieldsBuilder {
     fn push(&mut self, scratch: &mut String, fields: &[Field<'_>]) {
+        self.push_elements(scratch, fields);
+        self.0.append(true);
+    }
+
+    /// Null where there is none, as in the rows of versions that had no such column.
+    fn push_if_any(&mut self, scratch: &mut String, fields: &[Field<'_>]) {
+        self.push_elements(scratch, fields);
+        self.0.append(!fields.is_empty());
+    }
+
+    fn push_elements(&mut self, scratch: &mut String, fields: &[Field<'_>]) {
         let list = self.0.values();
         for field in fields {
             let (kind, hidden_bytes) = match &field.value {
@@ -271,7 +286,6 @@ impl FieldsBuilder {
             }
             list.append(true);
         }
-        self.0.append(true);
     }
 }
 
@@ -356,6 +370,7 @@ pub fn call_from_row(batch: &RecordBatch, row: usize) -> Result<(ApiCall<'_>, Op
             upstream_ms: reader.int32("latency_upstream_ms")?,
         },
         response_type: reader.text("response_type")?,
+        fields: reader.fields("fields")?,
         enrichment: reader.enrichment()?,
     };
     Ok((call, reader.parsed("endpoint_id")?))

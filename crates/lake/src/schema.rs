@@ -149,7 +149,7 @@ impl TableShape {
     }
 }
 
-/// The kinds of a field's value as the `kind` column of `query` and `headers` writes them.
+/// The kinds of a field's value as the `kind` column of `query`, `headers` and `fields` writes them.
 pub(crate) mod value_kind {
     pub const FLAG: i8 = 0;
     pub const CLEAR: i8 = 1;
@@ -226,6 +226,8 @@ pub fn arrow_schema() -> SchemaRef {
         optional_text("agent_class"),
         // The entities of the business that the call names.
         Field::new("entities", list_of(entity_columns()), true),
+        // What the source's field mapping made of the line; null where there is nothing.
+        Field::new("fields", fields_type(), true),
     ]))
 }
 
@@ -331,7 +333,7 @@ fn of_events(name: &&str) -> Option<FieldRef> {
     arrow_schema().fields().iter().find(|field| field.name() == name).cloned()
 }
 
-/// The type of `query` and `headers`: a list of (name, value, kind, hidden length in bytes).
+/// The type of `query`, `headers` and `fields`: a list of (name, value, kind, hidden length in bytes).
 pub(crate) fn fields_type() -> DataType {
     list_of(field_columns())
 }

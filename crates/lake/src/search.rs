@@ -63,7 +63,7 @@ const fn number(name: &'static str, columns: &'static [&'static str], words: &'s
     SearchField { name, words, kind: Kind::Number, columns }
 }
 
-/// Every field, besides `query.NAME`, `header.NAME` and `entity.NAME`.
+/// Every field, besides `query.NAME`, `header.NAME`, `field.NAME` and `entity.NAME`.
 pub const SEARCH_FIELDS: [SearchField; 26] = [
     text("consumer", &["consumer_name", "consumer_id", "consumer_custom_id"], "The consumer's name, id or custom id."),
     text("credential", &["credential_id", "presented_credential"], "The credential's id, or its pseudonym."),
@@ -208,7 +208,8 @@ fn of_field(at: usize, name: &str, values: &str) -> Result<String, SearchError> 
     if values.len() > VALUES_MAX {
         return Err(problem(format!("`{name}:` has {} values; {VALUES_MAX} are possible", values.len())));
     }
-    for (prefix, column) in [("query.", "query"), ("header.", "headers"), ("entity.", "entities")] {
+    let lists = [("query.", "query"), ("header.", "headers"), ("field.", "fields"), ("entity.", "entities")];
+    for (prefix, column) in lists {
         if let Some(part) = name.strip_prefix(prefix) {
             let part = if column == "headers" { part.to_ascii_lowercase() } else { part.to_owned() };
             let column = format!("{FIELD_VALUE}({column}, {})", literal(&part));
@@ -352,6 +353,7 @@ mod tests {
         check("admin", "(path LIKE '%admin%')");
         check("/v1/a:b", "(path LIKE '%/v1/a:b%')");
         check("query.token:x", "(field_value(query, 'token') = 'x')");
+        check("field.tenant:acme", "(field_value(fields, 'tenant') = 'acme')");
         check("entity.merchant_id:4711", "(field_value(entities, 'merchant_id') = '4711')");
         check("header.User-Agent:curl*", "(field_value(headers, 'user-agent') LIKE 'curl%')");
         check("consumer:al*", "(consumer_name LIKE 'al%' OR consumer_id LIKE 'al%' OR consumer_custom_id LIKE 'al%')");

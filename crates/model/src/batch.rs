@@ -7,19 +7,24 @@
 //! In version 2 a call's encoding is followed by that of its [`Enrichment`], within the same length; where nothing is known
 //! there are no bytes. So version 1 is version 2 without any enrichment, and a batch in which no call has one says 1: a
 //! collector, which enriches nothing, is understood by an older platform.
+//!
+//! Behind the enrichment follow a call's mapped fields, where it has any; its enrichment is written then, too, even if it says
+//! nothing. That is no version of its own, because builds that know no mapped fields read version 2 up to the end of the
+//! enrichment and leave alone what is behind it: they lose the fields, and not the calls. So does this build with what later
+//! ones put behind the fields.
 
-use crate::{ApiCall, Enrichment};
+use crate::{ApiCall, Enrichment, Field};
 
-/// Of a batch in which no call is enriched.
+/// Of a batch in which no call has anything behind it.
 const PLAIN: u8 = 1;
-/// Of a batch in which some are.
-const ENRICHED: u8 = 2;
+/// Of a batch in which some have.
+const EXTENDED: u8 = 2;
 
 /// Why bytes are not a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// Written by another version.
-    #[error("batch version {found} cannot be read; this build reads versions {PLAIN} and {ENRICHED}")]
+    #[error("batch version {found} cannot be read; this build reads versions {PLAIN} and {EXTENDED}")]
     Version {
         /// The version byte found.
         found: u8,
@@ -53,11 +58,14 @@ impl BatchWriter {
     /// Adds a call. On error the batch is as it was before.
     pub fn push(&mut self, call: &ApiCall<'_>) -> Result<(), BatchError> {
         self.scratch.clear();
-        let is_enriched = !call.enrichment.is_empty();
+        let is_extended = !call.enrichment.is_empty() || !call.fields.is_empty();
         let mut encoded =
             postcard::to_extend(call, std::mem::take(&mut self.scratch)).map_err(|_| BatchError::Unencodable)?;
-        if is_enriched {
+        if is_extended {
             encoded = postcard::to_extend(&call.enrichment, encoded).map_err(|_| BatchError::Unencodable)?;
+        }
+        if !call.fields.is_empty() {
+            encoded = postcard::to_extend(&call.fields, encoded).map_err(|_| BatchError::Unencodable)?;
         }
         let Ok(prefix) = u32::try_from(encoded.len()) else {
             return Err(BatchError::TooLarge { bytes: encoded.len() });
@@ -65,8 +73,8 @@ impl BatchWriter {
         if self.bytes.is_empty() {
             self.bytes.push(PLAIN);
         }
-        if is_enriched {
-            self.bytes[0] = ENRICHED;
+        if is_extended {
+            self.bytes[0] = EXTENDED;
         }
         self.bytes.extend_from_slice(&prefix.to_le_bytes());
         self.bytes.extend_from_slice(&encoded);
@@ -108,7 +116,7 @@ impl<'a> BatchReader<'a> {
     /// Starts reading. An empty slice is an empty batch.
     pub fn new(bytes: &'a [u8]) -> Result<Self, BatchError> {
         match bytes.first() {
-            None | Some(&(PLAIN | ENRICHED)) => Ok(BatchReader { bytes, at: usize::from(!bytes.is_empty()) }),
+            None | Some(&(PLAIN | EXTENDED)) => Ok(BatchReader { bytes, at: usize::from(!bytes.is_empty()) }),
             Some(&found) => Err(BatchError::Version { found }),
         }
     }
@@ -137,9 +145,15 @@ impl<'a> Iterator for BatchReader<'a> {
 }
 
 fn decode(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
-    let (mut call, rest) = postcard::take_from_bytes::<ApiCall<'_>>(encoded)?;
-    if !rest.is_empty() {
-        call.enrichment = postcard::from_bytes::<Enrichment<'_>>(rest)?;
+    let (mut call, behind) = postcard::take_from_bytes::<ApiCall<'_>>(encoded)?;
+    if behind.is_empty() {
+        return Ok(call);
+    }
+    let (enrichment, behind) = postcard::take_from_bytes::<Enrichment<'_>>(behind)?;
+    call.enrichment = enrichment;
+    if !behind.is_empty() {
+        // Not `take_from_bytes`: what a later build puts behind the fields is passed over.
+        call.fields = postcard::from_bytes::<Vec<Field<'_>>>(behind)?;
     }
     Ok(call)
 }
@@ -182,6 +196,7 @@ mod tests {
             response_bytes: 2,
             latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
             response_type: Text::EMPTY,
+            fields: vec![],
             enrichment: Enrichment::default(),
         }
     }
@@ -237,7 +252,7 @@ mod tests {
             writer.push(call).unwrap();
         }
         let bytes = writer.take();
-        assert_eq!(bytes[0], ENRICHED);
+        assert_eq!(bytes[0], EXTENDED);
         let read: Vec<_> = BatchReader::new(&bytes).unwrap().map(Result::unwrap).collect();
         assert_eq!(read, calls);
         // The strings are the batch's own bytes.
@@ -245,6 +260,57 @@ mod tests {
         // The writer's next batch begins anew.
         writer.push(&call("/e")).unwrap();
         assert_eq!(writer.take()[0], PLAIN);
+    }
+
+    fn mapped(call: ApiCall<'_>) -> ApiCall<'_> {
+        let field = |name, value| Field { name: Text::from(name), value };
+        let fields = vec![
+            field("account", FieldValue::Pseudonym(Pseudonym { key: KeyId(1), tag: [9; 16] }, 14)),
+            field("tenant", FieldValue::Clear(Text::from("acme"))),
+        ];
+        ApiCall { fields, ..call }
+    }
+
+    #[test]
+    fn mapped_fields_come_back_with_and_without_enrichment() {
+        let calls = [call("/a"), mapped(call("/b")), enriched("/c"), mapped(enriched("/d"))];
+        let mut writer = BatchWriter::default();
+        for call in &calls {
+            writer.push(call).unwrap();
+        }
+        let bytes = writer.take();
+        assert_eq!(bytes[0], EXTENDED);
+        let read: Vec<_> = BatchReader::new(&bytes).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, calls);
+        assert!(read[1].fields[1].name.borrowed().is_some());
+        assert_eq!(read[3].account(), Some(Pseudonym { key: KeyId(1), tag: [9; 16] }));
+        assert_eq!(read[2].account(), None);
+    }
+
+    #[test]
+    fn a_build_that_knows_no_mapped_fields_reads_all_but_them() {
+        // As such a build decodes what stands behind a call.
+        fn decode(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
+            let (mut call, rest) = postcard::take_from_bytes::<ApiCall<'_>>(encoded)?;
+            if !rest.is_empty() {
+                call.enrichment = postcard::from_bytes::<Enrichment<'_>>(rest)?;
+            }
+            Ok(call)
+        }
+        for (written, expected) in [(mapped(call("/a")), call("/a")), (mapped(enriched("/b")), enriched("/b"))] {
+            let mut writer = BatchWriter::default();
+            writer.push(&written).unwrap();
+            assert_eq!(decode(&writer.take()[5..]).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_later_build_puts_behind_the_fields_is_passed_over() {
+        let mut encoded = postcard::to_stdvec(&call("/a")).unwrap();
+        encoded = postcard::to_extend(&Enrichment::default(), encoded).unwrap();
+        encoded = postcard::to_extend(&mapped(call("/a")).fields, encoded).unwrap();
+        encoded.extend_from_slice(b"later");
+        assert_eq!(decode(&encoded).unwrap(), mapped(call("/a")));
     }
 
     #[test]

@@ -13,6 +13,12 @@ pub const SKEW_FUTURE_MS_MAX: i64 = 5 * 1000;
 /// No clock says another time: from 1970, where one begins that was never set, up to 2100-01-01 UTC.
 pub const CLOCK_MS: std::ops::Range<i64> = 0..4_102_444_800_000;
 
+/// The mapped field that says who tried to sign in, whether they could or not. Its value is always a pseudonym.
+pub const ACCOUNT_FIELD: &str = "account";
+
+/// A call has no more values of mapped fields than this.
+pub const MAPPED_VALUES_MAX: usize = 64;
+
 /// One API call as the gateway logged it, normalised and sanitised: the only form in which a call leaves the collector.
 ///
 /// Strings borrow from the line or log record. A text that the line did not carry is empty.
@@ -75,6 +81,10 @@ pub struct ApiCall<'a> {
     pub latency: Latency,
     /// The response's `content-type`.
     pub response_type: Text<'a>,
+    /// What the source's field mapping made of the line, sanitised: at most [`MAPPED_VALUES_MAX`], in the order of the settings, a
+    /// name once for each of its values. [`crate::batch`] encodes them behind the call, so they take no part in its own encoding.
+    #[serde(skip)]
+    pub fields: Vec<Field<'a>>,
     /// What is known of it beyond its line, added before it enters the platform's log. [`crate::batch`] encodes it
     /// beside the call, so it takes no part in the call's own encoding.
     #[serde(skip)]
@@ -136,7 +146,7 @@ impl Named<'_> {
     }
 }
 
-/// A query field or header.
+/// A query field, a header or a mapped field.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field<'a> {
     /// Its name.
@@ -146,7 +156,7 @@ pub struct Field<'a> {
     pub value: FieldValue<'a>,
 }
 
-/// The value of a query field or header after sanitising.
+/// The value of a query field, a header or a mapped field after sanitising.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FieldValue<'a> {
     /// A query flag without `=`.
@@ -213,6 +223,15 @@ impl<'a> ApiCall<'a> {
             Some(consumer) if !self.anonymous_consumer && self.credential_id.is_some() => Some(consumer),
             _ => None,
         }
+    }
+
+    /// The account that the call tried to sign in to, where the source maps one ([`ACCOUNT_FIELD`]). It says nothing of whether
+    /// the caller proved to be its owner.
+    pub fn account(&self) -> Option<Pseudonym> {
+        self.fields.iter().find(|field| field.name == ACCOUNT_FIELD).and_then(|field| match field.value {
+            FieldValue::Pseudonym(pseudonym, _) => Some(pseudonym),
+            FieldValue::Flag | FieldValue::Clear(_) | FieldValue::Redacted => None,
+        })
     }
 
     /// The call reached the API behind the gateway.

@@ -20,8 +20,8 @@ pub struct Cli {
 pub enum Command {
     /// Run collector, platform and responder in one process with one data directory.
     Run(RunArguments),
-    /// Run a collector beside a gateway: its log lines go to a platform elsewhere.
-    Collector(RunArguments),
+    /// Run a collector beside a gateway: its log lines go to a platform elsewhere. Or show what of a line would leave.
+    Collector(CollectorArguments),
     /// Run the platform for collectors and responders elsewhere.
     Platform(RunArguments),
     /// Run a responder beside a gateway for a platform elsewhere, or release everything without the platform.
@@ -377,6 +377,53 @@ pub enum LogPluginName {
     TcpLog,
     /// Sends lines from a queue until they are taken.
     HttpLog,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CollectorArguments {
+    #[command(flatten)]
+    pub run: RunArguments,
+    #[command(subcommand)]
+    pub command: Option<CollectorCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CollectorCommand {
+    /// Show recorded log lines beside what of them would leave: kept, pseudonym, dropped, mapped, entity, not sent.
+    ///
+    /// Nothing is sent, stored or changed. What a line says is shown as it is, with the credentials in it: the file is yours, and
+    /// so is the terminal. Do not hand the output on.
+    ///
+    /// Exit status: 0 if every line is a call and every field could be mapped, 1 after an error, 4 if not.
+    Test(CollectorTestArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct CollectorTestArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// A file of Kong log lines, plain or gzipped; `-` for standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The gateway that wrote the lines; needed where the configuration has sources of several.
+    #[arg(long, value_name = "NAME")]
+    pub gateway: Option<String>,
+    /// How it is written to standard output.
+    #[arg(long, value_enum, default_value_t = PreviewFormat::Table)]
+    pub format: PreviewFormat,
+    /// Show values that are not sent, too. JSON always has them.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// How lines are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PreviewFormat {
+    /// A table a line, for reading; long values are cut.
+    Table,
+    /// An object a line, with every value whole.
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,7 @@ mod access;
 mod api;
 mod lake;
 mod notify;
+mod place;
 mod services;
 mod telemetry;
 
@@ -279,8 +280,9 @@ impl Config {
     pub fn warnings(&self) -> Vec<String> {
         let served: BTreeSet<_> = self.gateway_names().into_iter().collect();
         let mut unserved = BTreeSet::new();
+        let mut warnings = self.unmapped_entities();
         if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
-            return Vec::new();
+            return warnings;
         }
         for source in &self.collector.sources {
             if !served.contains(source.gateway()) {
@@ -293,7 +295,20 @@ impl Config {
                  policies only propose"
             )
         };
-        unserved.into_iter().map(text).collect()
+        warnings.extend(unserved.into_iter().map(text));
+        warnings
+    }
+
+    /// Entities of fields that no source here maps, where there are sources here.
+    fn unmapped_entities(&self) -> Vec<String> {
+        let sources = &self.collector.sources;
+        let is_mapped = |field: &str| {
+            sources.iter().any(|source| source.line_settings().fields.iter().any(|mapped| mapped.name == field))
+        };
+        let unmapped = self.entities.iter().filter_map(|entity| Some((&entity.name, entity.field.as_deref()?)));
+        let unmapped = unmapped.filter(|(_, field)| !sources.is_empty() && !is_mapped(field));
+        let text = |(name, field)| format!("the entity `{name}` is of the field `{field}`, which no source maps");
+        unmapped.map(text).collect()
     }
 
     /// Reads and checks a text.
@@ -301,7 +316,7 @@ impl Config {
         let mut config: Config = toml::from_str(text).map_err(|error| explain(text, &error))?;
         let table: toml::Table = toml::from_str(text).map_err(|error| explain(text, &error))?;
         config.sections = table.into_iter().map(|(section, _)| section).collect();
-        config.check()?;
+        config.check().map_err(|error| place::with_line(text, error))?;
         Ok(config)
     }
 
@@ -472,6 +487,19 @@ mod tests {
         let switched_on = switched_on.replace("Whom calls name,", "# Whom calls name,");
         let config = Config::parse(&switched_on).unwrap();
         assert_eq!((config.enrich.databases.len(), config.enrich.lists.len(), config.entities.len()), (2, 1, 1));
+    }
+
+    #[test]
+    fn the_page_of_mapping_is_valid() {
+        let page = include_str!("../../../docs/mapping.md");
+        let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let config = Config::parse(text).unwrap();
+        let lines = config.collector.sources[0].line_settings();
+        assert_eq!((lines.fields.len(), lines.drop.len()), (2, 2));
+        assert_eq!(config.warnings(), [""; 0]);
+        let other = text.replace("name = \"tenant\"\nvalue", "name = \"org\"\nvalue");
+        let warnings = Config::parse(&other).unwrap().warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("which no source maps"), "{warnings:?}");
     }
 
     #[test]

@@ -183,6 +183,7 @@ mod tests {
             response_bytes: 1000,
             latency: Latency { total_ms: 1, gateway_ms: 1, upstream_ms: 1 },
             response_type: Text::EMPTY,
+            fields: vec![],
             enrichment: Enrichment { country: CountryCode::new("SE"), ..Enrichment::default() },
         }
     }

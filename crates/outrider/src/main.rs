@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod ca;
 mod cli;
+mod collector_test;
 mod concerns;
 mod config;
 mod console;
@@ -48,7 +49,10 @@ use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
-use crate::cli::{Cli, Command, KongCommand, ReplayArguments, ResponderArguments, ResponderCommand, RunArguments};
+use crate::cli::{
+    Cli, CollectorArguments, CollectorCommand, Command, KongCommand, ReplayArguments, ResponderArguments,
+    ResponderCommand, RunArguments,
+};
 use crate::config::{Config, Role};
 use crate::service::Outrider;
 use crate::services::collector::Collector;
@@ -63,7 +67,10 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(arguments) => run(&arguments, Role::Run),
         Command::Platform(arguments) => run(&arguments, Role::Platform),
-        Command::Collector(arguments) => collector(&arguments),
+        Command::Collector(CollectorArguments { run, command }) => match command {
+            None => collector(&run),
+            Some(CollectorCommand::Test(arguments)) => return exit(collector_test::test(&arguments)),
+        },
         Command::Responder(ResponderArguments { run, command }) => match command {
             None => responder(&run),
             Some(ResponderCommand::ReleaseAll { config, dry_run }) => {
@@ -342,13 +349,16 @@ fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<Normaliser
     let source = of_gateway.first().with_context(|| {
         format!("the configuration has no source of a gateway `{gateway}`, which says where keys are in its lines; it has {names}")
     })?;
-    let how = |lines: NormaliserSettings| (lines.key_names, lines.session, lines.field_policies, lines.trusted_proxies);
+    let how = |lines: NormaliserSettings| {
+        let NormaliserSettings { key_names, session, fields, drop, field_policies, trusted_proxies, .. } = lines;
+        (key_names, session, fields, drop, field_policies, trusted_proxies)
+    };
     let secret_fields: BTreeSet<_> = of_gateway.iter().filter_map(|source| source.secret_field()).collect();
     anyhow::ensure!(
         of_gateway.iter().all(|other| how(other.line_settings()) == how(source.line_settings()))
             && secret_fields.len() <= 1,
-        "sources of `{gateway}` differ in key_names, session, field_policies, trusted_proxies or secret_field; leave only that of \
-         the lines in a copy of the configuration"
+        "sources of `{gateway}` differ in key_names, session, fields, drop, field_policies, trusted_proxies or secret_field; leave \
+         only that of the lines in a copy of the configuration"
     );
     let mut lines = source.line_settings();
     if let Some(field) = secret_fields.first() {

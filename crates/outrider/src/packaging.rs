@@ -45,7 +45,9 @@ pub fn parse(words: &[&str]) -> Command {
 fn service(command: Command) -> Option<(Role, PathBuf)> {
     match command {
         Command::Run(arguments) => Some((Role::Run, arguments.config.config)),
-        Command::Collector(arguments) => Some((Role::Collector, arguments.config.config)),
+        Command::Collector(arguments) if arguments.command.is_none() => {
+            Some((Role::Collector, arguments.run.config.config))
+        }
         Command::Platform(arguments) => Some((Role::Platform, arguments.config.config)),
         Command::Responder(arguments) if arguments.command.is_none() => {
             Some((Role::Responder, arguments.run.config.config))

@@ -21,9 +21,10 @@ use subtle::ConstantTimeEq as _;
 pub use client::TrustedProxies;
 pub use clock::RunningMaximum;
 pub use target::QUERY_FIELDS_MAX;
-pub(crate) use target::percent_decoded;
+pub(crate) use target::{percent_decoded, split_uri};
 
 use crate::kong::{self, Int, KongLine, Request};
+use crate::mapping::{FieldSettings, FieldTally, Mapping};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
 use crate::sanitise::{FieldPolicies, Presented, Sanitiser};
 use crate::{CollectError, Rejection, lossless};
@@ -51,6 +52,10 @@ pub struct NormaliserSettings {
     pub field_policies: FieldPolicies,
     /// The proxies in front of the gateway, where it logs them as its clients.
     pub trusted_proxies: Option<TrustedProxies>,
+    /// What of the line becomes a field of the call.
+    pub fields: Vec<FieldSettings>,
+    /// What of the line does not leave.
+    pub drop: Vec<String>,
 }
 
 impl NormaliserSettings {
@@ -64,6 +69,8 @@ impl NormaliserSettings {
             session: None,
             field_policies: FieldPolicies::default(),
             trusted_proxies: None,
+            fields: Vec::new(),
+            drop: Vec::new(),
         }
     }
 
@@ -93,10 +100,18 @@ impl NormaliserSettings {
             Some(SessionCarrier::Cookie(name) | SessionCarrier::Header(name) | SessionCarrier::Query(name))
                 if name.is_empty() =>
             {
-                wrong("session", "the carrier's name is empty")
+                return wrong("session", "the carrier's name is empty");
             }
-            _ => Ok(()),
+            Some(SessionCarrier::Field(name)) if !self.fields.iter().any(|field| field.name == *name) => {
+                return wrong("session", "no field of this name is mapped; add it to the source's `fields`");
+            }
+            _ => {}
         }
+        self.mapping().map(drop)
+    }
+
+    fn mapping(&self) -> Result<Mapping, CollectError> {
+        Mapping::new(&self.fields, &self.drop, &self.secret_field)
     }
 }
 
@@ -107,7 +122,7 @@ pub fn default_key_names() -> Vec<String> {
         .to_vec()
 }
 
-/// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`.
+/// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or `{ field = "sid" }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SessionCarrier {
@@ -117,6 +132,8 @@ pub enum SessionCarrier {
     Header(String),
     /// The query field of this name.
     Query(String),
+    /// The mapped field of this name.
+    Field(String),
 }
 
 /// The secret by which a line proves its source. `Debug` shows nothing of it.
@@ -157,6 +174,7 @@ pub struct Scratch {
     uri: String,
     truncated: u64,
     without_secret: u64,
+    fields: Vec<FieldTally>,
 }
 
 impl Scratch {
@@ -169,6 +187,11 @@ impl Scratch {
     pub fn take_without_secret(&mut self) -> u64 {
         std::mem::take(&mut self.without_secret)
     }
+
+    /// What came of the mapped fields, in the order of the settings, since the last time this was asked.
+    pub(crate) fn take_fields(&mut self) -> Vec<FieldTally> {
+        std::mem::take(&mut self.fields)
+    }
 }
 
 /// Turns lines of one source into calls. Immutable, so one serves all connections of the source.
@@ -179,20 +202,31 @@ pub struct Normaliser {
     secret_field: String,
     trusted_proxies: Option<TrustedProxies>,
     sanitiser: Sanitiser,
+    mapping: Mapping,
 }
 
 impl Normaliser {
     /// Refuses settings that cannot be meant.
     pub fn new(settings: NormaliserSettings, key: PseudonymKey) -> Result<Self, CollectError> {
         settings.validate()?;
+        let mapping = settings.mapping()?;
         let sanitiser = Sanitiser::new(&settings, key);
         let NormaliserSettings { gateway, secret, secret_field, trusted_proxies, .. } = settings;
-        Ok(Normaliser { gateway, secret, secret_field, trusted_proxies, sanitiser })
+        Ok(Normaliser { gateway, secret, secret_field, trusted_proxies, sanitiser, mapping })
+    }
+
+    /// The names of the mapped fields.
+    pub fn mapped_fields(&self) -> impl Iterator<Item = &str> {
+        self.mapping.names()
     }
 
     /// The gateway's name.
     pub fn gateway(&self) -> &str {
         &self.gateway
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
     }
 
     /// Reads one line. `received_ms` is when it was read; without it, as in a raw file, the call's own time stands in, and
@@ -203,10 +237,13 @@ impl Normaliser {
         received_ms: Option<i64>,
         scratch: &'a mut Scratch,
     ) -> Result<ApiCall<'a>, Rejection> {
-        let Scratch { text, uri, truncated, without_secret } = scratch;
-        let line = kong::decode(lossless::to_text_in(line, text), &self.secret_field)?;
+        let Scratch { text, uri, truncated, without_secret, fields } = scratch;
+        let text = lossless::to_text_in(line, text);
+        let line = kong::decode(text, &self.secret_field)?;
         *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
-        self.call(line, received_ms, uri, truncated)
+        let mut call = self.call(line, received_ms, uri, truncated)?;
+        self.mapping.apply(text, &mut call, &self.sanitiser, fields);
+        Ok(call)
     }
 
     fn call<'a>(
@@ -281,6 +318,7 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type,
+            fields: Vec::new(),
             enrichment: Enrichment::default(),
         })
     }
@@ -323,6 +361,14 @@ impl Normaliser {
     }
 }
 
+/// The fields of a raw query as far as they are read.
+pub(crate) fn query_fields<'a>(
+    raw: &'a str,
+    make: impl FnMut(Text<'a>, Option<Text<'a>>) -> Field<'a>,
+) -> Vec<Field<'a>> {
+    target::query(raw, make).0
+}
+
 struct Headers<'a> {
     fields: Vec<Field<'a>>,
     host: Option<Text<'a>>,
@@ -330,7 +376,7 @@ struct Headers<'a> {
 }
 
 /// Headers that Kong adds for the upstream about the consumer (Kong's `constants.HEADERS`).
-fn is_added_by_kong(name: &str) -> bool {
+pub(crate) fn is_added_by_kong(name: &str) -> bool {
     name.strip_prefix("x-").is_some_and(|rest| {
         rest.starts_with("consumer-")
             || rest.starts_with("authenticated-")

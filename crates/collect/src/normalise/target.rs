@@ -10,7 +10,7 @@ use crate::lossless;
 pub const QUERY_FIELDS_MAX: usize = 256;
 
 /// Path and query of a raw request target. What follows `#` was never meant for the server and may hold a token.
-pub(super) fn split_uri(uri: &str) -> (&str, &str) {
+pub(crate) fn split_uri(uri: &str) -> (&str, &str) {
     let uri = match memchr::memchr2(b'?', b'#', uri.as_bytes()) {
         None => return (uri, ""),
         Some(at) if uri.as_bytes()[at] == b'#' => return (&uri[..at], ""),

@@ -15,7 +15,7 @@ mod spans;
 mod views;
 
 use outrider_classify::{credential_shape, is_credential_name, without_scheme};
-use outrider_model::{Field, FieldValue, Pseudonym, Text};
+use outrider_model::{ACCOUNT_FIELD, Field, FieldValue, Pseudonym, Text};
 
 pub use policies::{FieldPolicies, FieldPolicy};
 use redact::{Redacted, Scope, redact};
@@ -151,6 +151,19 @@ impl Sanitiser {
         // A name is seldom a value, but `?eyJ...=` is a token all the same.
         self.redact_name(&mut name);
         Some(Field { name, value })
+    }
+
+    /// Sanitises one value of a mapped field.
+    pub(crate) fn mapped_value<'a>(&self, name: &'a str, value: Text<'a>, presented: &mut Presented) -> FieldValue<'a> {
+        if matches!(&self.session, Some(SessionCarrier::Field(session)) if session == name) {
+            return self.session_value(&value, presented);
+        }
+        // Whoever signs in is a person, whatever the account's name looks like.
+        if name == ACCOUNT_FIELD {
+            return FieldValue::Pseudonym(self.key.personal(name, &value), length(&value));
+        }
+        // A mapped field is no key that a client presents, even if it is called like one.
+        self.query_field(Text::from(name), Some(value), &mut Presented::default()).value
     }
 
     /// Sanitises a raw path.

@@ -161,6 +161,7 @@ fn call() -> ApiCall<'static> {
         response_bytes: 0,
         latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }

@@ -281,6 +281,7 @@ impl Line {
             response_bytes: 1500,
             latency: Latency { total_ms: 20, gateway_ms: 1, upstream_ms: 19 },
             response_type: Text::from("application/json"),
+            fields: vec![],
             enrichment: Enrichment::default(),
         };
         Happening {

@@ -77,6 +77,7 @@ impl Line {
             response_bytes: 1000,
             latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
             response_type: Text::EMPTY,
+            fields: vec![],
             enrichment: Enrichment::default(),
         }
     }

@@ -43,6 +43,7 @@ pub fn plain_call(path: &str) -> ApiCall<'_> {
         response_bytes: u64::from(u32::MAX) + 1,
         latency: Latency { total_ms: 100, gateway_ms: 3, upstream_ms: -1 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }
@@ -76,6 +77,11 @@ pub fn full_call() -> ApiCall<'static> {
         headers: vec![field("authorization", FieldValue::Redacted), field("accept", FieldValue::Clear(Text::EMPTY))],
         answered_by: AnsweredBy::Upstream,
         own_refusal: Some("inst".into()),
+        fields: vec![
+            field("account", FieldValue::Pseudonym(pseudonym, 14)),
+            field("tenant", FieldValue::Clear("acme".into())),
+            field("tenant", FieldValue::Clear("initech".into())),
+        ],
         enrichment: Enrichment {
             country: CountryCode::new("SE"),
             city: "Linköping".into(),

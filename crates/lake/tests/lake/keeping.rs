@@ -251,7 +251,7 @@ async fn an_older_table_gets_the_columns_that_it_lacks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("events");
     std::fs::create_dir(&path).unwrap();
-    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities"];
+    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities", "fields"];
     let schema: deltalake::kernel::StructType = outrider_lake::arrow_schema().as_ref().try_into_kernel().unwrap();
     deltalake::operations::create::CreateBuilder::new()
         .with_location(url::Url::from_directory_path(path.canonicalize().unwrap()).unwrap())

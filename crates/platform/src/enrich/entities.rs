@@ -1,4 +1,4 @@
-//! Entities of the business: what an operator says that paths, query fields and headers name.
+//! Entities of the business: what an operator says that paths, query fields, headers and mapped fields name.
 //!
 //! Values are those of the sanitised call: in clear, or the text of a pseudonym. They are compared as they are, so spaces
 //! around them are cut off and percent-encoding in a path is undone.
@@ -31,6 +31,8 @@ pub struct EntitySettings {
     pub query: Option<String>,
     /// The name of a request header, in either case.
     pub header: Option<String>,
+    /// The name of a field that the collector's source maps.
+    pub field: Option<String>,
     /// The service, by name or id, whose calls name it; otherwise every call may.
     pub service: Option<String>,
 }
@@ -48,6 +50,7 @@ enum Source {
     Path(Pattern),
     Query(String),
     Header(String),
+    Field(String),
 }
 
 #[derive(Debug)]
@@ -101,7 +104,7 @@ fn add(found: &mut Vec<BusinessEntity<'_>>, name: &Text<'static>, value: &str) -
 }
 
 fn declared(settings: &EntitySettings) -> Result<Declared, SettingsError> {
-    let EntitySettings { name, path, query, header, service } = settings;
+    let EntitySettings { name, path, query, header, field, service } = settings;
     let wrong = |problem: String| SettingsError::new(format!("entities: `{name}`"), problem);
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_plain) {
@@ -110,11 +113,12 @@ fn declared(settings: &EntitySettings) -> Result<Declared, SettingsError> {
     if name.parse::<EntityKind>().is_ok() {
         return Err(wrong("this name has a meaning of its own; call it `merchant_id`, say".to_owned()));
     }
-    let source = match (path, query, header) {
-        (Some(path), None, None) => Source::Path(Pattern::parse(path).map_err(wrong)?),
-        (None, Some(query), None) if !query.is_empty() => Source::Query(query.clone()),
-        (None, None, Some(header)) if !header.is_empty() => Source::Header(header.to_ascii_lowercase()),
-        _ => return Err(wrong("write exactly one of `path`, `query` and `header`, and not empty".to_owned())),
+    let source = match (path, query, header, field) {
+        (Some(path), None, None, None) => Source::Path(Pattern::parse(path).map_err(wrong)?),
+        (None, Some(query), None, None) if !query.is_empty() => Source::Query(query.clone()),
+        (None, None, Some(header), None) if !header.is_empty() => Source::Header(header.to_ascii_lowercase()),
+        (None, None, None, Some(field)) if !field.is_empty() => Source::Field(field.clone()),
+        _ => return Err(wrong("write exactly one of `path`, `query`, `header` and `field`, and not empty".to_owned())),
     };
     Ok(Declared { name: Text::from(name.clone()), service: service.clone(), source })
 }
@@ -132,6 +136,7 @@ impl Source {
             Source::Path(pattern) => return pattern.value(&call.path).into_iter().for_each(each),
             Source::Query(name) => (&call.query, name),
             Source::Header(name) => (&call.headers, name),
+            Source::Field(name) => (&call.fields, name),
         };
         for field in fields.iter().filter(|field| field.name == **wanted) {
             match &field.value {

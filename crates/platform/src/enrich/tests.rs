@@ -38,6 +38,7 @@ pub(crate) fn call(path: &str) -> ApiCall<'_> {
         response_bytes: 2,
         latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }

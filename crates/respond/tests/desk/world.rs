@@ -97,6 +97,7 @@ pub fn call<'a>(name: &'a str, id: &'a str, now_ms: i64) -> ApiCall<'a> {
         response_bytes: 900,
         latency: Latency { total_ms: 5, gateway_ms: 1, upstream_ms: 4 },
         response_type: Text::from("application/json"),
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::super::within;
-use crate::CollectError;
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{
     NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
+use crate::{CollectError, FieldPolicies, FieldSettings};
 
 /// A file that Kong's File Log plugin writes.
 ///
@@ -48,13 +48,24 @@ pub struct KongFileLogConfig {
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
-    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or, for a mapped field,
+    /// `{ field = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
+    /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
+    /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
+    #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
+    pub field_policies: FieldPolicies,
     /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
     /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<TrustedProxies>,
+    /// What of the line does not leave, such as `line.request.headers["x-debug"]`. Fields are mapped before. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// What else of the line becomes a field of the call: a `name`, and a `value` in CEL. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldSettings>,
 }
 
 /// Where to begin in a file that was there before the source.
@@ -97,7 +108,10 @@ impl KongFileLogConfig {
             poll_ms: default_poll_ms(),
             key_names: default_key_names(),
             session: None,
+            field_policies: FieldPolicies::default(),
             trusted_proxies: None,
+            drop: Vec::new(),
+            fields: Vec::new(),
         }
     }
 
@@ -125,7 +139,10 @@ impl KongFileLogConfig {
             secret_field: self.secret_field.clone(),
             key_names: self.key_names.clone(),
             session: self.session.clone(),
+            field_policies: self.field_policies.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            fields: self.fields.clone(),
+            drop: self.drop.clone(),
         }
     }
 }

@@ -93,6 +93,7 @@ impl Intake {
         self.ledger.tally.bytes = bytes;
         self.ledger.tally.truncated = self.scratch.take_truncated();
         self.ledger.tally.health.without_secret = self.scratch.take_without_secret();
+        self.ledger.tally.fields = self.scratch.take_fields();
         let received_ms = self.received_ms;
         let batch = (!self.writer.is_empty()).then(|| MicroBatch {
             source: Arc::clone(&self.shared.source),

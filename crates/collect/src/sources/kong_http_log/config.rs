@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{AllowList, SourceTls, is_for_somebody, within};
 use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
-use crate::{CollectError, FieldPolicies};
+use crate::{CollectError, FieldPolicies, FieldSettings};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -54,7 +54,8 @@ pub struct KongHttpLogConfig {
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
-    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or, for a mapped field,
+    /// `{ field = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
     /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
@@ -65,6 +66,12 @@ pub struct KongHttpLogConfig {
     /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<TrustedProxies>,
+    /// What of the line does not leave, such as `line.request.headers["x-debug"]`. Fields are mapped before. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// What else of the line becomes a field of the call: a `name`, and a `value` in CEL. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldSettings>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -102,6 +109,8 @@ impl Default for KongHttpLogConfig {
             session: None,
             field_policies: FieldPolicies::default(),
             trusted_proxies: None,
+            drop: Vec::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -123,6 +132,8 @@ impl KongHttpLogConfig {
             session: self.session.clone(),
             field_policies: self.field_policies.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            fields: self.fields.clone(),
+            drop: self.drop.clone(),
             ..NormaliserSettings::new(self.gateway.clone())
         }
     }

@@ -63,11 +63,15 @@ impl Intake {
         let mut scratch = std::mem::take(&mut self.scratch);
         // Of a call that is known already nothing is counted.
         scratch.take_truncated();
+        scratch.take_fields();
         let taken = match shared.normaliser.normalise(line, Some(received_ms), &mut scratch) {
             Ok(call) => {
                 let calls = self.ledger.calls;
                 let taken = self.take_call(call, line);
-                self.ledger.tally.truncated += if self.ledger.calls > calls { scratch.take_truncated() } else { 0 };
+                if self.ledger.calls > calls {
+                    self.ledger.tally.truncated += scratch.take_truncated();
+                    self.ledger.tally.add_fields(&scratch.take_fields());
+                }
                 taken
             }
             Err(reason) => {

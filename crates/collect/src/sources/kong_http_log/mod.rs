@@ -82,10 +82,10 @@ impl KongHttpLog {
         tls: Option<CurrentTls>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
-        let counters = Arc::new(Counters::default());
+        let normaliser = Normaliser::new(config.line_settings(), key)?;
+        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let secret = config.secret_file.as_deref().map(SourceSecret::load).transpose()?;
-        let normaliser = Normaliser::new(config.line_settings(), key)?;
         let listener =
             Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;
         let shared = Shared {

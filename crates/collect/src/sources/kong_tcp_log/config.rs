@@ -10,7 +10,7 @@ use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
 use crate::normalise::{
     NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
-use crate::{CollectError, FieldPolicies};
+use crate::{CollectError, FieldPolicies, FieldSettings};
 
 /// A port for Kong's TCP Log plugin.
 ///
@@ -62,7 +62,8 @@ pub struct KongTcpLogConfig {
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
-    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }` or `{ query = "sid" }`. Default: none.
+    /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or, for a mapped field,
+    /// `{ field = "sid" }`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionCarrier>,
     /// What is done with single fields, `keep`, `pseudonymise`, `mask` or `drop`: `{ query = { q = "keep" }, header = { x-employee =
@@ -73,6 +74,12 @@ pub struct KongTcpLogConfig {
     /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<TrustedProxies>,
+    /// What of the line does not leave, such as `line.request.headers["x-debug"]`. Fields are mapped before. At most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+    /// What else of the line becomes a field of the call: a `name`, and a `value` in CEL. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldSettings>,
 }
 
 fn default_listen() -> SocketAddr {
@@ -125,6 +132,8 @@ impl Default for KongTcpLogConfig {
             session: None,
             field_policies: FieldPolicies::default(),
             trusted_proxies: None,
+            drop: Vec::new(),
+            fields: Vec::new(),
         }
     }
 }
@@ -156,6 +165,8 @@ impl KongTcpLogConfig {
             session: self.session.clone(),
             field_policies: self.field_policies.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            fields: self.fields.clone(),
+            drop: self.drop.clone(),
         }
     }
 }
@@ -200,6 +211,10 @@ mod tests {
             session = { cookie = "sid" }
             field_policies = { query = { q = "keep" }, header = { X-Employee = "mask" }, cookie = { theme = "keep" } }
             trusted_proxies = { networks = ["10.0.0.0/8", "192.0.2.1/32"], header = "forwarded" }
+            drop = ['line.request.headers["x-debug"]']
+            [[fields]]
+            name = "account"
+            value = "line.login.account"
             "#,
         )
         .unwrap();
@@ -245,6 +260,7 @@ mod tests {
             (KongTcpLogConfig { secret_field: "request".to_owned(), ..good() }, "`secret_field`"),
             (KongTcpLogConfig { key_names: vec![String::new()], ..good() }, "`key_names`"),
             (KongTcpLogConfig { session: Some(SessionCarrier::Cookie(String::new())), ..good() }, "`session`"),
+            (KongTcpLogConfig { drop: vec!["line.client_ip".to_owned()], ..good() }, "cannot be dropped"),
             (KongTcpLogConfig { listen: "0.0.0.0:1".parse().unwrap(), ..good() }, "no allow-list"),
             (KongTcpLogConfig { listen: "[::]:1".parse().unwrap(), ..good() }, "no allow-list"),
         ];

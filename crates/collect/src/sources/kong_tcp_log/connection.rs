@@ -109,6 +109,7 @@ fn end(mut framer: LineFramer, shared: &Shared) {
 fn count(mut tally: Tally, received_ms: i64, shared: &Shared, scratch: &mut Scratch) {
     tally.truncated = scratch.take_truncated();
     tally.health.without_secret = scratch.take_without_secret();
+    tally.fields = scratch.take_fields();
     shared.counters.add(&tally, received_ms);
 }
 

@@ -46,7 +46,7 @@ impl KongTcpLog {
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let normaliser = Arc::new(Normaliser::new(config.normaliser_settings()?, key)?);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let listener =
             Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;

@@ -38,6 +38,7 @@ pub(super) fn call(consumer: &str, event_ms: i64) -> ApiCall<'_> {
         response_bytes: 0,
         latency: Latency { total_ms: 1, gateway_ms: 0, upstream_ms: 1 },
         response_type: Text::EMPTY,
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }

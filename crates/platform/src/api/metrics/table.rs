@@ -48,6 +48,10 @@ const fn source_map(map: &'static str) -> Rows {
     Rows::Map { list: "/sources", label: "source", name: "/name", by: "reason", map }
 }
 
+const fn source_fields(map: &'static str) -> Rows {
+    Rows::Map { list: "/sources", label: "source", name: "/name", by: "field", map }
+}
+
 const fn responder(value: &'static str) -> Rows {
     Rows::Each { list: "/responders", label: "gateway", name: "/gateway", value }
 }
@@ -78,6 +82,8 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_collector_file_waiting", Gauge, "bytes", source("/counters/file/waiting_bytes"), "Bytes of a log file, and of those before it, that are not stored yet"),
     metric("outrider_collector_requests_refused", Counter, "", source_map("/counters/refused"), "Requests with log lines that were refused whole, by reason"),
     metric("outrider_collector_truncated", Counter, "", source("/counters/truncated"), "Calls that lost query fields or headers to a limit"),
+    metric("outrider_collector_field_values", Counter, "", source_fields("/counters/fields"), "Values that mapped fields had"),
+    metric("outrider_collector_field_failures", Counter, "", source_fields("/counters/fields_failed"), "Values that mapped fields should have had, and had not"),
     metric("outrider_collector_untrusted", Counter, "", source("/counters/untrusted"), "Calls without the source's secret"),
     metric("outrider_collector_connections", Gauge, "", source("/counters/connections_open"), "Connections open now"),
     metric("outrider_collector_connections_accepted", Counter, "", source("/counters/connections_total"), "Connections ever accepted"),

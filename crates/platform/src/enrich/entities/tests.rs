@@ -60,11 +60,19 @@ fn fields_name_what_they_carry_in_clear_or_as_a_pseudonym() {
         Field { name: "x-tenant".into(), value: FieldValue::Pseudonym(pseudonym, 10) },
         Field { name: "x-secret".into(), value: FieldValue::Redacted },
     ];
+    call.fields = vec![
+        clear("merchant", "mapped"),
+        Field { name: "account".into(), value: FieldValue::Pseudonym(pseudonym, 14) },
+    ];
     let query = EntitySettings { name: "m".into(), query: Some("merchant".into()), ..EntitySettings::default() };
     let header =
         |name: &str| EntitySettings { name: "h".into(), header: Some(name.into()), ..EntitySettings::default() };
+    let field = |name: &str| EntitySettings { name: "f".into(), field: Some(name.into()), ..EntitySettings::default() };
     let cases = [
         (query, vec!["m=42".to_owned(), "m=43".to_owned()]),
+        (field("merchant"), vec!["f=mapped".to_owned()]),
+        (field("account"), vec![format!("f={pseudonym}")]),
+        (field("Merchant"), vec![]),
         (header("X-Merchant"), vec!["h=h".to_owned()]),
         (header("x-tenant"), vec![format!("h={pseudonym}")]),
         (header("x-secret"), vec![]),
@@ -107,6 +115,7 @@ fn what_cannot_be_meant_is_refused() {
         (EntitySettings { name: "m".repeat(65), ..good.clone() }, "1 to 64"),
         (EntitySettings { name: "consumer".into(), ..good.clone() }, "meaning of its own"),
         (EntitySettings { query: Some("q".into()), ..good.clone() }, "exactly one of"),
+        (EntitySettings { field: Some("f".into()), ..good.clone() }, "exactly one of"),
         (EntitySettings { path: None, ..good.clone() }, "exactly one of"),
         (EntitySettings { path: None, header: Some(String::new()), ..good.clone() }, "exactly one of"),
         (path("m", "m/{id}"), "begins with `/`"),

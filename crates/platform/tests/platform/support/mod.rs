@@ -41,6 +41,7 @@ pub fn api_call(call: &Call) -> ApiCall<'_> {
         response_bytes: 1000,
         latency: Latency { total_ms: 0, gateway_ms: 0, upstream_ms: 0 },
         response_type: "application/json".into(),
+        fields: vec![],
         enrichment: Enrichment::default(),
     }
 }
