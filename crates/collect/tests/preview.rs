@@ -1,4 +1,5 @@
 //! What is shown of a line before and after agrees with the call, and shows every value of the line.
+#![allow(clippy::unwrap_used)]
 
 use outrider_collect::{
     Domain, Fate, FieldSettings, Normaliser, NormaliserSettings, PreviewRow, PseudonymKey, Rejection, SessionCarrier,

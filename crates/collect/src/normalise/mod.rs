@@ -364,9 +364,9 @@ impl Normaliser {
 /// The fields of a raw query as far as they are read.
 pub(crate) fn query_fields<'a>(
     raw: &'a str,
-    make: impl FnMut(Text<'a>, Option<Text<'a>>) -> Field<'a>,
+    mut make: impl FnMut(Text<'a>, Option<Text<'a>>) -> Field<'a>,
 ) -> Vec<Field<'a>> {
-    target::query(raw, make).0
+    target::query(raw, |name, value| Some(make(name, value))).0
 }
 
 struct Headers<'a> {

@@ -163,7 +163,9 @@ impl Sanitiser {
             return FieldValue::Pseudonym(self.key.personal(name, &value), length(&value));
         }
         // A mapped field is no key that a client presents, even if it is called like one.
-        self.query_field(Text::from(name), Some(value), &mut Presented::default()).value
+        let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
+        let replaced = credential.or_else(|| self.redacted(name, &value, Scope::Everything));
+        replaced.unwrap_or(FieldValue::Clear(value))
     }
 
     /// Sanitises a raw path.

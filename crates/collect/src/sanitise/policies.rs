@@ -69,7 +69,7 @@ impl FieldPolicies {
             }
             Some(SessionCarrier::Query(name)) => self.query.get(name),
             Some(SessionCarrier::Cookie(name)) => self.cookie.get(name),
-            None => None,
+            Some(SessionCarrier::Field(_)) | None => None,
         };
         if policy_of_session == Some(&FieldPolicy::Keep) {
             return wrong("what carries the session cannot be kept; its pseudonym leaves anyway".to_owned());

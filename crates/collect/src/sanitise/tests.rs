@@ -285,7 +285,8 @@ fn a_setting_says_otherwise_for_single_fields() {
         query = { mail = "keep", code = "keep", gone = "drop", name = "pseudonymise", secret = "mask", apikey = "drop" }
         cookie = { theme = "keep", gone = "drop", hidden = "mask", token = "keep" }
     "#;
-    let settings = NormaliserSettings { field_policies: toml::from_str(policies).unwrap(), ..NormaliserSettings::new("kong") };
+    let settings =
+        NormaliserSettings { field_policies: toml::from_str(policies).unwrap(), ..NormaliserSettings::new("kong") };
     let sanitiser = Sanitiser::new(&settings, PseudonymKey::from_bytes(&[7; 32]));
     let header = |name: &'static str, value: &str| {
         let mut field = Field { name: name.into(), value: FieldValue::Clear(Text::from(value.to_owned())) };

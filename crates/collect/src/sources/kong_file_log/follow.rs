@@ -166,7 +166,7 @@ impl Follow {
         }
         let mut found = Tail::open(&self.path, self.line_bytes_max)?;
         if self.start == Some(FileStart::End) {
-            found = found.from_last_line()?;
+            found = found.at_last_line()?;
         }
         self.start = None;
         if let Some(tail) = self.current.replace(found) {

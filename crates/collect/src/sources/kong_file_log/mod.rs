@@ -85,7 +85,8 @@ impl KongFileLog {
         let normaliser = Normaliser::new(config.normaliser_settings()?, key)?;
         let (book, kept) = Book::open(directory, &config.path)?;
         let source = Arc::from(file_source_name(&config.path));
-        let shared = Shared { source, normaliser, complete, clock, counters: Arc::default() };
+        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
+        let shared = Shared { source, normaliser, complete, clock, counters };
         Ok(KongFileLog {
             config: config.clone(),
             shared: Arc::new(shared),

@@ -55,7 +55,7 @@ impl Tail {
 
     /// To be read from behind the last whole line that is there now; where the last line is longer than any that would be
     /// read, from its end.
-    pub(super) fn from_last_line(self) -> io::Result<Self> {
+    pub(super) fn at_last_line(self) -> io::Result<Self> {
         let size = self.size()?;
         let mut piece = vec![0; READ_BYTES];
         let mut end = size;
