@@ -1,7 +1,8 @@
 # The two commands: `make demo` shows outrider, `make test` runs what CI runs. `make help` lists the others.
 #
 # Everything is built in one profile, release, into CARGO_TARGET_DIR (cargo's own default: target/). Nothing is downloaded
-# but crates and, for the web console, npm packages, all of them in the first steps; what follows works offline.
+# but crates, packages of npm and Python and, for the tests, Debian's Chromium, all of them in the first steps; what follows
+# works offline.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-engines check engines console console-check console-checked chromium console-flows console-flown format lint tidy deny bench deb advisories fetch
@@ -94,8 +95,9 @@ console-checked:
 
 # Debian's Chromium where it is missing, if this user may install it. Why it could not be is said by apt-get itself.
 chromium:
-	@test -n "$(CHROMIUM)" || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null \
-	    || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null) || true
+	@test -n "$(CHROMIUM)" || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || ( \
+	    export DEBIAN_FRONTEND=noninteractive; quick="-o Acquire::Retries=0 -o Acquire::http::Timeout=20"; \
+	    apt-get update -qq $$quick && apt-get install -y -qq $$quick --no-install-recommends chromium </dev/null >/dev/null) || true
 
 # The console of this build in a real browser.
 console-flows:

@@ -15,7 +15,8 @@ use deltalake::arrow::array::RecordBatch;
 use deltalake::datafusion::catalog::TableProvider;
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::memory_pool::MemoryConsumer;
-use deltalake::datafusion::prelude::SessionContext;
+use deltalake::datafusion::prelude::{DataFrame, SessionContext, col, lit};
+use deltalake::datafusion::scalar::ScalarValue;
 use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
@@ -95,6 +96,18 @@ async fn added_up(context: &SessionContext, condition: &str) -> Result<RecordBat
     Ok(fold.take_all()?)
 }
 
+/// The columns of this version. A table of an earlier one lacks some until the keeper opens it, and they are null.
+fn columns_of_now(hours: DataFrame) -> Result<DataFrame, DataFusionError> {
+    let schema = hours_schema();
+    let columns =
+        schema.fields().iter().map(|field| match hours.schema().has_column_with_unqualified_name(field.name()) {
+            true => Ok(col(field.name().as_str())),
+            false => Ok(lit(ScalarValue::try_from(field.data_type())?).alias(field.name().as_str())),
+        });
+    let columns = columns.collect::<Result<Vec<_>, DataFusionError>>()?;
+    hours.select(columns)
+}
+
 impl View {
     /// Registers what is added up, up to a log position, and what the calls behind it add up to as one table. Those are added up
     /// when a statement reads it.
@@ -112,11 +125,7 @@ impl View {
         });
         let rest = context.read_table(Arc::new(rest) as Arc<dyn TableProvider>)?;
         let all = match &hours {
-            Some((hours, _)) => {
-                let schema = hours_schema();
-                let columns: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-                context.read_table(table_in(context, hours).await?)?.select_columns(&columns)?.union(rest)?
-            }
+            Some((hours, _)) => columns_of_now(context.read_table(table_in(context, hours).await?)?)?.union(rest)?,
             None => rest,
         };
         context.register_table(ENDPOINT_HOURS.name, all.into_view())?;

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use deltalake::arrow::array::AsArray as _;
 use deltalake::arrow::datatypes::{Float64Type, Int64Type};
-use outrider_lake::{ACCESS, Beside, Erase, Keeper, LakeReader, QueryError, Retention, Rows};
+use outrider_lake::{ACCESS, Beside, Erase, Keeper, LakeReader, QueryError, Retention, Rows, hours_schema};
 use outrider_model::{ApiCall, EndpointId, KeyId, Named, Pseudonym};
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call};
-use crate::keeping::{number, reader};
+use crate::keeping::{number, older_table, reader};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -127,6 +127,18 @@ async fn hours_are_what_their_calls_add_up_to_wherever_those_are() {
     filler.lake.commit(&[rows(200..300)], 299).await.unwrap();
     filler.lake.show(rows(300..330), 329);
     assert_adds_up(&reader, 329, "the rest is committed and shown").await;
+}
+
+#[tokio::test]
+async fn hours_of_an_earlier_version_are_asked_before_and_after_they_have_every_column() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    older_table(&directory.path().join("endpoint_hours"), &hours_schema(), &["access"]).await;
+    let reader = reader(directory.path(), &filler.lake);
+    filler.lake.commit(&[rows(1..200)], 199).await.unwrap();
+    assert_adds_up(&reader, 199, "as it was").await;
+    keep(directory.path(), ALL, NOON_MS).await;
+    assert_adds_up(&reader, 199, "with every column").await;
 }
 
 #[tokio::test]

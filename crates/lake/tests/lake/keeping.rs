@@ -245,20 +245,24 @@ async fn two_keepers_by_mistake_do_no_harm() {
     assert_eq!(number(&reader, in_timeline).await, 0, "nothing is in the timeline twice");
 }
 
-#[tokio::test]
-async fn an_older_table_gets_the_columns_that_it_lacks() {
+/// Makes an empty table as a version did that did not know some columns.
+pub async fn older_table(path: &std::path::Path, schema: &deltalake::arrow::datatypes::Schema, lacking: &[&str]) {
     use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
-    std::fs::create_dir(&path).unwrap();
-    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities", "fields"];
-    let schema: deltalake::kernel::StructType = outrider_lake::arrow_schema().as_ref().try_into_kernel().unwrap();
+    std::fs::create_dir(path).unwrap();
+    let schema: deltalake::kernel::StructType = schema.try_into_kernel().unwrap();
     deltalake::operations::create::CreateBuilder::new()
         .with_location(url::Url::from_directory_path(path.canonicalize().unwrap()).unwrap())
         .with_columns(schema.fields().filter(|field| !lacking.contains(&field.name().as_str())).cloned())
         .with_partition_columns(["event_date"])
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn an_older_table_gets_the_columns_that_it_lacks() {
+    let directory = tempfile::tempdir().unwrap();
+    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities", "fields"];
+    older_table(&directory.path().join("events"), &outrider_lake::arrow_schema(), &lacking).await;
     let mut filler = Filler::open(directory.path()).await;
     filler.commit(&[mixed_call(1)]).await;
     let reader = reader(directory.path(), &filler.lake);
