@@ -65,13 +65,14 @@ pub(crate) fn topics(name: &str, text: &[u8], start: usize) -> Topics {
     topics
 }
 
-/// A name that ends in `id` is a reference to a phone or a card, not its number; a national id is called so itself.
+/// A name that ends in `id` is a reference to a phone or a card, and one that ends in `at` says when something was done with
+/// it; neither is its number. A national id is called so itself.
 fn of_name(name: &[u8]) -> Topics {
     let mut topics = Topics::default();
     let mut is_reference = false;
     for_each_word(name, |word| {
         topics.add(of_word(word.as_bytes()));
-        is_reference = matches!(word.as_bytes(), b"id" | b"ids" | b"uuid" | b"hash" | b"count" | b"type");
+        is_reference = is_about(word.as_bytes());
     });
     if is_reference {
         topics.0 &= Topics::ANY_NATIONAL_ID.0;
@@ -80,7 +81,19 @@ fn of_name(name: &[u8]) -> Topics {
     topics
 }
 
-/// A path's segment before the number names a collection as often as a value, so `/phones/1234567` says nothing.
+/// Whether a name that ends in this word tells of a thing without being its number.
+fn is_about(word: &[u8]) -> bool {
+    matches!(
+        word,
+        b"id" | b"ids" | b"uuid" | b"hash" | b"count" | b"type" | b"size" | b"version" | b"build"
+            // When it was, and for how long.
+            | b"at" | b"on" | b"time" | b"ts" | b"date" | b"timestamp" | b"ms" | b"start" | b"end" | b"duration"
+            | b"updated" | b"created"
+    )
+}
+
+/// A path's segment names a collection or a part of the API as often as a value: `/phones/1234567` and `/mobile/v1/1234567`
+/// say nothing of the number. So only the segment right before it is read, and only if it can be the value's name.
 fn of_words_before(text: &[u8], start: usize) -> Topics {
     let floor = start.saturating_sub(BYTES_BEFORE_MAX);
     let mut topics = Topics::default();
@@ -93,13 +106,41 @@ fn of_words_before(text: &[u8], start: usize) -> Topics {
         if length == 0 || !text[word_end..end].iter().all(|&byte| joins(byte)) {
             break;
         }
-        let is_collection = text[word_end..end].contains(&b'/') && word.last().is_some_and(|&last| last == b's');
-        if !is_collection {
-            topics.add(of_name(word));
+        let is_segment = text[word_end..end].contains(&b'/');
+        if is_segment && (end != start || !names_value(word)) {
+            break;
         }
+        topics.add(of_name(word));
         end = word_end - length;
     }
     topics
+}
+
+/// Whether a path's segment of this name has a value behind it, as `/by-phone/` has. One that names a channel has objects of
+/// any kind: `/mobile/`, `/send-sms/`. `/mobile-number/` says what they are.
+fn names_value(segment: &[u8]) -> bool {
+    let mut has_channel = false;
+    let mut is_number = false;
+    for_each_word(segment, |word| {
+        let word = word.as_bytes();
+        has_channel |= matches!(
+            word,
+            b"mobile"
+                | b"mobil"
+                | b"movil"
+                | b"caller"
+                | b"sms"
+                | b"cell"
+                | b"handy"
+                | b"gsm"
+                | b"fax"
+                | b"whatsapp"
+                | b"card"
+        );
+        is_number = matches!(word, b"number" | b"no" | b"nr" | b"phone");
+    });
+    let is_collection = segment.last().is_some_and(|last| last.eq_ignore_ascii_case(&b's'));
+    !is_collection && (is_number || !has_channel)
 }
 
 fn is_of_name(byte: u8) -> bool {
@@ -115,7 +156,7 @@ fn of_word(word: &[u8]) -> Topics {
     match word {
         b"tel" | b"cell" | b"mobile" | b"msisdn" | b"fax" | b"whatsapp" | b"sms" | b"handy" | b"telefon"
         | b"telefono" | b"telefone" | b"celular" | b"movil" | b"mobil" | b"gsm" | b"callerid" | b"caller"
-        | b"telnr" | b"mobilenumber" | b"contactnumber" | b"call" => Topics::PHONE,
+        | b"telnr" | b"mobilenumber" | b"contactnumber" => Topics::PHONE,
         b"card" | b"pan" | b"cc" | b"ccn" | b"ccnumber" | b"creditcard" | b"debitcard" | b"cardnumber" | b"cardno"
         | b"visa" | b"mastercard" | b"amex" | b"kreditkarte" => Topics::CARD,
         b"ssn" | b"itin" | b"socialsecurity" | b"socialsecuritynumber" => Topics::of(Country::UnitedStates),
@@ -183,6 +224,18 @@ mod tests {
         for name in ["phone_id", "phoneNumberId", "id", "telemetry", "hotel", "mobility", "q", ""] {
             assert!(!topics(name, b"", 0).has_phone(), "{name}");
         }
+        for name in [
+            "phone_verified_at",
+            "last_call",
+            "call_duration_ms",
+            "x-mobile-build",
+            "mobileAppVersion",
+            "phone_updated",
+            "sms_sent_on",
+            "phoneCreatedDate",
+        ] {
+            assert!(!topics(name, b"", 0).has_phone(), "{name}");
+        }
         assert!(topics("cardNumber", b"", 0).has_card());
         assert!(!topics("card_id", b"", 0).has_card());
         assert!(topics("national_id", b"", 0).has_national_id(Country::Poland));
@@ -193,7 +246,9 @@ mod tests {
     #[test]
     fn so_do_the_words_before() {
         let before = |text: &str| topics("", text.as_bytes(), text.len());
-        for text in ["phone=", "\"phone\": \"", "my phone number is ", "/by-phone/", "a=1&tel=+", "tel:"] {
+        for text in
+            ["phone=", "\"phone\": \"", "my phone number is ", "/by-phone/", "a=1&tel=+", "tel:", "/mobile-number/"]
+        {
             assert!(before(text).has_phone(), "{text}");
         }
         for text in
@@ -201,5 +256,20 @@ mod tests {
         {
             assert!(!before(text).has_phone(), "{text}");
         }
+        for path in [
+            "/mobile/",
+            "/api/call/",
+            "/SMS/",
+            "/send-sms/",
+            "/cell/",
+            "/mobile/orders/",
+            "/mobile/v1/",
+            "/phone/order/",
+            "/Phones/",
+            "/mobile-order/",
+        ] {
+            assert!(!before(path).has_phone(), "{path}");
+        }
+        assert!(!before("/card/").has_card());
     }
 }

@@ -91,6 +91,13 @@ impl<'t> Number<'t> {
         &self.separators[self.groups.min(1)..self.groups]
     }
 
+    /// Its first groups, this many, as if nothing came after: their digits, the separators between them, and their end.
+    pub(super) fn first(&self, count: usize) -> Option<(&[u8], &[u8], usize)> {
+        let end = *self.ends[..self.groups].get(count.checked_sub(1)?)?;
+        let digits = self.lengths[..count].iter().map(|&length| usize::from(length)).sum();
+        Some((&self.digits[..digits], &self.separators[1..count], end))
+    }
+
     /// Offset of its first digit.
     pub(super) fn start(&self) -> usize {
         self.start

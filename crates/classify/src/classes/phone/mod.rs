@@ -42,8 +42,14 @@ fn digits_at(number: &Number<'_>, topics: Topics) -> Option<(usize, usize)> {
     let before = number.before();
     let bracket = usize::from(before.ends_with(b"("));
     let outer = &before[..before.len() - bracket];
-    if outer.ends_with(b"+") && !outer[..outer.len() - 1].last().is_some_and(u8::is_ascii_alphanumeric) {
-        return is_international(number).then_some((start - bracket - 1, number.end()));
+    let has_plus = outer.ends_with(b"+") && !outer[..outer.len() - 1].last().is_some_and(u8::is_ascii_alphanumeric);
+    let start = start - bracket - usize::from(has_plus);
+    if has_plus {
+        let end = longest(number, |digits, separators| is_international(digits, separators));
+        // What is no number of any country is still one that a field named for it carries.
+        if end.is_some() || !topics.has_phone() {
+            return end.map(|end| (start, end));
+        }
     }
     if !number.is_whole() && !topics.has_phone() {
         return None;
@@ -54,11 +60,20 @@ fn digits_at(number: &Number<'_>, topics: Topics) -> Option<(usize, usize)> {
     }
     if topics.has_phone() {
         // The name says what it is; how it is grouped no longer matters.
-        return (7..=15).contains(&digits.len()).then_some((start - bracket, number.end()));
+        return longest(number, |digits, _| (7..=15).contains(&digits.len())).map(|end| (start, end));
     }
     let is_grouped = number.groups().len() > 1;
     let is_phone = is_grouped && (is_north_american(number) || is_national(number) || is_dialled_abroad(number));
-    is_phone.then_some((start - bracket, number.end()))
+    is_phone.then_some((start, number.end()))
+}
+
+/// Where the most groups end that are a telephone number together. What follows is read as a part of the same number, as
+/// nothing tells `+49 151 12345678 2024-01-15` from one that is grouped oddly.
+fn longest(number: &Number<'_>, is_one: impl Fn(&[u8], &[u8]) -> bool) -> Option<usize> {
+    let mut counts = (1..=number.groups().len()).rev();
+    counts.find_map(|count| {
+        number.first(count).filter(|(digits, separators, _)| is_one(digits, separators)).map(|(.., end)| end)
+    })
 }
 
 /// As others write it: `+` and all digits where the country is known, else the digits. An extension is left out.
@@ -80,9 +95,8 @@ pub(super) fn canonical(value: &str) -> String {
 }
 
 /// E.164: a country's code and at most 15 digits in all. `+27.5916` is a coordinate.
-fn is_international(number: &Number<'_>) -> bool {
-    let digits = number.digits();
-    let is_decimal = number.separators() == b".";
+fn is_international(digits: &[u8], separators: &[u8]) -> bool {
+    let is_decimal = separators == b".";
     !is_decimal && (8..=15).contains(&digits.len()) && is_plausible(digits)
 }
 
