@@ -349,3 +349,54 @@ impl Follow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE_BYTES_MAX: usize = 1024;
+
+    /// With so many rotated files and one at the path, each of them with something in it.
+    fn follow(directory: &Path, rotated: usize, now: Instant) -> Follow {
+        let path = directory.join("calls.log");
+        let mut follow = Follow::resume(path.clone(), LINE_BYTES_MAX, FileStart::Beginning, None, now);
+        for number in 0..=rotated {
+            fs::write(&path, "a\n").unwrap();
+            follow.look(now).unwrap();
+            assert_eq!(follow.tail(number).unwrap().read(&mut [0; 64], |_| {}).unwrap(), 2);
+            if number < rotated {
+                fs::rename(&path, directory.join(format!("calls.log.{number}"))).unwrap();
+            }
+        }
+        follow
+    }
+
+    #[test]
+    fn a_rotated_file_that_cannot_be_read_is_tried_for_a_while_and_then_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        let mut follow = follow(directory.path(), 1, start);
+        let error = || io::Error::other("it does not answer");
+        let mut has_failed = |after: Duration| follow.has_failed(0, &error(), start + after);
+        let (before, second) = (ROTATED_QUIET * 7 / 10, Duration::from_secs(1));
+        assert!(!has_failed(Duration::ZERO) && !has_failed(before));
+        // What was read of it before and is not stored is read again.
+        assert_eq!(follow.tail(0).unwrap().read(&mut [0; 64], |_| {}).unwrap(), 2);
+        follow.has_read(0, true, start + before);
+        let mut has_failed = |after: Duration| follow.has_failed(0, &error(), start + after);
+        assert!(!has_failed(before + second) && !has_failed(before + ROTATED_QUIET));
+        assert!(has_failed(before + second + ROTATED_QUIET));
+        assert_eq!(follow.given_up, 1);
+    }
+
+    #[test]
+    fn a_copy_beyond_those_that_are_read_is_given_up_and_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = Instant::now();
+        let mut follow = follow(directory.path(), ROTATED_MAX - 1, now);
+        for expected in [0, 1, 2] {
+            follow.add_rotated(Tail::open(&follow.path, LINE_BYTES_MAX).unwrap(), now);
+            assert_eq!((follow.rotated.len(), follow.given_up), (ROTATED_MAX, expected));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! Kong's workers append lines to a file and keep it open; here it is read behind them. The file is the queue: a line that is
 //! not stored stays where it is, so nothing is lost while outrider is away or its log is full, as long as the file is there.
 //!
-//! **What is guaranteed.** Each whole line is taken once, in the order of the file, also over a kill or a power cut (module
+//! **What is guaranteed.** Each whole line is taken once, in the order of its file, also over a kill or a power cut (module
 //! `positions`). It is taken again where the log tells that it was not stored and that is not so, or does not reach back to it;
 //! and it is lost where the file was taken away, or cut, before it was read.
 //!
