@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use outrider_collect::{
     Clock, CollectError, Counters, CountersSnapshot, Delivery, FileStart, KongFileLog, KongFileLogConfig, MicroBatch,
-    PseudonymKey,
+    PseudonymKey, SourceConfig,
 };
 use outrider_model::Trust;
 use outrider_model::batch::BatchReader;
@@ -439,6 +439,217 @@ async fn a_damaged_position_is_no_beginning() {
         let error = bench.open(mpsc::channel(1).0).err().unwrap().to_string();
         assert!(error.contains("is damaged or of a newer version"), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_out_of_reach_at_a_start_is_read_on_when_it_comes_back() {
+    type Hide = fn(&Bench);
+    // Before the mount, and where something else is in its place.
+    let cases: [(&str, Hide); 2] =
+        [("not there", |_| {}), ("no file", |bench| std::fs::create_dir(bench.log()).unwrap())];
+    for (what, hide) in cases {
+        let mut bench = Bench::new();
+        append(&bench.log(), &lines(0..ENOUGH));
+        let mut source = bench.start();
+        assert_eq!(bench.store(&mut source).await, numbered(0..ENOUGH));
+        source.kill().await;
+        let elsewhere = tempfile::tempdir_in(bench.directory.path()).unwrap();
+        let away = elsewhere.path().join("calls.log");
+        std::fs::rename(bench.log(), &away).unwrap();
+        append(&away, &lines(ENOUGH..ENOUGH + 2));
+        hide(&bench);
+        for _ in 0..2 {
+            let mut source = bench.start();
+            assert_eq!(bench.store(&mut source).await, [""; 0], "{what}");
+            source.kill().await;
+        }
+        let mut source = bench.start();
+        assert_eq!(bench.store(&mut source).await, [""; 0], "{what}");
+        let _ = std::fs::remove_dir(bench.log());
+        std::fs::rename(&away, bench.log()).unwrap();
+        assert_eq!(bench.store(&mut source).await, numbered(ENOUGH..ENOUGH + 2), "{what}");
+        assert_eq!(source.stop().await.file.unwrap().rotations, 0, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_out_of_reach_is_read_in_what_it_became() {
+    let mut bench = Bench::new();
+    append(&bench.log(), &lines(0..ENOUGH));
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, numbered(0..ENOUGH));
+    source.kill().await;
+    let elsewhere = tempfile::tempdir_in(bench.directory.path()).unwrap();
+    let away = elsewhere.path().join("calls.log");
+    std::fs::rename(bench.log(), &away).unwrap();
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, [""; 0]);
+    append(&away, &lines(ENOUGH..ENOUGH + 1));
+    std::fs::rename(&away, bench.beside("calls.log.1")).unwrap();
+    append(&bench.log(), &lines(ENOUGH + 1..ENOUGH + 2));
+    assert_eq!(bench.store(&mut source).await, numbered(ENOUGH..ENOUGH + 2));
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_to_begin_is_not_forgotten_before_anything_was_seen() {
+    let mut bench = Bench::new();
+    bench.config.start = FileStart::End;
+    // It stands for a file that cannot be opened: for the superuser there is none.
+    std::fs::create_dir(bench.log()).unwrap();
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, [""; 0]);
+    source.stop().await;
+    std::fs::remove_dir(bench.log()).unwrap();
+    append(&bench.log(), &lines(0..ENOUGH));
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, [""; 0]);
+    append(&bench.log(), &lines(ENOUGH..ENOUGH + 1));
+    assert_eq!(bench.store(&mut source).await, numbered(ENOUGH..ENOUGH + 1));
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_has_lost_its_end_goes_on_there() {
+    for is_away in [false, true] {
+        let mut bench = Bench::new();
+        append(&bench.log(), &lines(0..ENOUGH));
+        let mut source = bench.start();
+        assert_eq!(bench.store(&mut source).await, numbered(0..ENOUGH));
+        // As a power cut does: the last line is there by half.
+        let size = lines(0..ENOUGH - 1).len() + 20;
+        let lose = || File::options().write(true).open(bench.log()).unwrap().set_len(size as u64).unwrap();
+        if is_away {
+            source.kill().await;
+            lose();
+            source = bench.start();
+        } else {
+            lose();
+        }
+        assert_eq!(bench.store(&mut source).await, [""; 0], "away: {is_away}");
+        append(&bench.log(), &("\n".to_owned() + &lines(ENOUGH..ENOUGH + 2)));
+        assert_eq!(bench.store(&mut source).await, numbered(ENOUGH..ENOUGH + 2), "away: {is_away}");
+        source.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_lines_are_stored_waits_for_the_next_look() {
+    let mut bench = Bench::new();
+    bench.config.poll_ms = 60_000;
+    append(&bench.log(), &lines(0..1));
+    let mut source = bench.start();
+    for number in 0..3 {
+        let delivery = source.delivery().await;
+        assert_eq!(paths(&delivery), numbered(number..number + 1));
+        append(&bench.log(), &lines(number + 1..number + 2));
+        let before = tokio::time::Instant::now();
+        delivery.are_stored.send(true).unwrap();
+        let early = tokio::time::timeout(Duration::from_secs(59), source.deliveries.recv()).await;
+        assert!(early.is_err(), "after {:?}", before.elapsed());
+    }
+    // All that waits when it is looked at is taken without a pause.
+    append(&bench.log(), &lines(4..20_000));
+    let delivery = source.delivery().await;
+    delivery.are_stored.send(true).unwrap();
+    let early = tokio::time::timeout(Duration::from_secs(1), source.deliveries.recv()).await;
+    early.expect("at once").unwrap().are_stored.send(true).unwrap();
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_file_that_is_still_written_to_does_not_hold_up_the_new_one() {
+    let mut bench = Bench::new();
+    append(&bench.log(), &lines(0..1));
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, numbered(0..1));
+    let old = bench.beside("calls.log.1");
+    std::fs::rename(bench.log(), &old).unwrap();
+    append(&bench.log(), &line("new"));
+    append(&old, &lines(1..2));
+    let mut seen = Vec::new();
+    for number in 2..5 {
+        let delivery = source.delivery().await;
+        seen.extend(paths(&delivery));
+        append(&old, &lines(number..number + 1));
+        delivery.are_stored.send(true).unwrap();
+    }
+    assert_eq!(seen[..2], ["1", "new"], "{seen:?}");
+    seen.extend(bench.store(&mut source).await);
+    assert_eq!(seen.len(), 5, "{seen:?}");
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_often_a_file_is_copied_and_cut_few_copies_are_read() {
+    let mut bench = Bench::new();
+    let mut source = bench.start();
+    // Nothing can be stored meanwhile, so that no copy is done with.
+    for round in 0..20 {
+        append(&bench.log(), &lines(round * 1000..round * 1000 + ENOUGH));
+        let delivery = source.delivery().await;
+        std::fs::copy(bench.log(), bench.beside(&format!("calls.log.{round}"))).unwrap();
+        File::options().write(true).open(bench.log()).unwrap().set_len(0).unwrap();
+        delivery.are_stored.send(false).unwrap();
+        let seen = source.counters.snapshot().file.unwrap();
+        assert!(seen.rotated_files <= 16, "{round}: {seen:?}");
+    }
+    append(&bench.log(), &line("last"));
+    let seen = bench.store(&mut source).await;
+    assert_eq!((seen.len(), seen[0].as_str()), (16 * ENOUGH as usize + 1, "0"));
+    assert_eq!(seen.last().unwrap(), "last");
+    source.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipe_is_not_opened() {
+    let mut bench = Bench::new();
+    let path = bench.log();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    // It waits for somebody who reads.
+    let writer = std::thread::spawn(move || drop(OpenOptions::new().write(true).open(path).unwrap()));
+    let mut source = bench.start();
+    for _ in 0..50 {
+        assert_eq!(bench.store(&mut source).await, [""; 0]);
+    }
+    assert_eq!(source.counters.snapshot().file.unwrap().problem.as_deref(), Some("it is no regular file"));
+    assert!(!writer.is_finished(), "somebody has opened it");
+    source.stop().await;
+    let reader = File::open(bench.log()).unwrap();
+    writer.join().unwrap();
+    drop(reader);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_has_one_position_however_its_directory_is_named() {
+    let mut bench = Bench::new();
+    append(&bench.log(), &lines(0..ENOUGH));
+    let mut source = bench.start();
+    assert_eq!(bench.store(&mut source).await, numbered(0..ENOUGH));
+    source.stop().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(bench.directory.path(), elsewhere.path().join("link")).unwrap();
+    let name = bench.config.path.clone();
+    let directory = bench.directory.path().file_name().unwrap().to_owned();
+    for path in [
+        elsewhere.path().join("link/calls.log"),
+        elsewhere.path().join("link/./calls.log"),
+        bench.directory.path().join("..").join(directory).join("calls.log"),
+    ] {
+        let config = KongFileLogConfig::new(&path);
+        let other = SourceConfig::KongFileLog(config);
+        let first = SourceConfig::KongFileLog(KongFileLogConfig::new(&name));
+        assert_eq!(other.resolved_file(), first.resolved_file(), "{}", path.display());
+        bench.config.path = path;
+        let mut source = bench.start();
+        assert_eq!(bench.store(&mut source).await, [""; 0]);
+        source.stop().await;
+    }
+    let not_there = |path: &str| {
+        SourceConfig::KongFileLog(KongFileLogConfig::new(elsewhere.path().join(path))).resolved_file().unwrap()
+    };
+    assert_eq!(not_there("link/none/a.log"), bench.directory.path().canonicalize().unwrap().join("none/a.log"));
 }
 
 /// Whatever Kong, a rotation and kills do one after the other, each line is taken once.

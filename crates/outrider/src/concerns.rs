@@ -12,11 +12,34 @@ use tokio::sync::watch;
 /// Failures in a row after which a gateway is not just restarting: about a quarter of a minute.
 const ATTEMPTS_TOLD: u32 = 6;
 
+/// How long it may be between two lines that a file source could not store, for them to be one trouble: it tries again each second.
+const NOT_STORED_APART_MS: i64 = 60_000;
+
 /// Looks at sources and responders of this process.
 pub struct EdgeConcerns {
     sources: Vec<(String, Arc<Counters>)>,
     responders: Vec<(String, watch::Receiver<ResponderStatus>)>,
-    turned_away: Mutex<BTreeMap<String, Rising>>,
+    turned_away: Mutex<BTreeMap<String, TurnedAway>>,
+}
+
+/// What is remembered of a source.
+#[derive(Debug, Default)]
+struct TurnedAway {
+    all: Rising,
+    /// Lines of a file that were not stored. They stay in it, so that is trouble only where it lasts.
+    not_stored: Rising,
+    not_stored_since_ms: Option<i64>,
+}
+
+impl TurnedAway {
+    /// For how long lines of a file have not been stored, if they are not.
+    fn not_stored_for_ms(&mut self, count: u64, now_ms: i64) -> Option<i64> {
+        if self.not_stored.look(count, now_ms, NOT_STORED_APART_MS).is_none() {
+            self.not_stored_since_ms = None;
+            return None;
+        }
+        Some(now_ms - *self.not_stored_since_ms.get_or_insert(now_ms))
+    }
 }
 
 impl EdgeConcerns {
@@ -33,8 +56,8 @@ impl ConcernSource for EdgeConcerns {
         let mut turned_away = self.turned_away.lock().unwrap_or_else(PoisonError::into_inner);
         let mut concerns = Vec::new();
         for (name, counters) in &self.sources {
-            let rising = turned_away.entry(name.clone()).or_default();
-            concerns.extend(of_source(name, &counters.snapshot(), rising, now_ms));
+            let before = turned_away.entry(name.clone()).or_default();
+            concerns.extend(of_source(name, &counters.snapshot(), before, now_ms));
         }
         concerns
             .extend(self.responders.iter().filter_map(|(name, status)| of_responder(name, &status.borrow(), now_ms)));
@@ -43,7 +66,11 @@ impl ConcernSource for EdgeConcerns {
 }
 
 /// Whether a source turned something away lately, or cannot read its file.
-fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, now_ms: i64) -> Option<Concern> {
+fn of_source(name: &str, counters: &CountersSnapshot, before: &mut TurnedAway, now_ms: i64) -> Option<Concern> {
+    let count_of = |refusal: &Refusal| counters.refused.get(refusal.as_str()).copied().unwrap_or(0);
+    let not_stored = count_of(&Refusal::NotStored);
+    let is_file = counters.file.is_some();
+    let not_stored_for_ms = before.not_stored_for_ms(if is_file { not_stored } else { 0 }, now_ms);
     if let Some(problem) = counters.file.as_ref().and_then(|file| file.problem.as_ref()) {
         return Some(Concern {
             kind: NoticeKind::CollectorFailing,
@@ -55,11 +82,20 @@ fn of_source(name: &str, counters: &CountersSnapshot, turned_away: &mut Rising, 
     }
     let disagreeing: u64 = counters.connections_refused.values().sum();
     let connections = counters.connections_over_limit + counters.connections_not_allowed + disagreeing;
+    if not_stored_for_ms.is_some_and(|for_ms| for_ms >= HELD_MS) {
+        return Some(Concern {
+            kind: NoticeKind::CollectorFailing,
+            subject: name.to_owned(),
+            since_ms: now_ms,
+            detail: "lines could not be stored for a while, and wait in the file".to_owned(),
+            remedy: "look at the disk and at outrider's own log; rotate no file away meanwhile".to_owned(),
+        });
+    }
     // Of requests, those that no sending again helps, or that show trouble behind the source.
-    let refused = [Refusal::NotHttp, Refusal::Unauthorized, Refusal::TooLarge, Refusal::Busy, Refusal::NotStored];
-    let refused: u64 = refused.iter().filter_map(|refusal| counters.refused.get(refusal.as_str())).sum();
+    let refused = [Refusal::NotHttp, Refusal::Unauthorized, Refusal::TooLarge, Refusal::Busy];
+    let refused = refused.iter().map(count_of).sum::<u64>() + if is_file { 0 } else { not_stored };
     let count = counters.dropped_total() + connections + counters.accept_errors + refused;
-    turned_away.look(count, now_ms, HELD_MS).map(|count| Concern {
+    before.all.look(count, now_ms, HELD_MS).map(|count| Concern {
         kind: NoticeKind::CollectorFailing,
         subject: name.to_owned(),
         since_ms: now_ms,
@@ -119,7 +155,7 @@ mod tests {
             (|c| c.refused.extend([("under_way".to_owned(), 7)]), None),
         ];
         for (edit, expected) in cases {
-            let (mut rising, mut now) = (Rising::default(), before.clone());
+            let (mut rising, mut now) = (TurnedAway::default(), before.clone());
             assert_eq!(of_source("a", &now, &mut rising, 1), None, "what was before the first look is not news");
             edit(&mut now);
             let found = of_source("a", &now, &mut rising, 2);
@@ -135,10 +171,33 @@ mod tests {
         let missing = FileSeen { is_missing: true, ..FileSeen::default() };
         for (file, expected) in [(denied, true), (missing, false)] {
             let counters = CountersSnapshot { file: Some(file), ..CountersSnapshot::default() };
-            let found = of_source("a", &counters, &mut Rising::default(), 1);
+            let found = of_source("a", &counters, &mut TurnedAway::default(), 1);
             assert_eq!(found.is_some(), expected, "{counters:?}");
             assert!(found.is_none_or(|concern| concern.detail.contains("Permission denied")));
         }
+    }
+
+    #[test]
+    fn lines_of_a_file_that_are_not_stored_are_told_of_when_that_lasts() {
+        let counters = |not_stored: u64, is_file: bool| CountersSnapshot {
+            file: is_file.then(FileSeen::default),
+            refused: [("not_stored".to_owned(), not_stored)].into(),
+            ..CountersSnapshot::default()
+        };
+        let mut before = TurnedAway::default();
+        let minutes = |minutes: i64| minutes * 60_000;
+        // It fails at each look, half a minute apart, but for a pause from the fifth minute to the seventh.
+        let mut count = 0;
+        for look in 0..60 {
+            let at_ms = look * 30_000;
+            count += u64::from(!(minutes(5)..minutes(7)).contains(&at_ms));
+            let found = of_source("a", &counters(count, true), &mut before, at_ms);
+            assert_eq!(found.is_some(), at_ms >= minutes(7) + HELD_MS, "{at_ms}");
+        }
+        // A sender who waits for an answer is turned away at once.
+        let mut before = TurnedAway::default();
+        assert_eq!(of_source("a", &counters(1, false), &mut before, 1), None);
+        assert!(of_source("a", &counters(2, false), &mut before, 2).is_some());
     }
 
     fn nothing() -> Concern {

@@ -185,6 +185,8 @@ impl Config {
         })?;
         let mut config = Config::parse(&text).with_context(|| format!("{} is not valid", path.display()))?;
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        // Only now it is known which files are meant.
+        config.check_files().with_context(|| format!("{} is not valid", path.display()))?;
         Ok(config)
     }
 
@@ -281,6 +283,7 @@ impl Config {
         let served: BTreeSet<_> = self.gateway_names().into_iter().collect();
         let mut unserved = BTreeSet::new();
         let mut warnings = self.unmapped_entities();
+        warnings.extend(self.logged_twice());
         if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
             return warnings;
         }
@@ -297,6 +300,22 @@ impl Config {
         };
         warnings.extend(unserved.into_iter().map(text));
         warnings
+    }
+
+    /// Gateways whose log comes by a file and by a connection: nothing tells that two lines are of one call.
+    fn logged_twice(&self) -> Vec<String> {
+        let sources = &self.collector.sources;
+        let of = |is_file: bool| -> BTreeSet<&str> {
+            let chosen = sources.iter().filter(|source| source.file().is_some() == is_file);
+            chosen.map(SourceConfig::gateway).collect()
+        };
+        let text = |name: &&str| {
+            format!(
+                "the log of `{name}` is read from a file and taken from a connection: where both are of the same calls, each counts \
+                 twice"
+            )
+        };
+        of(true).intersection(&of(false)).map(text).collect()
     }
 
     /// Entities of fields that no source here maps, where there are sources here.
@@ -335,18 +354,10 @@ impl Config {
                 gateway.name
             );
         }
-        let mut files = BTreeSet::new();
         for source in &self.collector.sources {
             source.validate().context("collector.sources")?;
-            if let Some(file) = source.file() {
-                let is_one = files.insert(file);
-                ensure!(
-                    is_one,
-                    "collector.sources: two read {}, and each of its calls would count twice",
-                    file.display()
-                );
-            }
         }
+        self.check_files()?;
         notify::check(&self.notify)?;
         self.access.check(&self.api)?;
         self.lake.check()?;
@@ -359,6 +370,20 @@ impl Config {
             );
         }
         self.api.check()
+    }
+
+    /// Refuses two sources of one file, by whatever path and link they read it.
+    fn check_files(&self) -> anyhow::Result<()> {
+        let mut files = BTreeSet::new();
+        for source in &self.collector.sources {
+            let (Some(file), Some(resolved)) = (source.file(), source.resolved_file()) else { continue };
+            ensure!(
+                files.insert(resolved),
+                "collector.sources: two read {}, and each of its calls would count twice",
+                file.display()
+            );
+        }
+        Ok(())
     }
 
     /// What calls are enriched with.
@@ -466,6 +491,50 @@ mod tests {
         let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let config = Config::parse(text).unwrap();
         assert!(config.collector.sources[0].tls().is_some());
+    }
+
+    #[test]
+    fn two_sources_of_one_file_are_refused_however_it_is_spelled() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |path: &str| directory.path().join(path);
+        std::fs::create_dir(at("log")).unwrap();
+        std::fs::write(at("log/calls.log"), "").unwrap();
+        std::os::unix::fs::symlink(at("log"), at("link")).unwrap();
+        std::os::unix::fs::symlink(at("log/calls.log"), at("log/now.log")).unwrap();
+        let absolute = at("log/calls.log").display().to_string();
+        for (first, second, is_refused) in [
+            ("log/calls.log", absolute.as_str(), true),
+            ("log/calls.log", "./log/../log/calls.log", true),
+            ("log/calls.log", "link/calls.log", true),
+            ("log/calls.log", "log/now.log", true),
+            ("log/later.log", "link/later.log", true),
+            ("log/calls.log", "log/later.log", false),
+        ] {
+            let source = |path| format!("[[collector.sources]]\nkind = 'kong_file_log'\npath = '{path}'\n");
+            std::fs::write(at("outrider.toml"), source(first) + &source(second)).unwrap();
+            let loaded = Config::load(&at("outrider.toml"));
+            assert_eq!(loaded.is_err(), is_refused, "{first} {second}");
+            assert!(loaded.err().is_none_or(|error| format!("{error:#}").contains("two read ")), "{first} {second}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_whose_log_comes_twice_is_warned_of() {
+        let file = "[[collector.sources]]\nkind = 'kong_file_log'\npath = 'a'\n";
+        let listening = "[[collector.sources]]\nkind = 'kong_tcp_log'\nlisten = '127.0.0.1:9514'\n";
+        for (text, is_told) in [
+            (file.to_owned(), false),
+            (listening.to_owned(), false),
+            (file.to_owned() + listening, true),
+            (file.to_owned() + listening + "gateway = 'other'\n", false),
+        ] {
+            let warnings = Config::parse(&text).unwrap().warnings();
+            assert_eq!(
+                warnings.iter().any(|warning| warning.contains("counts twice")),
+                is_told,
+                "{text}\n{warnings:?}"
+            );
+        }
     }
 
     #[test]

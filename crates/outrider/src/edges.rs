@@ -39,6 +39,9 @@ const DELIVERED_BYTES_TOGETHER: usize = 4 * 1024 * 1024;
 /// How far back in the log it is looked for calls that may be sent again after a kill: those that came within the sender's
 /// timeout and pause, ten seconds and some, at more than a thousand records a second.
 const RECORDS_LOOKED_BACK: u64 = 16_384;
+/// How long a source that reads a file may take to stop. It waits for the file's disk at most, and that of a network may never
+/// answer.
+const FILE_STOP: Duration = Duration::from_secs(10);
 /// Reports of one responder that wait for the log.
 const REPORTS_WAITING: usize = 1024;
 /// Reports that are handed over together.
@@ -178,14 +181,12 @@ impl Sources {
     }
 
     /// Stops listening and waits until everything is handed over. Says `false` where that cannot be known, because a part
-    /// has panicked.
+    /// has panicked, or hangs at a file.
     pub async fn stop(self) -> bool {
         self.stop.cancel();
         let mut all_well = true;
         for source in self.list {
-            let ended = source.task.await;
-            all_well &= ended.is_ok();
-            report_panic(&source.name, ended);
+            all_well &= source.ended().await;
         }
         for ingest in self.ingest {
             let ended = ingest.await;
@@ -196,6 +197,30 @@ impl Sources {
             report_panic("certificate", following.await);
         }
         all_well
+    }
+}
+
+impl Source {
+    /// Waits for its end after its token was cancelled; says whether that was a good one.
+    async fn ended(mut self) -> bool {
+        let ended = match self.address {
+            Some(_) => self.task.await,
+            None => match tokio::time::timeout(FILE_STOP, &mut self.task).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    // Its sender goes with it, for which the ingest waits; what it has not stored stays in the file.
+                    self.task.abort();
+                    tracing::error!(
+                        source = self.name,
+                        "the source does not stop; its file or data_dir does not answer"
+                    );
+                    return false;
+                }
+            },
+        };
+        let is_well = ended.is_ok();
+        report_panic(&self.name, ended);
+        is_well
     }
 }
 
@@ -469,5 +494,23 @@ pub fn now_ms() -> i64 {
 pub fn report_panic(what: &str, ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, what, "a task ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_hangs_at_its_file_is_left_and_told_of() {
+        let source = |task| Source { name: "a".to_owned(), address: None, counters: Arc::default(), task };
+        let (sender, mut ingest) = mpsc::channel::<()>(1);
+        let hangs = tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(sender);
+        });
+        assert!(!source(hangs).ended().await);
+        assert_eq!(ingest.recv().await, None, "the ingest would wait for ever");
+        assert!(source(tokio::spawn(async {})).ended().await);
     }
 }

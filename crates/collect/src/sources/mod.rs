@@ -82,6 +82,11 @@ impl SourceConfig {
         }
     }
 
+    /// The same without links and from the root: two sources that have the same here read one file, however it is spelled.
+    pub fn resolved_file(&self) -> Option<PathBuf> {
+        self.file().map(resolved)
+    }
+
     /// The file with its secret, if it has one.
     pub fn secret_file(&self) -> Option<&Path> {
         match self {
@@ -143,6 +148,28 @@ impl SourceConfig {
 fn file_source_name(path: &Path) -> String {
     let absolute = std::path::absolute(path);
     format!("kong_file_log {}", absolute.as_deref().unwrap_or(path).display())
+}
+
+/// A path without links, and from the root. Of what is not there yet, as much is resolved as is there.
+fn resolved(path: &Path) -> PathBuf {
+    let Ok(absolute) = std::path::absolute(path) else { return path.to_owned() };
+    for ancestor in absolute.ancestors() {
+        if let Ok(real) = ancestor.canonicalize() {
+            let rest = absolute.strip_prefix(ancestor).unwrap_or(Path::new(""));
+            // Joining nothing would add a slash.
+            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+        }
+    }
+    absolute
+}
+
+/// The same, but the last link of it stays: it may lead to another file tomorrow.
+fn resolved_directory(path: &Path) -> PathBuf {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent.as_os_str().is_empty() => resolved(Path::new(".")).join(name),
+        (Some(parent), Some(name)) => resolved(parent).join(name),
+        _ => resolved(path),
+    }
 }
 
 /// Refuses a number out of its range.

@@ -44,6 +44,11 @@ impl Identity {
         self.beginning_bytes == BEGINNING_BYTES
     }
 
+    /// Anything of its beginning is known.
+    pub(super) fn has_beginning(&self) -> bool {
+        self.beginning_bytes > 0
+    }
+
     /// The beginning of an open file is still the one that is known.
     pub(super) fn has_beginning_of(&self, file: &File) -> io::Result<bool> {
         let beginning = read_beginning(file, self.beginning_bytes)?;

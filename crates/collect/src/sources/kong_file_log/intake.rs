@@ -34,6 +34,8 @@ pub(super) struct Stretch {
     pub(super) file: usize,
     /// Where they end in it.
     pub(super) end: u64,
+    /// Nothing was behind them when they were read.
+    pub(super) is_at_end: bool,
     pub(super) received_ms: i64,
     /// Their calls, if there are any.
     pub(super) batch: Option<MicroBatch>,
@@ -88,8 +90,8 @@ impl Intake {
         self.ledger.tally.received == 0
     }
 
-    /// Ends the stretch, which has so many bytes and ends there in this file.
-    pub(super) fn end(mut self, file: usize, bytes: u64, end: u64) -> Stretch {
+    /// Ends the stretch, which has so many bytes and ends there in this file, or at the end of it.
+    pub(super) fn end(mut self, file: usize, bytes: u64, end: u64, is_at_end: bool) -> Stretch {
         self.ledger.tally.bytes = bytes;
         self.ledger.tally.truncated = self.scratch.take_truncated();
         self.ledger.tally.health.without_secret = self.scratch.take_without_secret();
@@ -102,6 +104,6 @@ impl Intake {
             first_received_ms: received_ms,
             last_received_ms: received_ms,
         });
-        Stretch { file, end, received_ms, batch, first: self.first, ledger: self.ledger }
+        Stretch { file, end, is_at_end, received_ms, batch, first: self.first, ledger: self.ledger }
     }
 }

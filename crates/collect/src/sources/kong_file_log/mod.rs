@@ -3,7 +3,7 @@
 //! Kong's workers append lines to a file and keep it open; here it is read behind them. The file is the queue: a line that is
 //! not stored stays where it is, so nothing is lost while outrider is away or its log is full, as long as the file is there.
 //!
-//! **What is guaranteed.** Each whole line is taken once, in the order of the file, also over a kill or a power cut (module
+//! **What is guaranteed.** Each whole line is taken once, in the order of its file, also over a kill or a power cut (module
 //! `positions`). It is taken again where the log tells that it was not stored and that is not so, or does not reach back to it;
 //! and it is lost where the file was taken away, or cut, before it was read.
 //!
@@ -135,10 +135,15 @@ impl KongFileLog {
             })
             .await;
             let pause = match gathered {
-                Ok(Some(stretch)) => match reader.settle(stretch, &sender).await {
-                    true => Duration::ZERO,
-                    false => RETRY,
-                },
+                Ok(Some(stretch)) => {
+                    // Else each line that comes would be noted and stored alone.
+                    let is_all = stretch.is_at_end && reader.turn == 0;
+                    match reader.settle(stretch, &sender).await {
+                        true if is_all => poll,
+                        true => Duration::ZERO,
+                        false => RETRY,
+                    }
+                }
                 Ok(None) => poll,
                 Err(_) => RETRY,
             };
@@ -150,7 +155,9 @@ impl KongFileLog {
     }
 
     fn into_reader(self, now: Instant) -> Reader {
-        let KongFileLog { config, shared, book, mut kept, is_handed_stored, .. } = self;
+        let KongFileLog { config, shared, book, mut kept, is_handed_stored, sender } = self;
+        // Whoever takes the lines waits for the last sender, and what follows may hang with the disk.
+        drop(sender);
         let is_settled = kept.as_ref().is_some_and(|kept| kept.handed.is_none());
         if let Some(kept) = &mut kept
             && is_handed_stored.into_inner()
@@ -162,6 +169,7 @@ impl KongFileLog {
             path: config.path,
             shared,
             follow,
+            turn: 0,
             book,
             // What the log says now it may not say for ever.
             written: kept.filter(|_| is_settled),
@@ -186,6 +194,9 @@ struct Reader {
     path: PathBuf,
     shared: Arc<Shared>,
     follow: Follow,
+    /// Which of the files is read next. Each is read to its end before the next one, so that older lines come first; and then it
+    /// is the next one's turn, so that none that is still written to holds up the others.
+    turn: usize,
     book: Book,
     /// What the book holds.
     written: Option<Positions>,
@@ -201,7 +212,7 @@ impl Reader {
     fn gather(&mut self, now: Instant) -> io::Result<Option<Stretch>> {
         let gathered = self.read(now);
         if gathered.is_err() {
-            self.follow.rewind();
+            self.rewind();
         }
         self.show(gathered.as_ref().err());
         gathered
@@ -209,33 +220,41 @@ impl Reader {
 
     fn read(&mut self, now: Instant) -> io::Result<Option<Stretch>> {
         self.follow.look(now)?;
-        let mut file = 0;
-        while file < self.follow.files() {
+        while self.turn < self.follow.files() {
+            let file = self.turn;
             let (stretch, is_ended) = match self.read_file(file, now) {
-                Err(error) if self.follow.is_rotated(file) => {
-                    // It would hold up those after it for ever.
-                    tracing::warn!(path = %self.path.display(), %error, "a rotated log cannot be read to its end");
-                    (None, true)
-                }
+                // It would hold up those after it.
+                Err(error) if self.follow.is_rotated(file) => (None, self.follow.has_failed(file, &error, now)),
                 read => read?,
             };
             match stretch {
-                Some(stretch) if stretch.batch.is_some() => {
-                    self.note(Some(&stretch))?;
+                Some(stretch) if !is_ended => {
+                    if stretch.batch.is_some() {
+                        self.note(Some(&stretch))?;
+                    }
+                    if stretch.is_at_end {
+                        self.turn = (file + 1) % self.follow.files();
+                    }
                     return Ok(Some(stretch));
                 }
-                Some(stretch) if !is_ended => return Ok(Some(stretch)),
                 Some(stretch) => self.stored(stretch),
                 None => {}
             }
             if is_ended {
                 self.follow.forget(file);
             } else {
-                file += 1;
+                self.turn += 1;
             }
         }
+        self.turn = 0;
         self.note(None)?;
         Ok(None)
+    }
+
+    /// What was read and is not stored is read again, older files first.
+    fn rewind(&mut self) {
+        self.follow.rewind();
+        self.turn = 0;
     }
 
     /// Reads a batch of lines from a file, or what there is; and whether that was all that will ever come.
@@ -249,16 +268,14 @@ impl Reader {
             pieces += 1;
         }
         let is_read = is_at_end && tail.taken_bytes() == 0;
-        if pieces > 1 || !is_at_end {
-            self.follow.has_read(file, now);
-        }
+        self.follow.has_read(file, pieces > 1 || !is_at_end, now);
         let is_done = is_read && self.follow.is_done(file, now);
         let Some(tail) = self.follow.tail(file) else { return Ok((None, false)) };
         if is_done {
             tail.finish(|frame| intake.take(frame.content));
         }
         let (bytes, end) = (tail.taken_bytes(), tail.line_start());
-        let stretch = (bytes > 0 || !intake.is_empty()).then(|| intake.end(file, bytes, end));
+        let stretch = (bytes > 0 || !intake.is_empty()).then(|| intake.end(file, bytes, end, is_at_end));
         if stretch.is_some() {
             self.last_received_ms = received_ms;
         }
@@ -280,7 +297,8 @@ impl Reader {
             let first = stretch.first.clone()?;
             Some(Handed { file: stretch.file, end: stretch.end, first })
         });
-        let positions = Positions::new(self.follow.places()?, handed);
+        let Some(places) = self.follow.places()? else { return Ok(()) };
+        let positions = Positions::new(places, handed);
         if self.written.as_ref() != Some(&positions) {
             self.book.write(&positions)?;
             self.written = Some(positions);
@@ -303,7 +321,7 @@ impl Reader {
             return true;
         }
         self.shared.counters.refused(Refusal::NotStored, self.shared.clock.now_ms());
-        self.follow.rewind();
+        self.rewind();
         false
     }
 

@@ -14,6 +14,7 @@ use outrider_model::ApiCall;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::super::resolved_directory;
 use super::identity::{Identity, in_hex};
 use crate::CollectError;
 
@@ -102,7 +103,7 @@ impl Book {
             let path = path.to_owned();
             move |source| CollectError::PositionFile { path, operation, source }
         };
-        let log = std::path::absolute(log).map_err(failed(log, "named"))?;
+        let log = resolved_directory(log);
         let name = in_hex(&Sha256::digest(log.as_os_str().as_bytes())[..8]);
         let path = directory.join(format!("{name}.json"));
         DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed(directory, "made"))?;

@@ -4,7 +4,7 @@
 //! lines that are on their way, and what lies behind that is the beginning of a line that is still being written. Only the
 //! first is kept over a restart, so an unfinished line is read again from its beginning.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -17,6 +17,16 @@ use crate::framing::{Frame, LineFramer};
 
 /// Bytes read at a time.
 pub(super) const READ_BYTES: usize = 64 * 1024;
+
+/// Whether a file was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Not,
+    /// It has lost its end, and begins as it did; so long it is now.
+    Shortened(u64),
+    /// It begins with something else, or with nothing.
+    Anew,
+}
 
 /// An open file that is read on.
 pub(super) struct Tail {
@@ -35,12 +45,12 @@ pub(super) struct Tail {
 impl Tail {
     /// Opens a file, to be read from its beginning.
     pub(super) fn open(path: &Path, line_bytes_max: usize) -> io::Result<Self> {
-        // Without waiting, should it be a pipe: what is none of a regular file's is found out below.
+        // Whoever waits to write to a pipe would go on once it is opened, and then write to nobody.
+        ensure_regular(&fs::metadata(path)?)?;
+        // It may have become one since.
         let wait_not = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(wait_not).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"));
-        }
+        ensure_regular(&file.metadata()?)?;
         let identity = Identity::of(&file)?;
         let framer = LineFramer::new(line_bytes_max);
         Ok(Tail { file, identity, framer, line_bytes_max, read_to: 0, line_start: 0, stored: 0 })
@@ -81,9 +91,15 @@ impl Tail {
         Ok(self.size()?.saturating_sub(self.stored))
     }
 
-    /// Somebody has cut it, and maybe written something else into it since. Neither size nor time tells that it is as it was.
-    pub(super) fn is_cut(&self) -> io::Result<bool> {
-        Ok(self.size()? < self.read_to || !self.identity.has_beginning_of(&self.file)?)
+    /// What somebody has done to it, who may have written something else into it since. Neither size nor time tells that it is
+    /// as it was.
+    pub(super) fn cut(&self) -> io::Result<Cut> {
+        let size = self.size()?;
+        Ok(match self.identity.has_beginning_of(&self.file)? {
+            true if size >= self.read_to => Cut::Not,
+            true if self.identity.has_beginning() => Cut::Shortened(size),
+            _ => Cut::Anew,
+        })
     }
 
     /// It is the file that has this metadata.
@@ -91,9 +107,21 @@ impl Tail {
         self.identity.has_inode_of(metadata)
     }
 
-    /// It is the one that is known by this place in it, or a copy of that.
-    pub(super) fn is_at(&self, place: &Place) -> io::Result<bool> {
-        Ok(place.identity.is(&self.file)? && self.size()? >= place.position)
+    /// Where to go on in it, if it is the one that is known by this place, or a copy of that. One that is shorter now has lost
+    /// its end, by a power cut most likely: what is left of it was read, so it goes on there.
+    pub(super) fn goes_on(&self, place: &Place) -> io::Result<Option<u64>> {
+        if !place.identity.is(&self.file)? {
+            return Ok(None);
+        }
+        let size = self.size()?;
+        let is_same = size >= place.position || place.identity.has_beginning();
+        Ok(is_same.then(|| place.position.min(size)))
+    }
+
+    /// It has lost its end, and is read on behind what is left.
+    pub(super) fn shorten(&mut self, size: u64) {
+        self.stored = self.stored.min(size);
+        self.rewind();
     }
 
     /// It is read from its beginning again, as another file.
@@ -166,4 +194,11 @@ impl Tail {
     pub(super) fn known_place(&self) -> Place {
         Place { identity: self.identity.clone(), position: self.stored }
     }
+}
+
+fn ensure_regular(metadata: &Metadata) -> io::Result<()> {
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, "it is no regular file"))
 }
