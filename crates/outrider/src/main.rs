@@ -114,6 +114,8 @@ fn exit(result: anyhow::Result<ExitCode>) -> ExitCode {
 
 /// The exit status of a service whose configuration is not valid: trying again does not help until somebody mends it.
 const NOT_CONFIGURED: u8 = 2;
+/// How long threads may still be busy when everything else is over.
+const THREADS_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Marks the error of such a configuration.
 #[derive(Debug)]
@@ -394,5 +396,8 @@ fn openapi() -> anyhow::Result<()> {
 fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(work)
+    let result = runtime.block_on(work);
+    // What matters is over by now. A thread that hangs at a network file system must not keep the process.
+    runtime.shutdown_timeout(THREADS_TIME_MAX);
+    result
 }
