@@ -38,9 +38,9 @@ pub enum Fate {
     Changed,
     /// A pseudonym leaves in its place.
     Pseudonym,
-    /// The gateway hid it already.
+    /// That there was a value is all that leaves: the gateway hid it already, or a policy of the source masks it.
     Redacted,
-    /// It would leave, and the source's `drop` has it taken away.
+    /// It would leave, and the source's `drop` or a policy of it has it taken away.
     Dropped,
     /// Nothing reads it, or nothing but the collector itself.
     NotSent,
@@ -174,7 +174,8 @@ impl Rows<'_, '_> {
                 FieldValue::Clear(text) => text.to_string(),
                 _ => String::new(),
             };
-            if self.normaliser.mapping().is_dropped(&place) {
+            let name = place[2].as_str();
+            if self.normaliser.mapping().is_dropped(&place) || self.normaliser.drops_query(name) {
                 self.push(&place, before, Fate::Dropped, String::new(), None);
             } else if let Some(field) = left.next() {
                 let (fate, after) = fate_of(&before, &field.value);

@@ -254,6 +254,8 @@ fn nothing_leaves_by_the_host_or_a_rejection() {
         for request in [
             json!({"uri": "/a", "headers": {"host": format!("{}:secret@api.example", value.core)}}),
             json!({"uri": "/a", "url": format!("https://{}:secret@api.example/a", value.core)}),
+            json!({"uri": "/a", "headers": {"host": percent(&value.text, is_reserved)}}),
+            json!({"uri": "/a", "url": format!("https://{}/a", percent(&value.text, is_reserved))}),
             json!({"uri": "/a", "headers": {"referer": format!("https://{}:secret@api.example/a", value.core)}}),
         ] {
             assert_gone(&request.to_string(), &value, &leaving(&normaliser, &request));
@@ -274,7 +276,11 @@ fn what_only_looks_like_it_stays() {
     for _ in 0..ROUNDS * 4 {
         for value in benign(&mut random) {
             let written = percent(&value, is_reserved);
+            let channel = ["mobile", "mobile/v1", "mobile/orders", "api/call", "sms", "cell"][count % 6];
+            let time = ["phone_verified_at", "last_call", "call_duration_ms", "mobile_build"][count % 4];
             for request in [
+                json!({"uri": format!("/{channel}/{value}")}),
+                json!({"uri": format!("/items?{time}={written}")}),
                 json!({"uri": format!("/items/{value}/parts")}),
                 json!({"uri": format!("/items?id={written}&page=2")}),
                 json!({"uri": "/items", "headers": {"x-item": value}}),

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use outrider_collect::{
-    Domain, Fate, FieldSettings, Normaliser, NormaliserSettings, PreviewRow, PseudonymKey, Rejection, SessionCarrier,
+    Domain, Fate, FieldPolicies, FieldPolicy, FieldSettings, Normaliser, NormaliserSettings, PreviewRow, PseudonymKey,
+    Rejection, SessionCarrier,
 };
 use outrider_model::BusinessEntity;
 
@@ -84,13 +85,33 @@ fn every_value_has_its_fate() {
         " |  | derived | trusted | true".to_owned(),
         format!(" |  | derived | presented_credential | {}", credential("k")),
         format!(" |  | derived | session | {}", pseudonym(Domain::Session, "s-1")),
-        format!(" |  | mapped | fields.account | {}", credential("alice")),
+        format!(" |  | mapped | fields.account | {}", key().personal("account", "alice")),
         " |  | entity | entities.merchant_id | 42".to_owned(),
         " |  | failed | fields.broken | expression".to_owned(),
     ];
     for row in &expected {
         assert!(all.contains(row), "`{row}` is not in\n{}", all.join("\n"));
     }
+}
+
+#[test]
+fn a_policy_is_a_fate() {
+    let policies = FieldPolicies {
+        query: [("a".to_owned(), FieldPolicy::Drop), ("flag".to_owned(), FieldPolicy::Mask)].into(),
+        ..FieldPolicies::default()
+    };
+    let settings = NormaliserSettings { field_policies: policies, ..NormaliserSettings::new("kong") };
+    let line = r#"{"request": {"uri": "/?a=1&b=2&a=3&flag=x&c=4"}, "response": {"status": 200}}"#;
+    let rows = Normaliser::new(settings, key()).unwrap().preview(line.as_bytes(), |_| ()).unwrap();
+    let all: Vec<String> = rows.iter().map(shown).filter(|row| row.starts_with("request.querystring")).collect();
+    let expected = [
+        "request.querystring.a | 1 | dropped |  | ",
+        "request.querystring.b | 2 | kept | query.b | 2",
+        "request.querystring.a | 3 | dropped |  | ",
+        "request.querystring.flag | x | redacted | query.flag | ",
+        "request.querystring.c | 4 | kept | query.c | 4",
+    ];
+    assert_eq!(all, expected);
 }
 
 #[test]

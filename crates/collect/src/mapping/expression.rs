@@ -1,7 +1,7 @@
 //! Expressions in CEL: compiled and checked at the start, evaluated for each line.
 //!
 //! The language is the standard one with the library's `strings`. Left out is what lets a short expression make much of a
-//! little input, as the library bounds neither steps nor memory: a comprehension inside of another, and functions that
+//! little input, as the library bounds neither steps nor memory: a comprehension inside of another or over the result of another, and functions that
 //! repeat a text. So the work for a line is at most what [`super::input`] gives times the length of the expression.
 
 use std::fmt;
@@ -179,10 +179,12 @@ fn path_of(expression: &IdedExpr) -> Option<Path> {
     }
 }
 
-/// Whether a part of an expression is evaluated once, or for each element of a list.
+/// Whether a part of an expression is evaluated once, and what for, or for each element of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Where {
     Outside,
+    /// In the list that a comprehension goes through. One that another made can be longer each time.
+    Range,
     Inside,
 }
 
@@ -266,11 +268,15 @@ impl<'p> Check<'p> {
         expression: &IdedExpr,
         at: Where,
     ) -> Result<(), Problem> {
-        if at == Where::Inside {
-            let words = "`exists`, `all`, `filter` and `map` cannot be used inside of each other".to_owned();
-            return Err(self.problem(expression, words));
+        let words = match at {
+            Where::Outside => None,
+            Where::Range => Some("`exists`, `all`, `filter` and `map` cannot be used on the result of each other"),
+            Where::Inside => Some("`exists`, `all`, `filter` and `map` cannot be used inside of each other"),
+        };
+        if let Some(words) = words {
+            return Err(self.problem(expression, words.to_owned()));
         }
-        self.expression(&comprehension.iter_range, at)?;
+        self.expression(&comprehension.iter_range, Where::Range)?;
         self.expression(&comprehension.accu_init, at)?;
         if comprehension.iter_var == LINE {
             return Err(self.problem(expression, "`line` is the line; call the element something else".to_owned()));

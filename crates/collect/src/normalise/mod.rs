@@ -225,6 +225,11 @@ impl Normaliser {
         &self.gateway
     }
 
+    /// Whether a setting keeps a query field of this name out of the call.
+    pub(crate) fn drops_query(&self, name: &str) -> bool {
+        self.sanitiser.drops_query(name)
+    }
+
     pub(crate) fn mapping(&self) -> &Mapping {
         &self.mapping
     }
@@ -266,7 +271,7 @@ impl Normaliser {
         let client_ip = self.client_ip(&line.client_ip, &headers.fields);
         let mut presented = Presented::default();
         let headers = self.headers(headers.fields, &mut presented);
-        let host = target::host(headers.host.as_ref(), &url.0);
+        let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url.0));
         let uri: &'a str = match request_uri.0.borrowed() {
             Some(borrowed) => borrowed,
             None => {

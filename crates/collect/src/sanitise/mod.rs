@@ -18,7 +18,7 @@ use outrider_classify::{credential_shape, is_credential_name, without_scheme};
 use outrider_model::{ACCOUNT_FIELD, Field, FieldValue, Pseudonym, Text};
 
 pub use policies::{FieldPolicies, FieldPolicy};
-use redact::{Redacted, Scope, redact};
+use redact::{Redacted, Rules, Scope, redact};
 use spans::Place;
 
 use crate::lossless;
@@ -28,7 +28,7 @@ use crate::pseudonyms::{Domain, PseudonymKey};
 /// What Kong writes in place of a credential.
 const REDACTED: &str = "REDACTED";
 
-/// A header name of fewer digits and without `@` holds no value.
+/// A header name of fewer digits and without `@` holds no value, and no more does a host.
 const NAME_DIGITS_MIN: usize = 6;
 
 /// Replaces credentials and personal values.
@@ -69,9 +69,7 @@ impl Sanitiser {
 
     /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
     pub(crate) fn repeated_headers(&self, fields: &mut [Field<'_>]) {
-        // Each value of a field that carries credentials is replaced as a whole.
-        let is_whole = |name: &str| self.key_rank(name).is_some() || is_credential_name(name);
-        repeated::redact(&self.key, is_whole, fields);
+        repeated::redact(self.rules(), fields);
     }
 
     /// Sanitises one value of a request header and says whether it stays. The name is in lower case.
@@ -117,7 +115,10 @@ impl Sanitiser {
         }
         credential.or_else(|| {
             // Plain headers are most of all bytes; what they should not have at all is seen from a single sign.
-            let is_clean = is_plain_header(name) && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none();
+            let is_clean = match name {
+                "host" => is_plain_host(value),
+                _ => is_plain_header(name) && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none(),
+            };
             if is_clean { None } else { self.redacted(name, value, Scope::Everything) }
         })
     }
@@ -160,7 +161,10 @@ impl Sanitiser {
         }
         // Whoever signs in is a person, whatever the account's name looks like.
         if name == ACCOUNT_FIELD {
-            return FieldValue::Pseudonym(self.key.personal(name, &value), length(&value));
+            return match &*value {
+                REDACTED => FieldValue::Redacted,
+                _ => FieldValue::Pseudonym(self.key.personal(name, &value), length(&value)),
+            };
         }
         // A mapped field is no key that a client presents, even if it is called like one.
         let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
@@ -168,9 +172,25 @@ impl Sanitiser {
         replaced.unwrap_or(FieldValue::Clear(value))
     }
 
+    /// Whether a setting keeps a query field of this name out of the call.
+    pub(crate) fn drops_query(&self, name: &str) -> bool {
+        self.policies.query.get(name) == Some(&FieldPolicy::Drop)
+    }
+
+    /// Sanitises the host that was called, which the client chooses as it does a header.
+    pub(crate) fn host<'a>(&self, host: Text<'a>) -> Text<'a> {
+        if is_plain_host(&host) {
+            return host;
+        }
+        match redact(self.rules(), "", &host, Place::List, Scope::Everything) {
+            Some(redacted) => Text::from(redacted.into_text()),
+            None => host,
+        }
+    }
+
     /// Sanitises a raw path.
     pub(crate) fn path<'a>(&self, path: &'a str) -> Text<'a> {
-        match redact(&self.key, "", path, Place::Path, Scope::Everything) {
+        match redact(self.rules(), "", path, Place::Path, Scope::Everything) {
             Some(redacted) => Text::from(redacted.into_text()),
             None => Text::from(path),
         }
@@ -209,11 +229,14 @@ impl Sanitiser {
             let shown = match self.policies.cookie.get(name) {
                 Some(FieldPolicy::Drop) => continue,
                 Some(FieldPolicy::Mask) => REDACTED.to_owned(),
-                Some(FieldPolicy::Keep) if credential_shape(value).is_none() => value.to_owned(),
+                Some(FieldPolicy::Keep) if credential_shape(value).is_none() => {
+                    let redacted = redact(self.rules(), name, value, Place::of(value), Scope::Credentials);
+                    redacted.map_or_else(|| value.to_owned(), Redacted::into_text)
+                }
                 _ if value.is_empty() => String::new(),
                 _ => self.pseudonym(Domain::Credential, value).to_string(),
             };
-            let name = match redact(&self.key, "", name, Place::List, Scope::Everything) {
+            let name = match redact(self.rules(), "", name, Place::List, Scope::Everything) {
                 Some(redacted) => redacted.into_text(),
                 None => name.to_owned(),
             };
@@ -260,14 +283,14 @@ impl Sanitiser {
     }
 
     fn redacted(&self, name: &str, value: &str, scope: Scope) -> Option<FieldValue<'static>> {
-        Some(match redact(&self.key, name, value, Place::of(value), scope)? {
+        Some(match redact(self.rules(), name, value, Place::of(value), scope)? {
             Redacted::Whole(pseudonym) => FieldValue::Pseudonym(pseudonym, length(value)),
             Redacted::Text(text) => FieldValue::Clear(Text::from(text)),
         })
     }
 
     fn redact_name(&self, name: &mut Text<'_>) {
-        if let Some(redacted) = redact(&self.key, "", name, Place::of(name), Scope::Everything) {
+        if let Some(redacted) = redact(self.rules(), "", name, Place::of(name), Scope::Everything) {
             *name = Text::from(redacted.into_text());
         }
     }
@@ -275,6 +298,10 @@ impl Sanitiser {
     /// The pseudonym of the original bytes, so that a person who has the value in hand finds it.
     fn pseudonym(&self, domain: Domain, value: &str) -> Pseudonym {
         self.key.pseudonym(domain, &lossless::to_bytes(value))
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules { key: &self.key, key_names: &self.key_names }
     }
 
     fn key_rank(&self, name: &str) -> Option<usize> {
@@ -290,8 +317,7 @@ fn length(value: &str) -> u32 {
 fn is_plain_header(name: &str) -> bool {
     matches!(
         name,
-        "host"
-            | "accept"
+        "accept"
             | "accept-encoding"
             | "accept-language"
             | "cache-control"
@@ -305,6 +331,16 @@ fn is_plain_header(name: &str) -> bool {
             | "x-real-ip"
             | "x-request-id"
     )
+}
+
+/// Nearly every host is a name or an address, which is seen in one look at its bytes.
+fn is_plain_host(host: &str) -> bool {
+    let mut digits = 0;
+    let is_usual = |byte: u8| {
+        digits += usize::from(byte.is_ascii_digit());
+        byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']')
+    };
+    host.bytes().all(is_usual) && digits < NAME_DIGITS_MIN
 }
 
 /// Nearly no header's name does, so it is looked at only with a sign of it.

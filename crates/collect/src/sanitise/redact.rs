@@ -8,7 +8,7 @@
 //! The work is bounded: each look is linear, layers and rounds are counted. A text with deeper nesting than that keeps what
 //! is in its core.
 
-use outrider_classify::{DataClass, Found, find_personal};
+use outrider_classify::{DataClass, Found, find_personal, is_credential_name};
 use outrider_model::Pseudonym;
 
 use super::spans::{self, Held, Place};
@@ -28,6 +28,19 @@ const TEXT_BYTES_MIN: usize = 4;
 
 /// Length of a pseudonym's text.
 const PSEUDONYM_BYTES: usize = 40;
+
+/// With what values are replaced, and which names carry credentials besides those that all know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'k> {
+    pub(super) key: &'k PseudonymKey,
+    pub(super) key_names: &'k [String],
+}
+
+impl Rules<'_> {
+    pub(super) fn is_credential_name(self, name: &str) -> bool {
+        is_credential_name(name) || self.key_names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+}
 
 /// What is left of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +70,11 @@ pub(super) enum Scope {
 }
 
 /// The text of a field of this name with its spans replaced; `None` if it has none.
-pub(super) fn redact(key: &PseudonymKey, name: &str, text: &str, place: Place, scope: Scope) -> Option<Redacted> {
+pub(super) fn redact(rules: Rules<'_>, name: &str, text: &str, place: Place, scope: Scope) -> Option<Redacted> {
     if text.len() < TEXT_BYTES_MIN {
         return None;
     }
-    let search = Search { key, name, scope };
+    let search = Search { rules, name, scope };
     let mut spans = Vec::new();
     search.look(text, place, LAYERS_MAX, &mut spans);
     if let [Span { start: 0, end, by: By::Pseudonym(pseudonym) }] = spans[..]
@@ -104,24 +117,29 @@ enum By {
 }
 
 struct Search<'k> {
-    key: &'k PseudonymKey,
+    rules: Rules<'k>,
     name: &'k str,
     scope: Scope,
 }
 
 impl Search<'_> {
     fn look(&self, text: &str, place: Place, layers: usize, spans: &mut Vec<Span>) {
-        spans::find(text, place, |start, end, held| {
-            let value = percent_decoded(&text[start..end]);
-            let is_wanted = held == Held::Credential || self.scope == Scope::Everything;
-            if is_wanted && !self.holds_pseudonym(&value) {
-                let pseudonym = match held {
-                    Held::Credential => self.key.pseudonym(Domain::Credential, &lossless::to_bytes(&value)),
-                    Held::User => self.key.personal("", &value),
-                };
-                spans.push(Span { start, end, by: By::Pseudonym(pseudonym) });
-            }
-        });
+        spans::find(
+            text,
+            place,
+            |name| self.rules.is_credential_name(name),
+            |start, end, held| {
+                let value = percent_decoded(&text[start..end]);
+                let is_wanted = held == Held::Credential || self.scope == Scope::Everything;
+                if is_wanted && !self.holds_pseudonym(&value) {
+                    let pseudonym = match held {
+                        Held::Credential => self.rules.key.pseudonym(Domain::Credential, &lossless::to_bytes(&value)),
+                        Held::User => self.rules.key.personal("", &value),
+                    };
+                    spans.push(Span { start, end, by: By::Pseudonym(pseudonym) });
+                }
+            },
+        );
         if layers > 0
             && let Some(view) = View::decoded(text)
         {
@@ -140,7 +158,7 @@ impl Search<'_> {
         for Found { class, start, end } in find_personal(self.name, text) {
             let value = &text[start..end];
             if !self.holds_pseudonym(value) {
-                let by = By::Pseudonym(personal(self.key, class, value));
+                let by = By::Pseudonym(personal(self.rules.key, class, value));
                 spans.push(Span { start, end, by });
             }
         }
@@ -180,7 +198,7 @@ impl Search<'_> {
     fn holds_pseudonym(&self, value: &str) -> bool {
         memchr::memmem::find_iter(value.as_bytes(), b"ps_").any(|at| {
             let pseudonym = value.get(at..at + PSEUDONYM_BYTES).and_then(|text| text.parse::<Pseudonym>().ok());
-            pseudonym.is_some_and(|pseudonym| pseudonym.key == self.key.id())
+            pseudonym.is_some_and(|pseudonym| pseudonym.key == self.rules.key.id())
         })
     }
 }

@@ -3,29 +3,29 @@
 use outrider_classify::{DataClass, Found, find_personal, is_named_after};
 use outrider_model::{Field, FieldValue, Pseudonym, Text};
 
-use super::redact::personal;
+use super::redact::{Rules, personal};
 use super::spans::{self, Held, Place};
 use crate::lossless;
-use crate::pseudonyms::{Domain, PseudonymKey};
+use crate::pseudonyms::Domain;
 
 /// Values of one header that are looked at together, and their bytes.
 const VALUES_MAX: usize = 16;
 const BYTES_MAX: usize = 16 * 1024;
 
 /// Replaces what begins in one value of a header and ends in a later one: a pseudonym at its beginning, nothing of it behind.
-/// The values of a repeated header follow each other. Those of a name that `is_whole` are left, as each is replaced anyway.
-pub(super) fn redact(key: &PseudonymKey, is_whole: impl Fn(&str) -> bool, fields: &mut [Field<'_>]) {
+/// The values of a repeated header follow each other. Those of a name that carries credentials are left, as each is replaced as a whole.
+pub(super) fn redact(rules: Rules<'_>, fields: &mut [Field<'_>]) {
     let mut at = 0;
     while at + 1 < fields.len() {
         let same = fields[at..].iter().take(VALUES_MAX).take_while(|field| field.name == fields[at].name).count();
-        if same > 1 && !is_whole(&fields[at].name) {
-            redact_values(key, &mut fields[at..at + same]);
+        if same > 1 && !rules.is_credential_name(&fields[at].name) {
+            redact_values(rules, &mut fields[at..at + same]);
         }
         at += same;
     }
 }
 
-fn redact_values(key: &PseudonymKey, fields: &mut [Field<'_>]) {
+fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>]) {
     let mut joined = String::new();
     let mut ends = Vec::with_capacity(fields.len());
     for field in &*fields {
@@ -37,13 +37,16 @@ fn redact_values(key: &PseudonymKey, fields: &mut [Field<'_>]) {
         return;
     }
     let crosses = |start: usize, end: usize| ends.iter().any(|&border| start < border && border < end);
+    let own = own_credentials(rules, &joined, &ends);
+    // A value with the first half of a key looks like a shorter key; two that look so are two keys.
+    let is_of_two = |start: usize, end: usize| own.iter().filter(|&&(from, to)| from < end && start < to).count() > 1;
     let mut spans = Vec::new();
-    spans::find(&joined, Place::of(&joined), |start, end, held| {
-        if held == Held::Credential && crosses(start, end) {
+    for (start, end) in credentials(rules, &joined) {
+        if crosses(start, end) && !is_of_two(start, end) {
             let value = lossless::to_bytes(&joined[start..end]);
-            spans.push((start, end, key.pseudonym(Domain::Credential, &value)));
+            spans.push((start, end, rules.key.pseudonym(Domain::Credential, &value)));
         }
-    });
+    }
     let name = &*fields[0].name;
     let own = own_values(name, &joined, &ends);
     for Found { class, start, end } in find_personal(name, &joined) {
@@ -52,7 +55,7 @@ fn redact_values(key: &PseudonymKey, fields: &mut [Field<'_>]) {
         let is_free = |&(from, to): &(usize, usize)| end <= from || to <= start;
         let is_new = own.iter().all(is_free) && spans.iter().all(|&(from, to, _)| is_free(&(from, to)));
         if is_proved && is_new && crosses(start, end) {
-            spans.push((start, end, personal(key, class, &joined[start..end])));
+            spans.push((start, end, personal(rules.key, class, &joined[start..end])));
         }
     }
     if spans.is_empty() {
@@ -60,6 +63,30 @@ fn redact_values(key: &PseudonymKey, fields: &mut [Field<'_>]) {
     }
     spans.sort_unstable_by_key(|&(start, ..)| start);
     replace(fields, &joined, &ends, &spans);
+}
+
+/// Where the text holds credentials.
+fn credentials(rules: Rules<'_>, text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let is_name = |name: &str| rules.is_credential_name(name);
+    spans::find(text, Place::of(text), is_name, |start, end, held| {
+        if held == Held::Credential {
+            found.push((start, end));
+        }
+    });
+    found
+}
+
+/// Where a value alone holds one.
+fn own_credentials(rules: Rules<'_>, joined: &str, ends: &[usize]) -> Vec<(usize, usize)> {
+    let mut own = Vec::new();
+    let mut begin = 0;
+    for &end in ends {
+        let found = credentials(rules, &joined[begin..end]);
+        own.extend(found.into_iter().map(|(from, to)| (begin + from, begin + to)));
+        begin = end;
+    }
+    own
 }
 
 /// Where a value alone holds a personal value.

@@ -5,7 +5,7 @@
 //! name and found here too, because only here it is known to be no mail address. What becomes of a span is up to module
 //! `redact`.
 
-use outrider_classify::{CredentialShape, VALUE_BYTES_MIN, credential_shape, is_credential_name, private_key_at};
+use outrider_classify::{CredentialShape, VALUE_BYTES_MIN, credential_shape, private_key_at};
 
 use crate::normalise::percent_decoded;
 
@@ -34,21 +34,22 @@ pub(super) enum Held {
     User,
 }
 
-/// Calls `take` with start, end and content of each span, in order.
-pub(super) fn find(text: &str, place: Place, take: impl FnMut(usize, usize, Held)) {
+/// Calls `take` with start, end and content of each span, in order. Which names are a credential's, `is_name` says.
+pub(super) fn find(text: &str, place: Place, is_name: impl Fn(&str) -> bool, take: impl FnMut(usize, usize, Held)) {
     if text.len() < VALUE_BYTES_MIN && !text.contains(['=', ':']) {
         return;
     }
-    Search { text, place, take }.run();
+    Search { text, place, is_name, take }.run();
 }
 
-struct Search<'t, T> {
+struct Search<'t, N, T> {
     text: &'t str,
     place: Place,
+    is_name: N,
     take: T,
 }
 
-impl<T: FnMut(usize, usize, Held)> Search<'_, T> {
+impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
     fn run(mut self) {
         let bytes = self.text.as_bytes();
         let mut start = 0;
@@ -58,24 +59,25 @@ impl<T: FnMut(usize, usize, Held)> Search<'_, T> {
             let next = bytes.get(end).copied();
             let token = &self.text[start..end];
             start = match next {
-                Some(b'=') if !token.is_empty() && is_credential_name(&percent_decoded(token)) => {
+                Some(b'=') if !token.is_empty() && (self.is_name)(&percent_decoded(token)) => {
                     self.take(self.value_after(end + 1, in_path))
                 }
-                Some(b'"') if !token.is_empty() && is_credential_name(token) => match self.json_value_after(end) {
-                    Some(span) => self.take(span),
-                    None => end + 1,
-                },
-                Some(b':') if bytes[end..].starts_with(b": ") && is_credential_name(token) => {
-                    self.take(self.value_after(end + 2, false))
+                Some(b'"') if !token.is_empty() && (self.is_name)(token) => self.json_values_after(end),
+                Some(b':') if bytes[end..].starts_with(b": ") && (self.is_name)(token) => {
+                    self.take(self.value_after(self.without_spaces(end + 1), false))
                 }
                 Some(b':') if bytes[end..].starts_with(b"://") => self.after_authority(end + 3),
-                Some(b' ') if is_scheme(token) => self.take(self.value_after(end + 1, false)),
+                Some(b' ') if is_scheme(token) => self.take(self.value_after(self.without_spaces(end), false)),
                 Some(b' ') if token.ends_with("-----BEGIN") => match private_key_at(self.text, end - 10) {
                     Some(key_end) => self.take((end - 10, key_end)),
                     None => end + 1,
                 },
-                _ if is_token(token) => self.take((start, end)),
-                _ => end + 1,
+                _ => {
+                    if let Some((from, to)) = token_in(token) {
+                        self.take((start + from, start + to));
+                    }
+                    end + 1
+                }
             };
             in_path &= next != Some(b'?');
         }
@@ -89,50 +91,82 @@ impl<T: FnMut(usize, usize, Held)> Search<'_, T> {
         end + 1
     }
 
-    /// The span of a value that begins at `start`.
+    fn without_spaces(&self, start: usize) -> usize {
+        start + self.text.as_bytes()[start..].iter().take_while(|&&byte| byte == b' ').count()
+    }
+
+    /// The span of a value that begins at `start`, without its quotes.
     fn value_after(&self, start: usize, in_path: bool) -> (usize, usize) {
-        let rest = &self.text.as_bytes()[start..];
-        if let Some(quoted) = rest.strip_prefix(b"\"")
-            && let Some(length) = memchr::memchr(b'"', quoted)
-        {
-            return (start + 1, start + 1 + length);
+        if let Some(end) = private_key_at(self.text, start) {
+            return (start, end);
         }
+        let rest = &self.text.as_bytes()[start..];
+        let Some(&quote @ (b'"' | b'\'')) = rest.first() else {
+            return (start, self.value_end(start, in_path));
+        };
+        let inner = &rest[1..];
+        let span = match memchr::memchr(quote, inner) {
+            Some(length) => (start + 1, start + 1 + length),
+            // The text was cut.
+            None => (start + 1, self.value_end(start + 1, in_path)),
+        };
+        let is_closed = rest.get(span.1 - start) == Some(&quote);
+        let content = &self.text.as_bytes()[span.0..span.1];
+        let is_value = match (quote, is_closed) {
+            (b'"', _) => true,
+            (_, true) => is_between_quotes(content, inner.get(content.len() + 1).copied()),
+            (_, false) => is_behind_quote(content, inner.get(content.len()).copied()),
+        };
+        // `password=' OR '1'='1` has no value, and its attack stays.
+        if is_value { span } else { (start, start) }
+    }
+
+    fn value_end(&self, start: usize, in_path: bool) -> usize {
         let ends = |byte: u8| match byte {
-            b'&' | b'#' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\t' => true,
+            b'&' | b'#' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\t' | b'\n' | b'\r' => true,
             b';' => self.place == Place::List || in_path,
             b',' => self.place == Place::List,
             b'/' | b'?' => in_path,
             _ => false,
         };
-        (start, rest.iter().position(|&byte| ends(byte)).map_or(self.text.len(), |length| start + length))
+        let length = self.text.as_bytes()[start..].iter().position(|&byte| ends(byte));
+        length.map_or(self.text.len(), |length| start + length)
     }
 
-    /// The span of the value of a JSON member whose name ends with the quote at `quote`; its text or number.
-    fn json_value_after(&self, quote: usize) -> Option<(usize, usize)> {
+    /// Hands out the value of a JSON member whose name ends with the quote at `quote`, or the values of its list up to the first
+    /// that is a list or an object itself, and says where to go on.
+    fn json_values_after(&mut self, quote: usize) -> usize {
         let bytes = self.text.as_bytes();
-        let skip = |from: usize| from + bytes[from..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let skip = |from: usize| {
+            from + bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count())
+        };
         let colon = skip(quote + 1);
         if bytes.get(colon) != Some(&b':') {
-            return None;
+            return quote + 1;
         }
-        let start = skip(colon + 1);
-        match bytes.get(start)? {
-            b'"' => {
-                let length = json_text_length(&bytes[start + 1..]);
-                Some((start + 1, start + 1 + length))
+        let mut at = skip(colon + 1);
+        let is_list = bytes.get(at) == Some(&b'[');
+        at += usize::from(is_list);
+        loop {
+            at = skip(at);
+            let Some((start, end)) = json_value_at(bytes, at) else {
+                return if is_list { at } else { quote + 1 };
+            };
+            let is_quoted = start > at;
+            self.take((start, end));
+            at = skip(end + usize::from(is_quoted));
+            if !is_list || bytes.get(at) != Some(&b',') {
+                return at;
             }
-            b'0'..=b'9' | b'-' => {
-                let length = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-');
-                Some((start, start + length.count()))
-            }
-            _ => None,
+            at += 1;
         }
     }
 
     /// Hands out user and password of `user:password@host` and says where to go on: behind them, else at the start.
     fn after_authority(&mut self, start: usize) -> usize {
         let rest = &self.text.as_bytes()[start..];
-        let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\t');
+        let ends =
+            |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b' ' | b'\t' | b'\n' | b'\r');
         let authority = &rest[..rest.iter().position(ends).unwrap_or(rest.len())];
         let Some(at) = memchr::memrchr(b'@', authority) else {
             return start;
@@ -149,6 +183,34 @@ impl<T: FnMut(usize, usize, Held)> Search<'_, T> {
     }
 }
 
+/// The span of a text or a number of JSON that begins here.
+fn json_value_at(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+    match bytes.get(start)? {
+        b'"' => Some((start + 1, start + 1 + json_text_length(&bytes[start + 1..]))),
+        b'0'..=b'9' | b'-' => {
+            let length =
+                bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
+            Some((start, start + length))
+        }
+        _ => None,
+    }
+}
+
+/// Whether what stands between single quotes is a value: behind it nothing goes on as SQL would.
+fn is_between_quotes(content: &[u8], next: Option<u8>) -> bool {
+    let is_trimmed = content.trim_ascii().len() == content.len();
+    let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"='\"|+<>!".contains(&byte);
+    !content.is_empty() && is_trimmed && !next.is_some_and(goes_on)
+}
+
+/// Whether what stands behind a single quote without a second one is the beginning of a value, and not an attack that leaves
+/// the quotes around its place.
+fn is_behind_quote(content: &[u8], next: Option<u8>) -> bool {
+    let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_.-@$!".contains(byte);
+    let is_word = content.first().is_some_and(u8::is_ascii_alphanumeric) && content.iter().all(is_of_word);
+    is_word && next.is_none_or(|byte| b"&#,;\n\r".contains(&byte))
+}
+
 /// Up to the quote that no backslash stands before, or to the end.
 fn json_text_length(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -161,11 +223,30 @@ fn json_text_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// A key or a token of one word. What has spaces of its own is found where they are not escaped.
-fn is_token(token: &str) -> bool {
+/// Where in the word a key or a token stands: all of it, or what is left without the signs around it, as in `[…]` and `**…**`.
+/// What has spaces of its own is found where they are not escaped.
+fn token_in(word: &str) -> Option<(usize, usize)> {
+    if word.len() < VALUE_BYTES_MIN {
+        return None;
+    }
+    if is_token(word) {
+        return Some((0, word.len()));
+    }
+    // `-` and `_` are of the alphabet of tokens, so they are only taken off where it is no token with them.
+    let of_alphabet = |character: char| character.is_ascii_alphanumeric() || matches!(character, '%' | '-' | '_');
+    let of_word = |character: char| character.is_ascii_alphanumeric() || character == '%';
+    let trimmed = |keeps: &dyn Fn(char) -> bool| {
+        let start = word.find(keeps)?;
+        let inner = word[start..].trim_end_matches(|character| !keeps(character));
+        (inner.len() < word.len() && is_token(inner)).then_some((start, start + inner.len()))
+    };
+    trimmed(&of_alphabet).or_else(|| trimmed(&of_word))
+}
+
+fn is_token(word: &str) -> bool {
     use CredentialShape::{JsonWebToken, ProviderKey};
-    token.len() >= VALUE_BYTES_MIN
-        && matches!(credential_shape(&percent_decoded(token)), Some(JsonWebToken | ProviderKey))
+    word.len() >= VALUE_BYTES_MIN
+        && matches!(credential_shape(&percent_decoded(word)), Some(JsonWebToken | ProviderKey))
 }
 
 fn is_scheme(token: &str) -> bool {
@@ -185,6 +266,8 @@ fn ends_token(byte: u8) -> bool {
             | b'/'
             | b' '
             | b'\t'
+            | b'\n'
+            | b'\r'
             | b'"'
             | b'\''
             | b'<'

@@ -21,7 +21,14 @@ fn user(value: &str) -> String {
 }
 
 fn redacted(text: &str) -> Option<String> {
-    redact(&PseudonymKey::from_bytes(&[7; 32]), "", text, Place::of(text), Scope::Everything).map(Redacted::into_text)
+    let key = PseudonymKey::from_bytes(&[7; 32]);
+    let rules = Rules { key: &key, key_names: &[] };
+    redact(rules, "", text, Place::of(text), Scope::Everything).map(Redacted::into_text)
+}
+
+/// In base64 with its padding, as the texts of these tests have it.
+fn base64(text: &str) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text)
 }
 
 fn shown(field: &Field<'_>) -> String {
@@ -75,12 +82,35 @@ fn credentials_inside_longer_texts() {
         ("a=1; password=b; c=2", format!("a=1; password={}; c=2", p("b"))),
         ("Digest username=\"a\", password=\"x, y\"", format!("Digest username=\"a\", password=\"{}\"", p("x, y"))),
         ("see Bearer abcdef now", format!("see Bearer {} now", p("abcdef"))),
+        ("see Bearer  abcdef now", format!("see Bearer  {} now", p("abcdef"))),
+        ("password:   hunter2, then", format!("password:   {}, then", p("hunter2"))),
+        ("a=1&password='hunter2'&b=2", format!("a=1&password='{}'&b=2", p("hunter2"))),
+        ("password='two words'; b", format!("password='{}'; b", p("two words"))),
+        ("password='hunter2", format!("password='{}", p("hunter2"))),
+        ("token=\"hunter2", format!("token=\"{}", p("hunter2"))),
+        ("password='hunter2' OR '1'='1", format!("password='{}' OR '1'='1", p("hunter2"))),
+        ("token=abc\nnext=1", format!("token={}\nnext=1", p("abc"))),
+        ("key=-----BEGIN PRIVATE KEY-----\nMIIC", format!("key={}", p("-----BEGIN PRIVATE KEY-----\nMIIC"))),
+        ("{\"tokens\":[\"abc\", \"def\",12],\"a\":\"b\"}", {
+            format!("{{\"tokens\":[\"{}\", \"{}\",{}],\"a\":\"b\"}}", p("abc"), p("def"), p("12"))
+        }),
+        ("{\"token\":[\"abc", format!("{{\"token\":[\"{}", p("abc"))),
     ];
     for (text, expected) in cases {
         assert_eq!(redacted(text).as_deref(), Some(&*expected), "{text}");
     }
     let token_in_text = format!("access_token, {TOKEN}");
     assert_eq!(redacted(&token_in_text), Some(format!("access_token, {}", p(TOKEN))));
+    for (before, after) in
+        [("[", "]"), ("line\n", "\r\nline"), ("`", "`"), ("**", "**!"), ("_", "_"), ("\u{201c}", "\u{201d}")]
+    {
+        for token in [TOKEN, STRIPE] {
+            // What a key ends with can also be of its alphabet.
+            let after = if before == "_" && token == TOKEN { "!" } else { after };
+            let text = format!("{before}{token}{after}");
+            assert_eq!(redacted(&text), Some(format!("{before}{}{after}", p(token))), "{text}");
+        }
+    }
     for plain in [
         "",
         "=",
@@ -89,6 +119,14 @@ fn credentials_inside_longer_texts() {
         "https://x.example/a?page=2&sort_key=b",
         "for=192.0.2.1;proto=https;host=x.example",
         "token=",
+        "password=' OR '1'='1",
+        "password=' or 1=1--",
+        "password='||'1'='1",
+        "password='OR'1'='1",
+        "password=''",
+        "{\"tokens\":[[\"a\"],1]}",
+        "{\"tokens\" : []}",
+        "[----------------------]",
         "https://x.example:8080/a@b",
         "\u{e9}\u{e9}\u{e9}=\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}",
     ] {
@@ -121,6 +159,12 @@ fn long_texts_take_time_in_proportion() {
         "\\",
         "\\u0040",
         "\"token\":\"",
+        "\"token\":[\"a\",",
+        "token='",
+        "token='a ",
+        "\"token\" ",
+        "password:  ",
+        "[[",
         "YWFh",
         "YWxpY2VAYi5jbw/",
         "-----BEGIN ",
@@ -223,6 +267,9 @@ fn personal_values_lose_themselves_and_nothing_else() {
         ("{\"to\":\"alice\\u0040corp.example\"}", format!("{{\"to\":\"{alice}\"}}")),
         ("YWxpY2VAY29ycC5leGFtcGxl", alice.clone()),
         ("x:YWxpY2VAY29ycC5leGFtcGxl==/y", format!("x:{alice}/y")),
+        // A letter of two bytes among the first, and one that begins with the last of them.
+        ("Sm9zw6kgPGFsaWNlQGNvcnAuZXhhbXBsZT4=", base64(&format!("Jos\u{e9} <{alice}>"))),
+        ("YWJjZGXDqSA8YWxpY2VAY29ycC5leGFtcGxlPg==", base64(&format!("abcde\u{e9} <{alice}>"))),
         ("4111 1111 1111 1111 and alice@corp.example", format!("{card} and {alice}")),
         ("https://alice@corp.example/x", format!("https://{}@corp.example/x", user("alice"))),
         (
@@ -273,6 +320,12 @@ fn a_value_that_is_split_over_a_repeated_header_is_one() {
     let bob = person(DataClass::Email, "bob@corp.example");
     let both = [format!("x-a={alice}/18"), format!("x-a={bob}/16")];
     assert_eq!(values("x-a", &["alice@corp.example", "bob@corp.example"]), both);
+    // Two keys are not one of which nobody has ever heard.
+    let keys =
+        [format!("x-a={}/{}", pseudonym(STRIPE), STRIPE.len()), format!("x-a={}/{}", pseudonym(TOKEN), TOKEN.len())];
+    assert_eq!(values("x-a", &[STRIPE, TOKEN]), keys);
+    let two = [format!("x-a=token={}", pseudonym("abc")), format!("x-a=token={}", pseudonym("def"))];
+    assert_eq!(values("x-a", &["token=abc", "token=def"]), two);
     assert_eq!(values("x-id", &["41111111", "11111111"]), ["x-id=41111111", "x-id=11111111"]);
     let card = person(DataClass::PaymentCard, "4111111111111111");
     assert_eq!(values("x-card", &["41111111", "11111111"]), [format!("x-card={card}"), "x-card=".to_owned()]);
@@ -298,6 +351,8 @@ fn a_setting_says_otherwise_for_single_fields() {
     assert_eq!(header("x-employee", "4711").unwrap(), "x-employee=REDACTED!");
     assert_eq!(header("x-gone", "4711"), None);
     assert_eq!(header("x-name", "Alice").unwrap(), format!("x-name={}/5", user("Alice")));
+    let in_theme = format!("theme={{\"token\":\"{}\"}}", pseudonym("abc"));
+    assert_eq!(header("cookie", "theme={\"token\":\"abc\"}").unwrap(), format!("cookie={in_theme}"));
     let cookies = format!("theme=dark; gone=1; hidden=2; sid=abc; token={TOKEN}");
     let (abc, token) = (pseudonym("abc"), pseudonym(TOKEN));
     assert_eq!(
@@ -321,6 +376,38 @@ fn a_setting_says_otherwise_for_single_fields() {
     assert_eq!(presented.credential().unwrap().to_string(), pseudonym("k"));
 }
 
+#[test]
+fn a_configured_name_is_known_wherever_it_stands() {
+    let settings = NormaliserSettings { key_names: vec!["X-Acme".to_owned()], ..NormaliserSettings::new("kong") };
+    let sanitiser = Sanitiser::new(&settings, PseudonymKey::from_bytes(&[7; 32]));
+    let k = pseudonym("k-1");
+    for (name, value, expected) in [
+        ("referer", "https://x.example/?a=1&x-acme=k-1", format!("referer=https://x.example/?a=1&x-acme={k}")),
+        ("x-note", "{\"x-acme\":\"k-1\"}", format!("x-note={{\"x-acme\":\"{k}\"}}")),
+        ("x-note", "X-ACME: k-1", format!("x-note=X-ACME: {k}")),
+    ] {
+        let mut field = Field { name: name.into(), value: FieldValue::Clear(Text::from(value)) };
+        sanitiser.header(&mut field, &mut Presented::default());
+        assert_eq!(shown(&field), expected);
+    }
+    assert_eq!(&*sanitiser.path("/a;x-acme=k-1/b"), format!("/a;x-acme={k}/b"));
+    let next = sanitiser.query_field("next".into(), Some("/b?x-acme=k-1".into()), &mut Presented::default());
+    assert_eq!(shown(&next.unwrap()), format!("next=/b?x-acme={k}"));
+}
+
+#[test]
+fn hosts() {
+    let host = |host: &'static str| sanitiser(None).host(Text::from(host)).into_string();
+    let alice = person(DataClass::Email, "alice@corp.example");
+    assert_eq!(host("alice%40corp.example"), alice);
+    assert_eq!(host("4111111111111111"), person(DataClass::PaymentCard, "4111111111111111"));
+    assert_eq!(host("token=abc"), format!("token={}", pseudonym("abc")));
+    assert_eq!(header("host", "alice%40corp.example"), format!("host={alice}/20"));
+    for plain in ["", "api.example", "192.168.100.200", "[2001:db8:85a3::8a2e:370:7334]", "pod-5d8f7c9b64.svc", "a_b"] {
+        assert_eq!(host(plain), plain);
+    }
+}
+
 /// Texts of pieces that mean something to some part of this module.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
@@ -342,6 +429,11 @@ fn any_text() -> impl Strategy<Value = String> {
             "=",
             "token=",
             "\"token\":\"",
+            "\"tokens\":[\"",
+            "token='",
+            "password: ",
+            "\n",
+            "[",
             "Bearer ",
             "password=",
             "%40",
@@ -379,9 +471,10 @@ proptest! {
     #[test]
     fn what_is_sanitised_stays_as_it_is(text in any_text(), name in "(q|phone|token)?") {
         let key = PseudonymKey::from_bytes(&[7; 32]);
+        let rules = Rules { key: &key, key_names: &[] };
         for place in [Place::Path, Place::Url, Place::List] {
-            if let Some(once) = redact(&key, &name, &text, place, Scope::Everything).map(Redacted::into_text) {
-                prop_assert_eq!(redact(&key, &name, &once, place, Scope::Everything), None, "{:?} in {:?} gives {:?}", text, place, once);
+            if let Some(once) = redact(rules, &name, &text, place, Scope::Everything).map(Redacted::into_text) {
+                prop_assert_eq!(redact(rules, &name, &once, place, Scope::Everything), None, "{:?} in {:?} gives {:?}", text, place, once);
             }
         }
     }

@@ -183,14 +183,21 @@ fn base64_at(text: &str, start: usize, end: usize) -> Option<Base64> {
     Some(Base64 { start, end: end + padding, text, is_url_safe, is_padded: padding > 0 })
 }
 
-/// Whether the first bytes are letters, digits and signs of ASCII once they are decoded. Nothing is allocated for it.
+/// Whether the first bytes are UTF-8 without control characters once they are decoded. Nothing is allocated for it.
 fn begins_as_text(run: &[u8]) -> bool {
     let mut bits = 0u64;
     for &byte in &run[..RUN_BYTES_MIN] {
         bits = bits << 6 | sextet(byte);
     }
     // Eight characters are six bytes, the lower six of eight.
-    bits.to_be_bytes()[2..].iter().all(|&byte| (0x20..0x7f).contains(&byte) || byte.is_ascii_whitespace())
+    let bytes = &bits.to_be_bytes()[2..];
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // The last character may go on behind them.
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or(""),
+        Err(_) => return false,
+    };
+    text.chars().all(|character| !character.is_control() || character.is_ascii_whitespace())
 }
 
 /// The six bits of a character of either alphabet.

@@ -45,7 +45,7 @@ fn digits_at(number: &Number<'_>, topics: Topics) -> Option<(usize, usize)> {
     let has_plus = outer.ends_with(b"+") && !outer[..outer.len() - 1].last().is_some_and(u8::is_ascii_alphanumeric);
     let start = start - bracket - usize::from(has_plus);
     if has_plus {
-        let end = longest(number, |digits, separators| is_international(digits, separators));
+        let end = longest(number, is_international);
         // What is no number of any country is still one that a field named for it carries.
         if end.is_some() || !topics.has_phone() {
             return end.map(|end| (start, end));
