@@ -486,11 +486,15 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_kongs_log_has_a_valid_source_with_tls() {
+    fn the_page_of_kongs_log_has_valid_sources_one_of_them_with_tls() {
         let page = include_str!("../../../docs/kong.md");
-        let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-        let config = Config::parse(text).unwrap();
-        assert!(config.collector.sources[0].tls().is_some());
+        let blocks = page.split("```toml").skip(1).filter_map(|rest| rest.split("```").next());
+        let sources = blocks.filter(|text| text.contains("[[collector.sources]]"));
+        let configs: Vec<_> = sources.map(|text| Config::parse(text).unwrap()).collect();
+        let sources = || configs.iter().flat_map(|config| &config.collector.sources);
+        assert!(
+            sources().any(|source| source.tls().is_some()) && sources().any(|source| source.kind() == "kong_file_log")
+        );
     }
 
     #[test]

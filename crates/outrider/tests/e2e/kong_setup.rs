@@ -263,7 +263,8 @@ fn what_the_page_says_of_a_plugin_made_by_hand_brings_trusted_lines() {
     const PAGE: &str = include_str!("../../../../docs/kong.md");
     const SECRET: &str = "0123456789abcdef";
     let between = |begin: &str, end: &str| PAGE.split_once(begin).unwrap().1.split_once(end).unwrap().0.to_owned();
-    let curl: Value = serde_json::from_str(&between("--json '", "'\n```")).unwrap();
+    // The one of several lines: the file's plugin is made in one.
+    let curl: Value = serde_json::from_str(&format!("{{{}", between("--json '{\n", "'\n```"))).unwrap();
     let file = between("```yaml\n", "```");
     let lines: Vec<_> =
         file.lines().map(|line| (line.len() - line.trim_start().len(), line.trim_start().to_owned())).collect();

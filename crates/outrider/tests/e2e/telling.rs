@@ -38,6 +38,8 @@ fn assert_every_metric_has_a_source(metrics: &str) {
         "outrider_collector_dropped",
         "outrider_collector_requests_refused",
         "outrider_collector_connections_refused",
+        "outrider_collector_field_",
+        "outrider_collector_file_",
         "outrider_responder_",
         "outrider_service_",
         "outrider_certificate_",
