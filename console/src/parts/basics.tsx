@@ -189,7 +189,7 @@ export function Trouble({ error, again }: { error: unknown; again?: () => void }
 
 export function Loading({ lines = 4 }: { lines?: number }) {
   return (
-    <div className="stack" aria-busy="true" aria-label="Loading">
+    <div className="stack" role="group" aria-busy="true" aria-label="Loading">
       {Array.from({ length: lines }, (_, index) => (
         <div key={index} className="skeleton" style={{ width: `${88 - ((index * 17) % 40)}%` }} />
       ))}
