@@ -141,7 +141,7 @@ fn create(path: &Path) -> Result<(), CollectError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".new-{:016x}", u64::from_be_bytes(nonce)));
     let fresh = path.with_file_name(name);
-    let written = write_synced(&fresh, &hex(&key)).and_then(|()| match std::fs::hard_link(&fresh, path) {
+    let written = write_synced(&fresh, &(in_hex(&key) + "\n")).and_then(|()| match std::fs::hard_link(&fresh, path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
     });
@@ -155,15 +155,15 @@ fn write_synced(path: &Path, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn sync_directory(path: &Path) -> std::io::Result<()> {
+/// Makes durable that a file of this path is there, or is another.
+pub(crate) fn sync_directory(path: &Path) -> std::io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(parent)?.sync_all()
 }
 
-fn hex(key: &[u8; KEY_BYTES]) -> String {
-    let mut text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.push('\n');
-    text
+/// Hexadecimal digits.
+pub(crate) fn in_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn parse_hex(text: &str) -> Option<[u8; KEY_BYTES]> {

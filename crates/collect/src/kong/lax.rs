@@ -42,6 +42,51 @@ macro_rules! scalars_give {
 
 pub(crate) use scalars_give;
 
+/// Visits every type but a map and a sequence: what each is as a text goes to `self.add`. Null is nothing.
+macro_rules! scalars_add {
+    () => {
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("any value")
+        }
+
+        fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
+            self.add(Text::from(value));
+            Ok(())
+        }
+
+        fn visit_str<E>(self, value: &str) -> Result<(), E> {
+            self.add(Text::from(value.to_owned()));
+            Ok(())
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+            self.add(Text::from(if value { "true" } else { "false" }));
+            Ok(())
+        }
+
+        fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+            self.add(Text::from(value.to_string()));
+            Ok(())
+        }
+
+        fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+            self.add(Text::from(value.to_string()));
+            Ok(())
+        }
+
+        fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+            self.add(Text::from(value.to_string()));
+            Ok(())
+        }
+
+        fn visit_unit<E>(self) -> Result<(), E> {
+            Ok(())
+        }
+    };
+}
+
+pub(crate) use scalars_add;
+
 /// Reads the rest of a map, so that the parser stands behind it.
 pub(crate) fn drain_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
     while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}

@@ -1,13 +1,11 @@
 //! Reads a line's top level and its request headers by hand: the name of the secret's field is a setting, and headers go
 //! straight into their list.
 
-use std::fmt;
-
 use outrider_model::{Field, FieldValue, Text};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::lax::{Lax, LaxText, drain_map, drain_seq, scalars_give};
+use super::lax::{Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
 use super::{HEADERS_MAX, KongLine, Session};
 
 /// Reads a whole line into `line`; false if it is JSON but no object.
@@ -156,48 +154,12 @@ impl<'de> DeserializeSeed<'de> for HeaderValue<'_, 'de> {
 impl<'de> Visitor<'de> for HeaderValue<'_, 'de> {
     type Value = ();
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
-        self.add(Text::from(value));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.add(Text::from(value.to_owned()));
-        Ok(())
-    }
+    scalars_add!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(LaxText(value)) = seq.next_element()? {
             self.headers.add(self.name.clone(), value);
         }
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.add(Text::from(if value { "true" } else { "false" }));
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 

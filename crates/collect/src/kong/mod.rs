@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
 use crate::Rejection;
-pub(crate) use lax::{Bounded, Int, Lax, LaxText, drain_map, drain_seq, scalars_give};
+pub(crate) use lax::{Bounded, Int, Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
 pub(crate) use line::Headers;
 use line::LineSeed;
 

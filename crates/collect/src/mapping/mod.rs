@@ -24,7 +24,7 @@ use crate::sanitise::{Presented, Sanitiser};
 use drops::Drops;
 use expression::{Compiled, Compiler, Expression};
 use values::Values;
-use wanted::{Found, Path, Slot, Wanted};
+use wanted::{Found, Slot, Wanted};
 
 /// Most fields that one source maps.
 pub const MAPPED_FIELDS_MAX: usize = 32;

@@ -2,7 +2,6 @@
 //! query field does.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use cel::Value;
 use outrider_model::Text;
@@ -11,7 +10,7 @@ use smallvec::SmallVec;
 use sonic_rs::LazyValue;
 
 use super::{FIELD_VALUES_MAX, FieldFailure};
-use crate::kong::{drain_map, drain_seq};
+use crate::kong::{drain_map, drain_seq, scalars_add};
 
 /// The texts of one field.
 pub(super) type Values<'a> = SmallVec<[Text<'a>; 1]>;
@@ -95,43 +94,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, 'de> {
 impl<'de> Visitor<'de> for Reader<'_, 'de> {
     type Value = ();
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
-        self.add(Text::from(value));
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.add(Text::from(value.to_owned()));
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.add(Text::from(if value { "true" } else { "false" }));
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.add(Text::from(value.to_string()));
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
+    scalars_add!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         if self.is_in_list {

@@ -110,7 +110,9 @@ impl Sanitiser {
         if name == "cookie" && !self.policies.cookie.is_empty() {
             return Some(FieldValue::Clear(Text::from(self.cookies(value))));
         }
-        if let Some((user, host)) = value.rsplit_once('@').filter(|_| name == "host") {
+        if name == "host"
+            && let Some((user, host)) = value.rsplit_once('@')
+        {
             return Some(FieldValue::Clear(Text::from(format!("{}@{host}", self.key.personal("", user)))));
         }
         credential.or_else(|| {

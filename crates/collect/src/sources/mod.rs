@@ -23,6 +23,8 @@ pub use kong_http_log::{KongHttpLog, KongHttpLogConfig};
 pub use kong_tcp_log::{KongTcpLog, KongTcpLogConfig};
 pub use speech::{CurrentTls, SourceTls};
 
+use crate::framing::LINE_BYTES_MAX_DEFAULT;
+use crate::normalise::SECRET_FIELD_DEFAULT;
 use crate::{CollectError, NormaliserSettings};
 
 /// One entry of `[[collector.sources]]`, chosen by its `kind`.
@@ -170,6 +172,21 @@ fn resolved_directory(path: &Path) -> PathBuf {
         (Some(parent), Some(name)) => resolved(parent).join(name),
         _ => resolved(path),
     }
+}
+
+/// The gateway's name, where a source has no other.
+fn default_gateway() -> String {
+    "kong".to_owned()
+}
+
+/// Where lines carry their source's secret.
+fn default_secret_field() -> String {
+    SECRET_FIELD_DEFAULT.to_owned()
+}
+
+/// The longest line of a source, in bytes.
+fn default_line_bytes_max() -> usize {
+    LINE_BYTES_MAX_DEFAULT
 }
 
 /// Refuses a number out of its range.

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::within;
-use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{
-    NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
-};
+use super::super::{default_gateway, default_line_bytes_max, default_secret_field, within};
+use crate::framing::LINE_BYTES_MAX_RANGE;
+use crate::normalise::{NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names};
 use crate::{CollectError, FieldPolicies, FieldSettings};
 
 /// A file that Kong's File Log plugin writes.
@@ -77,18 +75,6 @@ pub enum FileStart {
     End,
     /// With all that is there.
     Beginning,
-}
-
-fn default_gateway() -> String {
-    "kong".to_owned()
-}
-
-fn default_secret_field() -> String {
-    SECRET_FIELD_DEFAULT.to_owned()
-}
-
-fn default_line_bytes_max() -> usize {
-    LINE_BYTES_MAX_DEFAULT
 }
 
 fn default_poll_ms() -> u64 {

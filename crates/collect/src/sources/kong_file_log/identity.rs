@@ -12,6 +12,8 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::pseudonyms::in_hex;
+
 /// Bytes of the beginning that a file is known by, or all there are: more than one line of the usual length.
 const BEGINNING_BYTES: usize = 4096;
 
@@ -64,11 +66,6 @@ impl Identity {
     pub(super) fn has_inode_of(&self, metadata: &Metadata) -> bool {
         (self.device, self.inode) == (metadata.dev(), metadata.ino())
     }
-}
-
-/// Hexadecimal digits.
-pub(super) fn in_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The first bytes of a file, so many or all there are.

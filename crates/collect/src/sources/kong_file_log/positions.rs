@@ -4,7 +4,7 @@
 //! end, and then the note alone does not tell whether they are stored. The log tells: lines that are handed on together are
 //! stored together or not at all, so to find the first of them there is to know of all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::super::resolved_directory;
-use super::identity::{Identity, in_hex};
+use super::identity::Identity;
 use crate::CollectError;
+use crate::pseudonyms::{in_hex, sync_directory};
 
 /// The version of the file that this build writes, and the only one that it reads.
 const VERSION: u32 = 1;
@@ -126,6 +127,6 @@ impl Book {
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&unfinished, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_directory(&self.path)
     }
 }

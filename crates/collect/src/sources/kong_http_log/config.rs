@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AllowList, SourceTls, is_for_somebody, within};
-use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
+use super::super::{AllowList, SourceTls, default_gateway, default_line_bytes_max, is_for_somebody, within};
+use crate::framing::LINE_BYTES_MAX_RANGE;
 use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
 use crate::{CollectError, FieldPolicies, FieldSettings};
 
@@ -78,16 +78,8 @@ fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 9515))
 }
 
-fn default_gateway() -> String {
-    "kong".to_owned()
-}
-
 fn default_body_bytes_max() -> usize {
     16 * 1024 * 1024
-}
-
-fn default_line_bytes_max() -> usize {
-    LINE_BYTES_MAX_DEFAULT
 }
 
 fn default_connections_max() -> usize {

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::{AllowList, SourceTls, is_for_somebody, within};
-use crate::framing::{LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE};
-use crate::normalise::{
-    NormaliserSettings, SECRET_FIELD_DEFAULT, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+use super::super::{
+    AllowList, SourceTls, default_gateway, default_line_bytes_max, default_secret_field, is_for_somebody, within,
 };
+use crate::framing::LINE_BYTES_MAX_RANGE;
+use crate::normalise::{NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names};
 use crate::{CollectError, FieldPolicies, FieldSettings};
 
 /// A port for Kong's TCP Log plugin.
@@ -84,18 +84,6 @@ pub struct KongTcpLogConfig {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 9514))
-}
-
-fn default_gateway() -> String {
-    "kong".to_owned()
-}
-
-fn default_secret_field() -> String {
-    SECRET_FIELD_DEFAULT.to_owned()
-}
-
-fn default_line_bytes_max() -> usize {
-    LINE_BYTES_MAX_DEFAULT
 }
 
 fn default_connections_max() -> usize {
