@@ -1,34 +1,9 @@
 // What `/api/v1/status` says of the parts of outrider, as far as the console shows it. That part of the document is for
 // people and may change between versions, so everything here may be missing.
+import { serverNow } from '../live/clock';
 import { api, got } from './client';
+import { partsOf } from './parts';
 import type { Notice } from './types';
-
-interface SourceStatus {
-  name: string;
-  counters?: {
-    accepted?: number;
-    received?: number;
-    bytes?: number;
-    connections_open?: number;
-    untrusted?: number;
-    dropped?: Record<string, number>;
-    rejected?: Record<string, number>;
-    health?: { last_received_ms?: number };
-  };
-}
-
-interface ResponderStatus {
-  gateway: string;
-  failure?: string | null;
-  guard_problem?: string | null;
-  held?: unknown;
-  listed_ms?: number;
-  own_plugins?: number;
-  written?: number;
-  deleted?: number;
-  repaired?: number;
-  gateway_failures?: number;
-}
 
 export interface Detector {
   name: string;
@@ -89,9 +64,13 @@ export interface Status {
   version?: string;
   installation?: string;
   notices: Notice[];
-  sources?: SourceStatus[] | null;
-  responders?: ResponderStatus[] | null;
-  configurations?: { gateway: string; failure?: string | null; read_ms?: number }[] | null;
+  /** When it was so, by the platform's clock. */
+  read_ms: number;
+  /** What runs in the platform's process, and services elsewhere: see `partsOf`. */
+  sources?: unknown;
+  responders?: unknown;
+  configurations?: unknown;
+  services?: unknown;
   certificates?: { file?: string; expires_ms?: number }[] | null;
   enrichment?: EnrichmentStatus | null;
   platform?: {
@@ -109,14 +88,13 @@ export interface Status {
 }
 
 export async function getStatus(signal?: AbortSignal): Promise<Status> {
-  return await got(api.GET('/api/v1/status', { signal }));
+  const answer = api.GET('/api/v1/status', { signal });
+  const status = await got(answer);
+  const said = Date.parse((await answer).response.headers.get('date') ?? '');
+  return { ...status, read_ms: Number.isNaN(said) ? serverNow() : said };
 }
 
 /** Whether no call was ever seen: neither here nor by an outrider before this one. */
 export function isUntouched(status: Status): boolean {
-  return !status.platform?.progress?.calls && (status.sources ?? []).every((source) => !source.counters?.received);
-}
-
-export function total(counts: Record<string, number> | undefined): number {
-  return Object.values(counts ?? {}).reduce((sum, count) => sum + count, 0);
+  return !status.platform?.progress?.calls && partsOf(status).sources.every((source) => source.received === 0);
 }

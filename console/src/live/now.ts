@@ -3,7 +3,8 @@ import { queryOptions, useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 
 import { api, got } from '../api/client';
-import { getStatus, type Status, total } from '../api/status';
+import { droppedBy, partsOf } from '../api/parts';
+import { getStatus, type Status } from '../api/status';
 import { ACTIVE_STATES } from '../api/types';
 import { note } from './rates';
 
@@ -82,14 +83,11 @@ export function useLookAgain() {
 }
 
 function countsOf(status: Status): Record<string, number> {
-  const counts: Record<string, number> = {};
-  let [received, dropped, rejected] = [0, 0, 0];
-  for (const source of status.sources ?? []) {
-    received += source.counters?.received ?? 0;
-    dropped += total(source.counters?.dropped);
-    rejected += total(source.counters?.rejected);
-    counts[`source ${source.name}`] = source.counters?.received ?? 0;
-  }
+  const { sources, spools } = partsOf(status);
   const progress = status.platform?.progress;
-  return { ...counts, received, dropped, rejected, analysed: progress?.calls ?? 0, rows: progress?.lake_rows ?? 0 };
+  return {
+    received: sources.reduce((sum, source) => sum + source.received, 0),
+    dropped: droppedBy(sources, spools),
+    analysed: progress?.calls ?? 0,
+  };
 }

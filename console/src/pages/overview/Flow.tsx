@@ -1,9 +1,10 @@
 // The way of a call, drawn: gateway, collector, platform, responder, and back to the gateway. Each says how it does.
-import { useQuery } from '@tanstack/react-query';
+import { skipToken, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { Link } from 'react-router';
 
-import { isUntouched, type Status, total } from '../../api/status';
+import { droppedBy, type Parts, partsOf, type SilentService } from '../../api/parts';
+import { isUntouched, type Status } from '../../api/status';
 import { Spark } from '../../charts/Spark';
 import type { Summary } from '../../live/follow';
 import { rateOf, seriesOf } from '../../live/rates';
@@ -14,20 +15,24 @@ import { bytes, count, length, rate } from '../../parts/words';
 
 type Health = 'ok' | 'warn' | 'bad' | 'faint';
 
+type Fact = [name: string, value: ReactNode, health?: Health];
+
 interface Station {
   name: string;
   health: Health;
   state: string;
   figure: ReactNode;
   unit: string;
-  facts: [string, ReactNode, Health?][];
+  facts: Fact[];
 }
 
 /** A gateway that says nothing for this long is worth a look. */
 const SILENT_MS = 60_000;
+/** Calls that wait for longer than this in a spool are late. */
+const LAG_MS_MAX = 10_000;
 
 export function Flow({ status }: { status: Status | undefined }) {
-  const summary = useQuery<Summary>({ queryKey: ['summary'], enabled: false });
+  const summary = useQuery<Summary>({ queryKey: ['summary'], queryFn: skipToken });
   if (!status) {
     return (
       <Panel title="Flow">
@@ -35,13 +40,9 @@ export function Flow({ status }: { status: Status | undefined }) {
       </Panel>
     );
   }
-  const responders = status.responders ?? [];
-  const stations = [gateway(status), collector(status), platform(status, summary.data), responder(status)];
-  const ways = [
-    rate(rateOf('received')),
-    rate(rateOf('analysed')),
-    `${responders.reduce((sum, one) => sum + (one.own_plugins ?? 0), 0)} held`,
-  ];
+  const parts = partsOf(status);
+  const stations = [gateway(parts), collector(parts), platform(status, summary.data), responder(parts)];
+  const ways = [rate(rateOf('received')), rate(rateOf('analysed')), `${sum(parts.responders, 'own_plugins')} held`];
   return (
     <>
       <section className="flow" aria-label="Flow from gateway to responder">
@@ -92,21 +93,33 @@ function StationCard({ station }: { station: Station }) {
   );
 }
 
-function gateway(status: Status): Station {
-  const names = (status.configurations ?? []).map((one) => one.gateway);
-  const last = Math.max(0, ...(status.sources ?? []).map((source) => source.counters?.health?.last_received_ms ?? 0));
-  const failing = (status.configurations ?? []).find((one) => one.failure);
-  const isSilent = last > 0 && Date.now() - last > SILENT_MS;
-  const open = (status.sources ?? []).reduce((sum, source) => sum + (source.counters?.connections_open ?? 0), 0);
-  const health: Health = failing ? 'bad' : isSilent || last === 0 ? 'warn' : 'ok';
+function gateway({ sources, configurations, silent }: Parts): Station {
+  const names = configurations.map((one) => one.gateway);
+  // What a collector that does not answer said last says nothing of the gateway now.
+  const heard = sources.filter((source) => !source.isSilent);
+  const isUnknown = heard.length === 0 && silent.some((one) => one.kind === 'collector');
+  const last = Math.max(0, ...sources.map((source) => source.last_received_ms));
+  // Each by when its numbers are of: a reading gets old where nobody looks, and its gateways stay as they were.
+  const isSilent = heard.every((source) => source.as_of_ms - source.last_received_ms > SILENT_MS);
+  const failing = configurations.find((one) => one.failure);
+  const open = sum(heard, 'connections_open');
+  const state = failing
+    ? 'Admin API fails'
+    : isUnknown
+      ? 'not known'
+      : last === 0
+        ? 'nothing heard yet'
+        : isSilent
+          ? 'silent'
+          : 'sending';
   return {
     name: 'Gateways',
-    health,
-    state: failing ? 'Admin API fails' : last === 0 ? 'nothing heard yet' : isSilent ? 'silent' : 'sending',
+    health: failing ? 'bad' : state === 'sending' ? 'ok' : 'warn',
+    state,
     figure: names.length,
     unit: names.length === 1 ? (names[0] ?? '') : names.slice(0, 3).join(', '),
     facts: [
-      ['last line', <Time key="t" ms={last} relative />, isSilent ? 'warn' : undefined],
+      ['last line', <Time key="t" ms={last} relative />, state === 'silent' ? 'warn' : undefined],
       ['connections', count(open), open === 0 ? 'warn' : undefined],
       [
         'configuration',
@@ -121,31 +134,48 @@ function gateway(status: Status): Station {
   };
 }
 
-function collector(status: Status): Station {
-  const sources = status.sources ?? [];
-  const dropped = sources.reduce((sum, source) => sum + total(source.counters?.dropped), 0);
-  const rejected = sources.reduce((sum, source) => sum + total(source.counters?.rejected), 0);
-  const untrusted = sources.reduce((sum, source) => sum + (source.counters?.untrusted ?? 0), 0);
+function collector({ sources, spools, silent }: Parts): Station {
+  const away = silent.filter((one) => one.kind === 'collector');
+  const dropped = droppedBy(sources, spools);
+  const [rejected, untrusted] = [sum(sources, 'rejected'), sum(sources, 'untrusted')];
   const isDropping = (rateOf('dropped') ?? 0) > 0;
+  const lag = Math.max(0, ...spools.map((spool) => (spool.isSilent ? 0 : spool.lag_ms)));
+  const isLate = lag > LAG_MS_MAX;
   return {
     name: 'Collector',
-    health: isDropping ? 'bad' : dropped > 0 || rejected > 0 ? 'warn' : sources.length === 0 ? 'faint' : 'ok',
-    state: isDropping
-      ? 'dropping calls'
-      : dropped > 0
-        ? 'has dropped calls'
-        : rejected > 0
-          ? 'rejected lines'
+    health:
+      away.length > 0 || isDropping
+        ? 'bad'
+        : dropped > 0 || rejected > 0 || isLate
+          ? 'warn'
           : sources.length === 0
-            ? 'elsewhere'
-            : 'reading',
+            ? 'faint'
+            : 'ok',
+    state:
+      away.length > 0
+        ? 'silent'
+        : isDropping
+          ? 'dropping calls'
+          : isLate
+            ? 'shipping late'
+            : dropped > 0
+              ? 'has dropped calls'
+              : rejected > 0
+                ? 'rejected lines'
+                : sources.length === 0
+                  ? 'none'
+                  : 'reading',
     figure: rate(rateOf('received')),
     unit: '',
     facts: [
-      ['lines', count(sources.reduce((sum, source) => sum + (source.counters?.received ?? 0), 0))],
+      ...away.map(silence),
+      ['lines', count(sum(sources, 'received'))],
       ['dropped', count(dropped), dropped > 0 ? 'bad' : undefined],
       ['rejected', count(rejected), rejected > 0 ? 'warn' : undefined],
-      ...(untrusted > 0 ? ([['untrusted', count(untrusted), 'warn']] as Station['facts']) : []),
+      ...(spools.length > 0
+        ? ([['in the spool', lag === 0 ? 'nothing waits' : length(lag), isLate ? 'warn' : undefined]] as Fact[])
+        : []),
+      ...(untrusted > 0 ? ([['untrusted', count(untrusted), 'warn']] as Fact[]) : []),
     ],
   };
 }
@@ -184,31 +214,50 @@ function platform(status: Status, summary: Summary | undefined): Station {
                 {kept}
               </span>,
             ],
-          ] as Station['facts'])
+          ] as Fact[])
         : []),
     ],
   };
 }
 
-function responder(status: Status): Station {
-  const responders = status.responders ?? [];
+function responder({ responders, silent }: Parts): Station {
+  const away = silent.filter((one) => one.kind === 'responder');
   const failing = responders.find((one) => one.failure ?? one.guard_problem);
-  const held = responders.reduce((sum, one) => sum + (one.own_plugins ?? 0), 0);
-  const looked = Math.max(0, ...responders.map((one) => one.listed_ms ?? 0));
+  const held = sum(responders, 'own_plugins');
+  const looked = Math.max(0, ...responders.map((one) => one.listed_ms));
   return {
     name: 'Responder',
-    health: failing ? 'bad' : responders.length === 0 ? 'faint' : 'ok',
-    state: failing
-      ? (failing.failure ?? failing.guard_problem ?? 'failing')
-      : responders.length === 0
-        ? 'none'
-        : 'in step',
+    health: away.length > 0 || failing ? 'bad' : responders.length === 0 ? 'faint' : 'ok',
+    state:
+      away.length > 0
+        ? 'silent'
+        : failing
+          ? (failing.failure ?? failing.guard_problem ?? 'failing')
+          : responders.length === 0
+            ? 'none'
+            : 'in step',
     figure: held,
     unit: held === 1 ? 'plugin held' : 'plugins held',
     facts: [
+      ...away.map(silence),
       ['looked', <Time key="t" ms={looked} relative />],
-      ['written', count(responders.reduce((sum, one) => sum + (one.written ?? 0), 0))],
-      ['taken away', count(responders.reduce((sum, one) => sum + (one.deleted ?? 0), 0))],
+      ['written', count(sum(responders, 'written'))],
+      ['taken away', count(sum(responders, 'deleted'))],
     ],
   };
+}
+
+/** Who is not heard from, and since when. */
+function silence({ name, since_ms }: SilentService): Fact {
+  return [
+    `${name} silent`,
+    <span key="s">
+      since <Time ms={since_ms} />
+    </span>,
+    'bad',
+  ];
+}
+
+function sum<Name extends string>(parts: Record<Name, number>[], name: Name): number {
+  return parts.reduce((all, part) => all + part[name], 0);
 }

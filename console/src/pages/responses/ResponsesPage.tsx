@@ -2,6 +2,7 @@
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
+import { partsOf } from '../../api/parts';
 import { type Action, type ActionState, ACTIVE_STATES } from '../../api/types';
 import { useStatus } from '../../live/now';
 import { useAddress } from '../../parts/address';
@@ -9,7 +10,7 @@ import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../pa
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
-import { doing, endOf, scopeWords } from '../../parts/words';
+import { counted, doing, endOf, scopeWords } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { ActionDecisions, KillSwitch } from './decisions';
 
@@ -181,13 +182,18 @@ export default function ResponsesPage() {
 /** What the gateways hold of outrider's, by their own word. */
 function Held() {
   const status = useStatus();
+  const responders = status.data ? partsOf(status.data).responders : [];
   return (
     <div className="row wraps muted" role="status">
-      {(status.data?.responders ?? []).map((one) => (
-        <span key={one.gateway} title={one.failure ?? undefined}>
-          <strong>{one.gateway}</strong> holds {one.own_plugins ?? 0} {one.own_plugins === 1 ? 'plugin' : 'plugins'} of
-          outrider’s, seen <Time ms={one.listed_ms} relative />
-          {one.failure && <span className="bad"> · cannot be reached</span>}
+      {responders.map((one) => (
+        <span key={one.gateway} title={one.failure}>
+          <strong>{one.gateway}</strong> holds {counted(one.own_plugins, 'plugin')} of outrider’s, seen{' '}
+          <Time ms={one.listed_ms} relative />
+          {one.isSilent ? (
+            <span className="bad"> · its responder is silent</span>
+          ) : (
+            one.failure && <span className="bad"> · cannot be reached</span>
+          )}
         </span>
       ))}
     </div>

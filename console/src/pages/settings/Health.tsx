@@ -2,27 +2,80 @@
 import { useQuery } from '@tanstack/react-query';
 
 import { api, got } from '../../api/client';
-import { total } from '../../api/status';
+import { partsOf, type SilentService, type Spool } from '../../api/parts';
 import { useStatus } from '../../live/now';
 import { Empty, Facts, Loading, Panel, Time, Trouble } from '../../parts/basics';
-import { SmallTable } from '../../parts/DataTable';
-import { bytes, count } from '../../parts/words';
+import { type Column, SmallTable } from '../../parts/DataTable';
+import { bytes, count, length } from '../../parts/words';
 import { NoticeRow } from '../overview/OverviewPage';
 import { Enrichment, LakeAndLog } from './Stored';
+
+/** Which process a part is in, where they run apart. */
+const WHERE: Column<{ service?: string; isSilent: boolean }> = {
+  id: 'where',
+  head: 'At',
+  width: 'minmax(0, 1fr)',
+  cell: ({ service, isSilent }) =>
+    service ? <span className={isSilent ? 'bad' : undefined}>{service}</span> : <span className="faint">platform</span>,
+};
+
+const SILENT: Column<SilentService>[] = [
+  { id: 'name', head: 'Service', width: 'minmax(0, 1fr)', cell: (one) => <strong className="bad">{one.name}</strong> },
+  { id: 'kind', head: 'Kind', width: 'minmax(0, 1fr)', cell: (one) => one.kind },
+  {
+    id: 'since',
+    head: 'Silent since; its numbers are of then',
+    width: 'minmax(0, 2fr)',
+    cell: (one) => <Time ms={one.since_ms} />,
+  },
+];
+
+const SPOOLS: Column<Spool>[] = [
+  { ...WHERE, head: 'Collector', width: 'minmax(0, 2fr)' },
+  { id: 'size', head: 'Size', width: '96px', isNumber: true, cell: (spool) => bytes(spool.bytes) },
+  {
+    id: 'waiting',
+    head: 'Records waiting',
+    width: '120px',
+    isNumber: true,
+    cell: (spool) => count(spool.records_waiting),
+  },
+  {
+    id: 'lag',
+    head: 'Oldest waits for',
+    width: '120px',
+    isNumber: true,
+    cell: (spool) => (spool.lag_ms > 0 ? length(spool.lag_ms) : '–'),
+  },
+  {
+    id: 'dropped',
+    head: 'Calls dropped',
+    width: '110px',
+    isNumber: true,
+    cell: (spool) => count(spool.dropped_calls),
+  },
+];
 
 export function Health() {
   const status = useStatus();
   if (status.error) return <Trouble error={status.error} again={() => void status.refetch()} />;
   if (!status.data) return <Loading lines={8} />;
-  const { platform, sources, responders, enrichment, version, installation } = status.data;
+  const { platform, enrichment, version, installation } = status.data;
+  const { sources, responders, spools, silent } = partsOf(status.data);
+  const isApart = [...sources, ...responders].some((part) => part.service) || silent.length > 0;
   return (
     <div className="stack" style={{ gap: 16 }}>
       <Notices />
+      {silent.length > 0 && (
+        <Panel title="Silent services" flush>
+          <SmallTable label="Silent services" rows={silent} rowKey={(one) => one.name} columns={SILENT} />
+        </Panel>
+      )}
       <Panel title="Sources of logs" flush>
         <SmallTable
           label="Sources"
-          rows={sources ?? []}
-          rowKey={(source) => source.name}
+          rows={sources}
+          rowKey={({ service = '', name }) => `${service} ${name}`}
           columns={[
             {
               id: 'name',
@@ -30,77 +83,86 @@ export function Health() {
               width: 'minmax(0, 2fr)',
               cell: (source) => <code title={source.name}>{source.name}</code>,
             },
+            ...(isApart ? [WHERE] : []),
             {
               id: 'open',
               head: 'Connections',
               width: '96px',
               isNumber: true,
-              cell: (source) => count(source.counters?.connections_open),
+              cell: (source) => count(source.connections_open),
             },
             {
               id: 'lines',
               head: 'Lines',
               width: '96px',
               isNumber: true,
-              cell: (source) => count(source.counters?.received),
+              cell: (source) => count(source.received),
             },
             {
               id: 'calls',
               head: 'Calls',
               width: '96px',
               isNumber: true,
-              cell: (source) => count(source.counters?.accepted),
+              cell: (source) => count(source.accepted),
             },
             {
               id: 'dropped',
               head: 'Dropped',
               width: '84px',
               isNumber: true,
-              cell: (source) => count(total(source.counters?.dropped)),
+              cell: (source) => count(source.dropped),
             },
             {
               id: 'rejected',
               head: 'Rejected',
               width: '84px',
               isNumber: true,
-              cell: (source) => count(total(source.counters?.rejected)),
+              cell: (source) => count(source.rejected),
             },
             {
               id: 'untrusted',
               head: 'Untrusted',
               width: '84px',
               isNumber: true,
-              cell: (source) => count(source.counters?.untrusted),
+              cell: (source) => count(source.untrusted),
             },
             {
               id: 'last',
               head: 'Last line',
               width: '84px',
               isNumber: true,
-              cell: (source) => <Time ms={source.counters?.health?.last_received_ms} relative />,
+              cell: (source) => <Time ms={source.last_received_ms} relative />,
             },
           ]}
         />
-        {(sources ?? []).length === 0 && (
+        {sources.length === 0 && (
           <p className="muted" style={{ padding: 16 }}>
-            None in this process: collectors elsewhere send to it.
+            None: neither this process nor a collector elsewhere says that it has one.
           </p>
         )}
       </Panel>
+      {spools.length > 0 && (
+        <Panel title="Spools of collectors elsewhere" flush>
+          <SmallTable label="Spools" rows={spools} rowKey={({ service = '' }) => service} columns={SPOOLS} />
+        </Panel>
+      )}
       <Panel title="Responders" flush>
         <SmallTable
           label="Responders"
-          rows={responders ?? []}
+          rows={responders}
           rowKey={(one) => one.gateway}
           columns={[
             { id: 'gateway', head: 'Gateway', width: 'minmax(0, 1fr)', cell: (one) => one.gateway },
+            ...(isApart ? [WHERE] : []),
             {
               id: 'state',
               head: 'State',
               width: 'minmax(0, 1.6fr)',
               cell: (one) =>
-                (one.failure ?? one.guard_problem) ? (
-                  <span className="bad" title={one.failure ?? one.guard_problem ?? ''}>
+                one.isSilent ? (
+                  <span className="bad">silent</span>
+                ) : (one.failure ?? one.guard_problem) ? (
+                  <span className="bad" title={one.failure ?? one.guard_problem}>
                     {one.failure ?? one.guard_problem}
                   </span>
                 ) : (
@@ -120,9 +182,9 @@ export function Health() {
             },
           ]}
         />
-        {(responders ?? []).length === 0 && (
+        {responders.length === 0 && (
           <p className="muted" style={{ padding: 16 }}>
-            No gateway in this process has an Admin API configured.
+            None: no gateway has an Admin API configured, neither in this process nor at a responder elsewhere.
           </p>
         )}
       </Panel>
