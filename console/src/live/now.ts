@@ -1,6 +1,6 @@
 // What is so now, for the overview and for the numbers beside the navigation. Events keep it current.
 import { queryOptions, useQuery } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useEffect, useState, useSyncExternalStore } from 'react';
 
 import { api, got } from '../api/client';
 import { droppedBy, partsOf } from '../api/parts';
@@ -44,10 +44,9 @@ export function useKillSwitch() {
 
 /** How long after the last key or movement somebody still counts as being there. */
 const ATTENTION_MS = 10 * 60_000;
+const SIGNS = ['pointermove', 'keydown', 'pointerdown'] as const;
 let lastSeen = Date.now();
-for (const sign of ['pointermove', 'keydown', 'pointerdown'] as const) {
-  addEventListener(sign, () => (lastSeen = Date.now()), { passive: true });
-}
+for (const sign of SIGNS) addEventListener(sign, () => (lastSeen = Date.now()), { passive: true });
 
 /** Whether somebody looks. Asking again and again without anybody would keep a session open for ever. */
 export function isWatched(): boolean {
@@ -71,6 +70,22 @@ export function useStatus() {
   });
   useLookAgain();
   return status;
+}
+
+/** Whether somebody looks, drawn again when that changes. */
+export function useIsWatched(): boolean {
+  return useSyncExternalStore(onAttention, isWatched);
+}
+
+function onAttention(listener: () => void): () => void {
+  const timer = setInterval(listener, STATUS_MS);
+  for (const sign of SIGNS) addEventListener(sign, listener, { passive: true });
+  document.addEventListener('visibilitychange', listener);
+  return () => {
+    clearInterval(timer);
+    for (const sign of SIGNS) removeEventListener(sign, listener);
+    document.removeEventListener('visibilitychange', listener);
+  };
 }
 
 /** For whoever asks again only while somebody looks: the interval stops then, and whoever comes back starts it again. */

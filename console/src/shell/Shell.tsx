@@ -24,11 +24,11 @@ import { NavLink, Outlet, useNavigate } from 'react-router';
 import { api, got } from '../api/client';
 import type { Me } from '../api/types';
 import { ErrorBoundary } from './ErrorBoundary';
-import { type Connection, follow, type Summary } from '../live/follow';
+import { type Connection, follow } from '../live/follow';
 import { nowActions, nowAlerts, useKillSwitch } from '../live/now';
 import { Time } from '../parts/basics';
-import { length } from '../parts/words';
 import { useKeys } from './keys';
+import { Live } from './Live';
 import { Mark } from './Mark';
 import { Palette } from './Palette';
 import { KeyHelp } from './KeyHelp';
@@ -99,25 +99,6 @@ export function Shell({ me }: { me: Me }) {
       </div>
       <Palette open={isPaletteOpen} close={() => setPaletteOpen(false)} />
       <KeyHelp open={isHelpOpen} close={() => setHelpOpen(false)} />
-    </div>
-  );
-}
-
-function Live({ connection }: { connection: Connection }) {
-  const summary = useQuery<Summary>({ queryKey: ['summary'], enabled: false });
-  const data = summary.data;
-  const lag = data?.analysed_at_ms ? Math.max(0, data.at_ms - data.analysed_at_ms) : undefined;
-  const isBehind = data !== undefined && (!data.caught_up || (lag ?? 0) > 10_000);
-  const [looks, words] =
-    connection !== 'live'
-      ? ['bad', connection === 'connecting' ? 'Connecting' : 'Not connected']
-      : isBehind
-        ? ['warn', `Behind${lag ? ` by ${length(lag)}` : ''}`]
-        : ['ok', 'Live'];
-  return (
-    <div className={`live ${looks}`} title={`Live updates: ${words}`} role="status">
-      <span className="live-dot" />
-      <span className="nav-name">{words}</span>
     </div>
   );
 }

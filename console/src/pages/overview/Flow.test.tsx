@@ -99,3 +99,9 @@ it.each([
   draw({ sources: [source(NOW - seconds * SECOND)] });
   expect(said('Gateways')[0]).toBe(state);
 });
+
+it('leaves gateways as they were read while nobody looks, whatever time it is', () => {
+  vi.setSystemTime(NOW + 3_600_000);
+  draw({ sources: [source(NOW - SECOND)] });
+  expect(said('Gateways')[0]).toBe('sending');
+});
