@@ -4,7 +4,7 @@ import { type KeyboardEvent, memo, type PointerEvent, useEffect, useMemo, useRef
 import { Link } from 'react-router';
 
 import { local, short, utc } from '../parts/words';
-import { barsOf, ofPart, PARTS, sidesOf, type Step } from './bars';
+import { barsOf, mostOf, ofPart, PARTS, sidesOf, type Step } from './bars';
 import { labelled, LEFT, type Range, roundUp, stepAt, zoomed } from './scale';
 import { useWidth } from './useWidth';
 
@@ -34,6 +34,8 @@ interface Props {
   marks?: Mark[];
   stretches?: Stretch[];
   height?: number;
+  /** Calls of the tallest step among strips that are compared; its own without. */
+  most?: number;
   label: string;
   onRange?: (range: Range) => void;
   /** The moment that is pointed at, where other charts have it, too. */
@@ -51,6 +53,7 @@ const COLOURS = {
 
 export function Strip(props: Props) {
   const { range, stepMs, steps, marks = [], stretches = [], height = 140, label, onRange, cursor, onCursor } = props;
+  const { most: tallest = mostOf(steps) } = props;
   const [frame, width] = useWidth();
   const [drag, setDrag] = useState<[number, number]>();
   const [pointed, setPointed] = useState<number>();
@@ -61,7 +64,7 @@ export function Strip(props: Props) {
   const bottom = height - AXIS;
   const x = (at: number) => LEFT + ((at - since) / (until - since)) * inner;
   const time = (px: number) => since + ((px - LEFT) / inner) * (until - since);
-  const most = roundUp(Math.max(...steps.map((step) => step.calls), 1));
+  const most = roundUp(tallest);
   const y = (calls: number) => (calls / most) * (bottom - TOP);
   const starts = useMemo(() => steps.map((step) => step.start_ms), [steps]);
   const hover = at === undefined ? undefined : steps[stepAt(starts, stepMs, at)];

@@ -16,6 +16,11 @@ export function ofPart(step: Step, part: Part): number {
   return part === 'ok' ? step.calls - step.client_errors - step.server_errors - step.refused : step[part];
 }
 
+/** The calls of the tallest step. */
+export function mostOf(steps: Step[]): number {
+  return Math.max(...steps.map((step) => step.calls), 1);
+}
+
 interface Frame {
   left: number;
   right: number;

@@ -28,9 +28,14 @@ const FIELDS: Partial<Record<EntityKind, string>> = {
   session: 'session',
 };
 
+/** The field that such an entity is searched by; undefined for business entities, where each name is a field. */
+export function entityField(kind: EntityKind): string | undefined {
+  return FIELDS[kind];
+}
+
 /** The term that finds the calls of an entity. */
 export function entityTerm(kind: EntityKind, value: string): string {
-  const field = FIELDS[kind];
+  const field = entityField(kind);
   if (field) return term(field, value);
   const [name, ...rest] = value.split(':');
   return term(`entity.${name ?? ''}`, rest.join(':'));

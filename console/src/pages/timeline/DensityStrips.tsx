@@ -7,10 +7,13 @@ import { Link } from 'react-router';
 
 import { api, got } from '../../api/client';
 import type { EntityKind } from '../../api/types';
+import { mostOf } from '../../charts/bars';
 import type { Range } from '../../charts/scale';
-import { Strip, StripKeys } from '../../charts/Strip';
+import { type Step, Strip, StripKeys } from '../../charts/Strip';
 import { useAddress } from '../../parts/address';
 import { timelinePath, Trouble } from '../../parts/basics';
+import { entityField } from '../../parts/search';
+import { counted, ENTITY_WORDS, share } from '../../parts/words';
 import { useMarks, useStretches } from './marks';
 
 interface Whom {
@@ -25,6 +28,7 @@ export const STEPS = 160;
 function useDensity({ kind, value, gateway }: Whom, range: Range, asOf: number) {
   return useQuery({
     queryKey: ['density', kind, value, gateway, range, asOf],
+    enabled: value !== '',
     queryFn: ({ signal }) => {
       const query = {
         kind,
@@ -36,7 +40,8 @@ function useDensity({ kind, value, gateway }: Whom, range: Range, asOf: number) 
       };
       return got(api.GET('/api/v1/timeline/density', { params: { query }, signal }));
     },
-    placeholderData: keepPreviousData,
+    // What is of somebody else is no stand-in.
+    placeholderData: (before, query) => (query?.queryKey[2] === value ? before : undefined),
   });
 }
 
@@ -45,18 +50,26 @@ interface Props {
   range: Range;
   /** It is asked for again when this changes, or the range. */
   asOf: number;
+  asOfPeer: number;
   setRange: (range: Range) => void;
 }
 
-export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props & { asOfPeer: number }) {
+export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props) {
   const [query, change] = useAddress();
-  const peer = query.get('peer');
+  const peer = query.get('peer') ?? '';
+  const density = useDensity(whom, range, asOf);
+  const densityOfPeer = useDensity({ ...whom, value: peer }, range, asOfPeer);
+  const [cursor, setCursor] = useState<number>();
+  const [own, other] = [density.data?.steps ?? [], densityOfPeer.data?.steps ?? []];
+  // As tall as each other where they have as many calls, and pointed at together.
+  const compared = peer ? { most: Math.max(mostOf(own), mostOf(other)), cursor, onCursor: setCursor } : {};
+  const shared = { range, onRange: setRange, ...compared };
   return (
     <div className="density">
-      <OneStrip whom={whom} range={range} asOf={asOf} setRange={setRange} height={peer ? 120 : 150} />
+      <OneStrip whom={whom} density={density} height={peer ? 120 : 150} {...shared} />
       {peer && (
         <>
-          <div className="row">
+          <div className="row wraps">
             <span className="faint">Compared with</span>
             <Link className="cut" to={timelinePath({ ...whom, value: peer })}>
               {peer}
@@ -70,15 +83,14 @@ export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props &
             >
               <IconX size={14} />
             </ActionIcon>
+            {density.data && densityOfPeer.data && (
+              <span className="muted">
+                {totals(`This ${ENTITY_WORDS[whom.kind].toLowerCase()}`, own)}; {totals(peer, other)}. Both have one
+                scale.
+              </span>
+            )}
           </div>
-          <OneStrip
-            key={peer}
-            whom={{ ...whom, value: peer }}
-            range={range}
-            asOf={asOfPeer}
-            setRange={setRange}
-            height={100}
-          />
+          <OneStrip key={peer} whom={{ ...whom, value: peer }} density={densityOfPeer} height={100} {...shared} />
         </>
       )}
       <div className="row wraps" style={{ columnGap: 14 }}>
@@ -100,43 +112,64 @@ export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props &
           </span>
         </span>
         <div className="spread" />
-        {!peer && <PickPeer kind={whom.kind} pick={(name) => change({ peer: name })} />}
+        {!peer && <PickPeer whom={whom} pick={(name) => change({ peer: name })} />}
       </div>
     </div>
   );
 }
 
-function OneStrip({ whom, range, asOf, setRange, height }: Props & { height: number }) {
-  const density = useDensity(whom, range, asOf);
+interface OneStripProps {
+  whom: Whom;
+  density: ReturnType<typeof useDensity>;
+  range: Range;
+  height: number;
+  onRange: (range: Range) => void;
+  most?: number;
+  cursor?: number;
+  onCursor?: (at: number | undefined) => void;
+}
+
+function OneStrip({ whom, density, ...drawn }: OneStripProps) {
   const marks = useMarks(whom);
-  const stretches = useStretches(whom, range);
+  const stretches = useStretches(whom, drawn.range);
   if (density.error) return <Trouble error={density.error} again={() => void density.refetch()} />;
   return (
     <Strip
       label={`Calls of ${whom.value}`}
-      range={range}
       stepMs={density.data?.step_ms ?? 60_000}
       steps={density.data?.steps ?? []}
       marks={marks}
       stretches={stretches}
-      height={height}
-      onRange={setRange}
+      {...drawn}
     />
   );
 }
 
-/** Whom to compare with: the busiest consumers are offered, others are typed. */
-function PickPeer({ kind, pick }: { kind: EntityKind; pick: (value: string) => void }) {
+/** How many calls somebody made, and which share of them was answered with an error or refused by outrider. */
+function totals(name: string, steps: Step[]): string {
+  const sum = (of: (step: Step) => number) => steps.reduce((all, step) => all + of(step), 0);
+  const calls = sum((step) => step.calls);
+  if (calls === 0) return `${name}: no calls`;
+  const refused = sum((step) => step.refused);
+  const errors = share(sum((step) => step.client_errors + step.server_errors) / calls);
+  return `${name}: ${counted(calls, 'call')}, ${errors} errors${refused > 0 ? `, ${share(refused / calls)} refused by outrider` : ''}`;
+}
+
+/** Whom to compare with: the busiest of the kind are offered, others are typed. */
+function PickPeer({ whom: { kind, value }, pick }: { whom: Whom; pick: (value: string) => void }) {
   const [typed, setTyped] = useState('');
+  const field = entityField(kind);
   const busy = useQuery({
-    queryKey: ['completions', `consumer:${typed}`],
+    queryKey: ['completions', `${field}:${typed}`],
     queryFn: ({ signal }) =>
-      got(api.GET('/api/v1/search/completions', { params: { query: { q: `consumer:${typed}` } }, signal })),
-    enabled: kind === 'consumer' && /^[\w.@-]*$/.test(typed),
+      got(api.GET('/api/v1/search/completions', { params: { query: { q: `${field}:${typed}` } }, signal })),
+    enabled: field !== undefined && /^[\w.@:-]*$/.test(typed),
     placeholderData: keepPreviousData,
     retry: false,
   });
-  const names = (busy.data?.items ?? []).map((item) => item.search.replace(/^consumer:/, '').replaceAll('"', ''));
+  const names = (busy.data?.items ?? []).map((item) => item.search.slice(`${field}:`.length).replaceAll('"', ''));
+  // Calls without one have an empty value.
+  const others = [...new Set(names)].filter((name) => name !== '' && name !== value);
   return (
     <Autocomplete
       size="xs"
@@ -144,7 +177,7 @@ function PickPeer({ kind, pick }: { kind: EntityKind; pick: (value: string) => v
       aria-label="Compare with"
       placeholder="Compare with a peer"
       value={typed}
-      data={kind === 'consumer' ? [...new Set(names)] : []}
+      data={others}
       onChange={setTyped}
       onOptionSubmit={pick}
       onKeyDown={(event) => {
