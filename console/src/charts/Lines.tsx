@@ -5,7 +5,7 @@ import { useMantineColorScheme } from '@mantine/core';
 import { type PointerEvent, useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 
-import { figure, local } from '../parts/words';
+import { figure, local, utc } from '../parts/words';
 import { labelled, LEFT, type Range, stepAt } from './scale';
 import { useWidth } from './useWidth';
 
@@ -141,5 +141,5 @@ export function Lines({ times, series, range, stepMs = 0, height, isTime = true,
 
 function timeWords(time: number, isTime: boolean, stepMs: number): string {
   if (!isTime) return figure(time);
-  return stepMs > 0 ? `${local(time)} – ${local(time + stepMs)}` : local(time);
+  return `${local(time)}${stepMs > 0 ? ` – ${local(time + stepMs)}` : ''} · ${utc(time)}`;
 }

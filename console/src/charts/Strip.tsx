@@ -44,6 +44,8 @@ interface Props {
 }
 
 const [TOP, AXIS] = [22, 18];
+/** Room for a moment in UTC. */
+const HOVER_WIDTH = 194;
 const COLOURS = {
   ok: 'var(--calls)',
   client_errors: 'var(--client-errors)',
@@ -190,7 +192,7 @@ export function Strip(props: Props) {
             </g>
           ))}
       </svg>
-      {hover && !drag && <Hovered step={hover} stepMs={stepMs} x={Math.min(x(at!), width - 170)} />}
+      {hover && !drag && <Hovered step={hover} stepMs={stepMs} x={Math.min(x(at!), width - HOVER_WIDTH - 12)} />}
     </div>
   );
 }
@@ -227,10 +229,12 @@ function Hovered({ step, stepMs, x }: { step: Step; stepMs: number; x: number })
     ['Refused by outrider', step.refused, COLOURS.refused],
   ];
   return (
-    <div className="strip-hover" style={{ left: x + 12 }} title={utc(step.start_ms)}>
+    <div className="strip-hover" style={{ left: x + 12, width: HOVER_WIDTH }}>
       <div className="faint number">
         {local(step.start_ms)} – {local(step.start_ms + stepMs)}
       </div>
+      {/* The pointer is on the strip and cannot be on this, so that a title would never be seen. */}
+      <div className="faint number">{utc(step.start_ms)}</div>
       {rows
         .filter(([, number]) => number > 0)
         .map(([name, number, colour]) => (

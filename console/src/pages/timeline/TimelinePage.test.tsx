@@ -6,6 +6,7 @@ import { MemoryRouter } from 'react-router';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { noteServerTime } from '../../live/clock';
+import { utc } from '../../parts/words';
 import { stubBrowser, unstubBrowser } from '../../testing';
 import TimelinePage from './TimelinePage';
 
@@ -13,18 +14,21 @@ import TimelinePage from './TimelinePage';
 const START_MS = 1_795_862_340_000;
 const [SECOND, MINUTE] = [1000, 60_000];
 
+const STEP = { start_ms: START_MS - 30 * MINUTE, calls: 3, client_errors: 0, server_errors: 0, refused: 0 };
+
 /** Whether mallory calls, once a second. */
 let isCalling: boolean;
 let calls: number;
 let densities: URL[];
 let client: QueryClient;
+let host: HTMLElement;
 let unmount: () => void;
 
 function answer(url: URL): Response {
   switch (url.pathname) {
     case '/api/v1/timeline/density':
       densities.push(url);
-      return Response.json({ step_ms: 540_000, since_ms: 0, until_ms: 0, steps: [] });
+      return Response.json({ step_ms: 540_000, since_ms: 0, until_ms: 0, steps: [STEP] });
     case '/api/v1/timeline':
     case '/api/v1/search':
       return Response.json({ items: [call(calls)], next: null });
@@ -61,7 +65,8 @@ afterEach(() => {
 });
 
 async function look(address: string, seconds: number) {
-  const root = createRoot(document.createElement('div'));
+  host = document.createElement('div');
+  const root = createRoot(host);
   unmount = () => root.unmount();
   await act(async () => {
     root.render(
@@ -166,4 +171,22 @@ it('asks nothing while nobody looks', async () => {
   vi.setSystemTime(Date.now() + 11 * MINUTE);
   await pass(30);
   expect(densities).toHaveLength(before);
+});
+
+it('has the UTC of every time: of its range, and of what is pointed at', async () => {
+  const [since, until] = [START_MS - 60 * MINUTE, START_MS];
+  await look(`&since=${since}&until=${until}`, 5);
+  const titles = (within: string) =>
+    [...host.querySelectorAll(`${within} time`)].map((one) => one.getAttribute('title'));
+  expect(titles('header')).toEqual([utc(since), utc(until)]);
+  // In the middle of the strip, which is 800 wide and has 40 for numbers on its left.
+  const clientX = 40 + 760 / 2 + 1;
+  act(() => {
+    host.querySelector('.strip svg')!.dispatchEvent(new MouseEvent('pointermove', { clientX, bubbles: true }));
+  });
+  expect(host.querySelector('.strip-hover')!.textContent).toContain(utc(STEP.start_ms));
+  act(() => {
+    host.querySelector('header time')!.dispatchEvent(new MouseEvent('pointerover', { bubbles: true }));
+  });
+  expect(titles('header')[0]).toBe(`${utc(since)}\n1 h ago`);
 });

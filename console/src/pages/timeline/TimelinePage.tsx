@@ -10,8 +10,8 @@ import { type Range, untilNow, zoomed } from '../../charts/scale';
 import { serverNow } from '../../live/clock';
 import type { Summary } from '../../live/follow';
 import { useAddress } from '../../parts/address';
-import { Empty, Page } from '../../parts/basics';
-import { ENTITY_WORDS, length, local } from '../../parts/words';
+import { Empty, Page, Time } from '../../parts/basics';
+import { ENTITY_WORDS, length } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
 import { DensityStrips, STEPS } from './DensityStrips';
@@ -102,7 +102,8 @@ function OneTimeline({ whom }: { whom: Whom }) {
           {whom.gateway && <span className="faint">at {whom.gateway}</span>}
           <div className="spread" />
           <span className="faint number">
-            {local(range.since)} – {preset ? 'now' : local(range.until)} · {length(range.until - range.since)}
+            <Time ms={range.since} /> – {preset ? 'now' : <Time ms={range.until} />} ·{' '}
+            {length(range.until - range.since)}
           </span>
           <div className="tabs" role="group" aria-label="Range">
             {PRESETS.map(([one]) => (
