@@ -37,7 +37,8 @@ interface Props {
   /** Calls of the tallest step among strips that are compared; its own without. */
   most?: number;
   label: string;
-  onRange?: (range: Range) => void;
+  /** Another range, and whether the next one may follow at once, as with a wheel. */
+  onRange?: (range: Range, isTurning: boolean) => void;
   /** The moment that is pointed at, where other charts have it, too. */
   cursor?: number;
   onCursor?: (at: number | undefined) => void;
@@ -72,7 +73,7 @@ export function Strip(props: Props) {
   const hover = at === undefined ? undefined : steps[stepAt(starts, stepMs, at)];
   const over = hover && sidesOf(hover, { left: LEFT, right: width, bottom, x, y, stepMs });
 
-  useWheel(frame, onRange && ((factor, px) => onRange(zoomed(range, factor, time(px)))));
+  useWheel(frame, onRange && ((factor, px) => onRange(zoomed(range, factor, time(px)), true)));
   const place = (event: PointerEvent) => event.clientX - event.currentTarget.getBoundingClientRect().left;
   const down = (event: PointerEvent) => {
     if (!onRange || event.button !== 0 || (event.target as Element).closest('a')) return;
@@ -89,7 +90,7 @@ export function Strip(props: Props) {
   const up = () => {
     if (drag && onRange && Math.abs(drag[1] - drag[0]) > 6) {
       const [from, to] = [Math.min(...drag), Math.max(...drag)];
-      onRange({ since: Math.round(Math.max(time(from), since)), until: Math.round(Math.min(time(to), until)) });
+      onRange({ since: Math.round(Math.max(time(from), since)), until: Math.round(Math.min(time(to), until)) }, false);
     }
     setDrag(undefined);
   };
@@ -106,7 +107,7 @@ export function Strip(props: Props) {
     const next = ranges[event.key];
     if (!next) return;
     event.preventDefault();
-    onRange({ since: Math.round(next.since), until: Math.round(next.until) });
+    onRange({ since: Math.round(next.since), until: Math.round(next.until) }, true);
   };
   const words = `${label}: ${short(steps.reduce((sum, step) => sum + step.calls, 0))} calls from ${local(since)} to ${local(until)}`;
   return (

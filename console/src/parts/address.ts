@@ -2,11 +2,16 @@
 import { useCallback, useMemo } from 'react';
 import { useSearchParams } from 'react-router';
 
-/** Reads and changes parts of the address. An empty value takes a part away; changes do not fill the browser's history. */
-export function useAddress(): [URLSearchParams, (change: Record<string, string | null | undefined>) => void] {
+type Change = (parts: Record<string, string | null | undefined>, canGoBack?: boolean) => void;
+
+/**
+ * Reads and changes parts of the address. An empty value takes a part away. Going back undoes what asks for it; the other
+ * changes do not fill the browser's history.
+ */
+export function useAddress(): [URLSearchParams, Change] {
   const [query, setQuery] = useSearchParams();
-  const change = useCallback(
-    (parts: Record<string, string | null | undefined>) =>
+  const change = useCallback<Change>(
+    (parts, canGoBack = false) =>
       setQuery(
         (before) => {
           const after = new URLSearchParams(before);
@@ -16,7 +21,7 @@ export function useAddress(): [URLSearchParams, (change: Record<string, string |
           }
           return after;
         },
-        { replace: true },
+        { replace: !canGoBack },
       ),
     [setQuery],
   );

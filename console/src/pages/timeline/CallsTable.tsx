@@ -39,7 +39,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         isFollowing={isFollowing}
         empty={empty}
       />
-      {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) })} />}
+      {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) }, true)} />}
     </>
   );
 }

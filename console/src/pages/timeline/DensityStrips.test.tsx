@@ -63,7 +63,14 @@ async function draw(kind: 'consumer' | 'ip' | 'network' | 'business', value: str
       <MantineProvider env="test">
         <QueryClientProvider client={new QueryClient()}>
           <MemoryRouter initialEntries={[`/timeline?peer=${peer}`]}>
-            <DensityStrips whom={{ kind, value }} range={RANGE} asOf={1} asOfPeer={1} setRange={() => undefined} />
+            <DensityStrips
+              whom={{ kind, value }}
+              range={RANGE}
+              shown={RANGE}
+              asOf={1}
+              asOfPeer={1}
+              setRange={() => undefined}
+            />
           </MemoryRouter>
         </QueryClientProvider>
       </MantineProvider>,

@@ -48,13 +48,15 @@ function useDensity({ kind, value, gateway }: Whom, range: Range, asOf: number) 
 interface Props {
   whom: Whom;
   range: Range;
+  /** The range that is drawn, which may be ahead of what is asked for. */
+  shown: Range;
   /** It is asked for again when this changes, or the range. */
   asOf: number;
   asOfPeer: number;
-  setRange: (range: Range) => void;
+  setRange: (range: Range, isTurning: boolean) => void;
 }
 
-export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props) {
+export function DensityStrips({ whom, range, shown, asOf, asOfPeer, setRange }: Props) {
   const [query, change] = useAddress();
   const peer = query.get('peer') ?? '';
   const density = useDensity(whom, range, asOf);
@@ -63,7 +65,7 @@ export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props) 
   const [own, other] = [density.data?.steps ?? [], densityOfPeer.data?.steps ?? []];
   // As tall as each other where they have as many calls, and pointed at together.
   const compared = peer ? { most: Math.max(mostOf(own), mostOf(other)), cursor, onCursor: setCursor } : {};
-  const shared = { range, onRange: setRange, ...compared };
+  const shared = { asked: range, range: shown, onRange: setRange, ...compared };
   return (
     <div className="density">
       <OneStrip whom={whom} density={density} height={peer ? 120 : 150} {...shared} />
@@ -111,6 +113,7 @@ export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props) 
             calls may be missing
           </span>
         </span>
+        {query.get('q') && <span className="muted">All calls are drawn; the filter is for the list below.</span>}
         <div className="spread" />
         {!peer && <PickPeer whom={whom} pick={(name) => change({ peer: name })} />}
       </div>
@@ -121,17 +124,18 @@ export function DensityStrips({ whom, range, asOf, asOfPeer, setRange }: Props) 
 interface OneStripProps {
   whom: Whom;
   density: ReturnType<typeof useDensity>;
+  asked: Range;
   range: Range;
   height: number;
-  onRange: (range: Range) => void;
+  onRange: (range: Range, isTurning: boolean) => void;
   most?: number;
   cursor?: number;
   onCursor?: (at: number | undefined) => void;
 }
 
-function OneStrip({ whom, density, ...drawn }: OneStripProps) {
+function OneStrip({ whom, density, asked, ...drawn }: OneStripProps) {
   const marks = useMarks(whom);
-  const stretches = useStretches(whom, drawn.range);
+  const stretches = useStretches(whom, asked);
   if (density.error) return <Trouble error={density.error} again={() => void density.refetch()} />;
   return (
     <Strip

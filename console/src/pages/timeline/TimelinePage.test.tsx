@@ -1,8 +1,8 @@
 import { MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act } from 'react';
+import { act, useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
+import { MemoryRouter, useLocation, useNavigate } from 'react-router';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { noteServerTime } from '../../live/clock';
@@ -20,11 +20,13 @@ const STEP = { start_ms: START_MS - 30 * MINUTE, calls: 3, client_errors: 0, ser
 let isCalling: boolean;
 let calls: number;
 let densities: URL[];
+let asked: string[];
 let client: QueryClient;
 let host: HTMLElement;
 let unmount: () => void;
 
 function answer(url: URL): Response {
+  asked.push(url.pathname);
   switch (url.pathname) {
     case '/api/v1/timeline/density':
       densities.push(url);
@@ -54,6 +56,7 @@ beforeEach(() => {
   isCalling = false;
   calls = 0;
   densities = [];
+  asked = [];
   // As the console's own: what was asked for lately is not asked again only because it is shown again.
   client = new QueryClient({ defaultOptions: { queries: { staleTime: 10_000 } } });
   dispatchEvent(new Event('keydown'));
@@ -63,6 +66,16 @@ afterEach(() => {
   vi.useRealTimers();
   unstubBrowser();
 });
+
+let place = '';
+let goBack: () => void;
+
+function Address({ tell }: { tell: (address: string, back: () => void) => void }) {
+  const navigate = useNavigate();
+  const { search } = useLocation();
+  useEffect(() => tell(search, () => void navigate(-1)));
+  return null;
+}
 
 async function look(address: string, seconds: number) {
   host = document.createElement('div');
@@ -74,6 +87,12 @@ async function look(address: string, seconds: number) {
         <QueryClientProvider client={client}>
           <MemoryRouter initialEntries={[`/timeline?kind=consumer&entity=mallory${address}`]}>
             <TimelinePage />
+            <Address
+              tell={(search, back) => {
+                place = search;
+                goBack = back;
+              }}
+            />
           </MemoryRouter>
         </QueryClientProvider>
       </MantineProvider>,
@@ -189,4 +208,64 @@ it('has the UTC of every time: of its range, and of what is pointed at', async (
     host.querySelector('header time')!.dispatchEvent(new MouseEvent('pointerover', { bubbles: true }));
   });
   expect(titles('header')[0]).toBe(`${utc(since)}\n1 h ago`);
+});
+
+const strip = () => host.querySelector('.strip svg')!;
+const drawn = () => strip().getAttribute('aria-label');
+const turn = (deltaY: number) =>
+  act(() => void strip().dispatchEvent(new WheelEvent('wheel', { deltaY, clientX: 420, bubbles: true })));
+
+it('asks once for a wheel that is turned by ten notches, and draws each of them', async () => {
+  await look('', 5);
+  const [before, seen] = [place, new Set([drawn()])];
+  asked = [];
+  for (let notch = 0; notch < 10; notch += 1) {
+    turn(-100);
+    seen.add(drawn());
+    await act(() => vi.advanceTimersByTimeAsync(100));
+  }
+  expect(seen.size).toBe(11);
+  expect(place).toBe(before);
+  expect(asked.filter((path) => path !== '/api/v1/timeline')).toEqual([]);
+  await act(() => vi.advanceTimersByTimeAsync(200));
+  expect(densities).toHaveLength(2);
+  const [since, until] = ['since_ms', 'until_ms'].map((name) => Number(densities[1]!.searchParams.get(name)));
+  expect((until! - since!) / (24 * 60 * MINUTE)).toBeCloseTo(0.8 ** 10, 3);
+  expect(new URLSearchParams(place).get('since')).toBe(String(since));
+});
+
+it('goes back to the range before a zoom, and to the one before a preset', async () => {
+  await look('', 5);
+  const first = place;
+  turn(-100);
+  await pass(5);
+  const zoomed = place;
+  const button = [...host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
+  act(() => button.click());
+  await pass(5);
+  expect(place).toContain('last=15m');
+  act(() => goBack());
+  await pass(5);
+  expect(place).toBe(zoomed);
+  act(() => goBack());
+  await pass(5);
+  expect(place).toBe(first);
+});
+
+it('takes a preset although a wheel was turned just before', async () => {
+  await look('', 5);
+  turn(-100);
+  const button = [...host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
+  act(() => button.click());
+  await pass(5);
+  expect(place).toContain('last=15m');
+  expect(place).not.toContain('since=');
+});
+
+it('says that a filter is not for what is drawn', async () => {
+  await look('', 5);
+  expect(host.textContent).not.toContain('All calls are drawn');
+  act(() => unmount());
+  await look('&q=status:403', 5);
+  expect(host.textContent).toContain('All calls are drawn; the filter is for the list below.');
 });

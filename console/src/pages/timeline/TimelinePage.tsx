@@ -6,7 +6,7 @@ import { useEffect, useMemo, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
-import { type Range, untilNow, zoomed } from '../../charts/scale';
+import { type Range, zoomed } from '../../charts/scale';
 import { serverNow } from '../../live/clock';
 import type { Summary } from '../../live/follow';
 import { useAddress } from '../../parts/address';
@@ -14,20 +14,12 @@ import { Empty, Page, Time } from '../../parts/basics';
 import { ENTITY_WORDS, length } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
-import { DensityStrips, STEPS } from './DensityStrips';
+import { DensityStrips } from './DensityStrips';
 import { PickEntity } from './PickEntity';
-import { type Coming, LATE_MS, useCalls } from './useCalls';
+import { type Coming, useCalls } from './useCalls';
 import { type Tell, useLook } from './useLook';
+import { PRESETS, useRange } from './useRange';
 
-const PRESETS: [string, number][] = [
-  ['15m', 15 * 60_000],
-  ['1h', 3_600_000],
-  ['6h', 6 * 3_600_000],
-  ['24h', 24 * 3_600_000],
-  ['7d', 7 * 86_400_000],
-  ['30d', 30 * 86_400_000],
-];
-const PRESET_DEFAULT = '24h';
 /** A range of which no call comes any more while somebody looks is asked for once more, and one of long ago once. */
 const OVER = 0;
 
@@ -52,31 +44,9 @@ export default function TimelinePage() {
   return <OneTimeline key={`${kind} ${value}`} whom={{ kind, value, gateway }} />;
 }
 
-/** The range in the address, or the last so and so long until now. */
-function useRange(now: number): {
-  range: Range;
-  coming: Coming;
-  preset?: string;
-  setRange: (range: Range) => void;
-  setPreset: (name: string) => void;
-} {
-  const [query, change] = useAddress();
-  const [since, until] = [Number(query.get('since')), Number(query.get('until'))];
-  const setRange = (range: Range) =>
-    change({ since: String(range.since), until: String(Math.min(range.until, serverNow() + 60_000)), last: null });
-  const setPreset = (name: string) => change({ last: name === PRESET_DEFAULT ? null : name, since: null, until: null });
-  if (since > 0 && until > since) {
-    const coming = until >= now ? 'new' : until + LATE_MS >= now ? 'late' : 'none';
-    return { range: { since, until }, coming, setRange, setPreset };
-  }
-  const preset =
-    PRESETS.find(([name]) => name === query.get('last')) ?? PRESETS.find(([name]) => name === PRESET_DEFAULT)!;
-  return { range: untilNow(preset[1], STEPS, now), coming: 'new', preset: preset[0], setRange, setPreset };
-}
-
 function OneTimeline({ whom }: { whom: Whom }) {
   const { now, asOf, tell } = useLook();
-  const { range, coming, preset, setRange, setPreset } = useRange(now);
+  const { range, shown, coming, preset, setRange, setPreset } = useRange(now);
   const name = useName(whom);
   return (
     <Page
@@ -122,7 +92,7 @@ function OneTimeline({ whom }: { whom: Whom }) {
               color="gray"
               size="sm"
               aria-label="Zoom out"
-              onClick={() => setRange(zoomed(range, 2))}
+              onClick={() => setRange(zoomed(shown, 2), false)}
             >
               <IconZoomOut size={15} />
             </ActionIcon>
@@ -133,6 +103,7 @@ function OneTimeline({ whom }: { whom: Whom }) {
       <DensityStrips
         whom={whom}
         range={range}
+        shown={shown}
         asOf={coming === 'none' ? OVER : asOf}
         // Only of whom the page is about is it known whether there is something new.
         asOfPeer={coming === 'new' ? now : coming === 'late' ? asOf : OVER}
@@ -223,7 +194,7 @@ function Calls({ whom, range, coming, isPreset, tell }: CallsProps) {
                 <button
                   type="button"
                   className="link-button link"
-                  onClick={() => change({ last: '30d', since: null, until: null })}
+                  onClick={() => change({ last: '30d', since: null, until: null }, true)}
                 >
                   Show the last 30 days
                 </button>
