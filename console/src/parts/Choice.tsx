@@ -3,6 +3,11 @@ import { Select, type SelectProps } from '@mantine/core';
 
 import { useAddress } from './address';
 
+/** What may be chosen, and what the address says although it may not be there any more. */
+export function withChosen(values: string[], chosen: string | null | undefined): string[] {
+  return chosen && !values.includes(chosen) ? [chosen, ...values] : values;
+}
+
 interface Props extends Pick<SelectProps, 'data' | 'searchable'> {
   label: string;
   name: string;
@@ -21,6 +26,7 @@ export function Choice({ label, name, any, value, width = 140, data, searchable 
       w={width}
       clearable
       searchable={searchable}
+      nothingFoundMessage={searchable && 'There is none.'}
       placeholder={any}
       aria-label={label}
       value={value ?? null}

@@ -7,13 +7,14 @@ import { api, got } from '../../api/client';
 import { type Alert, ALERT_STATES, type AlertState, SEVERITIES, type Severity } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time } from '../../parts/basics';
-import { Choice } from '../../parts/Choice';
+import { Choice, withChosen } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
 import { type Chosen, NONE } from '../../parts/selection';
 import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
 import { useMay, useSession } from '../../shell/session';
+import { useDetectors, useServices } from '../policies/suggestions';
 import { Bulk } from './Bulk';
 import { fits, ORDERS } from './filter';
 
@@ -121,6 +122,9 @@ export function AlertsPage() {
     got(api.GET('/api/v1/alerts', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
   const fresh = useFresh('alerts', alerts, ORDERS[filter.sort], (alert) => fits(alert, filter));
+  // An alert is of one hunt, never of the family of all.
+  const detectors = useDetectors().filter((one) => one !== 'hunt');
+  const services = useServices();
   const mayDecide = useMay('analyst');
   const [chosen, setChosen] = useState(NONE);
   const [failures, setFailures] = useState(NO_FAILURES);
@@ -165,9 +169,25 @@ export function AlertsPage() {
           data={SEVERITIES.map((one) => ({ value: one, label: `${one} or worse` }))}
           width={150}
         />
-        <Field label="Detector" name="detector" />
+        <Choice
+          label="Detector"
+          name="detector"
+          any="Any detector"
+          value={filter.detector}
+          data={withChosen(detectors, filter.detector).map((one) => ({ value: one, label: detectorName(one) }))}
+          width={190}
+          searchable
+        />
         <Field label="Consumer, address or other entity" name="entity" width={230} isSearch />
-        <Field label="Service" name="service" />
+        <Choice
+          label="Service"
+          name="service"
+          any="Any service"
+          value={filter.service}
+          data={withChosen(services, filter.service)}
+          width={160}
+          searchable
+        />
         <Choice
           label="Assigned to"
           name="assignee"

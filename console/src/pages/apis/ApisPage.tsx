@@ -7,7 +7,7 @@ import type { paths } from '../../api/schema';
 import type { EndpointFigures, EndpointRow } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Page, Time } from '../../parts/basics';
-import { Choice } from '../../parts/Choice';
+import { Choice, withChosen } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
@@ -212,7 +212,7 @@ export default function ApisPage() {
           name="service"
           any="Any service"
           value={filter.service}
-          data={filter.service && !services.includes(filter.service) ? [filter.service, ...services] : services}
+          data={withChosen(services, filter.service)}
           width={180}
           searchable
         />

@@ -1,4 +1,4 @@
-// What one may choose from in a policy: what there is in this installation.
+// What one may choose from, in a policy or a filter: what there is in this installation.
 import { useQuery } from '@tanstack/react-query';
 
 import { api, got } from '../../api/client';
