@@ -17,6 +17,7 @@ import {
 } from '../../parts/basics';
 import { detectorName, doing, scopeWords } from '../../parts/words';
 import { Flow } from './Flow';
+import { SteadyList } from './SteadyList';
 import { Traffic } from './Traffic';
 
 export function OverviewPage() {
@@ -44,6 +45,9 @@ export function OverviewPage() {
 
 const WORST: Record<Alert['severity'], number> = { critical: 4, high: 3, medium: 2, low: 1, info: 0 };
 
+/** How many rows a list on this page has; the rest is on its own page. */
+const ROWS_MAX = 7;
+
 function OnFire() {
   const alerts = useQuery(nowAlerts);
   const items = [...(alerts.data?.items ?? [])].sort(
@@ -53,14 +57,19 @@ function OnFire() {
     <Panel title="On fire" flush after={<Link to="/alerts?state=open">All open alerts</Link>}>
       {alerts.isPending && <Waiting />}
       {alerts.error && <Trouble error={alerts.error} />}
-      {alerts.data && items.length === 0 && (
-        <Empty title="No open alerts.">
-          <p>outrider tells you here, without a reload, when somebody does what is not normal for them.</p>
-        </Empty>
-      )}
-      <ul className="plain">
-        {items.slice(0, 7).map((alert) => (
-          <li key={alert.id} className="fire">
+      <SteadyList
+        rows={items}
+        most={ROWS_MAX}
+        empty={
+          alerts.data && (
+            <Empty title="No open alerts.">
+              <p>outrider tells you here, without a reload, when somebody does what is not normal for them.</p>
+            </Empty>
+          )
+        }
+      >
+        {(alert) => (
+          <li className="fire">
             <SeverityTag severity={alert.severity} />
             <div className="spread">
               <Link to={`/alerts/${alert.id}`} className="fire-title">
@@ -76,8 +85,8 @@ function OnFire() {
               <Time ms={alert.last_finding_ms} relative />
             </span>
           </li>
-        ))}
-      </ul>
+        )}
+      </SteadyList>
     </Panel>
   );
 }
@@ -92,17 +101,22 @@ function Blocked() {
     <Panel title="Blocked or limited" flush after={<Link to="/responses">All responses</Link>}>
       {actions.isPending && <Waiting />}
       {actions.error && <Trouble error={actions.error} />}
-      {actions.data && items.length === 0 && (
-        <Empty title="Nobody is blocked.">
-          <p>
-            A <Link to="/policies">policy</Link> in the mode “enforce” blocks by itself; an alert’s page has “Block
-            now”.
-          </p>
-        </Empty>
-      )}
-      <ul className="plain">
-        {sorted.slice(0, 7).map((action) => (
-          <li key={action.id} className="fire">
+      <SteadyList
+        rows={sorted}
+        most={ROWS_MAX}
+        empty={
+          actions.data && (
+            <Empty title="Nobody is blocked.">
+              <p>
+                A <Link to="/policies">policy</Link> in the mode “enforce” blocks by itself; an alert’s page has “Block
+                now”.
+              </p>
+            </Empty>
+          )
+        }
+      >
+        {(action) => (
+          <li className="fire">
             <ActionStateTag state={action.state} />
             <div className="spread">
               <div className="row">
@@ -114,8 +128,8 @@ function Blocked() {
             </div>
             <span className="faint">{action.expires_ms ? <Time ms={action.expires_ms} relative /> : 'no end'}</span>
           </li>
-        ))}
-      </ul>
+        )}
+      </SteadyList>
     </Panel>
   );
 }
