@@ -4,31 +4,35 @@ import { type KeyboardEvent, useState } from 'react';
 import { useNavigate } from 'react-router';
 
 import { api, got } from '../api/client';
+import { may, type Role } from '../api/types';
 import { timelinePath } from '../parts/basics';
 import { Dialog } from '../parts/Dialog';
 import { GO } from './keys';
+import { useSession } from './session';
 
 interface Choice {
   id: string;
   name: string;
   detail: string;
   to: string;
+  /** Who may do what is there; everybody without. */
+  least?: Role;
 }
 
 const PAGES: Choice[] = [
   ...Object.entries(GO).map(([key, [to, name]]) => ({ id: to, name, detail: `g ${key}`, to })),
   { id: 'sql', name: 'Hunt with SQL', detail: '', to: '/hunt/sql' },
   { id: 'hunts', name: 'Saved hunts', detail: '', to: '/hunt/saved' },
-  { id: 'policy', name: 'New policy', detail: '', to: '/policies/new' },
+  { id: 'policy', name: 'New policy', detail: '', to: '/policies/new', least: 'responder' },
   { id: 'audit', name: 'Audit log', detail: '', to: '/settings/audit' },
   { id: 'gateways', name: 'Gateways', detail: '', to: '/settings/gateways' },
 ];
 
 const ADDRESS = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-f]*:[0-9a-f:.]+)$/i;
 
-function choicesFor(typed: string, consumers: string[]): Choice[] {
+export function choicesFor(typed: string, consumers: string[], role: Role | undefined): Choice[] {
   const wanted = typed.trim().toLowerCase();
-  const pages = PAGES.filter((page) => page.name.toLowerCase().includes(wanted));
+  const pages = PAGES.filter(({ name, least = 'viewer' }) => may(role, least) && name.toLowerCase().includes(wanted));
   if (wanted === '') return pages;
   const found: Choice[] = consumers.map((name) => ({
     id: `consumer ${name}`,
@@ -66,6 +70,7 @@ export function Palette({ open, close }: { open: boolean; close: () => void }) {
 
 function Choices({ close }: { close: () => void }) {
   const navigate = useNavigate();
+  const role = useSession().data?.role;
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const word = typed.trim();
@@ -79,7 +84,7 @@ function Choices({ close }: { close: () => void }) {
   });
   const names = (known.data?.items ?? []).map((item) => item.search.replace(/^consumer:/, '').replaceAll('"', ''));
   const consumers = names.filter((name) => name.toLowerCase().includes(word.toLowerCase())).slice(0, 6);
-  const choices = choicesFor(typed, consumers);
+  const choices = choicesFor(typed, consumers, role);
   const go = (choice: Choice | undefined) => {
     if (!choice) return;
     close();

@@ -12,12 +12,16 @@ import { Decisions } from './decisions';
 const DAY_MS = 86_400_000;
 
 let frame: HTMLElement;
+let neverBlock: string[];
 let unmount: () => void;
 
 beforeEach(() => {
   stubBrowser();
   const status = { notices: [], platform: { alerts_remembered_ms: 7 * DAY_MS, gateways_served: ['kong'] } };
-  vi.stubGlobal('fetch', () => Promise.resolve(Response.json(status)));
+  neverBlock = [];
+  vi.stubGlobal('fetch', ({ url }: Request) =>
+    Promise.resolve(Response.json(url.endsWith('/guard-rails') ? { never_block: neverBlock } : status)),
+  );
   frame = document.createElement('div');
   document.body.append(frame);
 });
@@ -35,7 +39,7 @@ async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
     state,
     updated_ms: Date.now() - ageMs,
     entity: { kind: 'consumer', value: 'mallory', gateway },
-    worst: { target: { anonymous_consumer: false } },
+    worst: { target: { anonymous_consumer: false }, consumer_custom_id: '', consumer_tags: ['vip'] },
   } as Alert;
   const root = createRoot(frame);
   unmount = () => act(() => root.unmount());
@@ -50,7 +54,7 @@ async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
       </MantineProvider>,
     );
   });
-  await act(() => vi.waitFor(() => expect(client.getQueryData(['desk'])).toBeDefined()));
+  await act(() => vi.waitFor(() => expect(client.isFetching()).toBe(0)));
   return Array.from(frame.querySelectorAll('button, a'), (one) => one.textContent);
 }
 
@@ -68,4 +72,10 @@ it.each<[AlertState, number, string[]]>([
 it('says that nobody can be blocked where no responder is', async () => {
   expect(await offered('open', 0, 'other')).not.toContain('Block now');
   expect(frame.textContent).toContain('no responder blocks at other');
+});
+
+it.each([['mallory'], ['tag:vip']])('offers no block of whom the never-block rule %s protects', async (rule) => {
+  neverBlock = ['somebody', rule];
+  expect(await offered('open', 0)).toEqual(['Acknowledge', 'Resolve', 'False positive', 'Make a policy']);
+  expect(frame.textContent).toContain('a never-block rule protects this consumer');
 });

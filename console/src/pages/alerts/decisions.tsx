@@ -8,6 +8,7 @@ import { Link } from 'react-router';
 import type { Alert } from '../../api/types';
 import { decided } from '../../live/follow';
 import { ReasonDialog } from '../../parts/Dialog';
+import { protectingOfAlert, useGuardRails } from '../../parts/neverBlock';
 import { useMay } from '../../shell/session';
 import { AlertTrouble } from './AlertTrouble';
 import { BlockDialog } from './BlockDialog';
@@ -28,6 +29,7 @@ export function Decisions({ alert }: { alert: Alert }) {
   const take = async (decision: Decision, reason = '') => took(await decide(decision, alert, reason));
   const acknowledge = useMutation({ mutationFn: () => take('acknowledge') });
   const isServed = useServed(alert.entity.gateway);
+  const protecting = protectingOfAlert(useGuardRails().data?.never_block ?? [], alert);
   // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
   const forgotten = useForgotten()(alert);
   const canBlock = mayAct && !forgotten && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
@@ -73,7 +75,12 @@ export function Decisions({ alert }: { alert: Alert }) {
           no responder blocks at {alert.entity.gateway}
         </span>
       )}
-      {canBlock && isServed && (
+      {canBlock && isServed && protecting !== undefined && (
+        <span className="faint" title={`The configuration has it: guard_rails.never_block names “${protecting}”`}>
+          a never-block rule protects this consumer
+        </span>
+      )}
+      {canBlock && isServed && protecting === undefined && (
         <Button size="xs" color="red" leftSection={<IconBan size={14} />} onClick={() => setOpen('block')}>
           Block now
         </Button>

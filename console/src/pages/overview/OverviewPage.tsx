@@ -16,6 +16,7 @@ import {
   Trouble,
 } from '../../parts/basics';
 import { detectorName, doing, scopeWords } from '../../parts/words';
+import { useMay } from '../../shell/session';
 import { Flow } from './Flow';
 import { SteadyList } from './SteadyList';
 import { Traffic } from './Traffic';
@@ -92,6 +93,7 @@ function OnFire() {
 }
 
 function Blocked() {
+  const mayAct = useMay('responder');
   const actions = useQuery(nowActions);
   const items = actions.data?.items ?? [];
   // What waits for a person comes first.
@@ -108,8 +110,10 @@ function Blocked() {
           actions.data && (
             <Empty title="Nobody is blocked.">
               <p>
-                A <Link to="/policies">policy</Link> in the mode “enforce” blocks by itself; an alert’s page has “Block
-                now”.
+                A <Link to="/policies">policy</Link> in the mode “enforce” blocks by itself
+                {mayAct
+                  ? '; an alert’s page has “Block now”.'
+                  : '; whoever has the role responder does from an alert’s page.'}
               </p>
             </Empty>
           )

@@ -5,6 +5,7 @@ import { Link } from 'react-router';
 
 import { api, got } from '../../api/client';
 import { Command, Empty, Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
+import { useGuardRails } from '../../parts/neverBlock';
 import { share } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { sentence } from './sentence';
@@ -83,10 +84,7 @@ export default function PoliciesPage() {
 }
 
 function GuardRails() {
-  const rails = useQuery({
-    queryKey: ['guard-rails'],
-    queryFn: ({ signal }) => got(api.GET('/api/v1/guard-rails', { signal })),
-  });
+  const rails = useGuardRails();
   if (!rails.data) return null;
   const {
     never_block,

@@ -200,7 +200,8 @@ function Held() {
   );
 }
 
-function NoActions({ group, isFiltered }: { group: string; isFiltered: boolean }) {
+export function NoActions({ group, isFiltered }: { group: string; isFiltered: boolean }) {
+  const mayAct = useMay('responder');
   if (isFiltered) {
     return (
       <Empty title="No action fits these filters.">
@@ -232,10 +233,17 @@ function NoActions({ group, isFiltered }: { group: string; isFiltered: boolean }
   }
   return (
     <Empty title="Nobody is blocked or limited.">
-      <p>
-        An alert’s page has “Block now”. A <Link to="/policies/new">policy</Link> acts by itself, once its mode is
-        “enforce”.
-      </p>
+      {mayAct ? (
+        <p>
+          An alert’s page has “Block now”. A <Link to="/policies/new">policy</Link> acts by itself, once its mode is
+          “enforce”.
+        </p>
+      ) : (
+        <p>
+          Whoever has the role responder blocks from an alert’s page. A <Link to="/policies">policy</Link> acts by
+          itself, once its mode is “enforce”.
+        </p>
+      )}
       <p>
         Should everything else fail, this takes every block away, on the machine beside the gateway and without the rest
         of outrider:

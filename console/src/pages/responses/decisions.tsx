@@ -8,8 +8,11 @@ import { type Action, ACTIVE_STATES } from '../../api/types';
 import { decided } from '../../live/follow';
 import { useKillSwitch } from '../../live/now';
 import { ReasonDialog } from '../../parts/Dialog';
+import { protectingOfAction, useGuardRails } from '../../parts/neverBlock';
 import { doing } from '../../parts/words';
 import { useMay } from '../../shell/session';
+
+const PROTECTED = 'a never-block rule protects this consumer; reject it';
 
 export function ActionDecisions({ action, size = 'compact-xs' }: { action: Action; size?: 'compact-xs' | 'xs' }) {
   const client = useQueryClient();
@@ -17,6 +20,7 @@ export function ActionDecisions({ action, size = 'compact-xs' }: { action: Actio
   const [open, setOpen] = useState<'release' | 'reject' | 'approve'>();
   const close = () => setOpen(undefined);
   const took = (changed: Action) => decided(client, 'action', 'actions', action, changed);
+  const rules = useGuardRails().data?.never_block ?? [];
   if (!mayAct) return null;
   const params = { path: { id: action.id } };
   const name = action.target.label || action.target.value;
@@ -25,9 +29,15 @@ export function ActionDecisions({ action, size = 'compact-xs' }: { action: Actio
     <div className="row" style={{ justifyContent: 'flex-end' }}>
       {action.state === 'proposed' && (
         <>
-          <Button size={size} onClick={() => setOpen('approve')}>
-            Approve
-          </Button>
+          {protectingOfAction(rules, action) === undefined ? (
+            <Button size={size} onClick={() => setOpen('approve')}>
+              Approve
+            </Button>
+          ) : (
+            <span className="faint cut" title={PROTECTED}>
+              {size === 'xs' ? PROTECTED : 'protected'}
+            </span>
+          )}
           <Button size={size} variant="default" onClick={() => setOpen('reject')}>
             Reject
           </Button>

@@ -8,6 +8,7 @@ import { type Role, ROLES } from '../../api/types';
 import { Command, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
+import { isLastAdmin } from './lastAdmin';
 
 type Person = Schemas['Person'];
 const ROLE_WORDS: Record<Role, string> = {
@@ -22,6 +23,10 @@ export default function People() {
   const people = useQuery({
     queryKey: ['people'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/people', { signal })),
+  });
+  const tokens = useQuery({
+    queryKey: ['tokens'],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/tokens', { signal })),
   });
   const [open, setOpen] = useState<Person | 'new'>();
   if (people.error) return <Trouble error={people.error} again={() => void people.refetch()} />;
@@ -96,7 +101,13 @@ export default function People() {
         </div>
       )}
       {open === 'new' && <Add close={() => setOpen(undefined)} />}
-      {open && open !== 'new' && <Change person={open} close={() => setOpen(undefined)} />}
+      {open && open !== 'new' && (
+        <Change
+          person={open}
+          isLast={tokens.data !== undefined && isLastAdmin(open, people.data.items, tokens.data.items)}
+          close={() => setOpen(undefined)}
+        />
+      )}
     </>
   );
 }
@@ -154,7 +165,7 @@ function Add({ close }: { close: () => void }) {
   );
 }
 
-function Change({ person, close }: { person: Person; close: () => void }) {
+function Change({ person, isLast, close }: { person: Person; isLast: boolean; close: () => void }) {
   const client = useQueryClient();
   const [shown, setShown] = useState(person.display_name);
   const [role, setRole] = useState(person.role);
@@ -193,7 +204,10 @@ function Change({ person, close }: { person: Person; close: () => void }) {
           <>
             <Select
               label="Role"
-              description="another one signs them out"
+              description={
+                isLast ? 'the last admin stays one; make somebody else an admin first' : 'another one signs them out'
+              }
+              disabled={isLast}
               allowDeselect={false}
               value={role}
               data={CHOICES}
@@ -210,14 +224,16 @@ function Change({ person, close }: { person: Person; close: () => void }) {
         )}
         {error && <Trouble error={error} />}
         <div className="row">
-          <Button
-            variant="subtle"
-            color={person.disabled_ms ? undefined : 'red'}
-            loading={turning.isPending}
-            onClick={() => turning.mutate()}
-          >
-            {person.disabled_ms ? 'Enable' : 'Disable'}
-          </Button>
+          {!isLast && (
+            <Button
+              variant="subtle"
+              color={person.disabled_ms ? undefined : 'red'}
+              loading={turning.isPending}
+              onClick={() => turning.mutate()}
+            >
+              {person.disabled_ms ? 'Enable' : 'Disable'}
+            </Button>
+          )}
           <div className="spread" />
           <Button type="submit" loading={saving.isPending}>
             Save
