@@ -1,6 +1,6 @@
 // Calls in time as a strip of bars, with what happened marked: alerts above, actions and gaps over the whole height.
 // Dragging chooses a range; the wheel and the keys + - ← → change it.
-import { type KeyboardEvent, memo, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, type PointerEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router';
 
 import { local, short, utc } from '../parts/words';
@@ -18,13 +18,13 @@ export interface Mark {
   to: string;
 }
 
-/** Something that lasted: a block, or time from which calls may be missing. */
+/** Something that lasted: a block, time from which calls may be missing, or of which none are kept. */
 export interface Stretch {
   id: string;
   since: number;
   until: number;
   words: string;
-  kind: 'action' | 'gap';
+  kind: 'action' | 'gap' | 'not_kept';
 }
 
 interface Props {
@@ -54,10 +54,15 @@ const COLOURS = {
   refused: 'var(--refused)',
 };
 
+const OPACITIES: Record<Stretch['kind'], number> = { action: 0.16, gap: 0.8, not_kept: 0.14 };
+
 export function Strip(props: Props) {
   const { range, stepMs, steps, marks = [], stretches = [], height = 140, label, onRange, cursor, onCursor } = props;
   const { most: tallest = mostOf(steps) } = props;
   const [frame, width] = useWidth();
+  // Several strips may be on a page, and the one with the pattern that another one uses may go.
+  const hatching = useId();
+  const fills = { action: 'var(--refused)', gap: `url(#${hatching})`, not_kept: 'var(--faint)' };
   const [drag, setDrag] = useState<[number, number]>();
   const [pointed, setPointed] = useState<number>();
   const at = onCursor ? cursor : pointed;
@@ -126,7 +131,7 @@ export function Strip(props: Props) {
         className={onRange ? 'strip-zoom' : undefined}
       >
         <defs>
-          <pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+          <pattern id={hatching} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
             <rect width="2" height="6" fill="var(--warn)" opacity="0.5" />
           </pattern>
         </defs>
@@ -154,8 +159,8 @@ export function Strip(props: Props) {
               width={Math.max(to - from, 2)}
               y={TOP}
               height={bottom - TOP}
-              fill={stretch.kind === 'gap' ? 'url(#gap)' : 'var(--refused)'}
-              opacity={stretch.kind === 'gap' ? 0.8 : 0.16}
+              fill={fills[stretch.kind]}
+              opacity={OPACITIES[stretch.kind]}
             >
               <title>{stretch.words}</title>
             </rect>

@@ -12,6 +12,7 @@ import { bytes, count, share } from '../../parts/words';
 import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
 import { OverTime } from './OverTime';
+import { useNotKept } from '../timeline/marks';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, summaryOf, useCallers } from './questions';
 
 export default function EndpointPage() {
@@ -106,6 +107,7 @@ function Use({ id, span }: { id: string; span: Span }) {
     queryKey: ['endpoint sums', id, span.id],
     queryFn: ({ signal }) => summaryOf(id, span, signal),
   });
+  const notKept = useNotKept(use.data);
   if (isWithoutLake(use.error))
     return <p className="muted">This outrider keeps no lake, so there is no history to show.</p>;
   const sum = sums.data;
@@ -129,12 +131,12 @@ function Use({ id, span }: { id: string; span: Span }) {
         ))}
       </div>
       {(use.error ?? sums.error) && <Trouble error={use.error ?? sums.error} again={() => void use.refetch()} />}
-      <OverTime use={use.data} stepMs={span.stepMs} />
+      <OverTime use={use.data} stepMs={span.stepMs} stretches={notKept} />
     </>
   );
 }
 
-function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
+export function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
   const callers = useCallers(endpoint.id, span);
   const columns: Column<Caller>[] = [
     {
@@ -161,10 +163,14 @@ function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
     },
     { id: 'addresses', head: 'Addresses', width: '80px', isNumber: true, cell: (caller) => count(caller.addresses) },
   ];
-  if (callers.error) return null;
+  if (isWithoutLake(callers.error)) return null;
   return (
     <Panel title="Callers" flush after={<span className="faint">the 20 with the most calls</span>}>
-      {callers.data ? (
+      {callers.error ? (
+        <div style={{ padding: 16 }}>
+          <Trouble error={callers.error} again={() => void callers.refetch()} />
+        </div>
+      ) : callers.data ? (
         <SmallTable
           label="Callers"
           rows={callers.data}

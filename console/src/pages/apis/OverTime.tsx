@@ -2,11 +2,17 @@
 import { useMemo, useState } from 'react';
 
 import { Lines } from '../../charts/Lines';
-import { Strip, StripKeys } from '../../charts/Strip';
+import { type Stretch, Strip, StripKeys } from '../../charts/Strip';
 import { Panel } from '../../parts/basics';
 import type { Use } from './questions';
 
-export function OverTime({ use, stepMs }: { use: Use | undefined; stepMs: number }) {
+interface Props {
+  use: Use | undefined;
+  stepMs: number;
+  stretches?: Stretch[];
+}
+
+export function OverTime({ use, stepMs, stretches }: Props) {
   const [cursor, setCursor] = useState<number>();
   // The lines are drawn anew when these change, and not when the pointer moves.
   const latency = useMemo(() => {
@@ -24,7 +30,7 @@ export function OverTime({ use, stepMs }: { use: Use | undefined; stepMs: number
     <>
       <Panel title="Calls" after={<StripKeys />}>
         <div style={{ minHeight: 130 }}>
-          {use && <Strip label="Calls" range={use} steps={use.steps} height={130} {...shared} />}
+          {use && <Strip label="Calls" range={use} steps={use.steps} stretches={stretches} height={130} {...shared} />}
         </div>
       </Panel>
       <Panel title="Latency, ms">

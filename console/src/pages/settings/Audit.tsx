@@ -1,5 +1,6 @@
 // Who did what, the newest first.
 import { Select } from '@mantine/core';
+import { Link } from 'react-router';
 
 import { api, got } from '../../api/client';
 import type { AuditLine } from '../../api/types';
@@ -8,7 +9,7 @@ import { Command, Empty, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
-import { detailWords, LOGS, logOf } from './auditing';
+import { detailWords, LOGS, logOf, pageOf } from './auditing';
 
 const COLUMNS: Column<AuditLine>[] = [
   { id: 'at', head: 'When', width: '120px', cell: (line) => <Time ms={line.at_ms} /> },
@@ -28,7 +29,10 @@ const COLUMNS: Column<AuditLine>[] = [
     id: 'subject',
     head: 'About',
     width: 'minmax(0, 1fr)',
-    cell: (line) => <code title={line.subject}>{line.subject}</code>,
+    cell: ({ subject }) => {
+      const page = pageOf(subject);
+      return <code title={subject}>{page ? <Link to={page}>{subject}</Link> : subject}</code>;
+    },
   },
   {
     id: 'detail',

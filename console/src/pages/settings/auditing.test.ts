@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { local } from '../../parts/words';
-import { detailWords, logOf } from './auditing';
+import { detailWords, logOf, pageOf } from './auditing';
 
 it.each([
   [null, 'decisions'],
@@ -10,6 +10,18 @@ it.each([
   ['toString', 'decisions'],
 ])('shows for %j the log %s', (said, expected) => {
   expect(logOf(said)).toBe(expected);
+});
+
+it.each([
+  ['al_00ff', '/alerts/al_00ff'],
+  ['ac_00ff', '/responses/ac_00ff'],
+  ['al_00ff, al_01', undefined],
+  ['al_', undefined],
+  ['al_../settings', undefined],
+  ['policy al_00ff', undefined],
+  ['', undefined],
+])('leads from %j to %j', (subject, expected) => {
+  expect(pageOf(subject)).toBe(expected);
 });
 
 describe('a read is said in words', () => {

@@ -15,6 +15,12 @@ export function logOf(said: string | null): Log {
   return LOGS.find(({ value }) => value === said)?.value ?? 'decisions';
 }
 
+/** The page of what an entry is about, where that is an alert or an action. */
+export function pageOf(subject: string): string | undefined {
+  if (/^al_[0-9a-f]+$/.test(subject)) return `/alerts/${subject}`;
+  return /^ac_[0-9a-f]+$/.test(subject) ? `/responses/${subject}` : undefined;
+}
+
 /** Reads have the filter of a request as it stood there. Other details, such as statements, have spaces or no names. */
 const FILTER = /^[\w.-]+=[^\s&]*(&[^\s&]*)*$/;
 /** The API cuts a filter that is longer. */

@@ -112,6 +112,10 @@ export function DensityStrips({ whom, range, shown, asOf, asOfPeer, setRange }: 
             <span className="strip-key gap-key" />
             calls may be missing
           </span>
+          <span className="row">
+            <span className="strip-key" style={{ background: 'var(--faint)', opacity: 0.35 }} />
+            not kept
+          </span>
         </span>
         {query.get('q') && <span className="muted">All calls are drawn; the filter is for the list below.</span>}
         <div className="spread" />

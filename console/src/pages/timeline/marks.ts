@@ -1,8 +1,9 @@
-// What is marked on an entity's strip: its alerts, what restricted it, and times from which calls may be missing.
+// What is marked on an entity's strip: its alerts, what restricted it, and times from which calls may be missing or are not kept.
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 
 import { api, got } from '../../api/client';
+import { getStatus } from '../../api/status';
 import type { EntityKey } from '../../api/types';
 import type { Range } from '../../charts/scale';
 import type { Mark, Stretch } from '../../charts/Strip';
@@ -14,6 +15,8 @@ type Whom = Pick<EntityKey, 'value'> & { gateway?: string };
 const LIMIT = 200;
 /** A range that moves with the time asks again only when it has moved by this much. */
 const ROUND_MS = 300_000;
+/** It is another one once a day. */
+const OLDEST_DAY_MS = 600_000;
 
 export function useMarks({ value }: Whom): Mark[] {
   const alerts = useQuery({
@@ -34,7 +37,26 @@ export function useMarks({ value }: Whom): Mark[] {
   );
 }
 
-export function useStretches({ value, gateway }: Whom, { since, until }: Range): Stretch[] {
+/** Time before the oldest day of the lake: that nothing is drawn there does not say that nobody called. */
+export function useNotKept(range: Range | undefined): Stretch[] {
+  const oldest = useQuery({
+    queryKey: ['oldest day'],
+    queryFn: async ({ signal }) => (await getStatus(signal)).platform?.progress?.lake_oldest_day ?? null,
+    staleTime: OLDEST_DAY_MS,
+  });
+  const day = oldest.data;
+  return useMemo(() => {
+    // Days of the lake are those of UTC.
+    const until = Date.parse(day ?? '');
+    if (range === undefined || !(until > range.since)) return [];
+    const words = `Not kept: the lake begins with ${day}`;
+    return [{ id: 'not kept', since: range.since, until, kind: 'not_kept', words }];
+  }, [day, range]);
+}
+
+export function useStretches({ value, gateway }: Whom, range: Range): Stretch[] {
+  const { since, until } = range;
+  const notKept = useNotKept(range);
   const actions = useQuery({
     queryKey: ['now', 'actions', value],
     queryFn: ({ signal }) =>
@@ -73,6 +95,6 @@ export function useStretches({ value, gateway }: Whom, { since, until }: Range):
       kind: 'gap',
       words: `${gap.kind.replaceAll('_', ' ')}: ${gap.detail}`,
     }));
-    return [...blocks, ...gaps].filter((stretch) => stretch.until >= since && stretch.since <= until);
-  }, [actions.data, missing.data, since, until, now]);
+    return [...notKept, ...blocks, ...gaps].filter((stretch) => stretch.until >= since && stretch.since <= until);
+  }, [notKept, actions.data, missing.data, since, until, now]);
 }
