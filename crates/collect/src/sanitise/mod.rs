@@ -8,6 +8,7 @@
 //!
 //! Of a cookie header the whole value is replaced; the session in it has its own pseudonym by configuration.
 
+mod clean;
 mod policies;
 mod redact;
 mod repeated;
@@ -17,6 +18,7 @@ mod views;
 use outrider_classify::{credential_shape, is_credential_name, without_scheme};
 use outrider_model::{ACCOUNT_FIELD, Field, FieldValue, Pseudonym, Text};
 
+use clean::CleanHeaders;
 pub use policies::{FieldPolicies, FieldPolicy};
 use redact::{Redacted, Rules, Scope, redact};
 use spans::Place;
@@ -38,6 +40,7 @@ pub(crate) struct Sanitiser {
     key_names: Vec<String>,
     session: Option<SessionCarrier>,
     policies: FieldPolicies,
+    clean_headers: CleanHeaders,
 }
 
 /// What a call's fields say about who presented what. Headers win over query fields, and names in the order of the settings,
@@ -64,7 +67,8 @@ impl Sanitiser {
     pub(crate) fn new(settings: &NormaliserSettings, key: PseudonymKey) -> Self {
         let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let policies = settings.field_policies.lower_cased();
-        Sanitiser { key, key_names, session: settings.session.clone(), policies }
+        let session = settings.session.clone();
+        Sanitiser { key, key_names, session, policies, clean_headers: CleanHeaders::new() }
     }
 
     /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
@@ -88,7 +92,9 @@ impl Sanitiser {
             matches!(&self.session, Some(SessionCarrier::Header(session)) if session.eq_ignore_ascii_case(name));
         let replaced = match is_session {
             true => Some(self.session_value(value, presented)),
-            false => self.header_value(name, value, presented),
+            // Of these most have another value with each call, and one look is enough.
+            false if is_plain_header(name) => self.header_value(name, value, presented),
+            false => self.clean_headers.stays(name, value, || self.header_value(name, value, presented)),
         };
         let policy = self.policies.header.get(name).copied();
         if let Some(value) = self.by_policy(policy, name, value, replaced) {

@@ -185,12 +185,12 @@ fn base64_at(text: &str, start: usize, end: usize) -> Option<Base64> {
 
 /// Whether the first bytes are UTF-8 without control characters once they are decoded. Nothing is allocated for it.
 fn begins_as_text(run: &[u8]) -> bool {
-    let mut bits = 0u64;
-    for &byte in &run[..RUN_BYTES_MIN] {
-        bits = bits << 6 | sextet(byte);
-    }
+    let bits = run[..RUN_BYTES_MIN].iter().fold(0, |bits, &byte| bits << 6 | u64::from(SEXTETS[usize::from(byte)]));
     // Eight characters are six bytes, the lower six of eight.
     let bytes = &bits.to_be_bytes()[2..];
+    if !may_begin_character(bytes[0]) {
+        return false;
+    }
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         // The last character may go on behind them.
@@ -200,17 +200,32 @@ fn begins_as_text(run: &[u8]) -> bool {
     text.chars().all(|character| !character.is_control() || character.is_ascii_whitespace())
 }
 
-/// The six bits of a character of either alphabet.
-fn sextet(byte: u8) -> u64 {
-    u64::from(match byte {
-        b'A'..=b'Z' => byte - b'A',
-        b'a'..=b'z' => byte - b'a' + 26,
-        b'0'..=b'9' => byte - b'0' + 52,
-        b'+' | b'-' => 62,
-        _ => 63,
-    })
+/// Whether a character that is no control character can begin with this byte in UTF-8. Half of what is no text is seen by it.
+fn may_begin_character(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | 0xc2..=0xf4) || byte.is_ascii_whitespace()
 }
 
+/// What stands for a byte that is in neither alphabet.
+const NO_SEXTET: u8 = 64;
+
+/// The six bits of each character of either alphabet.
+const SEXTETS: [u8; 256] = {
+    let mut sextets = [NO_SEXTET; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        sextets[byte] = match byte as u8 {
+            letter @ b'A'..=b'Z' => letter - b'A',
+            letter @ b'a'..=b'z' => letter - b'a' + 26,
+            digit @ b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NO_SEXTET,
+        };
+        byte += 1;
+    }
+    sextets
+};
+
 fn is_of_alphabet(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+    SEXTETS[usize::from(byte)] != NO_SEXTET
 }
