@@ -21,7 +21,7 @@ use crate::engine::{Engine, table_in};
 use crate::entities::{EntityColumn, known_column};
 use crate::hours::add_up_again;
 use crate::index::index_next;
-use crate::merge::{DataFile, TARGET_BYTES, data_files, in_order, removals, with_day};
+use crate::merge::{DataFile, data_files, in_order, removals, with_day};
 use crate::place::Root;
 use crate::purge::{Found, Writing, purge};
 use crate::schema::{Lasting, PARTITION};
@@ -218,7 +218,7 @@ fn places_of(batch: &RecordBatch) -> Result<Places, DataFusionError> {
 async fn without(table: &mut Table, file: &DataFile, places: &Places) -> Result<u64, LakeError> {
     let failed = table.engine_failed(ERASING);
     let file = std::slice::from_ref(file);
-    let mut writer = table.writer(Lasting::Long)?.with_target_file_size(TARGET_BYTES);
+    let mut writer = table.writer(Lasting::Long)?;
     let schema = writer.arrow_schema();
     let rows = in_order(table, file, &schema).map_err(&failed)?;
     if !has_any(rows.clone(), places).await.map_err(&failed)? {

@@ -1,11 +1,15 @@
 //! Keeps the lake in shape, beside its writer: makes the timeline and the sums by the hour, puts files together, takes away what is too old.
 //!
 //! Each step is a commit of its own, so that it can be killed anywhere: what it had not committed is as if it had not
-//! begun. The writer commits meanwhile; the table library orders the commits of both.
+//! begun. The writer commits meanwhile; the table library orders the commits of both. A step that fails, as one that reads a
+//! damaged file does, keeps none of the others from being done.
 
-use deltalake::operations::vacuum::VacuumMode;
+use std::collections::HashSet;
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::erase::{CallsErased, Erase, Eraser, count};
@@ -13,13 +17,16 @@ use crate::hours::add_up;
 use crate::index::{index_next, next_chunk};
 use crate::merge::{data_files, merge, plan};
 use crate::place::{Location, Root};
-use crate::purge::Found;
-use crate::retention::{Retention, day_of, days_of, days_over, take_away};
+use crate::purge::{Found, sweep};
+use crate::retention::{Over, Retention, day_of, days_of, days_over, take_away};
 use crate::schema::{ENDPOINT_HOURS, EVENTS, TIMELINE};
 use crate::table::{LakeError, Table};
 
-/// How often files that are not needed any more are looked for.
-const VACUUM_EVERY_MS: i64 = 3_600_000;
+/// How often files are looked for that no table holds. One that is found twice is deleted: nobody reads or writes it for so
+/// long.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How often a process takes a day away for its age. The clock may be wrong, and the lake should not be gone for that at once.
+const DAY_REMOVED_EVERY_MS: i64 = 3_600_000;
 /// How often calls are added up by the hour that are no whole chunk. Until then who asks adds them up.
 const ADD_UP_EVERY_MS: i64 = 600_000;
 /// What making the timeline and the hours may use.
@@ -35,8 +42,11 @@ pub struct Keeper {
     timeline: Table,
     hours: Table,
     retention: Retention,
-    vacuumed_ms: Option<i64>,
     added_up_ms: Option<i64>,
+    day_removed_ms: Option<i64>,
+    swept: Option<Instant>,
+    /// What was on the disk at the last sweep and no table held: of the events, the timeline and the hours.
+    unheld: [HashSet<String>; 3],
     /// What there was of each table before this process wrote: of the events, the timeline and the hours.
     found: [Found; 3],
 }
@@ -50,6 +60,8 @@ pub struct Kept {
     pub merges: u64,
     /// Days that were taken away.
     pub days_removed: u64,
+    /// Days that are over and have not been taken away yet.
+    pub days_over: u64,
     /// There is more to do at once.
     pub has_more: bool,
 }
@@ -87,8 +99,20 @@ impl Keeper {
             place: lake.to_string(),
             source: Box::new(source),
         })?;
-        let (vacuumed_ms, added_up_ms) = (None, None);
-        Ok(Keeper { root, engine, events, timeline, hours, retention, vacuumed_ms, added_up_ms, found })
+        let (added_up_ms, day_removed_ms, swept, unheld) = (None, None, None, Default::default());
+        Ok(Keeper {
+            root,
+            engine,
+            events,
+            timeline,
+            hours,
+            retention,
+            added_up_ms,
+            day_removed_ms,
+            swept,
+            unheld,
+            found,
+        })
     }
 
     /// Looks once at everything. `now_ms` is the wall clock.
@@ -99,31 +123,46 @@ impl Keeper {
     async fn look(&mut self, now_ms: i64) -> Result<Kept, LakeError> {
         let mut kept = Kept::default();
         self.refresh().await?;
+        let indexed = self.index(&mut kept).await;
+        let added_up = self.add_up(now_ms).await.map(|has_more| kept.has_more |= has_more);
+        // Before merging: what goes need not be put together.
+        let removed = self.remove_days(now_ms, &mut kept).await;
+        let is_idle = indexed.is_ok() && kept.indexed == 0;
+        let merged = self.merge(&day_of(now_ms), is_idle, &mut kept).await;
+        let swept = self.sweep().await;
+        indexed.and(added_up).and(removed).and(merged).and(swept).map(|()| kept)
+    }
+
+    async fn index(&mut self, kept: &mut Kept) -> Result<(), LakeError> {
         for _ in 0..STEPS_MAX {
             let indexed = index_next(&self.engine, &self.events, &mut self.timeline).await?;
             kept.has_more = indexed.is_some();
             let Some(calls) = indexed else { break };
             kept.indexed += calls;
         }
-        kept.has_more |= self.add_up(now_ms).await?;
-        // Before merging: what goes need not be put together.
-        kept.days_removed = self.remove_days(now_ms).await?;
-        let today = day_of(now_ms);
+        Ok(())
+    }
+
+    /// Puts files of each table together once: calls that came meanwhile are wanted in the timeline sooner than in few files.
+    async fn merge(&mut self, today: &str, is_idle: bool, kept: &mut Kept) -> Result<(), LakeError> {
+        let mut all = Ok(());
         for table in [&mut self.events, &mut self.timeline, &mut self.hours] {
-            // One at a time: calls that came meanwhile are wanted in the timeline sooner than in few files.
-            let Some(planned) = plan(&data_files(table)?, &today, kept.indexed == 0) else { continue };
-            merge(table, &planned).await?;
-            kept.merges += 1;
-            kept.has_more = true;
+            let Some(planned) = plan(table.shape, &data_files(table)?, today, is_idle) else { continue };
+            let merged = merge(table, &planned).await;
+            if merged.is_ok() {
+                kept.merges += 1;
+                kept.has_more = true;
+            }
+            all = all.and(merged);
         }
-        if kept.indexed > 0 {
+        if !is_idle {
             // A day that is over may be complete with these calls.
-            let is_left = |table| Ok::<_, LakeError>(plan(&data_files(table)?, &today, true).is_some());
+            let is_left =
+                |table: &Table| Ok::<_, LakeError>(plan(table.shape, &data_files(table)?, today, true).is_some());
             kept.has_more =
                 kept.has_more || is_left(&self.events)? || is_left(&self.timeline)? || is_left(&self.hours)?;
         }
-        self.vacuum(now_ms).await?;
-        Ok(kept)
+        all
     }
 
     /// How many calls an erasure would take out; `None` where the tables do not reach that far yet.
@@ -187,33 +226,44 @@ impl Keeper {
         Ok(true)
     }
 
-    async fn remove_days(&mut self, now_ms: i64) -> Result<u64, LakeError> {
+    async fn remove_days(&mut self, now_ms: i64, kept: &mut Kept) -> Result<(), LakeError> {
         let mut files = Vec::new();
         for table in [&self.events, &self.timeline, &self.hours] {
             files.extend(data_files(table)?);
         }
-        let over = days_over(files.iter(), &self.retention, now_ms);
-        take_away(&mut self.events, &over).await?;
-        // What is made of the events follows them, also where the last look was ended in between.
-        let (kept, today) = (days_of(&self.events)?, day_of(now_ms));
-        for table in [&mut self.timeline, &mut self.hours] {
-            let over =
-                days_of(table)?.into_iter().filter(|day| *day < today && !kept.contains(day)).collect::<Vec<_>>();
-            take_away(table, &over).await?;
+        let is_due = self.day_removed_ms.is_none_or(|at| !(0..DAY_REMOVED_EVERY_MS).contains(&(now_ms - at)));
+        let Over { too_much, too_old } = days_over(files.iter(), &self.retention, now_ms);
+        let aged_out = usize::from(is_due).min(too_old.len());
+        let gone = [too_much.as_slice(), &too_old[..aged_out]].concat();
+        if aged_out > 0 {
+            self.day_removed_ms = Some(now_ms);
         }
-        Ok(over.len() as u64)
+        take_away(&mut self.events, &gone).await?;
+        // What is made of the events follows them, also where the last look was ended in between.
+        let (left, today) = (days_of(&self.events)?, day_of(now_ms));
+        for table in [&mut self.timeline, &mut self.hours] {
+            let gone =
+                days_of(table)?.into_iter().filter(|day| *day < today && !left.contains(day)).collect::<Vec<_>>();
+            take_away(table, &gone).await?;
+        }
+        kept.days_removed = gone.len() as u64;
+        kept.days_over = (too_old.len() - aged_out) as u64;
+        Ok(())
     }
 
-    async fn vacuum(&mut self, now_ms: i64) -> Result<(), LakeError> {
-        if self.vacuumed_ms.is_some_and(|at| (0..VACUUM_EVERY_MS).contains(&(now_ms - at))) {
+    async fn sweep(&mut self) -> Result<(), LakeError> {
+        if self.swept.is_some_and(|at| at.elapsed() < SWEEP_EVERY) {
             return Ok(());
         }
-        for table in [&mut self.events, &mut self.timeline, &mut self.hours] {
-            // Lite takes away what the table's log says was removed; a file of somebody else's is not ours to delete.
-            let vacuum = table.table.clone().vacuum().with_mode(VacuumMode::Lite);
-            (table.table, _) = vacuum.await.map_err(table.failed("take unused files from"))?;
+        // Also if it fails half way: what it saw of one table is to be an hour old at the next.
+        self.swept = Some(Instant::now());
+        self.root.check_claim().await?;
+        let mut all = Ok(());
+        let tables = [&mut self.events, &mut self.timeline, &mut self.hours];
+        for (table, unheld) in tables.into_iter().zip(&mut self.unheld) {
+            let swept = sweep(table, unheld).await.map(|left| *unheld = left);
+            all = all.and(swept);
         }
-        self.vacuumed_ms = Some(now_ms);
-        Ok(())
+        all
     }
 }

@@ -4,7 +4,12 @@
 //! one size are put together eight at a time, so a row is written again as many times as the size grows eightfold: four
 //! times on its way from a commit to the files of a whole day. A day that is over is put together whatever its sizes, but
 //! not while calls wait for the timeline: where history is imported they are of such days, and each merge would write a
-//! whole day again.
+//! whole day again. Nor is it for a few calls that come late, unless it is small: they wait beside the day's largest file until
+//! they are an eighth of all.
+//!
+//! Of the timeline such a day becomes larger files than of the other tables, because who asks for an entity's calls reads a
+//! little of every file of the day. The order of the others is that in which calls come, so there a file more costs nobody
+//! anything.
 //!
 //! Each file is in the table's order, and so is what is made of several: they are merged, never sorted, so it takes a
 //! batch of rows of each and no more. Rows that are parts of one are neighbours then, and are added up.
@@ -16,6 +21,7 @@ use deltalake::arrow::array::StringArray;
 use deltalake::arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use deltalake::arrow::compute::cast;
 use deltalake::arrow::datatypes::{DataType, SchemaRef};
+use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::datasource::file_format::parquet::ParquetFormat;
 use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use deltalake::datafusion::error::DataFusionError;
@@ -27,7 +33,7 @@ use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
 use crate::hours::Fold;
-use crate::schema::{Lasting, PARTITION, TableShape};
+use crate::schema::{FILE_BYTES, Lasting, PARTITION, TableShape};
 use crate::table::{LakeError, Table, conform};
 
 /// How many files of one size are put together.
@@ -36,11 +42,12 @@ const FILES_MERGED: usize = 8;
 const FILES_READ_MAX: usize = 64;
 /// Files below this are of one size.
 const SMALL_BYTES: u64 = 256 * 1024;
-/// A file grows no larger than about this.
-pub(crate) const TARGET_BYTES: u64 = 128 * 1024 * 1024;
-/// A file from here on is left as it is. Files that grow no larger than the target end a little below it, so two of them
-/// would become two again, and again.
-const LARGE_BYTES: u64 = TARGET_BYTES / 2;
+/// A file is left as it is from half of what it may grow to on: one in so many.
+const LARGE_PART: u64 = 2;
+/// A day that is over is written again for an eighth of it at least: one in so many.
+const LATE_PART: u64 = 8;
+/// A day that is smaller is written again for any call that comes late.
+const SMALL_DAY_BYTES: u64 = 16 * 1024 * 1024;
 
 /// A data file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,32 +68,52 @@ pub(crate) struct Merge {
 }
 
 /// What to put together, if anything; `today` is not over yet. `is_idle` where no calls wait for the timeline.
-pub(crate) fn plan(files: &[DataFile], today: &str, is_idle: bool) -> Option<Merge> {
+pub(crate) fn plan(shape: &TableShape, files: &[DataFile], today: &str, is_idle: bool) -> Option<Merge> {
     let mut days: BTreeMap<&str, Vec<&DataFile>> = BTreeMap::new();
-    for file in files.iter().filter(|file| file.bytes < LARGE_BYTES) {
+    for file in files {
         days.entry(&file.day).or_default().push(file);
     }
     // The newest day first: that is where small files come, and what most queries read.
-    days.into_iter().rev().find_map(|(day, files)| plan_day(files, is_idle && day < today))
+    days.into_iter().rev().find_map(|(day, files)| plan_day(shape, &files, is_idle && day < today))
 }
 
-fn plan_day(files: Vec<&DataFile>, is_complete: bool) -> Option<Merge> {
+fn plan_day(shape: &TableShape, files: &[&DataFile], is_over: bool) -> Option<Merge> {
+    let below = |bytes: u64| files.iter().copied().filter(move |file| file.bytes < bytes).collect::<Vec<_>>();
+    let small = below(FILE_BYTES / LARGE_PART);
     let mut sizes: BTreeMap<u32, Vec<&DataFile>> = BTreeMap::new();
-    for file in &files {
+    for &file in &small {
         sizes.entry(size_class(file.bytes)).or_default().push(file);
     }
-    let of_a_size = sizes.into_values().find(|files| files.len() >= FILES_MERGED);
-    let is_rest = of_a_size.is_none();
-    // Else what is left of the day, unless it is one file already.
-    let chosen = of_a_size.or_else(|| (is_complete && files.len() > 1).then_some(files))?;
-    let mut bytes = 0;
-    let fits = chosen.into_iter().take(FILES_READ_MAX).take_while(|file| {
-        bytes += file.bytes;
-        bytes <= TARGET_BYTES + file.bytes
-    });
-    let files: Vec<_> = fits.cloned().collect();
-    let lasting = if is_rest || bytes >= LARGE_BYTES { Lasting::Long } else { Lasting::Briefly };
-    (files.len() > 1).then_some(Merge { files, lasting })
+    if let Some(of_a_size) = sizes.into_values().find(|files| files.len() >= FILES_MERGED) {
+        return Merge::of(of_a_size, FILE_BYTES, |bytes| match bytes >= shape.day_bytes / LARGE_PART {
+            true => Lasting::Long,
+            false => Lasting::Briefly,
+        });
+    }
+    if !is_over {
+        return None;
+    }
+    let of_day = below(shape.day_bytes / LARGE_PART);
+    let bytes: u64 = of_day.iter().map(|file| file.bytes).sum();
+    let largest = *of_day.iter().max_by_key(|file| file.bytes)?;
+    if bytes <= SMALL_DAY_BYTES || bytes - largest.bytes >= bytes / LATE_PART {
+        return Merge::of(of_day, shape.day_bytes, |_| Lasting::Long);
+    }
+    let late = of_day.into_iter().filter(|&file| file != largest).collect();
+    Merge::of(late, FILE_BYTES, |_| Lasting::Long)
+}
+
+impl Merge {
+    /// Puts so many of the files together as reach a size, if there is more than one. How long it lasts is up to its size.
+    fn of(files: Vec<&DataFile>, bytes_max: u64, lasting: impl Fn(u64) -> Lasting) -> Option<Merge> {
+        let mut bytes = 0;
+        let fits = files.into_iter().take(FILES_READ_MAX).take_while(|file| {
+            bytes += file.bytes;
+            bytes <= bytes_max + file.bytes
+        });
+        let files: Vec<_> = fits.cloned().collect();
+        (files.len() > 1).then(|| Merge { files, lasting: lasting(bytes) })
+    }
 }
 
 /// How many times a file's size is eight times that of a small one.
@@ -110,7 +137,7 @@ pub(crate) fn data_files(table: &Table) -> Result<Vec<DataFile>, LakeError> {
 pub(crate) async fn merge(table: &mut Table, merge: &Merge) -> Result<(), LakeError> {
     let Merge { files, lasting } = merge;
     let Some(first) = files.first() else { return Ok(()) };
-    let mut writer = table.writer(*lasting)?.with_target_file_size(TARGET_BYTES);
+    let mut writer = table.writer(*lasting)?;
     let schema = writer.arrow_schema();
     let engine_failed = table.engine_failed("merge files of");
     let mut parts = if table.shape.adds_up { Some(Fold::new()?) } else { None };
@@ -131,7 +158,7 @@ pub(crate) async fn merge(table: &mut Table, merge: &Merge) -> Result<(), LakeEr
     }
     let added = table.flush(&mut writer).await?;
     let removed = removals(table, files, false)?;
-    let operation = DeltaOperation::Optimize { predicate: None, target_size: TARGET_BYTES.cast_signed() };
+    let operation = DeltaOperation::Optimize { predicate: None, target_size: table.shape.day_bytes.cast_signed() };
     table.replace(removed, added, operation).await
 }
 
@@ -182,9 +209,11 @@ fn of_file(schema: &SchemaRef) -> Vec<usize> {
 
 /// The batch with its day as a column.
 pub(crate) fn with_day(batch: &RecordBatch, day: &str) -> Result<RecordBatch, LakeError> {
-    let day = cast(&StringArray::from(vec![day]), &DataType::Date32)?;
-    let day = day.as_any().downcast_ref::<Date32Array>().and_then(|days| days.iter().next()).flatten();
-    let column: ArrayRef = Arc::new(Date32Array::from(vec![day.unwrap_or_default(); batch.num_rows()]));
+    let days = cast(&StringArray::from(vec![day]), &DataType::Date32)?;
+    let number = days.as_any().downcast_ref::<Date32Array>().and_then(|days| days.iter().next()).flatten();
+    let number =
+        number.ok_or_else(|| ArrowError::ParseError(format!("a data file is of the day `{day}`, which is none")))?;
+    let column: ArrayRef = Arc::new(Date32Array::from(vec![number; batch.num_rows()]));
     let mut fields = batch.schema().fields().to_vec();
     fields.push(Arc::new(deltalake::arrow::datatypes::Field::new(PARTITION, DataType::Date32, false)));
     let columns = batch.columns().iter().cloned().chain([column]).collect();
@@ -195,8 +224,11 @@ pub(crate) fn with_day(batch: &RecordBatch, day: &str) -> Result<RecordBatch, La
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{EVENTS, TIMELINE};
 
     const TODAY: &str = "2026-11-28";
+    const YESTERDAY: &str = "2026-11-27";
+    const LARGE_BYTES: u64 = FILE_BYTES / LARGE_PART;
 
     fn files(day: &str, bytes: &[u64]) -> Vec<DataFile> {
         let file = |(at, &bytes): (usize, &u64)| DataFile { path: format!("{day}/{at}"), day: day.into(), bytes };
@@ -211,59 +243,87 @@ mod tests {
     #[test]
     fn eight_of_a_size_are_put_together_the_smallest_first() {
         let small = vec![1000; 8];
-        assert_eq!(sizes(plan(&files(TODAY, &small), TODAY, true)), small);
-        assert_eq!(plan(&files(TODAY, &small[..7]), TODAY, true), None);
+        assert_eq!(sizes(plan(&EVENTS, &files(TODAY, &small), TODAY, true)), small);
+        assert_eq!(plan(&EVENTS, &files(TODAY, &small[..7]), TODAY, true), None);
         let large = vec![SMALL_BYTES * 9; 8];
         let both = [large.clone(), small.clone()].concat();
-        assert_eq!(sizes(plan(&files(TODAY, &both), TODAY, true)), small);
-        assert_eq!(sizes(plan(&files(TODAY, &large), TODAY, true)), large);
+        assert_eq!(sizes(plan(&EVENTS, &files(TODAY, &both), TODAY, true)), small);
+        assert_eq!(sizes(plan(&EVENTS, &files(TODAY, &large), TODAY, true)), large);
     }
 
     #[test]
     fn a_day_that_is_over_becomes_one_file() {
-        let yesterday = files("2026-11-27", &[10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
-        assert_eq!(sizes(plan(&yesterday, TODAY, true)), [10, SMALL_BYTES * 100, SMALL_BYTES * 9]);
-        assert_eq!(plan(&yesterday, TODAY, false), None, "more calls may be of it");
-        assert_eq!(plan(&yesterday[..1], TODAY, true), None);
-        let full = files("2026-11-27", &[TARGET_BYTES, LARGE_BYTES, 5]);
-        assert_eq!(plan(&full, TODAY, true), None, "what is large enough is left");
+        let yesterday = files(YESTERDAY, &[10, SMALL_BYTES * 100, SMALL_BYTES * 30]);
+        assert_eq!(sizes(plan(&EVENTS, &yesterday, TODAY, true)), [10, SMALL_BYTES * 100, SMALL_BYTES * 30]);
+        assert_eq!(plan(&EVENTS, &yesterday, TODAY, false), None, "more calls may be of it");
+        assert_eq!(plan(&EVENTS, &yesterday[..1], TODAY, true), None);
+        let full = files(YESTERDAY, &[FILE_BYTES, LARGE_BYTES, 5]);
+        assert_eq!(plan(&EVENTS, &full, TODAY, true), None, "what is large enough is left");
+    }
+
+    #[test]
+    fn a_day_of_the_timeline_becomes_larger_files() {
+        let planned = |bytes: &[u64]| plan(&TIMELINE, &files(YESTERDAY, bytes), TODAY, true);
+        let of_day = [LARGE_BYTES * 3 / 2, LARGE_BYTES, LARGE_BYTES + 1, 5];
+        assert_eq!(sizes(planned(&of_day)), of_day);
+        assert_eq!(plan(&EVENTS, &files(YESTERDAY, &of_day), TODAY, true), None);
+        assert_eq!(plan(&TIMELINE, &files(TODAY, &of_day), TODAY, true), None, "the day is not over");
+        assert_eq!(planned(&[of_day.iter().sum(), TIMELINE.day_bytes / 2]), None, "what is large enough is left");
+        let lasting = |shape| plan(shape, &files(TODAY, &[LARGE_BYTES / 8; 8]), TODAY, true).map(|merge| merge.lasting);
+        assert_eq!(lasting(&EVENTS), Some(Lasting::Long));
+        assert_eq!(lasting(&TIMELINE), Some(Lasting::Briefly), "it is written again when the day is over");
+    }
+
+    #[test]
+    fn a_few_late_calls_do_not_have_the_day_written_again() {
+        let planned = |bytes: &[u64]| sizes(plan(&TIMELINE, &files(YESTERDAY, bytes), TODAY, true));
+        let of_day = 7 * FILE_BYTES / 8;
+        assert_eq!(planned(&[of_day, 5]), [0_u64; 0]);
+        assert_eq!(planned(&[5, of_day, 6]), [5, 6]);
+        assert_eq!(planned(&[of_day, of_day / 7]), [of_day, of_day / 7]);
+        assert_eq!(planned(&[SMALL_DAY_BYTES - 5, 5]), [SMALL_DAY_BYTES - 5, 5], "a small day is written soon");
     }
 
     #[test]
     fn one_merge_is_bounded() {
         let many = files(TODAY, &vec![1; 1000]);
-        assert_eq!(plan(&many, TODAY, true).map(|merge| merge.files.len()), Some(FILES_READ_MAX));
+        assert_eq!(plan(&EVENTS, &many, TODAY, true).map(|merge| merge.files.len()), Some(FILES_READ_MAX));
         let heavy = files(TODAY, &[LARGE_BYTES - 1; 9]);
-        assert_eq!(sizes(plan(&heavy, TODAY, true)).len(), 3);
+        assert_eq!(sizes(plan(&EVENTS, &heavy, TODAY, true)).len(), 3);
     }
 
     #[test]
     fn what_is_not_written_again_is_compressed_harder() {
-        let lasting = |day, bytes: &[u64]| plan(&files(day, bytes), TODAY, true).map(|merge| merge.lasting);
+        let lasting = |day, bytes: &[u64]| plan(&EVENTS, &files(day, bytes), TODAY, true).map(|merge| merge.lasting);
         assert_eq!(lasting(TODAY, &[LARGE_BYTES / 8 - 1; 8]), Some(Lasting::Briefly));
         assert_eq!(lasting(TODAY, &[LARGE_BYTES / 8; 8]), Some(Lasting::Long));
-        assert_eq!(lasting("2026-11-27", &[10; 8]), Some(Lasting::Briefly), "more of the day is imported");
-        assert_eq!(lasting("2026-11-27", &[10, 5]), Some(Lasting::Long));
+        assert_eq!(lasting(YESTERDAY, &[10; 8]), Some(Lasting::Briefly), "more of the day is imported");
+        assert_eq!(lasting(YESTERDAY, &[10, 5]), Some(Lasting::Long));
     }
 
     #[test]
     fn putting_together_comes_to_an_end() {
-        let mut sizes: Vec<u64> = (1..=40).map(|at| at * TARGET_BYTES / 43).collect();
-        for _ in 0..40 {
-            let Some(chosen) = plan(&files("2026-11-27", &sizes), TODAY, true) else { return };
-            let mut bytes: u64 = chosen.files.iter().map(|file| file.bytes).sum();
-            for file in chosen.files {
-                let at = sizes.iter().position(|&bytes| bytes == file.bytes).unwrap();
-                sizes.swap_remove(at);
+        for shape in [&EVENTS, &TIMELINE] {
+            let mut sizes: Vec<u64> = (1..=80).map(|at| at * FILE_BYTES / 83).collect();
+            let mut merges = 0;
+            while let Some(chosen) = plan(shape, &files(YESTERDAY, &sizes), TODAY, true) {
+                merges += 1;
+                assert!(merges < 80, "{sizes:?} of {} are still put together", shape.name);
+                let bytes: u64 = chosen.files.iter().map(|file| file.bytes).sum();
+                for file in chosen.files {
+                    let at = sizes.iter().position(|&bytes| bytes == file.bytes).unwrap();
+                    sizes.swap_remove(at);
+                }
+                // What is in order packs a little better, or a little worse.
+                sizes.push(if merges % 2 == 0 { bytes * 97 / 100 } else { bytes * 102 / 100 });
             }
-            // A file is ended a little early, as the writer does.
-            while bytes > 0 {
-                let of_file = bytes.min(TARGET_BYTES * 99 / 100);
-                sizes.push(of_file);
-                bytes -= of_file;
-            }
+            let all: u64 = sizes.iter().sum();
+            assert!(
+                sizes.len() as u64 <= LARGE_PART * all / shape.day_bytes + 2,
+                "{sizes:?} of {} are left",
+                shape.name
+            );
         }
-        panic!("{sizes:?} are still put together");
     }
 
     #[test]
@@ -273,7 +333,7 @@ mod tests {
         let (mut files, mut written, mut most) = (Vec::new(), 0, 0);
         for commit in 0..COMMITS {
             files.push(DataFile { path: format!("c{commit}"), day: TODAY.into(), bytes: COMMIT_BYTES });
-            while let Some(chosen) = plan(&files, TODAY, true) {
+            while let Some(chosen) = plan(&EVENTS, &files, TODAY, true) {
                 let bytes = chosen.files.iter().map(|file| file.bytes).sum();
                 written += bytes;
                 files.retain(|file| !chosen.files.contains(file));

@@ -28,6 +28,25 @@ impl Found {
     }
 }
 
+/// Deletes those files that no version of the table held at the last sweep and none holds now, and names the others that none
+/// holds. Neither a clock nor the log is asked: an entry of a file that was taken away leaves the log before the file may go.
+pub(crate) async fn sweep(table: &mut Table, unheld: &HashSet<String>) -> Result<HashSet<String>, LakeError> {
+    // In this order: what is committed meanwhile is then known to be the table's.
+    let files = table.place.data_files().await?;
+    table.refresh().await?;
+    let held = held(table)?;
+    let others = files.into_iter().filter(|file| !held.contains(file));
+    let (gone, left): (HashSet<_>, HashSet<_>) = others.partition(|file| unheld.contains(file));
+    all(gone.iter().map(|file| table.place.delete_data(file).boxed()).collect()).await?;
+    Ok(left)
+}
+
+/// The data files of the newest version.
+fn held(table: &Table) -> Result<HashSet<String>, LakeError> {
+    let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
+    Ok(snapshot.log_data().iter().map(|file| file.path().into_owned()).collect())
+}
+
 /// Who else writes a table beside who purges it.
 pub(crate) enum Writing<'a> {
     Nobody,
@@ -58,8 +77,7 @@ pub(crate) async fn purge(table: &mut Table, writing: Writing<'_>) -> Result<Pur
     let files = table.place.data_files().await?;
     let committed = committed_files(&table.place).await?;
     table.refresh().await?;
-    let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
-    let held: HashSet<String> = snapshot.log_data().iter().map(|file| file.path().into_owned()).collect();
+    let held = held(table)?;
     let others = files.into_iter().filter(|file| !held.contains(file));
     let (gone, kept): (Vec<_>, Vec<_>) = others.partition(|file| committed.contains(file) || writing.is_left(file));
     all(gone.iter().map(|file| table.place.delete_data(file).boxed()).collect()).await?;

@@ -28,11 +28,15 @@ pub(crate) fn day_of(ms: i64) -> String {
 }
 
 /// The days that are over and not to be kept, oldest first.
-pub(crate) fn days_over<'a>(
-    files: impl Iterator<Item = &'a DataFile>,
-    retention: &Retention,
-    today_ms: i64,
-) -> Vec<String> {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Over {
+    /// There is no room for them.
+    pub too_much: Vec<String>,
+    /// They are older than is kept; those that there is no room for are not named again.
+    pub too_old: Vec<String>,
+}
+
+pub(crate) fn days_over<'a>(files: impl Iterator<Item = &'a DataFile>, retention: &Retention, today_ms: i64) -> Over {
     let today = day_of(today_ms);
     let first_kept = retention.days.map(|days| day_of(today_ms.saturating_sub(i64::from(days) * DAY_MS)));
     let mut days: BTreeMap<&str, u64> = BTreeMap::new();
@@ -40,15 +44,16 @@ pub(crate) fn days_over<'a>(
         *days.entry(&file.day).or_default() += file.bytes;
     }
     let mut bytes: u64 = days.values().sum();
-    let mut over = Vec::new();
-    for (day, of_day) in days {
-        let is_old = first_kept.as_deref().is_some_and(|first| day < first);
-        let is_too_much = retention.bytes_max.is_some_and(|max| bytes > max);
-        if day >= today.as_str() || !(is_old || is_too_much) {
+    let mut over = Over { too_much: Vec::new(), too_old: Vec::new() };
+    for (day, of_day) in days.into_iter().take_while(|&(day, _)| day < today.as_str()) {
+        if retention.bytes_max.is_some_and(|max| bytes > max) {
+            over.too_much.push(day.to_owned());
+            bytes -= of_day;
+        } else if first_kept.as_deref().is_some_and(|first| day < first) {
+            over.too_old.push(day.to_owned());
+        } else {
             break;
         }
-        over.push(day.to_owned());
-        bytes -= of_day;
     }
     over
 }
@@ -71,8 +76,7 @@ pub(crate) async fn take_away(table: &mut Table, days: &[String]) -> Result<(), 
     if removed.is_empty() {
         return Ok(());
     }
-    let predicate = days.iter().max().map(|last| format!("{PARTITION} <= '{last}'"));
-    table.replace(removed, Vec::new(), DeltaOperation::Delete { predicate }).await
+    table.replace(removed, Vec::new(), DeltaOperation::Delete { predicate: None }).await
 }
 
 #[cfg(test)]
@@ -86,7 +90,9 @@ mod tests {
     }
 
     fn over(files: &[DataFile], days: Option<u32>, bytes_max: Option<u64>) -> Vec<String> {
-        days_over(files.iter(), &Retention { days, bytes_max }, NOW_MS)
+        let Over { too_much, too_old } = days_over(files.iter(), &Retention { days, bytes_max }, NOW_MS);
+        let of = |days: Vec<String>, why| days.into_iter().map(move |day| format!("{day} {why}"));
+        of(too_much, "is too much").chain(of(too_old, "is too old")).collect()
     }
 
     #[test]
@@ -107,18 +113,20 @@ mod tests {
         ];
         assert_eq!(over(&files, None, None), [""; 0]);
         assert_eq!(over(&files, Some(30), None), [""; 0]);
-        assert_eq!(over(&files, Some(2), None), ["2026-11-25"]);
-        assert_eq!(over(&files, Some(0), None), ["2026-11-25", "2026-11-26", "2026-11-27"]);
+        let all = |why: &str| ["2026-11-25", "2026-11-26", "2026-11-27"].map(|day| format!("{day} {why}"));
+        assert_eq!(over(&files, Some(2), None), all("is too old")[..1]);
+        assert_eq!(over(&files, Some(0), None), all("is too old"));
         assert_eq!(over(&files, None, Some(165)), [""; 0]);
-        assert_eq!(over(&files, None, Some(164)), ["2026-11-25"]);
-        assert_eq!(over(&files, None, Some(130)), ["2026-11-25", "2026-11-26"]);
-        assert_eq!(over(&files, None, Some(1)), ["2026-11-25", "2026-11-26", "2026-11-27"]);
-        assert_eq!(over(&files, Some(2), Some(140)), ["2026-11-25", "2026-11-26"]);
+        assert_eq!(over(&files, None, Some(164)), all("is too much")[..1]);
+        assert_eq!(over(&files, None, Some(130)), all("is too much")[..2]);
+        assert_eq!(over(&files, None, Some(1)), all("is too much"));
+        assert_eq!(over(&files, Some(2), Some(140)), all("is too much")[..2]);
+        assert_eq!(over(&files, Some(1), Some(150)), ["2026-11-25 is too much", "2026-11-26 is too old"]);
     }
 
     #[test]
     fn what_is_dated_ahead_is_no_day_that_is_over() {
         let files = [file("2027-01-01", 10), file("2026-11-27", 10)];
-        assert_eq!(over(&files, None, Some(0)), ["2026-11-27"]);
+        assert_eq!(over(&files, None, Some(0)), ["2026-11-27 is too much"]);
     }
 }

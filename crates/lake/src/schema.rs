@@ -15,6 +15,9 @@ use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 /// The column that all tables are partitioned by: the UTC day of `event_time`.
 pub const PARTITION: &str = "event_date";
 
+/// A data file of a day that is not over grows no larger than about this.
+pub(crate) const FILE_BYTES: u64 = 128 * 1024 * 1024;
+
 /// What a table is.
 #[derive(Debug)]
 pub struct TableShape {
@@ -35,6 +38,8 @@ pub struct TableShape {
     dictionary_bytes: usize,
     /// Rows of a page of a data file: what is decoded at least to read one row.
     page_rows: usize,
+    /// A data file of a day that is over grows to about this. It is in memory while it is written.
+    pub(crate) day_bytes: u64,
     /// Rows of one key are parts that add up, and do where files are put together.
     pub(crate) adds_up: bool,
     /// The only columns whose least and greatest values are kept by page; `None` for all. They are read with a file's
@@ -76,6 +81,7 @@ pub static EVENTS: TableShape = TableShape {
     // A hundred thousand pseudonyms: one costs 2 bytes a row in it, and 16 beside it.
     dictionary_bytes: 8 * 1024 * 1024,
     page_rows: 8_192,
+    day_bytes: FILE_BYTES,
     adds_up: false,
     paged: None,
     opaque: &[],
@@ -93,6 +99,8 @@ pub static TIMELINE: TableShape = TableShape {
     dictionary_bytes: 1024 * 1024,
     // Of smaller pages the heads of two dozen columns are a tenth of the file.
     page_rows: 8_192,
+    // A day of 100 million calls in a month, with six entities each, is two of them.
+    day_bytes: 2 * FILE_BYTES,
     adds_up: false,
     paged: Some(&["entity_kind", "entity", "event_time"]),
     opaque: &[],
@@ -115,6 +123,7 @@ pub static ENDPOINT_HOURS: TableShape = TableShape {
     without_dictionary: &["consumers_hll", "addresses_hll"],
     dictionary_bytes: 1024 * 1024,
     page_rows: 2_048,
+    day_bytes: FILE_BYTES,
     adds_up: true,
     paged: Some(&["event_hour"]),
     opaque: &["consumers_hll", "addresses_hll"],

@@ -44,7 +44,7 @@ const KEPT_BYTES: u64 = 64 * 1024 * 1024;
 /// How many of them are expected; a hint.
 const KEPT: usize = 1_000;
 /// How much of a file's end is read at once; most are smaller.
-const END_BYTES: usize = 32 * 1024;
+const END_BYTES: usize = 128 * 1024;
 /// How many rows that can be the entity's are looked through first; then four times as many each time, up to a limit.
 const ROWS_AT_ONCE: usize = 8_192;
 const ROWS_AT_ONCE_MAX: usize = 16 * ROWS_AT_ONCE;

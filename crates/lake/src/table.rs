@@ -19,12 +19,16 @@ pub(crate) use crate::error::LakeError;
 use crate::place::{Place, Root};
 use crate::schema::{Lasting, PARTITION, TableShape};
 
-/// How long versions of a table stay readable one by one, and how long files that the newest does not name any more stay:
-/// for queries, copies and other readers that began before a change.
+/// How long the log names every version of a table, and what other engines are told about files that the newest does not name
+/// any more: for queries, copies and other readers that began before a change.
 const KEPT: [(TableProperty, &str); 2] = [
     (TableProperty::LogRetentionDuration, "interval 1 days"),
     (TableProperty::DeletedFileRetentionDuration, "interval 1 hours"),
 ];
+
+/// The application id that every commit carries which takes files out of a table. Two such commits at once conflict by it: to
+/// the table library two that put the same files together do not, and both would add the rows of those.
+const REPLACING: &str = "outrider-files";
 
 /// How often rows are committed where files are taken out of the table meanwhile.
 const COMMIT_TRIES: usize = 16;
@@ -160,7 +164,10 @@ impl Table {
         let data_change = removed.iter().any(|remove| remove.data_change);
         let added = added.into_iter().map(|add| Action::Add(Add { data_change, ..add }));
         let actions = removed.into_iter().map(Action::Remove).chain(added).collect();
-        self.put(actions, CommitProperties::default(), operation).await
+        let version = self.table.version().unwrap_or_default();
+        let properties = CommitProperties::default()
+            .with_application_transaction(Transaction::new(REPLACING, version.cast_signed()));
+        self.put(actions, properties, operation).await
     }
 
     /// A writer of files of this table; [`Table::flush`] makes what it wrote durable.

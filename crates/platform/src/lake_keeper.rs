@@ -86,9 +86,16 @@ impl LakeKeeper {
 
     fn keep(&mut self) -> Result<Kept, LakeError> {
         let Some(keeper) = &mut self.keeper else { return Ok(Kept::default()) };
-        let kept = self.runtime.block_on(keeper.keep((self.now_ms)()))?;
+        let kept = self.runtime.block_on(self.stop.run_until_cancelled(keeper.keep((self.now_ms)())));
+        let Some(kept) = kept.transpose()? else { return Ok(Kept::default()) };
         if kept.days_removed > 0 {
             tracing::info!(days = kept.days_removed, "days that are over were taken out of the lake");
+            if kept.days_over > 0 {
+                tracing::warn!(
+                    days = kept.days_over,
+                    "more days are older than the lake keeps them; one an hour is taken out, in case the clock is wrong"
+                );
+            }
         }
         self.progress.lake_kept(&kept, keeper.size()?);
         Ok(kept)

@@ -2,7 +2,7 @@
 
 use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::arrow::datatypes::Int64Type;
-use outrider_lake::{Beside, LakeReader, QueryLimits, Range, Retention};
+use outrider_lake::{Beside, Keeper, LakeReader, QueryLimits, Range, Retention};
 use outrider_model::{ApiCall, Consumer, Text};
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
@@ -66,7 +66,10 @@ async fn calls_of_any_time_are_kept_in_their_days_and_shown_in_their_order() {
     keep(directory.path(), ALL, NOON_MS).await;
     assert_eq!(paths_of(all.clone()).await, newest_first, "the same from the timeline");
     // What is too old goes; what is dated ahead is no day that is over.
-    assert_eq!(keep(directory.path(), Retention { days: Some(30), bytes_max: None }, NOON_MS).await.days_removed, 2);
+    let mut keeper = Keeper::open(directory.path(), Retention { days: Some(30), bytes_max: None }).await.unwrap();
+    for hour in 0..2 {
+        assert_eq!(keeper.keep(NOON_MS + hour * DAY_MS / 24).await.unwrap().days_removed, 1);
+    }
     assert_eq!(paths_of(all).await, newest_first[..10]);
     let today = Range { rows: 100, since_ms: Some(NOON_MS), until_ms: Some(NOON_MS + DAY_MS), ..Range::default() };
     assert_eq!(paths_of(today).await, [46, 41, 6, 1]);

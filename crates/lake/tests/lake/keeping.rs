@@ -199,16 +199,108 @@ async fn days_that_are_over_go_from_every_table() {
         filler.commit(&[ApiCall { event_ms: NOON_MS - day * DAY_MS, ..mixed_call(1) }]).await;
     }
     let retention = Retention { days: Some(2), bytes_max: None };
-    let kept = keep(directory.path(), retention, NOON_MS).await;
-    assert_eq!(kept.days_removed, 2);
+    let mut keeper = Keeper::open(directory.path(), retention).await.unwrap();
+    let mut removed = Vec::new();
+    for half_hours in 0..4 {
+        let kept = keeper.keep(NOON_MS + half_hours * DAY_MS / 48).await.unwrap();
+        removed.push((kept.days_removed, kept.days_over));
+    }
+    assert_eq!(removed, [(1, 1), (0, 1), (1, 0), (0, 0)], "the oldest first, and the next an hour later");
     let reader = reader(directory.path(), &filler.lake);
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 3);
     assert_eq!(number(&reader, "SELECT count(*) FROM timeline WHERE entity_kind = 'ip'").await, 3);
     assert_eq!(number(&reader, "SELECT sum(calls) FROM endpoint_hours").await, 3);
-    assert_eq!(keep(directory.path(), retention, NOON_MS).await.days_removed, 0);
     let kept = keep(directory.path(), Retention { days: None, bytes_max: Some(1) }, NOON_MS).await;
-    assert_eq!(kept.days_removed, 2);
+    assert_eq!(kept.days_removed, 2, "where there is no room they go at once");
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 1, "the running day stays");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_forward_takes_one_day_at_most() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    for day in 0..20 {
+        filler.commit(&[ApiCall { event_ms: NOON_MS - day * DAY_MS, ..mixed_call(1) }]).await;
+    }
+    let mut keeper = Keeper::open(directory.path(), Retention { days: Some(30), bytes_max: None }).await.unwrap();
+    for now_ms in [NOON_MS, NOON_MS + 400 * DAY_MS, NOON_MS + 400 * DAY_MS + 60_000, NOON_MS + 60_000] {
+        keeper.keep(now_ms).await.unwrap();
+    }
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(DISTINCT event_date) FROM events").await, 19);
+}
+
+/// The data files on the disk, and those of them that the newest versions of the tables have.
+async fn files_on_disk_and_held(directory: &std::path::Path) -> [std::collections::BTreeSet<std::path::PathBuf>; 2] {
+    let is_data = |file: &std::path::PathBuf| {
+        file.extension().is_some_and(|kind| kind == "parquet") && !file.iter().any(|part| part == "_delta_log")
+    };
+    let mut on_disk = std::collections::BTreeSet::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_data(&path) {
+                on_disk.insert(path.strip_prefix(directory).unwrap().to_owned());
+            }
+        }
+    }
+    let held = outrider_lake::files(directory).await.unwrap().unwrap().files.into_iter().filter(is_data).collect();
+    [on_disk, held]
+}
+
+#[tokio::test(start_paused = true)]
+async fn former_files_stay_for_an_hour_and_then_go() {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3601);
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    let mut keeper = Keeper::open(directory.path(), ALL).await.unwrap();
+    // More commits than between two checkpoints, which know nothing of files that are gone.
+    for number in 1..=120 {
+        filler.commit(&[mixed_call(number)]).await;
+        if number % 10 == 0 {
+            while keeper.keep(NOON_MS + DAY_MS).await.unwrap().has_more {}
+        }
+    }
+    let killed = directory.path().join("events/event_date=2026-11-28/part-00000-left-by-a-killed-process.parquet");
+    std::fs::write(&killed, b"half").unwrap();
+    let [on_disk, held] = files_on_disk_and_held(directory.path()).await;
+    assert!(on_disk.len() > 100 && held.len() < 10, "{} on disk, {} held", on_disk.len(), held.len());
+
+    tokio::time::advance(HOUR).await;
+    keeper.keep(NOON_MS + DAY_MS).await.unwrap();
+    assert!(killed.exists(), "it was not there at the look before, and somebody may be writing it");
+    // What comes meanwhile is held at the next look, and what it is put together with is not any more.
+    filler.commit(&[mixed_call(121)]).await;
+    while keeper.keep(NOON_MS + DAY_MS).await.unwrap().has_more {}
+    for _ in 0..2 {
+        tokio::time::advance(HOUR).await;
+        keeper.keep(NOON_MS + DAY_MS).await.unwrap();
+    }
+    let [on_disk, held] = files_on_disk_and_held(directory.path()).await;
+    assert_eq!(on_disk, held);
+    let reader = reader(directory.path(), &filler.lake);
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 121);
+}
+
+#[tokio::test]
+async fn a_damaged_file_keeps_nothing_else_from_being_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&[mixed_call(1)]).await;
+    filler.commit(&[mixed_call(2)]).await;
+    let day = directory.path().join("events/event_date=2026-11-28");
+    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
+    std::fs::write(&damaged, b"not a table").unwrap();
+    filler.commit(&[ApiCall { event_ms: NOON_MS - 40 * DAY_MS, ..mixed_call(3) }]).await;
+    let mut keeper = Keeper::open(directory.path(), Retention { days: Some(30), bytes_max: None }).await.unwrap();
+    let error = keeper.keep(NOON_MS + DAY_MS).await.unwrap_err().to_string();
+    assert!(error.contains("timeline"), "{error}");
+    let reader = reader(directory.path(), &filler.lake);
+    let of_days = "SELECT count(*) FROM events WHERE event_date < DATE '2026-11-28'";
+    assert_eq!(number(&reader, of_days).await, 0, "days that are over are taken away nevertheless");
 }
 
 #[tokio::test]
@@ -236,8 +328,8 @@ async fn two_keepers_by_mistake_do_no_harm() {
     }
     let mut first = Keeper::open(directory.path(), ALL).await.unwrap();
     let mut second = Keeper::open(directory.path(), ALL).await.unwrap();
-    let (one, two) = tokio::join!(first.keep(NOON_MS), second.keep(NOON_MS));
-    assert!(one.is_ok() || two.is_ok(), "{one:?} {two:?}");
+    // Each step is done by the one who commits it first, and the other one says so.
+    let (_, _) = tokio::join!(first.keep(NOON_MS), second.keep(NOON_MS));
     keep(directory.path(), ALL, NOON_MS).await;
     let reader = reader(directory.path(), &filler.lake);
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 20);

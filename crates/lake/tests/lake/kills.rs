@@ -25,8 +25,9 @@ async fn killed() {
     for look in 0.. {
         let first = filler.next as i64;
         filler.commit(&(first..first + CALLS_PER_COMMIT).map(mixed_call).collect::<Vec<_>>()).await;
-        // The day is over, so that every look puts something together, and each is late enough to add up what has come.
-        keeper.keep(NOON_MS + (40 + look) * DAY_MS).await.unwrap();
+        // Each look is late enough to add up what has come. The day is over, so that what no look has more to do for is put
+        // together to one file.
+        while keeper.keep(NOON_MS + (40 + look) * DAY_MS).await.unwrap().has_more {}
     }
 }
 
