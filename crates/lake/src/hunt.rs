@@ -23,7 +23,7 @@ use outrider_model::{EntityKind, HUNT_ENTITIES_MAX, Hunt, HuntFigures, HuntHit, 
 use crate::entities::actor;
 use crate::evidence::{Asked, evidence, hits};
 use crate::page::at_gateways;
-use crate::query::{Answer, QueryError, QueryProgress, reads_only};
+use crate::query::{Answer, QueryError, QueryProgress, check_allowed, parsed};
 use crate::reader::LakeReader;
 use crate::search::{Search, literal, parse_search, time_literal};
 
@@ -307,9 +307,8 @@ async fn register(context: &SessionContext, condition: &str) -> Result<(), Query
 
 /// What a statement means, with the window's ends as values.
 async fn understand(context: &SessionContext, sql: &str, window: &HuntWindow) -> Result<LogicalPlan, QueryError> {
+    let statement = parsed(context, sql)?;
     let state = context.state();
-    let dialect = state.config().options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect)?;
     let tables = state.resolve_table_references(&statement)?;
     if !tables.iter().any(|table| table.table() == CALLS) {
         let why =
@@ -317,7 +316,7 @@ async fn understand(context: &SessionContext, sql: &str, window: &HuntWindow) ->
         return Err(QueryError::Statement(why));
     }
     let plan = state.statement_to_plan(statement).await?;
-    reads_only(&plan)?;
+    check_allowed(&plan)?;
     let values = ends(window)
         .map(|(name, us)| (name.to_owned(), ScalarValue::TimestampMicrosecond(Some(us), Some("UTC".into()))));
     Ok(plan.with_param_values(values.to_vec())?)

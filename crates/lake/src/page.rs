@@ -288,7 +288,7 @@ pub(crate) fn newest_rows(
     let batches: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
     let Some(first) = batches.first() else { return Ok(None) };
     let found = concat_batches(&first.schema(), &batches).map_err(DataFusionError::from)?;
-    let places = places(&found).ok_or_else(|| QueryError::Statement("the tables have other columns".to_owned()))?;
+    let places = places(&found).ok_or_else(|| QueryError::Failed("the tables have other columns".to_owned()))?;
     let mut order: Vec<usize> = (0..found.num_rows()).collect();
     order.sort_unstable_by_key(|&at| std::cmp::Reverse(places[at]));
     let order: UInt64Array = order.into_iter().take(rows_max).map(|at| at as u64).collect();

@@ -1,27 +1,40 @@
 //! An answer under way: rows as they come, with the limits that end it.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deltalake::arrow::array::RecordBatch;
-use deltalake::arrow::datatypes::SchemaRef;
-use deltalake::datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _};
+use deltalake::arrow::datatypes::{Schema, SchemaRef};
+use deltalake::datafusion::common::tree_node::{Transformed, TransformedResult as _, TreeNode as _, TreeNodeRecursion};
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::execution::context::SQLOptions;
-use deltalake::datafusion::logical_expr::LogicalPlan;
+use deltalake::datafusion::logical_expr::{Expr, LogicalPlan};
 use deltalake::datafusion::physical_plan::coop::CooperativeExec;
 use deltalake::datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use deltalake::datafusion::prelude::SessionContext;
+use deltalake::datafusion::sql::parser::Statement;
+use deltalake::datafusion::sql::sqlparser::ast::visit_relations;
+use deltalake::datafusion::sql::sqlparser::dialect::GenericDialect;
+use deltalake::datafusion::sql::sqlparser::keywords::Keyword;
+use deltalake::datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::reader::QueryLimits;
 use crate::table::LakeError;
 
 /// How long a statement is at most, in bytes.
 pub const STATEMENT_BYTES_MAX: usize = 64 * 1024;
+
+/// How many operators and keywords a statement has at most. Each may stand within the next, and what is nested deeper than a
+/// thread's stack ends the process.
+const OPERATORS_MAX: usize = 1_000;
+/// How many tables a statement names at most: each is joined with all before it, and has all their columns.
+const TABLES_MAX: usize = 64;
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +63,9 @@ pub enum QueryError {
     /// A file of the lake cannot be read.
     #[error("a file of the lake cannot be read: {0}")]
     File(String),
+    /// It failed for a reason that is not in the statement.
+    #[error("the query failed, which is no fault of the statement: {0}")]
+    Failed(String),
 }
 
 /// How far a query is.
@@ -71,6 +87,8 @@ impl QueryProgress {
 /// An answer under way. To drop it ends the query.
 pub struct Answer {
     plan: Arc<dyn ExecutionPlan>,
+    /// Its columns, where two have the same name.
+    told_apart: Option<SchemaRef>,
     rows: SendableRecordBatchStream,
     started: Instant,
     time: Duration,
@@ -84,19 +102,12 @@ impl Answer {
         context: &SessionContext,
         statement: &str,
         limits: &QueryLimits,
+        started: Instant,
         permit: OwnedSemaphorePermit,
     ) -> Result<Answer, QueryError> {
-        if statement.len() > STATEMENT_BYTES_MAX {
-            let message = format!("the statement has {} bytes; {STATEMENT_BYTES_MAX} are possible", statement.len());
-            return Err(QueryError::Statement(message));
-        }
-        let started = Instant::now();
-        let plan = async {
-            let logical = context.state().create_logical_plan(statement).await?;
-            physical(context, logical).await
-        };
+        let plan = async { physical(context, understood(context, statement).await?).await };
         let plan =
-            tokio::time::timeout(limits.time, plan).await.map_err(|_| QueryError::Time(limits.time)).flatten()?;
+            timeout_at(started + limits.time, plan).await.map_err(|_| QueryError::Time(limits.time)).flatten()?;
         Answer::of(context, plan, started, limits, Some(permit))
     }
 
@@ -118,13 +129,13 @@ impl Answer {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Result<Answer, QueryError> {
         let rows = execute_stream(Arc::clone(&plan), context.task_ctx())?;
-        let (time, rows_left) = (limits.time, limits.rows_max);
-        Ok(Answer { plan, rows, started, time, rows_left, is_truncated: false, _permit: permit })
+        let (time, rows_left, told_apart) = (limits.time, limits.rows_max, told_apart(&rows.schema()));
+        Ok(Answer { plan, told_apart, rows, started, time, rows_left, is_truncated: false, _permit: permit })
     }
 
-    /// The answer's columns.
+    /// The answer's columns, each of another name.
     pub fn schema(&self) -> SchemaRef {
-        self.rows.schema()
+        self.told_apart.as_ref().map_or_else(|| self.rows.schema(), Arc::clone)
     }
 
     /// The next rows; `None` at the end, or where as many rows have come as an answer may have.
@@ -132,7 +143,7 @@ impl Answer {
         if self.is_truncated {
             return None;
         }
-        let next = tokio::time::timeout_at(self.started + self.time, self.rows.next());
+        let next = timeout_at(self.started + self.time, self.rows.next());
         let batch = match next.await {
             Err(_) => return Some(Err(QueryError::Time(self.time))),
             Ok(None) => return None,
@@ -144,7 +155,9 @@ impl Answer {
         }
         let batch = batch.slice(0, batch.num_rows().min(self.rows_left));
         self.rows_left -= batch.num_rows();
-        Some(Ok(batch))
+        let Some(told_apart) = &self.told_apart else { return Some(Ok(batch)) };
+        let named = RecordBatch::try_new(Arc::clone(told_apart), batch.columns().to_vec());
+        Some(named.map_err(|error| QueryError::Failed(error.to_string())))
     }
 
     /// Whether the answer has more rows than an answer may have, and was cut.
@@ -178,20 +191,137 @@ impl From<DataFusionError> for QueryError {
             DataFusionError::ParquetError(_) | DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => {
                 QueryError::File(short(&error))
             }
+            DataFusionError::Internal(_) | DataFusionError::External(_) | DataFusionError::ExecutionJoin(_) => {
+                QueryError::Failed(short(&error))
+            }
             _ => QueryError::Statement(short(&error)),
         }
     }
 }
 
-/// Refuses a statement that would change something.
-pub(crate) fn reads_only(logical: &LogicalPlan) -> Result<(), QueryError> {
+/// The columns with those numbered whose name was there before: `path`, `path_2`. Forms that go by the name would lose them.
+/// `None` where each has a name of its own.
+fn told_apart(schema: &SchemaRef) -> Option<SchemaRef> {
+    let mut names = HashSet::new();
+    if schema.fields().iter().all(|field| names.insert(field.name().clone())) {
+        return None;
+    }
+    let mut taken = HashSet::new();
+    let fields = schema.fields().iter().map(|field| {
+        let (mut name, mut number) = (field.name().clone(), 1);
+        while taken.contains(&name) || number > 1 && names.contains(&name) {
+            number += 1;
+            name = format!("{}_{number}", field.name());
+        }
+        taken.insert(name.clone());
+        field.as_ref().clone().with_name(name)
+    });
+    Some(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
+}
+
+/// What a statement means, if it is in bounds.
+async fn understood(context: &SessionContext, statement: &str) -> Result<LogicalPlan, QueryError> {
+    Ok(context.state().statement_to_plan(parsed(context, statement)?).await?)
+}
+
+/// The statement, if it is in bounds.
+pub(crate) fn parsed(context: &SessionContext, statement: &str) -> Result<Statement, QueryError> {
+    check_bounds(statement)?;
+    let state = context.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let statement = state.sql_to_statement(statement, &dialect)?;
+    let tables = tables_in(&statement);
+    if tables > TABLES_MAX {
+        let message = format!("the statement names {tables} tables; {TABLES_MAX} are possible");
+        return Err(QueryError::Statement(message));
+    }
+    Ok(statement)
+}
+
+fn tables_in(statement: &Statement) -> usize {
+    match statement {
+        Statement::Statement(statement) => {
+            let mut tables = 0;
+            let _: ControlFlow<()> = visit_relations(statement.as_ref(), |_| {
+                tables += 1;
+                ControlFlow::Continue(())
+            });
+            tables
+        }
+        Statement::Explain(explain) => tables_in(&explain.statement),
+        // What else there is, is refused for what it would do.
+        _ => 0,
+    }
+}
+
+/// Refuses a statement that is too long or too deep.
+fn check_bounds(statement: &str) -> Result<(), QueryError> {
+    if statement.len() > STATEMENT_BYTES_MAX {
+        let message = format!("the statement has {} bytes; {STATEMENT_BYTES_MAX} are possible", statement.len());
+        return Err(QueryError::Statement(message));
+    }
+    // What is no statement the parser refuses, and says where.
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, statement).tokenize() else { return Ok(()) };
+    let operators = tokens.iter().filter(|token| may_nest(token)).count();
+    if operators > OPERATORS_MAX {
+        let message = format!(
+            "the statement has {operators} operators and keywords; {OPERATORS_MAX} are possible. A list, as in `IN (…)`, may be \
+             as long as it wants"
+        );
+        return Err(QueryError::Statement(message));
+    }
+    Ok(())
+}
+
+/// Whether more of them make an expression deeper. Brackets are counted by the parser.
+fn may_nest(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_) | Token::Comma | Token::Period | Token::LParen | Token::RParen => false,
+        Token::Number(..) | Token::SingleQuotedString(_) => false,
+        _ => true,
+    }
+}
+
+/// Refuses a statement that would change something, or that names a type whose every value is as large as it says: the
+/// engine makes room for one before any limit of memory is asked.
+pub(crate) fn check_allowed(logical: &LogicalPlan) -> Result<(), QueryError> {
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    options.verify_plan(logical).map_err(|error| QueryError::NotAllowed(short(&error)))
+    options.verify_plan(logical).map_err(|error| QueryError::NotAllowed(short(&error)))?;
+    let mut named = None;
+    logical.apply_with_subqueries(|step| {
+        step.apply_expressions(|expression| {
+            expression.apply(|part| {
+                named = named.take().or_else(|| large_type(part));
+                Ok(if named.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    })?;
+    match named {
+        Some(name) => {
+            Err(QueryError::Statement(format!("the type `{name}` is not possible here; cast to Binary or a List")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The type of one size that an expression casts to.
+fn large_type(expression: &Expr) -> Option<String> {
+    let name = match expression {
+        Expr::Cast(cast) => cast.field.data_type().to_string(),
+        Expr::TryCast(cast) => cast.field.data_type().to_string(),
+        Expr::ScalarFunction(call) if matches!(call.func.name(), "arrow_cast" | "arrow_try_cast") => {
+            let Expr::Literal(name, _) = call.args.get(1)? else { return None };
+            name.try_as_str().flatten()?.to_owned()
+        }
+        _ => return None,
+    };
+    name.contains("FixedSize").then_some(name)
 }
 
 /// How a statement is carried out, if it only reads.
 async fn physical(context: &SessionContext, logical: LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
-    reads_only(&logical)?;
+    check_allowed(&logical)?;
     let physical = context.execute_logical_plan(logical).await?.create_physical_plan().await?;
     Ok(yielding(physical)?)
 }

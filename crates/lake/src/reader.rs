@@ -129,9 +129,10 @@ impl LakeReader {
     /// Begins to answer a statement over the lake's tables and what stands beside them.
     pub fn query<'a>(&'a self, statement: &'a str, beside: &'a Beside) -> BoxFuture<'a, Result<Answer, QueryError>> {
         let answer = async move {
-            let permit = self.permit()?;
-            let context = self.context(beside).await?;
-            Answer::begin(&context, statement, &self.limits, permit).await
+            let (permit, started) = (self.permit()?, Instant::now());
+            let context = timeout_at(started + self.limits.time, self.context(beside));
+            let context = context.await.map_err(|_| QueryError::Time(self.limits.time))??;
+            Answer::begin(&context, statement, &self.limits, started, permit).await
         };
         answer.boxed()
     }

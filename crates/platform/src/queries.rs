@@ -121,7 +121,12 @@ impl Queries {
         work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
     ) -> Result<T, QueryError> {
         let task = tokio_util::task::AbortOnDropHandle::new(self.threads.spawn(work));
-        task.await.unwrap_or_else(|_| Err(QueryError::Statement("the query was broken off".to_owned())))
+        task.await.unwrap_or_else(|error| {
+            Err(match error.is_panic() {
+                true => QueryError::Failed(error.to_string()),
+                false => QueryError::Statement("outrider stopped before the query was answered".to_owned()),
+            })
+        })
     }
 }
 

@@ -127,6 +127,18 @@ async fn statements_that_do_anything_else_are_refused() {
         "SELECT repeat('a', 1000000000)".into(),
         "SELECT * FROM generate_series(1, 1000000000000)".into(),
         format!("SELECT '{}'", "a".repeat(70_000)),
+        // Deeper than a thread's stack.
+        format!("SELECT 1{}", "+1".repeat(30_000)),
+        format!("SELECT path FROM events WHERE status = 1{}", " OR a".repeat(12_000)),
+        format!("SELECT {}1{}", "(".repeat(30_000), ")".repeat(30_000)),
+        format!("SELECT 1{}", "::int".repeat(12_000)),
+        // More than the machine has, for a single row.
+        "SELECT arrow_cast(NULL, 'FixedSizeBinary(2147483647)') FROM events".into(),
+        "SELECT CAST(NULL AS INT[2147483647]) FROM events".into(),
+        "SELECT NULL::int[65535][65535] FROM events".into(),
+        // Each table has the columns of all before it.
+        format!("SELECT 1 FROM events{}", ",events".repeat(5_000)),
+        "SELECT 1 WHERE EXISTS (SELECT arrow_cast(path, 'FixedSizeList(2147483647, Utf8)') FROM events)".into(),
         String::new(),
     ] {
         let error = rows(&reader, &statement).await.unwrap_err();
@@ -134,6 +146,17 @@ async fn statements_that_do_anything_else_are_refused() {
     }
     assert!(!out.exists());
     assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100);
+    let long = format!("SELECT path FROM events WHERE status IN (1{}) OR true", ", 2".repeat(20_000));
+    assert_eq!(rows(&reader, &long).await.unwrap(), 100, "a long list is not deep");
+    for deep in [
+        format!("SELECT path FROM events WHERE status = 1{} OR true", " OR status = 1".repeat(330)),
+        format!("SELECT 1{} FROM events", "+1".repeat(990)),
+        format!("SELECT 1{} FROM events", "::int".repeat(490)),
+    ] {
+        assert_eq!(rows(&reader, &deep).await.unwrap(), 100, "{deep}");
+    }
+    let others: String = (0..60).map(|number| format!(", events e{number}")).collect();
+    assert!(rows(&reader, &format!("EXPLAIN SELECT 1 FROM events{others}")).await.unwrap() > 0);
 }
 
 /// So many rows that nothing finishes.
@@ -220,6 +243,23 @@ async fn a_damaged_file_is_named_and_the_rest_is_read() {
     let error = rows(&reader, "SELECT path FROM events").await.unwrap_err();
     assert!(matches!(error, QueryError::File(_)), "{error:?}");
     assert_eq!(rows(&reader, "SELECT path FROM events WHERE event_date = DATE '2026-11-27'").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn columns_of_one_name_are_told_apart() {
+    let (_directory, _filler, reader) = filled(QueryLimits::default()).await;
+    for (select, expected) in [
+        ("a.path, b.path, a.status", ["path", "path_2", "status"]),
+        ("a.path AS path_2, a.path, b.path", ["path_2", "path", "path_3"]),
+    ] {
+        let statement = format!("SELECT {select} FROM events a JOIN events b USING (position, call_index) LIMIT 1");
+        let mut answer = reader.query(&statement, &Beside::default()).await.unwrap();
+        let names = |schema: outrider_lake::arrow::datatypes::SchemaRef| -> Vec<String> {
+            schema.fields().iter().map(|field| field.name().clone()).collect()
+        };
+        assert_eq!(names(answer.schema()), expected);
+        assert_eq!(names(answer.next().await.unwrap().unwrap().schema()), expected);
+    }
 }
 
 #[tokio::test]

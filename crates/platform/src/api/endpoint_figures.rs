@@ -216,7 +216,7 @@ async fn collect<T: DeserializeOwned + Send>(mut answer: Answer) -> Result<Vec<R
     let mut rows = Vec::new();
     while let Some(batch) = answer.next().await {
         for row in rows_of_batch(&batch?)? {
-            rows.push(serde_json::from_value(row).map_err(|error| QueryError::Statement(error.to_string()))?);
+            rows.push(serde_json::from_value(row).map_err(|error| QueryError::Failed(error.to_string()))?);
         }
     }
     Ok(rows)

@@ -369,13 +369,13 @@ pub(super) fn rows_of_batch(batch: &RecordBatch) -> Result<Vec<Value>, QueryErro
 }
 
 fn values(json: &[u8]) -> Result<Vec<Value>, QueryError> {
-    serde_json::from_slice(json).map_err(|error| QueryError::Statement(error.to_string()))
+    serde_json::from_slice(json).map_err(|error| QueryError::Failed(error.to_string()))
 }
 
 /// The rows as a JSON array of objects.
 fn json_of(batch: &RecordBatch) -> Result<Vec<u8>, QueryError> {
     let mut writer: ArrayWriter<Vec<u8>> = WriterBuilder::new().build(Vec::new());
-    let failed = |error: outrider_lake::arrow::error::ArrowError| QueryError::Statement(error.to_string());
+    let failed = |error: outrider_lake::arrow::error::ArrowError| QueryError::Failed(error.to_string());
     writer.write(batch).map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(writer.into_inner())
@@ -393,6 +393,10 @@ impl From<QueryError> for Problem {
         match error {
             QueryError::Statement(_) | QueryError::NotAllowed(_) => Problem::unprocessable(words).at("the statement"),
             QueryError::Time(_) | QueryError::Memory(_) | QueryError::Busy { .. } => Problem::unavailable(words),
+            QueryError::Failed(_) => {
+                tracing::error!(%error, "a query failed");
+                Problem::internal()
+            }
             QueryError::Lake(_) | QueryError::File(_) => {
                 tracing::error!(%error, "the API could not use the lake");
                 Problem::unavailable("the lake cannot be read").hint("outrider's own log says why")

@@ -164,7 +164,7 @@ where
 
 /// Writes all rows, unless the reader goes away.
 async fn write_file(mut rows: Rows, format: ExportFormat, sender: &Sender) -> Result<(), QueryError> {
-    let failed = |error: outrider_lake::arrow::error::ArrowError| QueryError::Statement(error.to_string());
+    let failed = |error: outrider_lake::arrow::error::ArrowError| QueryError::Failed(error.to_string());
     let mut export = Export::new(format, rows.schema()).map_err(failed)?;
     while let Some(batch) = next(&mut rows, sender).await {
         let bytes = export.rows(&batch?).map_err(failed)?;
