@@ -17,10 +17,16 @@ mod rows;
 /// Rows of a side table at most; more are left out, the oldest first.
 pub const SIDE_ROWS_MAX: usize = 100_000;
 
+/// How a call ended, as an expression over the columns of `events`: a block of the installation refused it; the gateway did; it
+/// was answered; the one who answered blamed the request, or itself; no status is known.
+const OUTCOME: &str = "CASE WHEN own_refusal IS NOT NULL THEN 'blocked' WHEN status = 0 THEN 'unknown' \
+     WHEN status < 400 THEN 'served' WHEN answered_by = 'gateway' THEN 'refused' \
+     WHEN status < 500 THEN 'client_error' ELSE 'server_error' END";
+
 /// The lake's calls with the endpoints as they are now: an endpoint that was merged into another counts as that one.
 static CALLS: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT events.*, {ACCESS} AS access, \
+        "SELECT events.*, {ACCESS} AS access, {OUTCOME} AS outcome, \
          coalesce(endpoints.current_id, events.endpoint_id) AS current_endpoint_id, \
          endpoints.method || ' ' || endpoints.current_template AS endpoint \
          FROM events LEFT JOIN endpoints ON endpoints.endpoint_id = events.endpoint_id"

@@ -2,7 +2,7 @@
 
 use outrider_lake::arrow::util::pretty::pretty_format_batches;
 use outrider_lake::{Keeper, Lake, LakeReader, QueryLimits, Retention, Rows};
-use outrider_model::{ActionState, AlertId, AlertState, Endpoint};
+use outrider_model::{ActionState, AlertId, AlertState, AnsweredBy, ApiCall, Endpoint};
 use outrider_platform::log::Position;
 use outrider_platform::side_tables::{SIDE_ROWS_MAX, beside};
 use outrider_platform::store::{EffectBatch, Store};
@@ -114,4 +114,40 @@ async fn a_side_table_has_its_newest_rows() {
     store.apply(Position(2), &EffectBatch { findings, ..EffectBatch::default() }).await.unwrap();
     let rows = answer(&reader, &store, "SELECT count(*), min(raised_time) FROM findings").await;
     assert_eq!(rows, ["100000 1970-01-01T00:00:00.010Z"]);
+}
+
+#[tokio::test]
+async fn how_a_call_ended_is_one_word() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, reader) = filled(directory.path()).await;
+    let mut lake = Lake::open(&directory.path().join("lake")).await.unwrap();
+    let mut rows = Rows::default();
+    for (index, (status, answered_by, own_refusal)) in (0u32..).zip([
+        (204, AnsweredBy::Upstream, None),
+        (304, AnsweredBy::Gateway, None),
+        (404, AnsweredBy::Upstream, None),
+        (401, AnsweredBy::Gateway, None),
+        (503, AnsweredBy::Gateway, None),
+        (403, AnsweredBy::Gateway, Some("this".into())),
+        (502, AnsweredBy::Upstream, None),
+        (0, AnsweredBy::Gateway, None),
+    ]) {
+        let call = Call { at_ms: NOW_MS, consumer: "id-of-alice".into(), path: "/".into(), status };
+        rows.push(&ApiCall { answered_by, own_refusal, ..api_call(&call) }, None, 2, index);
+    }
+    lake.commit(&[rows.finish().unwrap()], 2).await.unwrap();
+    let statement = "SELECT outcome, status FROM calls WHERE position = 2 ORDER BY call_index";
+    assert_eq!(
+        answer(&reader, &store, statement).await,
+        [
+            "served 204",
+            "served 304",
+            "client_error 404",
+            "refused 401",
+            "refused 503",
+            "blocked 403",
+            "server_error 502",
+            "unknown 0"
+        ]
+    );
 }
