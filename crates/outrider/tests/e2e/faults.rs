@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
+use outrider_lake::arrow::array::AsArray as _;
+use outrider_lake::arrow::datatypes::Int64Type;
+use outrider_lake::{Beside, LakeReader, QueryLimits};
 use outrider_practice::{AdminFault, Practice, Reach, Settings};
 use serde_json::json;
 
@@ -222,7 +225,8 @@ fn a_full_disk_drops_and_counts_and_everything_goes_on_when_there_is_room() {
         return;
     }
     let _mount = Mounted(data.clone());
-    let outrider = Outrider::start(directory.path(), &Setup::default());
+    let setup = Setup { more_at_end: "[lake]\ncommit_interval_ms = 100\n".to_owned(), ..Setup::default() };
+    let outrider = Outrider::start(directory.path(), &setup);
     outrider.send(&[line("alice", "GET", "/shop/items/1", 200, now_ms())]);
     outrider.await_calls(1);
     let filler = data.join("filler");
@@ -247,8 +251,22 @@ fn a_full_disk_drops_and_counts_and_everything_goes_on_when_there_is_room() {
         })
         .then_some(())
     });
+    // What could not be committed while there was no room is committed since, and once.
+    let accepted = outrider.get("/api/v1/status")["platform"]["progress"]["calls"].as_u64().unwrap();
+    let reader = LakeReader::open(&data.join("lake"), None, QueryLimits::default()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let rows = || {
+        runtime.block_on(async {
+            let statement = "SELECT count(*), count(DISTINCT position * 1000000 + call_index) FROM events";
+            let mut answer = reader.query(statement, &Beside::default()).await.ok()?;
+            let batch = answer.next().await?.ok()?;
+            Some([0, 1].map(|column| batch.column(column).as_primitive::<Int64Type>().value(0).cast_unsigned()))
+        })
+    };
+    wait_for("the calls in the lake", || rows().filter(|rows| *rows == [accepted; 2]));
     let said = outrider.stop();
     assert!(said.iter().any(|line| line.contains("full")), "{said:#?}");
+    assert_eq!(rows(), Some([accepted; 2]));
 }
 
 struct Mounted(std::path::PathBuf);

@@ -10,6 +10,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use outrider_collect::{Normaliser, NormaliserSettings, PseudonymKey, Scratch};
+use outrider_lake::arrow::array::AsArray as _;
+use outrider_lake::arrow::datatypes::Int64Type;
+use outrider_lake::{Beside, Keeper, Lake, LakeReader, QueryLimits, Range, Retention, Rows};
 use outrider_platform::store::FindingFilter;
 use outrider_practice::{Practice, Settings};
 use serde_json::json;
@@ -230,4 +234,67 @@ fn commands_beside_an_older_build_leave_the_directory_to_it() {
     assert_eq!(std::fs::read_to_string(data.join("version")).unwrap().trim(), "1");
     assert_eq!(std::fs::read(data.join("control.sqlite")).unwrap(), store);
     runtime.block_on(practice.stop());
+}
+
+/// Rows that earlier builds wrote, which lack columns, are asked, put into one file with those of this one, and found by whom
+/// they are of.
+#[test]
+fn rows_of_earlier_layouts_are_read_and_put_together_with_new_ones() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    for archive in [LAYOUT_1, LAYOUT_2] {
+        let directory = tempfile::tempdir().unwrap();
+        unpack(archive, directory.path());
+        runtime.block_on(old_and_new_rows(&directory.path().join("data/lake")));
+    }
+}
+
+async fn old_and_new_rows(lake: &Path) {
+    const DAY_MS: i64 = 86_400_000;
+    let reader = LakeReader::open(lake, None, QueryLimits::default()).unwrap();
+    let [calls, newest_us] =
+        numbers(&reader, "SELECT count(*), CAST(max(event_time) AS BIGINT) FROM events").await.try_into().unwrap();
+    assert!(calls > 100, "{calls}");
+
+    let newest_ms = newest_us / 1000;
+    let key = PseudonymKey::from_bytes(&[7; 32]);
+    let normaliser = Normaliser::new(NormaliserSettings::new("kong"), key).unwrap();
+    let (line, mut scratch) = (line("alice", "GET", "/shop/items/7", 200, newest_ms), Scratch::default());
+    let call = normaliser.normalise(line.as_bytes(), Some(newest_ms), &mut scratch).unwrap();
+    let (mut writer, mut rows) = (Lake::open(lake).await.unwrap(), Rows::default());
+    let position = writer.position() + 1;
+    rows.push(&call, None, position, 0);
+    writer.commit(&[rows.finish().unwrap()], position).await.unwrap();
+    let mut keeper = Keeper::open(lake, Retention::default()).await.unwrap();
+    while keeper.keep(newest_ms + 2 * DAY_MS).await.unwrap().has_more {}
+
+    let statement = "SELECT count(*), count(DISTINCT position * 1000000 + call_index), (SELECT sum(calls) FROM endpoint_hours), \
+                     count(country), count(fields), count(DISTINCT event_date) FROM events";
+    let days = numbers(&reader, "SELECT count(DISTINCT event_date) FROM events").await[0];
+    assert_eq!(numbers(&reader, statement).await, [calls + 1, calls + 1, calls + 1, 0, 0, days]);
+    let by_day = std::fs::read_dir(lake.join("events")).unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.starts_with("event_date=").then_some(name)
+    });
+    assert_eq!(by_day.count() as i64, days);
+    let held = outrider_lake::files(lake).await.unwrap().unwrap().files;
+    let of_events = held.iter().filter(|file| file.starts_with("events") && file.extension().unwrap() == "parquet");
+    let of_events = of_events.filter(|file| !file.iter().any(|part| part == "_delta_log"));
+    assert_eq!(of_events.count() as i64, days, "old and new rows of a day are in one file");
+
+    let most =
+        "SELECT consumer_id FROM events WHERE consumer_id <> 'id-alice' GROUP BY 1 ORDER BY count(*) DESC LIMIT 1";
+    let mut answer = reader.query(most, &Beside::default()).await.unwrap();
+    let consumer = answer.next().await.unwrap().unwrap().column(0).as_string::<i32>().value(0).to_owned();
+    for entity in [&consumer, "id-alice"] {
+        let of_entity = format!("SELECT count(*) FROM events WHERE consumer_id = '{entity}'");
+        let expected = numbers(&reader, &of_entity).await[0].min(50);
+        let page = reader.page("consumer", entity, &Range { rows: 50, ..Range::default() }).await.unwrap();
+        assert_eq!(page.rows.unwrap().num_rows() as i64, expected, "{entity}");
+    }
+}
+
+async fn numbers(reader: &LakeReader, statement: &str) -> Vec<i64> {
+    let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
+    let batch = answer.next().await.unwrap().unwrap();
+    batch.columns().iter().map(|column| column.as_primitive::<Int64Type>().value(0)).collect()
 }
