@@ -45,7 +45,9 @@ export async function open(
   page.on('pageerror', (error) => faults.push(`error in the page: ${error.message}`));
   page.on('console', (message) => {
     // A refusal that a page asks for and shows is in the console as well.
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) faults.push(message.text());
+    if (message.type() !== 'error' || /Failed to load resource/.test(message.text())) return;
+    const { url, lineNumber } = message.location();
+    faults.push(`${message.text()} (on ${page.url()}, by ${url}:${lineNumber.toString()})`);
   });
   return { page, context, faults };
 }
