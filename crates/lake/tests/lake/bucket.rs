@@ -135,7 +135,11 @@ async fn what_is_too_old_goes() {
     let mut filler = Filler::open(&location).await;
     fill(&mut filler).await;
     let two_days = Retention { days: Some(2), bytes_max: None };
-    assert_eq!(keep(&location, two_days, NOON_MS + 2 * DAY_MS).await.days_removed, 2);
+    let mut keeper = Keeper::open(&location, two_days).await.unwrap();
+    for hour in 0..2 {
+        let now_ms = NOON_MS + 2 * DAY_MS + hour * DAY_MS / 24;
+        assert_eq!(keeper.keep(now_ms).await.unwrap().days_removed, 1);
+    }
     let reader = reader(&location, &filler.lake);
     assert_eq!(number(&reader, "SELECT count(*) FROM events WHERE event_date = DATE '2026-11-27'").await, 0);
     assert!(number(&reader, "SELECT count(*) FROM events").await > 300);
