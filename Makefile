@@ -4,7 +4,7 @@
 # but crates and, for the web console, npm packages, all of them in the first steps; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines check engines console console-check console-checked console-flows console-flown format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test fuzz test-engines check engines console console-check console-checked console-flows console-flown format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -15,6 +15,11 @@ TEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run |
 TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
     && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give) | test(bucket::)'" \
     || echo 'test --release --locked --offline --workspace --test lake --test platform --test e2e -- --ignored other_engines_give bucket::')
+# What comes from outside, made up: so many lines, streams and values for each property, against 256 in `make test`.
+CASES ?= 100000
+TEST_FUZZ := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
+    && echo "nextest run --release --locked --offline --workspace -E 'package(outrider-collect) | package(outrider-classify)'" \
+    || echo 'test --release --locked --offline --workspace --test hostile')
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
@@ -38,6 +43,7 @@ STEP = @sh -c ' \
 help:
 	@echo 'make demo        build outrider and watch it catch, block and release a noisy consumer'
 	@echo 'make test        everything that CI runs: check, then all tests'
+	@echo 'make fuzz        made up lines, streams and values against the collector for as long as one wants, CASES="..." of each'
 	@echo 'make engines     install what reads and holds the lake in some of the tests (Python)'
 	@echo 'make console-flows  the web console in a real browser (Chromium)'
 	@echo 'make console     build the web console, which the next build of outrider has in it (Node.js)'
@@ -59,6 +65,9 @@ test: console check engines console-check
 # The lake's tables as engines of others read them, and in a store of another.
 test-engines:
 	$(STEP) env OUTRIDER_ENGINES=$(ENGINES)/bin/python $(CARGO) $(TEST_IGNORED)
+
+fuzz: fetch
+	$(STEP) env PROPTEST_CASES=$(CASES) $(CARGO) $(TEST_FUZZ)
 
 # Needs Python with venv, and its package index once.
 engines:

@@ -128,7 +128,7 @@ fn keep(runtime: &tokio::runtime::Handle, mut keeper: Keeper, stopped: &Receiver
     let (mut merges, mut pause) = (0, Duration::ZERO);
     loop {
         let is_over = matches!(stopped.recv_timeout(pause), Err(RecvTimeoutError::Disconnected));
-        let kept = runtime.block_on(keeper.keep(END_MS))?;
+        let kept = runtime.block_on(keeper.keep(END_MS))?.complete()?;
         merges += kept.merges;
         let is_idle = kept.indexed == 0 && kept.merges == 0;
         if is_over && is_idle && !kept.has_more {

@@ -5,6 +5,7 @@
 //! the gateway's answer; both are read from the same machine's clock, in whole milliseconds.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::print;
@@ -50,17 +52,10 @@ pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let practice = Practice::start(outrider_practice::Settings::default()).await?;
     register_offenders(&practice, offenders).await?;
-    let platform = Platform::start(settings(directory.path())?, now_ms).await?;
-    let stop = CancellationToken::new();
-    let (batches, waiting) = mpsc::channel(4096);
-    let source: KongTcpLogConfig = serde_json::from_str(r#"{"gateway": "kong", "listen": "127.0.0.1:0"}"#)?;
-    let source =
-        KongTcpLog::bind(&source, PseudonymKey::from_bytes(&[7; 32]), Arc::new(SystemClock), batches, None, None)?;
-    let address = source.local_addr();
-    let reading = tokio::spawn(source.run(stop.clone()));
-    let ingesting = tokio::spawn(ingest(platform.ingest(1), waiting));
+    let rig = Rig::start(settings(directory.path())?).await?;
+    let platform = &rig.platform;
     let stored = Stored::default();
-    let responding = respond(&platform, &practice, directory.path(), &stored, stop.clone())?;
+    let responding = respond(platform, &practice, directory.path(), &stored, rig.stop.clone())?;
 
     // The endpoints of 50 workspaces become settled in the first minute or two, and a minute after that nothing is decided
     // at them. So two to three minutes pass before the first offender begins.
@@ -89,7 +84,7 @@ pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
         attacks: (0..offenders).map(attack).collect(),
     });
     let end_ms = start_ms + warm_up_ms + OFFENDER_GAP_MS * i64::from(offenders) + OFFENCE_MS;
-    let mut stream = TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(rig.address).await?;
     send(&mut stream, &mut traffic, start_ms + warm_up_ms).await?;
     let (began, before) = (Instant::now(), platform.status().progress().calls);
     send(&mut stream, &mut traffic, end_ms).await?;
@@ -101,21 +96,52 @@ pub async fn run(rate: u32, offenders: u32) -> anyhow::Result<()> {
         look.tick().await;
     }
 
-    let latencies = latencies(&platform, &stored).await?;
-    report(&latencies, sent_rate, offenders, &platform);
-    stop.cancel();
+    let latencies = latencies(platform, &stored).await?;
+    report(&latencies, sent_rate, offenders, platform);
+    rig.stop.cancel();
     drop(stream);
-    reading.await?;
-    ingesting.await?;
     for task in responding {
         task.await?;
     }
-    platform.stop().await;
+    rig.stop().await?;
     practice.stop().await;
     Ok(())
 }
 
-fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
+/// A platform with a source.
+pub struct Rig {
+    pub platform: Platform,
+    /// The source's.
+    pub address: SocketAddr,
+    stop: CancellationToken,
+    reading: JoinHandle<()>,
+    ingesting: JoinHandle<()>,
+}
+
+impl Rig {
+    pub async fn start(settings: PlatformSettings) -> anyhow::Result<Rig> {
+        let platform = Platform::start(settings, now_ms).await?;
+        let stop = CancellationToken::new();
+        let (batches, waiting) = mpsc::channel(4096);
+        let source: KongTcpLogConfig = serde_json::from_str(r#"{"gateway": "kong", "listen": "127.0.0.1:0"}"#)?;
+        let source =
+            KongTcpLog::bind(&source, PseudonymKey::from_bytes(&[7; 32]), Arc::new(SystemClock), batches, None, None)?;
+        let address = source.local_addr();
+        let reading = tokio::spawn(source.run(stop.clone()));
+        let ingesting = tokio::spawn(ingest(platform.ingest(1), waiting));
+        Ok(Rig { platform, address, stop, reading, ingesting })
+    }
+
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.reading.await?;
+        self.ingesting.await?;
+        self.platform.stop().await;
+        Ok(())
+    }
+}
+
+pub fn settings(directory: &std::path::Path) -> anyhow::Result<PlatformSettings> {
     let policy: Policy = serde_json::from_str(
         r#"{"name": "block", "when": {"detectors": ["request_spike"]}, "respond": {"kind": "block"}, "duration": "1h", "mode": "enforce"}"#,
     )?;
@@ -167,7 +193,7 @@ fn respond(
     directory: &std::path::Path,
     stored: &Stored,
     stop: CancellationToken,
-) -> anyhow::Result<[tokio::task::JoinHandle<()>; 2]> {
+) -> anyhow::Result<[JoinHandle<()>; 2]> {
     let admin = AdminSettings::new(format!("http://{}", practice.admin_address()));
     let settings = ResponderSettings::new("kong", "bench", admin, directory.join("responder"));
     let responder = Responder::new(settings, Arc::new(outrider_respond::gateways::SystemClock))?;

@@ -1,6 +1,7 @@
 //! `outrider-bench`: the figures, each with what it was measured against in the same run.
 
 mod bytes;
+mod fresh;
 mod lake;
 mod load;
 mod loop_latency;
@@ -63,6 +64,15 @@ enum Figure {
         #[arg(long)]
         dir: PathBuf,
     },
+    /// How old the newest call is that a query sees, with real sockets, log and lake.
+    Fresh {
+        /// Calls per second.
+        #[arg(long, default_value_t = 2000)]
+        rate: u32,
+        /// For how long it is asked.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Send generated calls to a source, in real time, to look at the outrider that it belongs to meanwhile.
     Load {
         /// The source's address.
@@ -84,6 +94,7 @@ fn main() -> anyhow::Result<()> {
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
         Figure::Bytes => bytes::run(),
         Figure::Lake { events, days, dir } => lake::run(events, days, &dir),
+        Figure::Fresh { rate, seconds } => runtime()?.block_on(fresh::run(rate, seconds)),
         Figure::Load { to, rate, seconds } => runtime()?.block_on(load::run(to, rate, seconds)),
     }
 }

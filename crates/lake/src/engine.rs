@@ -67,6 +67,8 @@ impl Engine {
             .with_information_schema(true)
             .with_collect_statistics(true);
         let options = config.options_mut();
+        // Each round may make the values of the last one longer.
+        options.execution.enable_recursive_ctes = false;
         options.execution.parquet.pushdown_filters = true;
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;

@@ -20,6 +20,15 @@ pub enum LakeError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// Another process writes a lake in a directory.
+    #[error(
+        "another outrider writes the lake in {path}, and two cannot write one: stop that one, or give this data directory a \
+         lake of its own in place of a link to that"
+    )]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// There is no lake.
     #[error("there is no lake at {place}; it is made by the first call that arrives while `lake.enabled` is on")]
     Missing {
@@ -176,16 +185,22 @@ impl LakeError {
 
     /// Another try is of no use: who operates outrider has to do something first.
     pub fn is_lasting(&self) -> bool {
-        use LakeError::{Ahead, Claim, NotConditional, Schema, Settings, WrittenByOther};
+        use LakeError::{Ahead, Claim, InUse, NotConditional, Schema, Settings, WrittenByOther};
         matches!(
             self,
             Ahead { .. }
                 | Claim { .. }
+                | InUse { .. }
                 | NotConditional { .. }
                 | Schema { .. }
                 | Settings { .. }
                 | WrittenByOther { .. }
         )
+    }
+
+    /// Rows that are there could not be read, as those of a damaged file.
+    pub(crate) fn is_of_reading(&self) -> bool {
+        matches!(self, LakeError::Engine { .. })
     }
 
     pub(crate) fn store(doing: &'static str, place: &str, source: object_store::Error) -> LakeError {

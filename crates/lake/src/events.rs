@@ -1,5 +1,6 @@
 //! The events table as its one writer sees it.
 
+use std::fs::File;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use deltalake::arrow::array::RecordBatch;
@@ -16,24 +17,32 @@ pub struct Lake {
     root: Root,
     table: Table,
     tail: Tail,
+    /// Held as long as it lives.
+    _lock: Option<File>,
 }
 
 impl Lake {
     /// Opens the lake, making the table on first use.
     pub fn open(lake: impl Into<Location>) -> BoxFuture<'static, Result<Lake, LakeError>> {
-        Lake::open_with(lake, Tail::default())
+        let location = lake.into();
+        async move { Lake::open_at(location, Tail::default(), None).await }.boxed()
     }
 
-    /// The same for a tail that is asked already.
-    pub fn open_with(lake: impl Into<Location>, tail: Tail) -> BoxFuture<'static, Result<Lake, LakeError>> {
+    /// The same for who is to be the only one that writes it, and refuses where somebody else does. `tail` may be asked already.
+    pub fn open_alone(lake: impl Into<Location>, tail: Tail) -> BoxFuture<'static, Result<Lake, LakeError>> {
         let location = lake.into();
-        let open = async move {
-            let root = location.open()?;
-            root.claim().await?;
-            let table = Table::open(&root, &EVENTS).await?;
-            Ok(Lake { location, root, table, tail })
-        };
-        open.boxed()
+        async move {
+            let lock = location.open()?.lock()?;
+            Lake::open_at(location, tail, lock).await
+        }
+        .boxed()
+    }
+
+    async fn open_at(location: Location, tail: Tail, lock: Option<File>) -> Result<Lake, LakeError> {
+        let root = location.open()?;
+        root.claim().await?;
+        let table = Table::open(&root, &EVENTS).await?;
+        Ok(Lake { location, root, table, tail, _lock: lock })
     }
 
     /// The last log position that the table covers; 0 for a new table.

@@ -13,7 +13,8 @@ use deltalake::parquet::arrow::ArrowWriter;
 /// A form of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    /// Comma-separated values with the columns' names first (RFC 4180). Lists are texts.
+    /// Comma-separated values with the columns' names first (RFC 4180). Lists are texts. A text that a spreadsheet would take for a
+    /// formula has an apostrophe before it: clients choose their paths and headers.
     Csv,
     /// A JSON object for each row, on a line of its own, without what is null.
     JsonLines,
@@ -74,15 +75,16 @@ fn csv(batch: &RecordBatch, has_header: bool) -> Result<Vec<u8>, ArrowError> {
     Ok(writer.into_inner())
 }
 
-/// The rows with lists as texts, for forms that know none.
+/// The rows with lists as texts, and texts as no formulas.
 fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let options = FormatOptions::default();
     let column = |(field, column): (&Arc<Field>, &ArrayRef)| -> Result<(Field, ArrayRef), ArrowError> {
-        if !field.data_type().is_nested() {
+        let kind = field.data_type();
+        if !kind.is_nested() && !kind.is_string() {
             return Ok((field.as_ref().clone(), Arc::clone(column)));
         }
         let texts = ArrayFormatter::try_new(column, &options)?;
-        let text = |row| column.is_valid(row).then(|| texts.value(row).to_string());
+        let text = |row| column.is_valid(row).then(|| no_formula(texts.value(row).to_string()));
         let texts: StringArray = (0..column.len()).map(text).collect();
         Ok((Field::new(field.name(), DataType::Utf8, true), Arc::new(texts)))
     };
@@ -90,6 +92,11 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = schema.fields().iter().zip(batch.columns()).map(column).collect::<Result<Vec<_>, _>>()?;
     let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// What OWASP's page on CSV injection asks for.
+fn no_formula(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -134,5 +141,17 @@ mod tests {
             let reader = SerializedFileReader::new(file).unwrap();
             assert_eq!(reader.metadata().file_metadata().num_rows(), count);
         }
+    }
+    #[test]
+    fn no_text_is_a_formula_in_a_spreadsheet() {
+        let texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "/a?b=-1"];
+        let numbers = Int64Array::from_iter_values([-1; 6]);
+        let columns: [(&str, ArrayRef); 2] =
+            [("text", Arc::new(StringArray::from(texts.to_vec()))), ("number", Arc::new(numbers))];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut export = Export::new(ExportFormat::Csv, batch.schema()).unwrap();
+        let text = String::from_utf8(export.rows(&batch).unwrap()).unwrap();
+        let cells: Vec<_> = text.lines().skip(1).collect();
+        assert_eq!(cells, ["'=1+1,-1", "'+1,-1", "'-1,-1", "'@SUM(A1),-1", "'\t=1,-1", "/a?b=-1,-1"]);
     }
 }

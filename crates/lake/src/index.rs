@@ -13,15 +13,20 @@ use deltalake::arrow::datatypes::{
 };
 use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::error::DataFusionError;
+use deltalake::protocol::DeltaOperation;
+use deltalake::writer::DeltaWriter as _;
 use serde::Deserialize;
 
 use crate::engine::{Engine, table_in};
 use crate::entities::{EntityColumn, entity_columns};
-use crate::schema::{PARTITION, TIMELINE_COLUMNS};
-use crate::table::{LakeError, Table};
+use crate::merge::{data_files, removals};
+use crate::schema::{Lasting, PARTITION, TIMELINE_COLUMNS};
+use crate::table::{LakeError, Table, conform};
 
 /// Calls that one step takes into the timeline, or few more.
 const CALLS_PER_STEP: f64 = 100_000.0;
+/// What errors of the engine say was done, before the table.
+const MAKING: &str = "make the timeline of";
 /// Rows that are put together at once.
 const ROWS_PER_BATCH: usize = 8_192;
 
@@ -33,13 +38,47 @@ pub(crate) async fn index_next(
 ) -> Result<Option<u64>, LakeError> {
     let from = timeline.position();
     let Some(to) = next_chunk(events, from)? else { return Ok(None) };
-    let calls = read(engine, events, from, to).await.map_err(events.engine_failed("make the timeline of"))?;
+    let behind = format!("position > {from} AND position <= {to}");
+    let calls = read(engine, events, &behind).await.map_err(events.engine_failed(MAKING))?;
     let rows = match &calls {
         Some(calls) => Some(EntityRows::of(calls)?),
         None => None,
     };
     timeline.commit_each(rows.iter().flat_map(EntityRows::batches), to, None).await?;
     Ok(Some(calls.map_or(0, |calls| calls.num_rows() as u64)))
+}
+
+/// Makes the timeline of a day again, of those calls that it covers.
+pub(crate) async fn index_again(
+    engine: &Engine,
+    events: &Table,
+    timeline: &mut Table,
+    day: &str,
+) -> Result<(), LakeError> {
+    let to = timeline.position();
+    let (mut from, mut added) = (0, Vec::new());
+    while from < to
+        && let Some(end) = chunk_end(statistics(events, |of_day| of_day == day)?, from, to)
+    {
+        let end = end.min(to);
+        let behind = format!("{PARTITION} = DATE '{day}' AND position > {from} AND position <= {end}");
+        if let Some(calls) = read(engine, events, &behind).await.map_err(events.engine_failed(MAKING))? {
+            // A file for each chunk, as each is in order by itself.
+            let mut writer = timeline.writer(Lasting::Briefly)?;
+            let schema = writer.arrow_schema();
+            for batch in EntityRows::of(&calls)?.batches() {
+                writer.write(conform(&batch?, &schema)?).await.map_err(timeline.failed("write"))?;
+            }
+            added.extend(timeline.flush(&mut writer).await?);
+        }
+        from = end;
+    }
+    let former: Vec<_> = data_files(timeline)?.into_iter().filter(|file| file.day == day).collect();
+    let removed = removals(timeline, &former, true)?;
+    if removed.is_empty() && added.is_empty() {
+        return Ok(());
+    }
+    timeline.replace(removed, added, DeltaOperation::Delete { predicate: None }).await
 }
 
 #[derive(Deserialize)]
@@ -57,10 +96,18 @@ struct Positions {
 
 /// The log position with which the chunk behind another one ends. A file that says nothing of its rows is read with the last.
 pub(crate) fn next_chunk(events: &Table, from: u64) -> Result<Option<u64>, LakeError> {
+    Ok(chunk_end(statistics(events, |_| true)?, from, events.position()))
+}
+
+/// What the files of some days say of their rows.
+fn statistics(events: &Table, is_of: impl Fn(&str) -> bool) -> Result<Vec<Statistics>, LakeError> {
     let snapshot = events.table.snapshot().map_err(events.failed("read"))?;
-    let statistics = |json: String| serde_json::from_str::<Statistics>(&json).ok();
-    let files: Vec<_> = snapshot.log_data().iter().filter_map(|file| file.stats().and_then(statistics)).collect();
-    Ok(chunk_end(files, from, events.position()))
+    let files = snapshot.log_data();
+    let of_days = files.iter().filter(|file| {
+        let day = file.partition_values_map().remove(PARTITION).flatten();
+        is_of(day.as_deref().unwrap_or_default())
+    });
+    Ok(of_days.filter_map(|file| serde_json::from_str(&file.stats()?).ok()).collect())
 }
 
 fn chunk_end(mut files: Vec<Statistics>, from: u64, newest: u64) -> Option<u64> {
@@ -84,15 +131,13 @@ fn chunk_end(mut files: Vec<Statistics>, from: u64, newest: u64) -> Option<u64> 
     (!files.is_empty()).then_some(newest)
 }
 
-/// The calls of a chunk with what a timeline shows, and their entities in a column for each kind.
-async fn read(engine: &Engine, events: &Table, from: u64, to: u64) -> Result<Option<RecordBatch>, DataFusionError> {
+/// The calls that a condition holds for, with what a timeline shows, and their entities in a column for each kind.
+async fn read(engine: &Engine, events: &Table, condition: &str) -> Result<Option<RecordBatch>, DataFusionError> {
     let context = engine.context();
     context.register_table("new_events", table_in(&context, &events.table).await?)?;
     let entities = entity_columns().map(|column| format!("{} AS of_{}", column.of_call(), column.kind)).join(", ");
-    let statement = format!(
-        "SELECT {PARTITION}, {}, {entities} FROM new_events WHERE position > {from} AND position <= {to}",
-        TIMELINE_COLUMNS.join(", ")
-    );
+    let statement =
+        format!("SELECT {PARTITION}, {}, {entities} FROM new_events WHERE {condition}", TIMELINE_COLUMNS.join(", "));
     let batches = context.sql(&statement).await?.collect().await?;
     let Some(first) = batches.first() else { return Ok(None) };
     let calls = concat_batches(&first.schema(), &batches)?;

@@ -2,20 +2,21 @@
 //!
 //! Each step is a commit of its own, so that it can be killed anywhere: what it had not committed is as if it had not
 //! begun. The writer commits meanwhile; the table library orders the commits of both. A step that fails, as one that reads a
-//! damaged file does, keeps none of the others from being done.
+//! damaged file does, keeps none of the others from being done, and is tried again after a while.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::check::{Damaged, Repaired, repair};
 use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::erase::{CallsErased, Erase, Eraser, count};
 use crate::hours::add_up;
 use crate::index::{index_next, next_chunk};
-use crate::merge::{data_files, merge, plan};
+use crate::merge::{Merge, data_files, merge, plan};
 use crate::place::{Location, Root};
 use crate::purge::{Found, sweep};
 use crate::retention::{Over, Retention, day_of, days_of, days_over, take_away};
@@ -29,6 +30,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const DAY_REMOVED_EVERY_MS: i64 = 3_600_000;
 /// How often calls are added up by the hour that are no whole chunk. Until then who asks adds them up.
 const ADD_UP_EVERY_MS: i64 = 600_000;
+/// How long a step waits that has failed until it is tried again: at first, and at most. It doubles each time.
+const RETRY_MIN: Duration = Duration::from_secs(30);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+/// How long files are left alone that could not be read when they were to be put together. Others are put together meanwhile.
+const LEFT_ALONE: Duration = Duration::from_secs(3600);
 /// What making the timeline and the hours may use.
 const RESOURCES: Resources = Resources { memory_bytes: 256 << 20, scratch_bytes: 4 << 30, threads: 1 };
 /// Chunks of calls that are taken into a table before anything else has its turn.
@@ -45,14 +51,40 @@ pub struct Keeper {
     added_up_ms: Option<i64>,
     day_removed_ms: Option<i64>,
     swept: Option<Instant>,
+    /// When the steps are tried again that have failed, in the order of [`Step::ALL`].
+    retries: [Option<Retry>; Step::ALL.len()],
+    /// Until when files are left alone.
+    left_alone: HashMap<String, Instant>,
     /// What was on the disk at the last sweep and no table held: of the events, the timeline and the hours.
     unheld: [HashSet<String>; 3],
     /// What there was of each table before this process wrote: of the events, the timeline and the hours.
     found: [Found; 3],
 }
 
+/// What is done at a look, in this order.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Index,
+    AddUp,
+    /// Before merging: what goes need not be put together.
+    RemoveDays,
+    Merge,
+    Sweep,
+}
+
+impl Step {
+    const ALL: [Step; 5] = [Step::Index, Step::AddUp, Step::RemoveDays, Step::Merge, Step::Sweep];
+}
+
+/// When a step is tried again that has failed.
+#[derive(Debug, Clone, Copy)]
+struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
 /// What one look did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Kept {
     /// Calls that came into the timeline.
     pub indexed: u64,
@@ -64,6 +96,15 @@ pub struct Kept {
     pub days_over: u64,
     /// There is more to do at once.
     pub has_more: bool,
+    /// What of it failed. It is tried again after a while, and all else was done.
+    pub failures: Vec<LakeError>,
+}
+
+impl Kept {
+    /// The same where nothing failed; otherwise the first thing that did.
+    pub fn complete(mut self) -> Result<Kept, LakeError> {
+        if self.failures.is_empty() { Ok(self) } else { Err(self.failures.swap_remove(0)) }
+    }
 }
 
 /// How much the lake holds.
@@ -100,6 +141,7 @@ impl Keeper {
             source: Box::new(source),
         })?;
         let (added_up_ms, day_removed_ms, swept, unheld) = (None, None, None, Default::default());
+        let (retries, left_alone) = (Default::default(), HashMap::new());
         Ok(Keeper {
             root,
             engine,
@@ -110,6 +152,8 @@ impl Keeper {
             added_up_ms,
             day_removed_ms,
             swept,
+            retries,
+            left_alone,
             unheld,
             found,
         })
@@ -123,14 +167,23 @@ impl Keeper {
     async fn look(&mut self, now_ms: i64) -> Result<Kept, LakeError> {
         let mut kept = Kept::default();
         self.refresh().await?;
-        let indexed = self.index(&mut kept).await;
-        let added_up = self.add_up(now_ms).await.map(|has_more| kept.has_more |= has_more);
-        // Before merging: what goes need not be put together.
-        let removed = self.remove_days(now_ms, &mut kept).await;
-        let is_idle = indexed.is_ok() && kept.indexed == 0;
-        let merged = self.merge(&day_of(now_ms), is_idle, &mut kept).await;
-        let swept = self.sweep().await;
-        indexed.and(added_up).and(removed).and(merged).and(swept).map(|()| kept)
+        for (number, step) in Step::ALL.into_iter().enumerate() {
+            let failed_before = self.retries[number];
+            if failed_before.is_some_and(|retry| retry.at > Instant::now()) {
+                continue;
+            }
+            let done = match step {
+                Step::Index => self.index(&mut kept).await,
+                Step::AddUp => self.add_up(now_ms, &mut kept).await,
+                Step::RemoveDays => self.remove_days(now_ms, &mut kept).await,
+                Step::Merge => self.merge(&day_of(now_ms), &mut kept).await,
+                Step::Sweep => self.sweep().await,
+            };
+            let pause = failed_before.map_or(RETRY_MIN, |retry| (retry.pause * 2).min(RETRY_MAX));
+            self.retries[number] = done.is_err().then(|| Retry { at: Instant::now() + pause, pause });
+            kept.failures.extend(done.err());
+        }
+        Ok(kept)
     }
 
     async fn index(&mut self, kept: &mut Kept) -> Result<(), LakeError> {
@@ -144,23 +197,33 @@ impl Keeper {
     }
 
     /// Puts files of each table together once: calls that came meanwhile are wanted in the timeline sooner than in few files.
-    async fn merge(&mut self, today: &str, is_idle: bool, kept: &mut Kept) -> Result<(), LakeError> {
+    async fn merge(&mut self, today: &str, kept: &mut Kept) -> Result<(), LakeError> {
+        let Keeper { events, timeline, hours, left_alone, .. } = self;
+        let mut tables = [events, timeline, hours];
+        let is_idle = kept.indexed == 0;
+        left_alone.retain(|_, until| *until > Instant::now());
         let mut all = Ok(());
-        for table in [&mut self.events, &mut self.timeline, &mut self.hours] {
-            let Some(planned) = plan(table.shape, &data_files(table)?, today, is_idle) else { continue };
-            let merged = merge(table, &planned).await;
-            if merged.is_ok() {
-                kept.merges += 1;
-                kept.has_more = true;
+        for table in &mut tables {
+            let Some(planned) = planned(table, left_alone, today, is_idle)? else { continue };
+            match merge(table, &planned).await {
+                Ok(()) => {
+                    kept.merges += 1;
+                    kept.has_more = true;
+                }
+                Err(error) if error.is_of_reading() => {
+                    let until = Instant::now() + LEFT_ALONE;
+                    left_alone.extend(planned.files.into_iter().map(|file| (file.path, until)));
+                    kept.failures.push(error);
+                    kept.has_more = true;
+                }
+                Err(error) => all = all.and(Err(error)),
             }
-            all = all.and(merged);
         }
         if !is_idle {
             // A day that is over may be complete with these calls.
-            let is_left =
-                |table: &Table| Ok::<_, LakeError>(plan(table.shape, &data_files(table)?, today, true).is_some());
-            kept.has_more =
-                kept.has_more || is_left(&self.events)? || is_left(&self.timeline)? || is_left(&self.hours)?;
+            for table in tables {
+                kept.has_more |= planned(table, left_alone, today, true)?.is_some();
+            }
         }
         all
     }
@@ -189,6 +252,17 @@ impl Keeper {
         .boxed()
     }
 
+    /// Goes on without damaged files, as a check has found them, and refuses where somebody else writes the lake.
+    pub fn repair<'a>(&'a mut self, damaged: &'a [Damaged]) -> BoxFuture<'a, Result<Repaired, LakeError>> {
+        async move {
+            let _alone = self.root.lock()?;
+            self.refresh().await?;
+            let Keeper { engine, events, timeline, hours, .. } = self;
+            repair(engine, events, [timeline, hours], damaged).await
+        }
+        .boxed()
+    }
+
     /// How much there is now.
     pub fn size(&self) -> Result<LakeSize, LakeError> {
         let events = data_files(&self.events)?;
@@ -208,22 +282,21 @@ impl Keeper {
         self.hours.refresh().await
     }
 
-    /// Adds calls up by the hour, and says whether more wait.
-    async fn add_up(&mut self, now_ms: i64) -> Result<bool, LakeError> {
+    async fn add_up(&mut self, now_ms: i64, kept: &mut Kept) -> Result<(), LakeError> {
         for _ in 0..STEPS_MAX {
-            let Some(to) = next_chunk(&self.events, self.hours.position())? else { return Ok(false) };
+            let Some(to) = next_chunk(&self.events, self.hours.position())? else { return Ok(()) };
             let is_rest = to >= self.events.position();
-            let is_early = self.added_up_ms.is_some_and(|at| (0..ADD_UP_EVERY_MS).contains(&(now_ms - at)));
-            if is_rest && is_early {
-                return Ok(false);
+            if is_rest && !is_due(self.added_up_ms, ADD_UP_EVERY_MS, now_ms) {
+                return Ok(());
             }
             add_up(&self.engine, &self.events, &mut self.hours, to).await?;
             if is_rest {
                 self.added_up_ms = Some(now_ms);
-                return Ok(false);
+                return Ok(());
             }
         }
-        Ok(true)
+        kept.has_more = true;
+        Ok(())
     }
 
     async fn remove_days(&mut self, now_ms: i64, kept: &mut Kept) -> Result<(), LakeError> {
@@ -231,8 +304,8 @@ impl Keeper {
         for table in [&self.events, &self.timeline, &self.hours] {
             files.extend(data_files(table)?);
         }
-        let is_due = self.day_removed_ms.is_none_or(|at| !(0..DAY_REMOVED_EVERY_MS).contains(&(now_ms - at)));
         let Over { too_much, too_old } = days_over(files.iter(), &self.retention, now_ms);
+        let is_due = is_due(self.day_removed_ms, DAY_REMOVED_EVERY_MS, now_ms);
         let aged_out = usize::from(is_due).min(too_old.len());
         let gone = [too_much.as_slice(), &too_old[..aged_out]].concat();
         if aged_out > 0 {
@@ -266,4 +339,21 @@ impl Keeper {
         }
         all
     }
+}
+
+/// What to put together of a table, but for files that are left alone.
+fn planned(
+    table: &Table,
+    left_alone: &HashMap<String, Instant>,
+    today: &str,
+    is_idle: bool,
+) -> Result<Option<Merge>, LakeError> {
+    let mut files = data_files(table)?;
+    files.retain(|file| !left_alone.contains_key(&file.path));
+    Ok(plan(table.shape, &files, today, is_idle))
+}
+
+/// Whether it is time again for what was done last at a moment. The clock may have been set meanwhile.
+fn is_due(last_ms: Option<i64>, every_ms: i64, now_ms: i64) -> bool {
+    last_ms.is_none_or(|last_ms| !(0..every_ms).contains(&(now_ms - last_ms)))
 }

@@ -7,8 +7,10 @@
 //! transaction, so that writing the same range of the log a second time is noticed and skipped (decision 10). The table
 //! library never syncs what it writes, so data files are synced before the commit that names them, and the commit before
 //! its position counts. `Keeper` works beside it: it makes `timeline` and `endpoint_hours` of the events, puts small files
-//! together, takes away what is too old, and erases. `LakeReader` answers, also about what is not committed yet.
+//! together, takes away what is too old, and erases. `LakeReader` answers, also about what is not committed yet. `check` reads
+//! every file to its end, and a keeper goes on without what is damaged.
 
+mod check;
 mod complete;
 mod density;
 mod engine;
@@ -20,6 +22,7 @@ mod evidence;
 mod export;
 mod files;
 mod functions;
+mod growth;
 mod history;
 mod hours;
 mod hunt;
@@ -39,6 +42,7 @@ mod side;
 mod sorted;
 mod table;
 
+pub use check::{CheckProgress, Checked, Damaged, Repaired, check};
 pub use complete::Suggestion;
 pub use density::{STEPS_MAX, Span, Step};
 pub use erase::{CallsErased, Erase};

@@ -85,10 +85,7 @@ fn plan_day(shape: &TableShape, files: &[&DataFile], is_over: bool) -> Option<Me
         sizes.entry(size_class(file.bytes)).or_default().push(file);
     }
     if let Some(of_a_size) = sizes.into_values().find(|files| files.len() >= FILES_MERGED) {
-        return Merge::of(of_a_size, FILE_BYTES, |bytes| match bytes >= shape.day_bytes / LARGE_PART {
-            true => Lasting::Long,
-            false => Lasting::Briefly,
-        });
+        return Merge::of(of_a_size, FILE_BYTES, shape.day_bytes / LARGE_PART);
     }
     if !is_over {
         return None;
@@ -97,22 +94,23 @@ fn plan_day(shape: &TableShape, files: &[&DataFile], is_over: bool) -> Option<Me
     let bytes: u64 = of_day.iter().map(|file| file.bytes).sum();
     let largest = *of_day.iter().max_by_key(|file| file.bytes)?;
     if bytes <= SMALL_DAY_BYTES || bytes - largest.bytes >= bytes / LATE_PART {
-        return Merge::of(of_day, shape.day_bytes, |_| Lasting::Long);
+        return Merge::of(of_day, shape.day_bytes, 0);
     }
     let late = of_day.into_iter().filter(|&file| file != largest).collect();
-    Merge::of(late, FILE_BYTES, |_| Lasting::Long)
+    Merge::of(late, FILE_BYTES, 0)
 }
 
 impl Merge {
-    /// Puts so many of the files together as reach a size, if there is more than one. How long it lasts is up to its size.
-    fn of(files: Vec<&DataFile>, bytes_max: u64, lasting: impl Fn(u64) -> Lasting) -> Option<Merge> {
+    /// Puts so many of the files together as reach a size, if there is more than one. From `bytes_long` on it is not written again.
+    fn of(files: Vec<&DataFile>, bytes_max: u64, bytes_long: u64) -> Option<Merge> {
         let mut bytes = 0;
         let fits = files.into_iter().take(FILES_READ_MAX).take_while(|file| {
             bytes += file.bytes;
             bytes <= bytes_max + file.bytes
         });
         let files: Vec<_> = fits.cloned().collect();
-        (files.len() > 1).then(|| Merge { files, lasting: lasting(bytes) })
+        let lasting = if bytes >= bytes_long { Lasting::Long } else { Lasting::Briefly };
+        (files.len() > 1).then_some(Merge { files, lasting })
     }
 }
 

@@ -147,6 +147,27 @@ impl LakeReader {
         self.in_turn(page)
     }
 
+    /// The call at a place in the log, with all columns of `events`, if it is at one of the gateways; `None` for all of these.
+    pub fn call<'a>(
+        &'a self,
+        position: i64,
+        index: i32,
+        gateways: Option<&'a [String]>,
+    ) -> BoxFuture<'a, Result<Option<RecordBatch>, QueryError>> {
+        let call = async move {
+            let view = self.view().await?;
+            let context = self.engine.context();
+            view.register_events(&context, "events").await?;
+            let gateways = gateways.map_or("true".to_owned(), at_gateways);
+            let statement = format!(
+                "SELECT * FROM events WHERE position = {position} AND call_index = {index} AND ({gateways}) LIMIT 1"
+            );
+            let found = context.sql(&statement).await?.collect().await?;
+            Ok(found.into_iter().find(|batch| batch.num_rows() > 0))
+        };
+        self.in_turn(call)
+    }
+
     async fn page_of(&self, kind: &str, entity: &str, range: &Range) -> Result<Page, QueryError> {
         let column = entity_column(kind)?;
         let view = self.view().await?;

@@ -11,6 +11,8 @@ mod claim;
 mod credentials;
 mod directory;
 
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use deltalake::DeltaTable;
@@ -33,6 +35,11 @@ pub use claim::Former;
 const SCRATCH: &str = "scratch";
 /// Where the log of a table is.
 pub(crate) const LOG: &str = "_delta_log";
+
+/// Where files of a table are that could not be read and are no part of it any more.
+pub(crate) const SET_ASIDE: &str = "_damaged";
+/// What the one who writes a lake in a directory holds.
+const LOCK: &str = "lock";
 
 /// Where a lake is.
 #[derive(Debug, Clone)]
@@ -156,6 +163,22 @@ impl Root {
         }
     }
 
+    /// Keeps others from writing a lake in a directory as long as it lives, or says that somebody does. The data directory has one
+    /// process, so that is who shares the lake with another data directory by a link.
+    pub(crate) fn lock(&self) -> Result<Option<File>, LakeError> {
+        let Root::Directory(path) = self else { return Ok(None) };
+        let unusable = |source| LakeError::Directory { path: path.clone(), source };
+        fs::create_dir_all(path).map_err(unusable)?;
+        let lock = File::options().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Err(LakeError::InUse { path: path.clone() }),
+            // Not every file system has locks, and that of the data directory is held.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+
     /// Becomes the one who writes there, or refuses a store that cannot keep writers apart.
     pub(crate) async fn claim(&self) -> Result<(), LakeError> {
         match self {
@@ -251,7 +274,7 @@ impl Place {
         }
     }
 
-    /// The data files, also those that are not written to the end, where such are to be seen.
+    /// The data files, also those that are not written to the end, where such are to be seen, and those that were set aside.
     pub(crate) async fn data_files(&self) -> Result<Vec<String>, LakeError> {
         match self {
             Place::Directory(directory) => directory.data_files(),
@@ -294,6 +317,15 @@ impl Place {
     /// Deletes a file of the table's log.
     pub(crate) async fn delete_log(&self, name: &str) -> Result<(), LakeError> {
         self.delete_data(&format!("{LOG}/{name}")).await
+    }
+
+    /// Moves a data file to where no table is; that it is gone is as well.
+    pub(crate) async fn set_aside(&self, name: &str) -> Result<(), LakeError> {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        match self {
+            Place::Directory(directory) => directory.set_aside(name, file),
+            Place::Bucket(bucket) => bucket.set_aside(name, file).await,
+        }
     }
 
     /// Makes it durable that data files are gone.

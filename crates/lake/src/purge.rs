@@ -2,7 +2,8 @@
 //!
 //! The log of a table keeps the least and the greatest value of the columns of each file that ever was, which are values of
 //! somebody's calls. Of files that are gone they serve nobody. So the commits of the log lose them, by which no version
-//! changes, and a checkpoint of the newest version takes the place of the earlier ones.
+//! changes, and a checkpoint of the newest version takes the place of the earlier ones. Files that were set aside because they
+//! could not be read go with them: nobody can say whose calls they hold.
 
 use std::collections::HashSet;
 
@@ -10,7 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use crate::place::{LOG, Place};
+use crate::place::{LOG, Place, SET_ASIDE};
 use crate::table::{LakeError, Table};
 
 /// Files that are read at once, or deleted: a store takes its time for each.
@@ -29,13 +30,14 @@ impl Found {
 }
 
 /// Deletes those files that no version of the table held at the last sweep and none holds now, and names the others that none
-/// holds. Neither a clock nor the log is asked: an entry of a file that was taken away leaves the log before the file may go.
+/// holds, without those that were set aside. Neither a clock nor the log is asked: an entry of a file that was taken away leaves
+/// the log before the file may go.
 pub(crate) async fn sweep(table: &mut Table, unheld: &HashSet<String>) -> Result<HashSet<String>, LakeError> {
     // In this order: what is committed meanwhile is then known to be the table's.
     let files = table.place.data_files().await?;
     table.refresh().await?;
     let held = held(table)?;
-    let others = files.into_iter().filter(|file| !held.contains(file));
+    let others = files.into_iter().filter(|file| !held.contains(file) && !file.starts_with(SET_ASIDE));
     let (gone, left): (HashSet<_>, HashSet<_>) = others.partition(|file| unheld.contains(file));
     all(gone.iter().map(|file| table.place.delete_data(file).boxed()).collect()).await?;
     Ok(left)

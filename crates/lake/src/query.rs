@@ -24,6 +24,7 @@ use futures_util::StreamExt as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
+use crate::growth::{GROWTH_MAX, growth_of};
 use crate::reader::QueryLimits;
 use crate::table::LakeError;
 
@@ -105,10 +106,8 @@ impl Answer {
         started: Instant,
         permit: OwnedSemaphorePermit,
     ) -> Result<Answer, QueryError> {
-        let plan = async { physical(context, understood(context, statement).await?).await };
-        let plan =
-            timeout_at(started + limits.time, plan).await.map_err(|_| QueryError::Time(limits.time)).flatten()?;
-        Answer::of(context, plan, started, limits, Some(permit))
+        let logical = context.state().statement_to_plan(parsed(context, statement)?).await?;
+        Answer::of(context, physical(context, logical).await?, started, limits, Some(permit))
     }
 
     /// An answer to what is understood already.
@@ -219,11 +218,6 @@ fn told_apart(schema: &SchemaRef) -> Option<SchemaRef> {
     Some(Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone())))
 }
 
-/// What a statement means, if it is in bounds.
-async fn understood(context: &SessionContext, statement: &str) -> Result<LogicalPlan, QueryError> {
-    Ok(context.state().statement_to_plan(parsed(context, statement)?).await?)
-}
-
 /// The statement, if it is in bounds.
 pub(crate) fn parsed(context: &SessionContext, statement: &str) -> Result<Statement, QueryError> {
     check_bounds(statement)?;
@@ -283,11 +277,18 @@ fn may_nest(token: &Token) -> bool {
     }
 }
 
-/// Refuses a statement that would change something, or that names a type whose every value is as large as it says: the
-/// engine makes room for one before any limit of memory is asked.
+/// Refuses a statement that would change something, that makes too long values of others, or that names a type whose every value
+/// is as large as it says: the engine makes room for one before any limit of memory is asked.
 pub(crate) fn check_allowed(logical: &LogicalPlan) -> Result<(), QueryError> {
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     options.verify_plan(logical).map_err(|error| QueryError::NotAllowed(short(&error)))?;
+    let growth = growth_of(logical);
+    if growth > GROWTH_MAX {
+        let message = format!(
+            "the statement puts values together that may be {growth} times as long as those of a column; {GROWTH_MAX} times is possible"
+        );
+        return Err(QueryError::Statement(message));
+    }
     let mut named = None;
     logical.apply_with_subqueries(|step| {
         step.apply_expressions(|expression| {

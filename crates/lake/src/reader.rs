@@ -130,9 +130,12 @@ impl LakeReader {
     pub fn query<'a>(&'a self, statement: &'a str, beside: &'a Beside) -> BoxFuture<'a, Result<Answer, QueryError>> {
         let answer = async move {
             let (permit, started) = (self.permit()?, Instant::now());
-            let context = timeout_at(started + self.limits.time, self.context(beside));
-            let context = context.await.map_err(|_| QueryError::Time(self.limits.time))??;
-            Answer::begin(&context, statement, &self.limits, started, permit).await
+            let begun = async {
+                let context = self.context(beside).await?;
+                Answer::begin(&context, statement, &self.limits, started, permit).await
+            };
+            let begun = timeout_at(started + self.limits.time, begun).await;
+            begun.map_err(|_| QueryError::Time(self.limits.time)).flatten()
         };
         answer.boxed()
     }

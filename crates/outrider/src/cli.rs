@@ -72,6 +72,9 @@ pub enum Command {
     Query(QueryArguments),
     /// Show one entity's calls, the newest first.
     Timeline(TimelineArguments),
+    /// Look after the lake's files.
+    #[command(subcommand)]
+    Lake(LakeCommand),
     /// Save questions that the platform asks of the lake on a schedule, and raises alerts about.
     #[command(subcommand)]
     Hunt(HuntCommand),
@@ -92,6 +95,33 @@ pub enum Command {
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
     Pseudonym(ConfigArgument),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LakeCommand {
+    /// Read every data file of the lake to its end, and say which cannot be read.
+    ///
+    /// Changes nothing without --repair, so outrider may be running. A file never changes: one that is damaged is whole again
+    /// when its copy out of a backup is in its place.
+    ///
+    /// Exit status: 0 if all files can be read, 1 if one cannot or after an error, 3 if nobody said yes to a repair.
+    Check(LakeCheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct LakeCheckArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// Go on without the files that cannot be read: those of `events` are set aside, and their calls are missing from then on;
+    /// the other tables are made again for the day. outrider has to be stopped.
+    #[arg(long)]
+    pub repair: bool,
+    /// Repair without asking.
+    #[arg(long, requires = "repair")]
+    pub yes: bool,
+    /// Write what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

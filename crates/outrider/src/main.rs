@@ -20,6 +20,7 @@ mod hunts;
 mod input;
 mod installation;
 mod kong;
+mod lake_check;
 mod local;
 mod manager;
 mod measure;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         Command::Audit(command) => on_runtime(audit::run(command)),
         Command::Query(arguments) => on_runtime(ask::query(arguments)),
         Command::Timeline(arguments) => on_runtime(ask::timeline(arguments)),
+        Command::Lake(command) => return exit(on_runtime(lake_check::run(command))),
         Command::Hunt(command) => on_runtime(hunts::run(command)),
         Command::Erase(arguments) => return exit(on_runtime(erase::erase(arguments))),
         Command::Person(command) => on_runtime(people::run(command)),

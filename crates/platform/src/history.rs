@@ -236,7 +236,7 @@ impl HistoryImport {
         drop(self.lake);
         // What is too old is taken away when outrider runs, by its settings.
         let mut keeper = Keeper::open(&self.lake_location, Retention::default()).await?;
-        while keeper.keep((self.now_ms)()).await?.has_more {}
+        while keeper.keep((self.now_ms)()).await?.complete()?.has_more {}
         self.store.close().await;
         Ok(())
     }

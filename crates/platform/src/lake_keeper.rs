@@ -97,6 +97,10 @@ impl LakeKeeper {
                 );
             }
         }
+        for error in &kept.failures {
+            self.progress.lake_keeping_failed(error);
+            tracing::error!(%error, "a part of keeping the lake in shape failed; the others go on, and calls are written to it");
+        }
         self.progress.lake_kept(&kept, keeper.size()?);
         Ok(kept)
     }

@@ -106,7 +106,7 @@ pub(crate) async fn open_to_write(
     last: Option<Position>,
 ) -> Result<Lake, LakeError> {
     let (Some(note), Some(former)) = (note, location.former().await?) else {
-        return Lake::open_with(location, tail.clone()).await;
+        return Lake::open_alone(location, tail.clone()).await;
     };
     let noted = note.noted();
     let check = |position: u64| match known(noted.as_ref(), former.writer.as_deref(), last) {
@@ -118,7 +118,7 @@ pub(crate) async fn open_to_write(
     check(former.position)?;
     // Whoever is killed from here on is known to the next start.
     note.claim(noted.as_ref()).map_err(|source| LakeError::File { path: note.path.clone(), source })?;
-    let lake = Lake::open_with(location, tail.clone()).await?;
+    let lake = Lake::open_alone(location, tail.clone()).await?;
     // Somebody may have committed meanwhile.
     check(lake.position())?;
     Ok(lake)

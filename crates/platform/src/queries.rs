@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use outrider_lake::arrow::array::RecordBatch;
 use outrider_lake::{
     Answer, Beside, HuntAnswer, LakeReader, Location, Page, QueryError, QueryLimits, Range, Search, Span, Step,
     Suggestion, Tail,
@@ -57,6 +58,17 @@ impl Queries {
     pub async fn page(&self, kind: EntityKind, entity: String, range: Range) -> Result<Page, QueryError> {
         let reader = Arc::clone(&self.reader);
         self.on_threads(async move { reader.page(kind.as_str(), &entity, &range).await }).await
+    }
+
+    /// The call at a place in the log, at one of the gateways.
+    pub async fn call(
+        &self,
+        position: i64,
+        index: i32,
+        gateways: Option<Vec<String>>,
+    ) -> Result<Option<RecordBatch>, QueryError> {
+        let reader = Arc::clone(&self.reader);
+        self.on_threads(async move { reader.call(position, index, gateways.as_deref()).await }).await
     }
 
     /// The id by which calls have somebody that they do not have by this one.

@@ -198,7 +198,8 @@ fn judge(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Vec<Concern> {
             "the lake is not kept in shape, {count} tries failed: timelines and queries become slower, old days stay{}",
             why(&progress.lake_error)
         );
-        let remedy = "look at the disk or the store, and at outrider's own log; calls are still written to the lake";
+        let remedy = "look at the disk or the store, and at outrider's own log; `outrider lake check` finds damaged files; calls \
+                      are still written to the lake";
         tell(NoticeKind::LakeBehind, "timeline", detail, remedy);
     }
     if progress.clock_behind_ms > 0 {

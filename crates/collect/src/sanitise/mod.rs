@@ -90,11 +90,12 @@ impl Sanitiser {
         }
         let is_session =
             matches!(&self.session, Some(SessionCarrier::Header(session)) if session.eq_ignore_ascii_case(name));
+        let is_plain = is_plain_header(name);
         let replaced = match is_session {
             true => Some(self.session_value(value, presented)),
             // Of these most have another value with each call, and one look is enough.
-            false if is_plain_header(name) => self.header_value(name, value, presented),
-            false => self.clean_headers.stays(name, value, || self.header_value(name, value, presented)),
+            false if is_plain => self.header_value(name, value, is_plain, presented),
+            false => self.clean_headers.stays(name, value, || self.header_value(name, value, is_plain, presented)),
         };
         let policy = self.policies.header.get(name).copied();
         if let Some(value) = self.by_policy(policy, name, value, replaced) {
@@ -107,7 +108,13 @@ impl Sanitiser {
     }
 
     /// What stands for the value of a header; `None` if it may stay.
-    fn header_value(&self, name: &str, value: &str, presented: &mut Presented) -> Option<FieldValue<'static>> {
+    fn header_value(
+        &self,
+        name: &str,
+        value: &str,
+        is_plain: bool,
+        presented: &mut Presented,
+    ) -> Option<FieldValue<'static>> {
         let rank = match self.key_rank(name) {
             None if name == "authorization" => Some(2 * self.key_names.len()),
             rank => rank,
@@ -125,7 +132,7 @@ impl Sanitiser {
             // Plain headers are most of all bytes; what they should not have at all is seen from a single sign.
             let is_clean = match name {
                 "host" => is_plain_host(value),
-                _ => is_plain_header(name) && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none(),
+                _ => is_plain && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none(),
             };
             if is_clean { None } else { self.redacted(name, value, Scope::Everything) }
         })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for};
 use url::Url;
 
-use super::{LOG, Place};
+use super::{LOG, Place, SET_ASIDE};
 use crate::table::{LakeError, table_error};
 
 /// The directory of a table.
@@ -73,7 +73,9 @@ impl Directory {
         let mut files = Vec::new();
         for folder in list(&self.0)? {
             let name = folder.file_name().to_string_lossy().into_owned();
-            if !name.contains('=') || !folder.file_type().map_err(failed_on(&folder.path()))?.is_dir() {
+            if !(name.contains('=') || name == SET_ASIDE)
+                || !folder.file_type().map_err(failed_on(&folder.path()))?.is_dir()
+            {
                 continue;
             }
             for file in list(&folder.path())? {
@@ -116,6 +118,16 @@ impl Directory {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed_on(&path)(source)),
             _ => Ok(()),
+        }
+    }
+
+    pub(super) fn set_aside(&self, name: &str, as_name: &str) -> Result<(), LakeError> {
+        let aside = self.0.join(SET_ASIDE);
+        fs::create_dir_all(&aside).map_err(failed_on(&aside))?;
+        let path = self.0.join(name);
+        match fs::rename(&path, aside.join(as_name)) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed_on(&path)(source)),
+            _ => sync(&aside),
         }
     }
 

@@ -3,7 +3,8 @@
     ask.py LAKE < statements.json
 
 A statement names tables as {events}, {timeline} and {hours}. {us} stands for the function that gives a time in microseconds,
-{length} for the one that gives a list's length.
+{length} for the one that gives a list's length, {each} for the one that makes a row of each of its elements, {of} for the one
+that gives a part of such an element.
 """
 
 import json
@@ -24,13 +25,16 @@ def duckdb_rows(lake, statements):
     connection.load_extension(str(next(files.rglob("*.duckdb_extension"))))
     tables = {name: f"delta_scan('{lake / folder}')" for name, folder in TABLES.items()}
     for statement in statements:
-        yield connection.sql(statement.format(us="epoch_us", length="len", **tables)).fetchall()
+        text = statement.format(us="epoch_us", length="len", each="unnest", of="struct_extract", **tables)
+        yield connection.sql(text).fetchall()
 
 
 def clickhouse_rows(lake, statements):
     tables = {name: f"deltaLakeLocal('{lake / folder}')" for name, folder in TABLES.items()}
     for statement in statements:
-        text = statement.format(us="toUnixTimestamp64Micro", length="length", **tables)
+        text = statement.format(
+            us="toUnixTimestamp64Micro", length="length", each="arrayJoin", of="tupleElement", **tables
+        )
         yield json.loads(str(chdb.query(text, "JSONCompact")))["data"]
 
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::{Answer, Beside, LakeError, LakeReader, QueryError, QueryLimits, Range, Span, parse_search};
 
-use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, damage, keep, mixed_call};
 
 /// A lake of a hundred calls.
 async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) {
@@ -76,6 +77,25 @@ async fn an_entitys_calls_are_counted_in_steps_wherever_they_are() {
 }
 
 #[tokio::test]
+async fn a_call_is_found_by_its_place_wherever_it_is_and_only_at_its_gateway() {
+    let (_directory, mut filler, reader) = filled(QueryLimits::default()).await;
+    filler.show(&[mixed_call(100)]);
+    let path = async |position: i64, index: i32, gateways: Option<&[String]>| {
+        let found = reader.call(position, index, gateways).await.unwrap();
+        found.map(|call| call.column_by_name("path").unwrap().as_string::<i32>().value(0).to_owned())
+    };
+    let at = |name: &str| vec![name.to_owned()];
+    // Who fills commits a call a record.
+    assert_eq!(path(8, 0, None).await.as_deref(), Some("/orders/7"));
+    assert_eq!(path(101, 0, None).await.as_deref(), Some("/orders/100"), "it is not committed yet");
+    assert_eq!(path(8, 0, Some(&at("kong"))).await.as_deref(), Some("/orders/7"));
+    assert_eq!(path(8, 0, Some(&at("edge"))).await, None);
+    assert_eq!(path(8, 0, Some(&[])).await, None);
+    assert_eq!(path(8, 1, None).await, None);
+    assert_eq!(path(i64::MAX, 0, None).await, None);
+}
+
+#[tokio::test]
 async fn a_search_finds_what_it_says() {
     let (_directory, _filler, reader) = filled(QueryLimits::default()).await;
     for (search, expected) in [
@@ -136,6 +156,24 @@ async fn statements_that_do_anything_else_are_refused() {
         "SELECT arrow_cast(NULL, 'FixedSizeBinary(2147483647)') FROM events".into(),
         "SELECT CAST(NULL AS INT[2147483647]) FROM events".into(),
         "SELECT NULL::int[65535][65535] FROM events".into(),
+        // Longer than the machine's memory in one step.
+        format!("SELECT {}path{} FROM events", "replace(".repeat(3), ", '/', '0123456789')".repeat(3)),
+        "SELECT replace(four, method, four) || path FROM (SELECT path || path || path || path AS four, * FROM events)"
+            .into(),
+        format!(
+            "SELECT regexp_replace(path, '', m) FROM (SELECT concat(path{}) AS m, * FROM events)",
+            ", path".repeat(16)
+        ),
+        format!("SELECT regexp_replace(path, '.', '{}') FROM events", r"\0".repeat(100)),
+        format!("SELECT path{} FROM events", " || path".repeat(300)),
+        format!("SELECT 1 FROM events WHERE length(concat(path{})) > 0", ", path".repeat(300)),
+        format!("SELECT path FROM {}events{}", "(SELECT path || path AS path FROM ".repeat(9), ")".repeat(9)),
+        format!(
+            "SELECT array_to_string(array_concat(consumer_tags{}), path) FROM events",
+            ", consumer_tags".repeat(20)
+        ),
+        format!("SELECT concat_ws(path, path{}) FROM events", ", path".repeat(200)),
+        "WITH RECURSIVE r AS (SELECT path FROM events UNION ALL SELECT path || path FROM r) SELECT path FROM r".into(),
         // Each table has the columns of all before it.
         format!("SELECT 1 FROM events{}", ",events".repeat(5_000)),
         "SELECT 1 WHERE EXISTS (SELECT arrow_cast(path, 'FixedSizeList(2147483647, Utf8)') FROM events)".into(),
@@ -146,6 +184,15 @@ async fn statements_that_do_anything_else_are_refused() {
     }
     assert!(!out.exists());
     assert_eq!(rows(&reader, "SELECT path FROM events").await.unwrap(), 100);
+    for usual in [
+        r"SELECT regexp_replace(path, '[0-9]+', '{id}', 'g') FROM events",
+        "SELECT replace(replace(path, '/', ' / '), '?', ' ?') || ' ' || method || ' ' || status FROM events",
+        "SELECT concat_ws(' ', method, path, client_ip, consumer_name, gateway, CAST(status AS VARCHAR)) FROM events",
+        "SELECT array_to_string(consumer_tags, ', '), path FROM (SELECT * FROM events ORDER BY event_time)",
+        "SELECT coalesce(consumer_name, client_ip, 'nobody'), upper(path) FROM events",
+    ] {
+        assert_eq!(rows(&reader, usual).await.unwrap(), 100, "{usual}");
+    }
     let long = format!("SELECT path FROM events WHERE status IN (1{}) OR true", ", 2".repeat(20_000));
     assert_eq!(rows(&reader, &long).await.unwrap(), 100, "a long list is not deep");
     for deep in [
@@ -221,9 +268,7 @@ async fn a_damaged_file_of_the_timeline_is_named_and_other_days_are_shown() {
     let (directory, mut filler, reader) = filled(QueryLimits::default()).await;
     filler.commit(&[outrider_model::ApiCall { event_ms: NOON_MS - DAY_MS, ..mixed_call(1) }]).await;
     keep(directory.path(), ALL, NOON_MS + DAY_MS).await;
-    let day = directory.path().join("timeline/event_date=2026-11-28");
-    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
-    std::fs::write(&damaged, b"not a table").unwrap();
+    let (damaged, _) = damage(directory.path(), "timeline", "2026-11-28");
     let range = Range { rows: 10, ..Range::default() };
     let error = reader.page("ip", "192.0.2.1", &range).await.unwrap_err();
     let name = damaged.file_name().unwrap().to_str().unwrap();
@@ -236,9 +281,7 @@ async fn a_damaged_file_of_the_timeline_is_named_and_other_days_are_shown() {
 #[tokio::test]
 async fn a_damaged_file_is_named_and_the_rest_is_read() {
     let (directory, mut filler, reader) = filled(QueryLimits::default()).await;
-    let day = directory.path().join("events/event_date=2026-11-28");
-    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
-    std::fs::write(&damaged, b"not a table").unwrap();
+    damage(directory.path(), "events", "2026-11-28");
     filler.commit(&[outrider_model::ApiCall { event_ms: NOON_MS - DAY_MS, ..mixed_call(1) }]).await;
     let error = rows(&reader, "SELECT path FROM events").await.unwrap_err();
     assert!(matches!(error, QueryError::File(_)), "{error:?}");

@@ -1,6 +1,6 @@
 //! Calls for the tests, and the lake filled with them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use outrider_lake::{Keeper, Kept, Lake, Location, Retention, Rows};
 use outrider_model::{
@@ -169,6 +169,15 @@ impl Filler {
     }
 }
 
+/// Spoils a data file of a table's day: which, and what it was.
+pub fn damage(lake: &Path, table: &str, day: &str) -> (PathBuf, Vec<u8>) {
+    let day = lake.join(table).join(format!("event_date={day}"));
+    let file = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    let sound = std::fs::read(&file).unwrap();
+    std::fs::write(&file, b"not a table").unwrap();
+    (file, sound)
+}
+
 /// The directory of the events.
 pub fn events_in(lake: &Lake) -> PathBuf {
     lake.location().as_directory().unwrap().join("events")
@@ -179,7 +188,7 @@ pub async fn keep(lake: impl Into<Location>, retention: Retention, now_ms: i64) 
     let mut keeper = Keeper::open(lake, retention).await.unwrap();
     let mut all = Kept::default();
     loop {
-        let kept = keeper.keep(now_ms).await.unwrap();
+        let kept = keeper.keep(now_ms).await.unwrap().complete().unwrap();
         all.indexed += kept.indexed;
         all.merges += kept.merges;
         all.days_removed += kept.days_removed;

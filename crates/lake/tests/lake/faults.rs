@@ -2,10 +2,12 @@
 
 use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::arrow::datatypes::Int64Type;
-use outrider_lake::{Beside, Keeper, LakeReader, QueryLimits, Range, Retention};
+use outrider_lake::{
+    Beside, Erase, Keeper, Lake, LakeError, LakeReader, QueryLimits, Range, Repaired, Retention, Tail, check,
+};
 use outrider_model::{ApiCall, Consumer, Text};
 
-use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, keep, mixed_call, plain_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, damage, keep, mixed_call, plain_call};
 
 async fn number(reader: &LakeReader, statement: &str) -> i64 {
     let mut answer = reader.query(statement, &Beside::default()).await.unwrap();
@@ -73,4 +75,73 @@ async fn calls_of_any_time_are_kept_in_their_days_and_shown_in_their_order() {
     assert_eq!(paths_of(all).await, newest_first[..10]);
     let today = Range { rows: 100, since_ms: Some(NOON_MS), until_ms: Some(NOON_MS + DAY_MS), ..Range::default() };
     assert_eq!(paths_of(today).await, [46, 41, 6, 1]);
+}
+
+/// One file of each table, of two days.
+#[tokio::test]
+async fn damaged_files_are_found_and_the_lake_goes_on_without_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path();
+    let mut filler = Filler::open(lake).await;
+    let of_day = |day: i64| {
+        let call = move |number| ApiCall { event_ms: NOON_MS - day * DAY_MS, ..mixed_call(day * 10 + number) };
+        (1..=10).map(call).collect::<Vec<_>>()
+    };
+    for day in 0..3 {
+        filler.commit(&of_day(day)).await;
+    }
+    keep(lake, ALL, NOON_MS).await;
+    let mut told = Vec::new();
+    let checked = check(lake, &mut |progress| told.push(progress)).await.unwrap();
+    assert_eq!((checked.files, checked.damaged.len()), (9, 0));
+    assert!(told.is_sorted_by_key(|progress| progress.bytes), "{told:?}");
+    assert_eq!(told.last().map(|progress| progress.bytes), told.first().map(|progress| progress.of_bytes));
+
+    let (of_events, _) = damage(lake, "events", "2026-11-28");
+    damage(lake, "timeline", "2026-11-27");
+    let (of_hours, _) = damage(lake, "endpoint_hours", "2026-11-27");
+    std::fs::remove_file(&of_hours).unwrap();
+    let checked = check(lake, &mut |_| {}).await.unwrap();
+    let found: Vec<_> = checked.damaged.iter().map(|file| (file.table, file.day.as_str())).collect();
+    assert_eq!(found, [("events", "2026-11-28"), ("timeline", "2026-11-27"), ("endpoint_hours", "2026-11-27")]);
+    assert_eq!((checked.damaged[0].rows, checked.damaged[2].why.as_str()), (10, "it is not there"));
+
+    let mut keeper = Keeper::open(lake, ALL).await.unwrap();
+    let repaired = keeper.repair(&checked.damaged).await.unwrap();
+    assert_eq!(repaired, Repaired { calls_lost: 10, files_set_aside: 1, days: 2 });
+    let aside = lake.join("events/_damaged").join(of_events.file_name().unwrap());
+    assert!(aside.exists() && !of_events.exists());
+    assert_eq!(check(lake, &mut |_| {}).await.unwrap().damaged, []);
+    let reader = LakeReader::open(lake, None, QueryLimits::default()).unwrap();
+    assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 20);
+    let expected = (11..=30).filter(|number| number % 5 != 0).count() as i64;
+    let in_timeline = "SELECT count(*) FROM timeline WHERE entity_kind = 'ip'";
+    assert_eq!(number(&reader, in_timeline).await, expected, "of the day whose calls are gone as well");
+    assert_eq!(number(&reader, "SELECT sum(calls) FROM endpoint_hours").await, 20);
+    let page = reader.page("ip", "192.0.2.1", &Range { rows: 10, ..Range::default() }).await.unwrap();
+    assert_eq!(page.rows.map(|rows| rows.num_rows()), Some(4));
+
+    // The writer goes on, and so does who keeps the lake.
+    filler.commit(&[mixed_call(31)]).await;
+    keep(lake, ALL, NOON_MS + DAY_MS).await;
+    assert_eq!(number(&reader, in_timeline).await, expected + 1);
+    assert!(aside.exists());
+    let erase = Erase { kind: "ip".into(), entity: "192.0.2.1".into(), up_to: filler.next - 1, rows_are_out: false };
+    let mut keeper = Keeper::open(lake, ALL).await.unwrap();
+    assert!(keeper.erase(&erase, &|| false).await.unwrap().is_done);
+    assert!(!aside.exists(), "nobody can say whose calls it holds");
+}
+
+#[tokio::test]
+async fn a_lake_that_two_data_directories_link_to_has_one_writer() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let link = other.path().join("lake");
+    std::os::unix::fs::symlink(directory.path(), &link).unwrap();
+    let first = Lake::open_alone(directory.path(), Tail::default()).await.unwrap();
+    let refused = Lake::open_alone(&link, Tail::default()).await.err().unwrap();
+    assert!(matches!(refused, LakeError::InUse { .. }) && refused.is_lasting(), "{refused}");
+    let refused = Keeper::open(&link, ALL).await.unwrap().repair(&[]).await.unwrap_err();
+    assert!(matches!(refused, LakeError::InUse { .. }), "{refused}");
+    drop(first);
+    Lake::open_alone(&link, Tail::default()).await.unwrap();
 }

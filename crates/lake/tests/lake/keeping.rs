@@ -5,7 +5,7 @@ use deltalake::arrow::datatypes::Int64Type;
 use outrider_lake::{Beside, CallPlace, Keeper, Lake, LakeReader, Location, Page, QueryLimits, Range, Retention};
 use outrider_model::ApiCall;
 
-use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, events_in, keep, mixed_call, plain_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, damage, events_in, keep, mixed_call, plain_call};
 
 pub fn reader(at: impl Into<Location>, lake: &Lake) -> LakeReader {
     LakeReader::open(at, Some(lake.tail()), QueryLimits::default()).unwrap()
@@ -261,7 +261,7 @@ async fn former_files_stay_for_an_hour_and_then_go() {
     for number in 1..=120 {
         filler.commit(&[mixed_call(number)]).await;
         if number % 10 == 0 {
-            while keeper.keep(NOON_MS + DAY_MS).await.unwrap().has_more {}
+            while keeper.keep(NOON_MS + DAY_MS).await.unwrap().complete().unwrap().has_more {}
         }
     }
     let killed = directory.path().join("events/event_date=2026-11-28/part-00000-left-by-a-killed-process.parquet");
@@ -274,7 +274,7 @@ async fn former_files_stay_for_an_hour_and_then_go() {
     assert!(killed.exists(), "it was not there at the look before, and somebody may be writing it");
     // What comes meanwhile is held at the next look, and what it is put together with is not any more.
     filler.commit(&[mixed_call(121)]).await;
-    while keeper.keep(NOON_MS + DAY_MS).await.unwrap().has_more {}
+    while keeper.keep(NOON_MS + DAY_MS).await.unwrap().complete().unwrap().has_more {}
     for _ in 0..2 {
         tokio::time::advance(HOUR).await;
         keeper.keep(NOON_MS + DAY_MS).await.unwrap();
@@ -285,22 +285,46 @@ async fn former_files_stay_for_an_hour_and_then_go() {
     assert_eq!(number(&reader, "SELECT count(*) FROM events").await, 121);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_damaged_file_keeps_nothing_else_from_being_done() {
     let directory = tempfile::tempdir().unwrap();
     let mut filler = Filler::open(directory.path()).await;
     filler.commit(&[mixed_call(1)]).await;
     filler.commit(&[mixed_call(2)]).await;
-    let day = directory.path().join("events/event_date=2026-11-28");
-    let damaged = std::fs::read_dir(day).unwrap().map(|entry| entry.unwrap().path()).next().unwrap();
-    std::fs::write(&damaged, b"not a table").unwrap();
+    let (damaged, sound) = damage(directory.path(), "events", "2026-11-28");
     filler.commit(&[ApiCall { event_ms: NOON_MS - 40 * DAY_MS, ..mixed_call(3) }]).await;
+    // Of another day, which is over as well.
+    for number in [4, 6] {
+        filler.commit(&[ApiCall { event_ms: NOON_MS - DAY_MS, ..mixed_call(number) }]).await;
+    }
     let mut keeper = Keeper::open(directory.path(), Retention { days: Some(30), bytes_max: None }).await.unwrap();
-    let error = keeper.keep(NOON_MS + DAY_MS).await.unwrap_err().to_string();
-    assert!(error.contains("timeline"), "{error}");
+    let kept = keeper.keep(NOON_MS + DAY_MS).await.unwrap();
+    let said: Vec<_> = kept.failures.iter().map(ToString::to_string).collect();
+    for what in ["make the timeline of", "add up the calls of", "merge files of"] {
+        assert!(said.iter().any(|said| said.contains(what)), "{what}: {said:?}");
+    }
+    assert_eq!(
+        (kept.days_removed, kept.merges, kept.has_more),
+        (1, 0, true),
+        "the newest day is the one that is damaged"
+    );
+    let kept = keeper.keep(NOON_MS + DAY_MS).await.unwrap().complete().unwrap();
+    assert_eq!(
+        (kept.merges, kept.has_more),
+        (1, true),
+        "the other day's files are put together, and nothing is tried again"
+    );
     let reader = reader(directory.path(), &filler.lake);
-    let of_days = "SELECT count(*) FROM events WHERE event_date < DATE '2026-11-28'";
-    assert_eq!(number(&reader, of_days).await, 0, "days that are over are taken away nevertheless");
+    let of_other_day = "SELECT count(*) FROM events WHERE event_date < DATE '2026-11-28'";
+    assert_eq!(number(&reader, of_other_day).await, 2);
+    // Who puts the file back, as from a backup, has nothing else to do.
+    std::fs::write(&damaged, sound).unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(3601)).await;
+    let mut keep = async || keeper.keep(NOON_MS + DAY_MS).await.unwrap().complete().unwrap();
+    assert_eq!(keep().await.indexed, 4);
+    while keep().await.has_more {}
+    assert_eq!(keeper.size().unwrap().files, 6, "a file of each day and table");
+    assert_eq!(number(&reader, "SELECT count(*) FROM timeline WHERE entity_kind = 'ip'").await, 4);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn killed() {
         filler.commit(&(first..first + CALLS_PER_COMMIT).map(mixed_call).collect::<Vec<_>>()).await;
         // Each look is late enough to add up what has come. The day is over, so that what no look has more to do for is put
         // together to one file.
-        while keeper.keep(NOON_MS + (40 + look) * DAY_MS).await.unwrap().has_more {}
+        while keeper.keep(NOON_MS + (40 + look) * DAY_MS).await.unwrap().complete().unwrap().has_more {}
     }
 }
 

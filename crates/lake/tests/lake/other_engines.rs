@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, full_call, keep, mixed_call};
 
-/// `{us}` and `{length}` have another name in each engine.
-const STATEMENTS: [&str; 8] = [
+/// `{us}`, `{length}`, `{each}` and `{of}` have another name in each engine.
+const STATEMENTS: [&str; 11] = [
     "SELECT count(*), min(position), max(position), sum(response_bytes), sum(latency_total_ms) FROM {events}",
     "SELECT status, method, answered_by, count(*) FROM {events} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
     "SELECT consumer_name, client_ip, count(*) FROM {events} WHERE consumer_name IS NOT NULL AND client_ip IS NOT NULL \
@@ -19,6 +19,12 @@ const STATEMENTS: [&str; 8] = [
     "SELECT path, position, {us}(event_time), {us}(received_time) FROM {events} WHERE position % 97 = 3 ORDER BY position",
     "SELECT count(*), sum({length}(headers)), sum({length}(query)), sum({length}(entities)) FROM {events} \
      WHERE {length}(headers) > 0",
+    "SELECT {of}(field, 'name'), {of}(field, 'value'), count(*) FROM (SELECT {each}(headers) AS field FROM {events}) AS fields \
+     WHERE {of}(field, 'value') IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT {of}(field, 'name'), {of}(field, 'value'), count(*) FROM (SELECT {each}(query) AS field FROM {events}) AS fields \
+     WHERE {of}(field, 'value') IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT {of}(field, 'name'), {of}(field, 'value'), count(*) FROM (SELECT {each}(entities) AS field FROM {events}) AS fields \
+     GROUP BY 1, 2 ORDER BY 1, 2",
     "SELECT entity_kind, count(*), count(DISTINCT entity) FROM {timeline} GROUP BY 1 ORDER BY 1",
     "SELECT entity, path, {us}(event_time) FROM {timeline} WHERE entity_kind = 'consumer' AND entity = 'id-3' \
      ORDER BY 3 DESC, path LIMIT 20",
@@ -47,6 +53,7 @@ async fn ours(reader: &LakeReader, statement: &str) -> Vec<Vec<String>> {
     let statement = statement.replace("{events}", "events").replace("{timeline}", "timeline");
     let statement = statement.replace("{hours}", "endpoint_hours");
     let statement = statement.replace("{length}", "array_length").replace("{us}", "to_us");
+    let statement = statement.replace("{each}", "unnest").replace("{of}", "get_field");
     // A time in microseconds has no function of its own here.
     let statement = ["event_time", "received_time", "min(first_time)", "max(last_time)"]
         .into_iter()

@@ -201,6 +201,7 @@ pub struct ProgressStatus {
     pub lake_rows: u64,
     pub lake_commits: u64,
     pub lake_failures: u64,
+    pub lake_keeping_failures: u64,
     pub lake_error: String,
     pub dropped_calls: u64,
 }

@@ -133,13 +133,14 @@ fn detectors(platform: &PlatformStatus) -> Check {
 fn lake(platform: &PlatformStatus) -> Check {
     let progress = &platform.progress;
     let seen = format!("{} rows in {} commits since the start", progress.lake_rows, progress.lake_commits);
-    if progress.lake_failures > 0 {
-        let mut seen = format!("{seen}; {} commits failed", progress.lake_failures);
+    let (commits, keeping) = (progress.lake_failures, progress.lake_keeping_failures);
+    if commits + keeping > 0 {
+        let mut seen = format!("{seen}; {commits} commits and {keeping} tries to keep it in shape failed");
         if !progress.lake_error.is_empty() {
             seen = format!("{seen}; the last failure: {}", progress.lake_error);
         }
-        let todo =
-            "look at the disk or the store, and at outrider's own log; what could not be committed waits in the log";
+        let todo = "look at the disk or the store, and at outrider's own log; what could not be committed waits in the log, and \
+                    `outrider lake check` finds damaged files";
         return Check::warning(Id::ProcessLake, SUBJECT, seen, todo);
     }
     Check::ok(Id::ProcessLake, SUBJECT, seen)

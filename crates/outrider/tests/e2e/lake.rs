@@ -1,7 +1,9 @@
 //! The lake as people ask it: timelines, searches, statements and files, over the API and on the command line.
 
-use std::process::Command;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
+use outrider_lake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 use crate::harness::{Outrider, Setup, assert_quiet, line, now_ms, wait_for};
@@ -68,6 +70,17 @@ fn calls_are_found_in_every_way() {
     assert_eq!(density("nobody")["steps"], json!([]));
     let found = outrider.list("/api/v1/search?q=status:403%20consumer:bob%20last%205m");
     assert_eq!(found.iter().map(|call| call["path"].as_str().unwrap()).collect::<Vec<_>>(), ["/shop/items/10"]);
+    let call = |id: &str| outrider.request("GET", &format!("/api/v1/calls/{id}"), None);
+    let id = format!("{}.{}", found[0]["position"], found[0]["call_index"]);
+    let (status, answer) = call(&id);
+    assert_eq!(status, 200, "{answer}");
+    let shown = ["consumer_name", "path", "method", "status"].map(|column| answer["call"][column].to_string());
+    assert_eq!(shown, ["\"bob\"", "\"/shop/items/10\"", "\"GET\"", "403"], "{answer}");
+    assert!(answer["call"]["headers"][0]["name"].is_string(), "{answer}");
+    for nothing in ["1.99999", "4711", "a.b"] {
+        let (status, answer) = call(nothing);
+        assert_eq!((status, answer["detail"].as_str().unwrap().contains("there is no call")), (404, true), "{answer}");
+    }
 
     let completions = |search: &str| {
         let items = outrider.list(&format!("/api/v1/search/completions?q={search}"));
@@ -83,9 +96,93 @@ fn calls_are_found_in_every_way() {
     refusals(&outrider, since_ms);
     by_command(&outrider);
     let audit = outrider.list("/api/v1/audit?log=reads&limit=500");
-    for what in ["asked the lake", "read a timeline", "searched", "completed a search"] {
+    for what in ["asked the lake", "read a call", "read a timeline", "searched", "completed a search"] {
         assert!(audit.iter().any(|line| line["what"] == what), "{what}: {audit:#?}");
     }
+    assert_quiet(&outrider.stop(), &[]);
+}
+
+#[test]
+fn what_is_looked_up_about_calls_follows_files_that_are_replaced() {
+    const GEO: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../platform/tests/platform/fixtures/geo/GeoLite2-City-Test.mmdb");
+    let directory = tempfile::tempdir().unwrap();
+    let [database, list] = ["city.mmdb", "hosting.txt"].map(|name| directory.path().join(name));
+    std::fs::write(&database, "not a database").unwrap();
+    std::fs::write(&list, "192.0.2.0/24\n").unwrap();
+    let more = "[enrich]\ndatabases = ['city.mmdb']\n[[enrich.lists]]\nclass = 'hosting'\nfile = 'hosting.txt'\n";
+    let setup = Setup { more_at_end: more.to_owned(), ..Setup::default() };
+    let outrider = Outrider::start(directory.path(), &setup);
+    let mut sent = 0;
+    let mut newest_is = |expected: Value| {
+        wait_for(&format!("a call with {expected}"), || {
+            sent += 1;
+            let call = line("alice", "GET", &format!("/shop/items/{sent}"), 200, now_ms());
+            outrider.send(&[call.replace("198.51.100.7", "81.2.69.142")]);
+            let statement = "SELECT country, city, network_class FROM events ORDER BY position DESC LIMIT 1";
+            let (_, answer) = outrider.request("POST", "/api/v1/query", Some(&json!({"statement": statement})));
+            (answer["rows"][0] == expected).then_some(())
+        });
+    };
+    newest_is(json!({}));
+    // As an updater does.
+    let next = directory.path().join("next");
+    std::fs::copy(GEO, &next).unwrap();
+    std::fs::rename(&next, &database).unwrap();
+    newest_is(json!({"country": "GB", "city": "London"}));
+    std::fs::write(&next, "81.2.69.0/24\n").unwrap();
+    std::fs::rename(&next, &list).unwrap();
+    newest_is(json!({"country": "GB", "city": "London", "network_class": "hosting"}));
+    assert_quiet(&outrider.stop(), &["cannot be used; it is done without"]);
+}
+
+/// As after a fault of the disk.
+#[test]
+fn a_damaged_lake_is_checked_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = Setup { more_at_end: "[lake]\ncommit_interval_ms = 500\n".to_owned(), ..Setup::default() };
+    let outrider = Outrider::start(directory.path(), &setup);
+    outrider.send(&lines(now_ms()));
+    wait_for("the calls in the lake", || (count(&outrider)? == CALLS as u64).then_some(()));
+    let config = outrider.config_path().to_owned();
+    let check = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+        command.args(["lake", "check"]).args(more).stdin(Stdio::null()).arg("--config").arg(&config);
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code().unwrap(), said.concat())
+    };
+    let (status, said) = check(&[]);
+    assert!(status == 0 && said.contains("0 files are damaged"), "{said}");
+    let (status, said) = check(&["--repair"]);
+    assert!(status == 1 && said.contains("stop it first"), "{said}");
+    assert_quiet(&outrider.stop(), &[]);
+
+    let events = directory.path().join("data/lake/events");
+    let parquet = |path: &std::path::PathBuf| path.extension().is_some_and(|kind| kind == "parquet");
+    let days = std::fs::read_dir(&events).unwrap().map(|day| day.unwrap().path());
+    let days = days.filter(|day| day.to_string_lossy().contains("event_date="));
+    let files = days.flat_map(|day| std::fs::read_dir(day).unwrap().map(|file| file.unwrap().path()));
+    for file in files.filter(parquet) {
+        std::fs::write(file, b"nothing").unwrap();
+    }
+    let (status, said) = check(&["--json"]);
+    let found: Value = serde_json::from_str(said.split("outrider:").next().unwrap()).unwrap();
+    assert_eq!((status, &found["damaged"][0]["table"]), (1, &json!("events")), "{said}");
+    let lost: u64 = found["damaged"].as_array().unwrap().iter().map(|file| file["rows"].as_u64().unwrap()).sum();
+    assert_eq!(lost, CALLS as u64);
+    let (status, said) = check(&["--repair"]);
+    assert!(status == 3 && said.contains("30 calls are missing"), "{said}");
+    let (status, said) = check(&["--repair", "--yes"]);
+    assert_eq!(status, 0, "{said}");
+    let (status, said) = check(&[]);
+    assert_eq!(status, 0, "{said}");
+
+    let outrider = Outrider::start(directory.path(), &setup);
+    outrider.send(&lines(now_ms()));
+    wait_for("the next calls in the lake", || (count(&outrider)? == CALLS as u64).then_some(()));
+    let audit = outrider.list("/api/v1/audit?log=decisions&limit=500");
+    assert!(audit.iter().any(|line| line["what"].as_str().unwrap().contains("repaired the lake")), "{audit:#?}");
     assert_quiet(&outrider.stop(), &[]);
 }
 
@@ -179,6 +276,11 @@ fn by_command(outrider: &Outrider) {
     let everything = query("csv", "SELECT * FROM events");
     assert_eq!(everything.lines().count(), CALLS + 1);
     assert!(query("json", "SELECT count(*) AS n FROM alerts").contains("{\"n\":0}"));
+    let (parquet, _) = run(&["query", "--format", "parquet", "SELECT path FROM events ORDER BY path"]);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&parquet).unwrap();
+    let rows = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    assert_eq!(rows.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), CALLS);
     let (timeline, _) = run(&["timeline", "consumer:user 3", "--last", "1h", "--format", "json"]);
     assert_eq!(String::from_utf8(timeline).unwrap().lines().count(), 10);
     let (_, said) = run(&["timeline", "ip:192.0.2.1", "--last", "1h"]);

@@ -265,7 +265,7 @@ async fn old_and_new_rows(lake: &Path) {
     rows.push(&call, None, position, 0);
     writer.commit(&[rows.finish().unwrap()], position).await.unwrap();
     let mut keeper = Keeper::open(lake, Retention::default()).await.unwrap();
-    while keeper.keep(newest_ms + 2 * DAY_MS).await.unwrap().has_more {}
+    while keeper.keep(newest_ms + 2 * DAY_MS).await.unwrap().complete().unwrap().has_more {}
 
     let statement = "SELECT count(*), count(DISTINCT position * 1000000 + call_index), (SELECT sum(calls) FROM endpoint_hours), \
                      count(country), count(fields), count(DISTINCT event_date) FROM events";

@@ -3,7 +3,7 @@
 use super::routes::Read::{Plain, Sensitive};
 use super::routes::Routes;
 use super::scope::Reach;
-use super::{hunts, lake, lake_hints, lake_rows};
+use super::{hunts, lake, lake_call, lake_hints, lake_rows};
 use crate::store::Role;
 
 /// What every viewer may ask the lake.
@@ -19,7 +19,11 @@ pub(super) fn lake_routes() -> Routes {
         As `query_lake`, with the rows as they come. To close the connection ends the query.";
     const EXPORT: &str = "Ask the lake in SQL, for a file\n\
         As `query_lake`, as CSV, JSON lines or Parquet. To close the connection ends the query.";
+    const CALL: &str = "One call, with all that is known of it\n\
+        Its id is `position` and `call_index` of a timeline's row with a point between them.";
     Routes::of(Some(Role::Viewer))
+        .get("/api/v1/calls/{id}", Sensitive("read a call"), lake_call::call, "get_call", CALL)
+        .reaches(Reach::ByItself)
         .get("/api/v1/timeline", Sensitive("read a timeline"), lake::timeline, "get_timeline", TIMELINE)
         .reaches(Reach::ByItself)
         .get(

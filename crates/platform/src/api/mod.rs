@@ -30,6 +30,7 @@ mod gateways;
 mod hunts;
 mod inventory;
 mod lake;
+mod lake_call;
 mod lake_hints;
 mod lake_routes;
 mod lake_rows;

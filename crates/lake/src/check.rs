@@ -1,0 +1,217 @@
+//! Reading every data file to its end, and going on without those that cannot be read.
+//!
+//! A data file never changes, so a damaged one is whole again when a copy of it, as of a backup, is in its place. Where there
+//! is none, its day is repaired. A file of `events` is taken out of the table and set aside, and its calls are missing from then
+//! on. The timeline and the sums of the day are made again of the calls that are left, so of these two nothing is lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake::DeltaTable;
+use deltalake::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use deltalake::protocol::DeltaOperation;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt as _};
+
+use crate::engine::Engine;
+use crate::hours::add_up_again;
+use crate::index::index_again;
+use crate::merge::{DataFile, data_files, removals};
+use crate::place::{Location, Place, Root};
+use crate::schema::{ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape};
+use crate::table::{LakeError, Table, table_error};
+
+/// How far a check is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckProgress {
+    /// Bytes of the files that were read.
+    pub bytes: u64,
+    /// Bytes of all files.
+    pub of_bytes: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Files that were read.
+    pub files: u64,
+    /// Rows in those that can be.
+    pub rows: u64,
+    /// The others.
+    pub damaged: Vec<Damaged>,
+}
+
+/// A data file that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// Its table.
+    pub table: &'static str,
+    /// Where it is in the table's folder.
+    pub file: String,
+    /// The day that it is of, as `2026-11-28`.
+    pub day: String,
+    /// How many rows it had.
+    pub rows: u64,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Calls that are missing now.
+    pub calls_lost: u64,
+    /// Files that were taken out of `events` and set aside, as far as they were there.
+    pub files_set_aside: u64,
+    /// Days whose timeline and sums were made again.
+    pub days: u64,
+}
+
+/// A file to be read.
+struct Unread {
+    table: &'static str,
+    file: DataFile,
+    rows: u64,
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+}
+
+/// Reads every data file of the newest versions, whether somebody writes the lake meanwhile or not, and changes nothing.
+pub fn check<'a>(
+    lake: impl Into<Location>,
+    tell: &'a mut (dyn FnMut(CheckProgress) + Send),
+) -> BoxFuture<'a, Result<Checked, LakeError>> {
+    let lake = lake.into();
+    async move { check_all(&lake, tell).await }.boxed()
+}
+
+async fn check_all(lake: &Location, tell: &mut (dyn FnMut(CheckProgress) + Send)) -> Result<Checked, LakeError> {
+    let root = lake.open()?;
+    let files = all_files(&root).await?;
+    if files.is_empty() && !root.table(EVENTS.name).has_versions().await? {
+        return Err(LakeError::Missing { place: lake.to_string() });
+    }
+    let of_bytes = files.iter().map(|unread| unread.file.bytes).sum();
+    let mut progress = CheckProgress { bytes: 0, of_bytes };
+    let mut checked = Checked::default();
+    for unread in files {
+        tell(progress);
+        progress.bytes += unread.file.bytes;
+        checked.files += 1;
+        match unread.read(&root).await? {
+            Ok(rows) => checked.rows += rows,
+            Err(why) => {
+                let Unread { table, file: DataFile { path, day, .. }, rows, .. } = unread;
+                checked.damaged.push(Damaged { table, file: path, day, rows, why });
+            }
+        }
+    }
+    tell(progress);
+    if !checked.damaged.is_empty() {
+        // What is not there may have been put together with others meanwhile.
+        let held = all_files(&root).await?;
+        checked.damaged.retain(|damaged| held.iter().any(|unread| damaged.is(unread.table, &unread.file)));
+    }
+    Ok(checked)
+}
+
+/// The data files of the newest version of every table.
+async fn all_files(root: &Root) -> Result<Vec<Unread>, LakeError> {
+    let mut all = Vec::new();
+    for shape in [&EVENTS, &TIMELINE, &ENDPOINT_HOURS] {
+        let place = root.table(shape.name);
+        if place.has_versions().await? {
+            let place = place.found()?;
+            all.extend(files_of(shape, &place.load().await?, &place)?);
+        }
+    }
+    Ok(all)
+}
+
+fn files_of(shape: &TableShape, table: &DeltaTable, place: &Place) -> Result<Vec<Unread>, LakeError> {
+    let store = table.log_store().object_store(None);
+    let snapshot = table.snapshot().map_err(table_error(place, "read"))?;
+    let files = snapshot.log_data();
+    let files = files.iter().map(|file| Unread {
+        table: shape.name,
+        file: DataFile {
+            path: file.path().into_owned(),
+            day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
+            bytes: file.size().max(0).cast_unsigned(),
+        },
+        rows: file.num_records().unwrap_or_default() as u64,
+        store: Arc::clone(&store),
+        path: file.object_store_path(),
+    });
+    Ok(files.collect())
+}
+
+impl Unread {
+    /// How many rows it has, or why that cannot be said.
+    async fn read(&self, root: &Root) -> Result<Result<u64, String>, LakeError> {
+        let read = async { self.store.get(&self.path).await?.bytes().await };
+        let bytes = match (read.await, root) {
+            (Ok(bytes), _) => bytes,
+            (Err(Error::NotFound { .. }), _) => return Ok(Err("it is not there".to_owned())),
+            (Err(error), Root::Directory(_)) => return Ok(Err(error.to_string())),
+            // Who does not answer has damaged nothing.
+            (Err(error), Root::Bucket(_)) => {
+                return Err(LakeError::store("read a file of", &root.table(self.table).to_string(), error));
+            }
+        };
+        // What is in it may make the decoder panic, too.
+        let read = tokio::task::spawn_blocking(move || rows_in(bytes)).await;
+        let rows = read.unwrap_or_else(|error| Err(error.to_string()));
+        Ok(rows.and_then(|rows| match rows == self.rows {
+            true => Ok(rows),
+            false => Err(format!("it has {rows} rows, and the table's log says {}", self.rows)),
+        }))
+    }
+}
+
+fn rows_in(bytes: Bytes) -> Result<u64, String> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(ParquetRecordBatchReaderBuilder::build);
+    let mut rows = 0;
+    for batch in reader.map_err(|error| error.to_string())? {
+        rows += batch.map_err(|error| error.to_string())?.num_rows() as u64;
+    }
+    Ok(rows)
+}
+
+impl Damaged {
+    fn is(&self, table: &str, file: &DataFile) -> bool {
+        self.table == table && self.file == file.path
+    }
+}
+
+/// Goes on without damaged files. Whoever is killed in between can check and repair again.
+pub(crate) async fn repair(
+    engine: &Engine,
+    events: &mut Table,
+    [timeline, hours]: [&mut Table; 2],
+    damaged: &[Damaged],
+) -> Result<Repaired, LakeError> {
+    let of_events: Vec<_> = damaged.iter().filter(|damaged| damaged.table == EVENTS.name).collect();
+    let mut files = data_files(events)?;
+    files.retain(|file| of_events.iter().any(|damaged| damaged.is(EVENTS.name, file)));
+    let removed = removals(events, &files, true)?;
+    if !removed.is_empty() {
+        events.replace(removed, Vec::new(), DeltaOperation::Delete { predicate: None }).await?;
+    }
+    for file in &files {
+        events.place.set_aside(&file.path).await?;
+    }
+    let days: BTreeSet<_> = damaged.iter().map(|damaged| damaged.day.as_str()).collect();
+    for day in &days {
+        index_again(engine, events, timeline, day).await?;
+        add_up_again(engine, events, hours, day, "false").await?;
+    }
+    Ok(Repaired {
+        calls_lost: of_events.iter().map(|damaged| damaged.rows).sum(),
+        files_set_aside: files.len() as u64,
+        days: days.len() as u64,
+    })
+}

@@ -1,0 +1,94 @@
+//! `outrider lake`: looking after the lake's files, on the machine itself.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::bail;
+use indicatif::{ProgressBar, ProgressStyle};
+use outrider_lake::{CheckProgress, Checked, Damaged, Keeper, Location, Retention, check};
+use outrider_platform::store::AuditLog;
+use serde_json::json;
+
+use crate::ask::location_of;
+use crate::cli::{LakeCheckArguments, LakeCommand};
+use crate::config::Config;
+use crate::{audit, local, terminal};
+
+/// Runs one of the commands.
+pub async fn run(command: LakeCommand) -> anyhow::Result<ExitCode> {
+    let LakeCommand::Check(arguments) = command;
+    let config = Config::load(&arguments.config.config)?;
+    let location = location_of(&config)?;
+    if arguments.repair && local::ask(&config.data_dir).await?.is_some() {
+        bail!(
+            "outrider runs in {}; stop it first, since a repair needs the lake for itself",
+            config.data_dir.display()
+        );
+    }
+    let checked = read_all(&location).await?;
+    say(&checked, &arguments)?;
+    if checked.damaged.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let lost: u64 = checked.damaged.iter().filter(|file| file.table == "events").map(|file| file.rows).sum();
+    if !arguments.repair {
+        terminal::note(
+            "copy these files out of a backup to where they were, and all is well; or stop outrider, and \
+             `outrider lake check --repair` goes on without them",
+        );
+        return Ok(ExitCode::FAILURE);
+    }
+    terminal::note(&format!(
+        "a repair makes the other tables again for these days, and {lost} calls are missing in the lake from then on; files of \
+         `events` are moved to `events/_damaged`"
+    ));
+    if !arguments.yes && !terminal::is_confirmed()? {
+        terminal::note("nothing was changed; run it with --yes to do this");
+        return Ok(ExitCode::from(terminal::NOT_CONFIRMED));
+    }
+    repair(&location, &checked.damaged).await?;
+    let what =
+        format!("repaired the lake: {} files could not be read, {lost} calls are missing", checked.damaged.len());
+    audit::note(&config.data_dir, AuditLog::Decisions, &what, &location.to_string()).await;
+    terminal::note(&what);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read_all(location: &Location) -> anyhow::Result<Checked> {
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::new(0),
+        false => ProgressBar::hidden(),
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes} read, {eta} left")?;
+    bar.set_style(style);
+    let mut tell = |progress: CheckProgress| {
+        bar.set_length(progress.of_bytes);
+        bar.set_position(progress.bytes);
+    };
+    let checked = check(location, &mut tell).await;
+    bar.finish_and_clear();
+    Ok(checked?)
+}
+
+async fn repair(location: &Location, damaged: &[Damaged]) -> anyhow::Result<()> {
+    // Days that are over go when outrider runs, by its settings.
+    let mut keeper = Keeper::open(location, Retention::default()).await?;
+    keeper.repair(damaged).await?;
+    Ok(())
+}
+
+fn say(checked: &Checked, arguments: &LakeCheckArguments) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Checked { files, rows, damaged } = checked;
+    if arguments.json {
+        let damaged = damaged.iter().map(|Damaged { table, file, day, rows, why }| {
+            json!({ "table": table, "file": file, "day": day, "rows": rows, "why": why })
+        });
+        let found = json!({ "files": files, "rows": rows, "damaged": damaged.collect::<Vec<_>>() });
+        return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?);
+    }
+    for Damaged { table, file, rows, why, .. } in damaged {
+        writeln!(out, "{table}/{file} cannot be read: {why}; it had {rows} rows")?;
+    }
+    Ok(writeln!(out, "{files} files were read: {rows} rows, and {} files are damaged", damaged.len())?)
+}
