@@ -26,6 +26,73 @@ export type SampleCall = Schemas['SampleCall'];
 export type Severity = Schemas['Severity'];
 export type Table = Schemas['Table'];
 
+/** A call with all that the lake has of it. What is null there is not here. */
+export interface Call {
+  /** Times are texts in UTC. */
+  event_time: string;
+  started_time: string;
+  received_time: string;
+  /** The record of the log that it came in, and its place there. */
+  position: number;
+  call_index: number;
+  gateway: string;
+  workspace: string;
+  trusted: boolean;
+  clock: 'as_reported' | 'clamped_past' | 'clamped_future' | 'missing';
+  request_id: string;
+  endpoint_id?: string;
+  service_id?: string;
+  service_name?: string;
+  route_id?: string;
+  route_name?: string;
+  consumer_id?: string;
+  consumer_name?: string;
+  consumer_custom_id?: string;
+  consumer_tags?: string[];
+  anonymous_consumer: boolean;
+  credential_id?: string;
+  presented_credential?: string;
+  session?: string;
+  client_ip?: string;
+  host: string;
+  method: string;
+  path: string;
+  query: CallField[];
+  headers: CallField[];
+  status: number;
+  answered_by: string;
+  own_refusal?: string;
+  request_bytes: number;
+  response_bytes: number;
+  /** −1 where the gateway does not say, or where it does not apply. */
+  latency_total_ms: number;
+  latency_gateway_ms: number;
+  latency_upstream_ms: number;
+  response_type: string;
+  country?: string;
+  city?: string;
+  latitude_e4?: number;
+  longitude_e4?: number;
+  accuracy_km?: number;
+  asn?: number;
+  as_name?: string;
+  network_class?: string;
+  agent_family?: string;
+  agent_class?: string;
+  entities?: { name: string; value: string }[];
+  fields?: CallField[];
+}
+
+/** A field of a query, a header, or what the source's mapping made of the line. */
+export interface CallField {
+  name: string;
+  value?: string;
+  /** 0 is a flag without a value, 1 in clear, 2 a pseudonym, 3 what the gateway itself had hidden. */
+  kind: number;
+  /** The length of what a pseudonym stands for. */
+  hidden_bytes?: number;
+}
+
 export const SEVERITIES: Severity[] = ['info', 'low', 'medium', 'high', 'critical'];
 export const ALERT_STATES: AlertState[] = ['open', 'acknowledged', 'resolved', 'false_positive'];
 export const ENTITY_KINDS: EntityKind[] = ['consumer', 'credential', 'ip', 'network', 'session', 'business'];

@@ -50,6 +50,8 @@ interface Props<T> {
   rowKey: (row: T) => string;
   rowHeight?: number;
   onOpen?: (row: T) => void;
+  /** The key of the row that is open. */
+  opened?: string;
   /** Asked for when the end of the rows comes into view. */
   onEnd?: () => void;
   isLoading?: boolean;
@@ -99,6 +101,7 @@ export function DataTable<T>(props: Props<T>) {
     rowKey,
     rowHeight = 36,
     onOpen,
+    opened,
     onEnd,
     isLoading,
     fresh = 0,
@@ -110,7 +113,13 @@ export function DataTable<T>(props: Props<T>) {
     few,
   } = props;
   const scroll = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState<string>();
+  const [active, setActive] = useState(opened);
+  const [known, setKnown] = useState(opened);
+  // The keys go on from the row that was opened.
+  if (known !== opened) {
+    setKnown(opened);
+    if (opened !== undefined) setActive(opened);
+  }
   // The library's own functions are not stable; nothing here depends on that they are.
   // eslint-disable-next-line react-hooks/incompatible-library
   const virtual = useVirtualizer({

@@ -1,9 +1,10 @@
 // Dialogs: one that asks for a reason before a decision, and the frame that all of them have.
 import { Button, Modal, Textarea } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
-import { type ComponentType, type FormEvent, type ReactNode, useEffect, useState } from 'react';
+import { type ComponentType, type FormEvent, type ReactNode, useState } from 'react';
 
 import { Trouble } from './basics';
+import { useFocusBack } from './focus';
 
 export function Dialog({
   title,
@@ -18,14 +19,7 @@ export function Dialog({
   wide?: boolean;
   children: ReactNode;
 }) {
-  // Who opens a dialog by its being there takes it away before it could give the focus back.
-  useEffect(() => {
-    if (!open) return;
-    const before = document.activeElement;
-    return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
-    };
-  }, [open]);
+  useFocusBack(open);
   // Locking the page's scrolling would need a style that a script writes, which the Content-Security-Policy forbids.
   return (
     <Modal

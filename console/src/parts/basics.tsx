@@ -294,8 +294,8 @@ export type Fact = [string, ReactNode];
 export function Facts({ facts }: { facts: Fact[] }) {
   return (
     <dl className="facts">
-      {facts.map(([name, value]) => (
-        <div key={name} style={{ display: 'contents' }}>
+      {facts.map(([name, value], index) => (
+        <div key={index} style={{ display: 'contents' }}>
           <dt>{name}</dt>
           <dd>{value}</dd>
         </div>

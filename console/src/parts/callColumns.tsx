@@ -2,13 +2,23 @@
 import type { CallRow, EntityKind } from '../api/types';
 import { StatusCode, Time } from './basics';
 import type { Column } from './DataTable';
+import { CallLink } from './openCall';
 import { type OpenPivot, Value } from './Pivot';
 import { bytes } from './words';
 
 /** Without the column that would say in every row whose calls they are. */
 export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow>[] {
   const columns: Column<CallRow>[] = [
-    { id: 'time', head: 'Time', width: '136px', cell: (call) => <Time ms={call.time_us / 1000} isExact /> },
+    {
+      id: 'time',
+      head: 'Time',
+      width: '136px',
+      cell: (call) => (
+        <CallLink call={call}>
+          <Time ms={call.time_us / 1000} isExact />
+        </CallLink>
+      ),
+    },
     {
       id: 'status',
       head: 'Status',
@@ -96,8 +106,4 @@ export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow
     { id: 'size', head: 'Answer', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
   ];
   return columns.filter((column) => column.id !== whose);
-}
-
-export function callKey(call: CallRow): string {
-  return `${call.position}.${call.call_index}`;
 }

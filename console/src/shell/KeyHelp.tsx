@@ -6,13 +6,13 @@ import { GO } from './keys';
 const OTHERS: [string[], string][] = [
   [['Ctrl', 'K'], 'Go to anything, search'],
   [['/'], 'Search on this page'],
-  [['j'], 'Next row of a table that has the focus (also ↓)'],
-  [['k'], 'Row before (also ↑)'],
+  [['j'], 'Next row of a table that has the focus (also ↓), or next call where one is open'],
+  [['k'], 'Row or call before (also ↑)'],
   [['Enter'], 'Open the row'],
   [['x'], 'Choose the row, where rows can be chosen'],
   [['Shift', 'j'], 'Choose on to the next row (also Shift ↓, Shift x, Shift and a click)'],
   [['Ctrl', 'A'], 'Choose all rows that are loaded'],
-  [['Esc'], 'Choose none'],
+  [['Esc'], 'Choose none, close what is open'],
   [['?'], 'This help'],
 ];
 

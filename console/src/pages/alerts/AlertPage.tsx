@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
-import type { Alert, Finding, SampleCall } from '../../api/types';
+import type { Alert, Finding } from '../../api/types';
 import {
   AlertStateTag,
   EntityLink,
@@ -13,7 +13,6 @@ import {
   Page,
   Panel,
   SeverityTag,
-  StatusCode,
   Time,
   timelinePath,
   Trouble,
@@ -25,6 +24,7 @@ import { Assignee } from './Assignee';
 import { AroundAlert } from './AroundAlert';
 import { Compare } from './Compare';
 import { Decisions } from './decisions';
+import { Samples } from './Samples';
 import { WhatWasDone } from './WhatWasDone';
 
 export function AlertPage() {
@@ -60,7 +60,7 @@ export function AlertPage() {
           </Panel>
           <AroundAlert alert={alert} />
           <Evidence alert={alert} />
-          <Samples samples={alert.worst.samples} />
+          <Samples samples={alert.worst.samples} gateway={alert.entity.gateway} />
           <Check finding={alert.worst} />
         </div>
         <div className="stack">
@@ -164,40 +164,6 @@ function Evidence({ alert }: { alert: Alert }) {
           The newest 50 are shown.
         </p>
       )}
-    </Panel>
-  );
-}
-
-const SAMPLES: Column<SampleCall>[] = [
-  { id: 'at', head: 'When', width: '120px', cell: (call) => <Time ms={call.event_ms} /> },
-  { id: 'method', head: 'Method', width: '64px', cell: (call) => <code>{call.method}</code> },
-  { id: 'path', head: 'Path', width: 'minmax(0, 1fr)', cell: (call) => <code title={call.path}>{call.path}</code> },
-  { id: 'status', head: 'Status', width: '52px', cell: (call) => <StatusCode status={call.status} /> },
-  {
-    id: 'request',
-    head: 'Request',
-    width: '120px',
-    cell: (call) =>
-      call.request_id ? (
-        <Link to={`/hunt?q=${encodeURIComponent(`request_id:${call.request_id}`)}`} title={call.request_id}>
-          <code>{call.request_id.slice(0, 12)}…</code>
-        </Link>
-      ) : (
-        '–'
-      ),
-  },
-];
-
-function Samples({ samples }: { samples: SampleCall[] }) {
-  if (samples.length === 0) return null;
-  return (
-    <Panel title="Sample calls" flush>
-      <SmallTable
-        label="Sample calls"
-        rows={samples}
-        columns={SAMPLES}
-        rowKey={(call) => `${call.event_ms} ${call.request_id} ${call.path}`}
-      />
     </Panel>
   );
 }

@@ -3,10 +3,12 @@ import { type ReactNode, useCallback, useMemo, useState } from 'react';
 
 import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { callColumns, callKey } from '../../parts/callColumns';
+import { callColumns } from '../../parts/callColumns';
 import { PagedTable } from '../../parts/DataTable';
+import { callKey, useOpenCall } from '../../parts/openCall';
 import { type Pivoted, PivotMenu } from '../../parts/Pivot';
 import { withTerm } from '../../parts/search';
+import { CallPanel } from '../call/CallPanel';
 import type { useCalls } from './useCalls';
 
 interface Props {
@@ -24,6 +26,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
   const [pivot, setPivot] = useState<Pivoted>();
   // The menu takes the focus again where this changes.
   const close = useCallback(() => setPivot(undefined), []);
+  const { key, open } = useOpenCall();
   const columns = useMemo(() => callColumns(setPivot, whose), [whose]);
   return (
     <>
@@ -33,6 +36,8 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         columns={columns}
         rowKey={callKey}
         rowHeight={32}
+        onOpen={(call) => open(callKey(call))}
+        opened={key}
         fresh={calls.fresh}
         hasMoreFresh={calls.hasMoreFresh}
         onFresh={calls.showFresh}
@@ -40,6 +45,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         empty={empty}
       />
       {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) }, true)} />}
+      <CallPanel rows={calls.rows} />
     </>
   );
 }

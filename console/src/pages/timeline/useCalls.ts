@@ -5,7 +5,7 @@ import { useCallback, useMemo, useState } from 'react';
 import { api, got } from '../../api/client';
 import type { CallRow, EntityKind } from '../../api/types';
 import { isWatched, useLookAgain } from '../../live/now';
-import { callKey } from '../../parts/callColumns';
+import { callKey } from '../../parts/openCall';
 import { usePages } from '../../parts/pages';
 import { entityTerm, term } from '../../parts/search';
 
