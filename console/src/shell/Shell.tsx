@@ -105,7 +105,8 @@ export function Shell({ me }: { me: Me }) {
 
 function Person({ me, help }: { me: Me; help: () => void }) {
   const navigate = useNavigate();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  // Without transitions it would write a style into the page, which the Content-Security-Policy forbids.
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const name = me.person?.display_name || me.person?.name || me.by;
   const next = { auto: 'light', light: 'dark', dark: 'auto' } as const;
   const icons = { auto: IconSunMoon, light: IconSun, dark: IconMoon };

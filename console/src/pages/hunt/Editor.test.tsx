@@ -23,6 +23,7 @@ afterEach(() => {
   act(() => unmount());
   frame.remove();
   unstubBrowser();
+  vi.restoreAllMocks();
 });
 
 async function open(props: Partial<EditorProps>) {
@@ -41,7 +42,7 @@ async function open(props: Partial<EditorProps>) {
 const text = () => view.current!.state.doc.toString();
 const content = () => view.current!.contentDOM;
 const choose = (anchor: number, head: number) => view.current!.dispatch({ selection: { anchor, head } });
-/** As the browser says it before it writes. */
+/** As the browser says it before it writes; it does so by itself unless it is kept from it. */
 const write = (data: string) =>
   content().dispatchEvent(new InputEvent('beforeinput', { inputType: 'insertText', data, cancelable: true }));
 const press = (key: string, more: KeyboardEventInit = {}) =>
@@ -53,6 +54,30 @@ it('replaces what is chosen', async () => {
   write('2');
   expect(text()).toBe('SELECT 2');
   expect(change).toHaveBeenCalledWith('SELECT 2');
+});
+
+it('replaces what the browser would, although the editor has not heard yet that it is chosen', async () => {
+  await open({});
+  const chosen = {
+    anchorNode: content(),
+    anchorOffset: 1,
+    focusNode: content(),
+    focusOffset: 0,
+  } as unknown as Selection;
+  vi.spyOn(document, 'getSelection').mockReturnValue(chosen);
+  expect(write('2')).toBe(false);
+  expect(text()).toBe('2');
+  expect(change).toHaveBeenCalledExactlyOnceWith('2');
+});
+
+it('leaves to the browser what replaces nothing', async () => {
+  await open({});
+  choose(7, 8);
+  const line = content().querySelector('.cm-line')!;
+  const chosen = { anchorNode: line, anchorOffset: 0, focusNode: line, focusOffset: 0 } as unknown as Selection;
+  vi.spyOn(document, 'getSelection').mockReturnValue(chosen);
+  expect(write('2')).toBe(true);
+  expect(text()).toBe('SELECT 1');
 });
 
 it('changes nothing where it can be read only, whoever writes', async () => {

@@ -143,13 +143,30 @@ export default function Editor(props: EditorProps) {
 
 /** A browser that replaces coloured text itself keeps its colour in an inline style, which the Content-Security-Policy forbids. */
 function replaceChosen(event: InputEvent, view: EditorView): boolean {
-  const { main } = view.state.selection;
-  if (event.inputType !== 'insertText' || event.data === null || main.empty || view.composing) return false;
+  if (event.inputType !== 'insertText' || event.data === null || view.composing) return false;
+  const [from, to] = chosenIn(view);
+  if (from === to) return false;
   event.preventDefault();
+  view.dispatch({ selection: { anchor: from, head: to } });
   const insert = () => view.state.update(view.state.replaceSelection(event.data!), { userEvent: 'input.type' });
   const handlers = view.state.facet(EditorView.inputHandler);
-  if (!handlers.some((handle) => handle(view, main.from, main.to, event.data!, insert))) view.dispatch(insert());
+  if (!handlers.some((handle) => handle(view, from, to, event.data!, insert))) view.dispatch(insert());
   return true;
+}
+
+/** What is chosen by the browser. The editor hears of it later, and not before something that is written at once. */
+function chosenIn(view: EditorView): [from: number, to: number] {
+  // Only some browsers have one of their own for a shadow root.
+  const root = view.root as Document;
+  const chosen = typeof root.getSelection === 'function' ? root.getSelection() : document.getSelection();
+  const { from, to } = view.state.selection.main;
+  const isInside = (node: Node | null | undefined) => node != null && view.contentDOM.contains(node);
+  if (!chosen || !isInside(chosen.anchorNode) || !isInside(chosen.focusNode)) return [from, to];
+  const ends = [
+    view.posAtDOM(chosen.anchorNode!, chosen.anchorOffset),
+    view.posAtDOM(chosen.focusNode!, chosen.focusOffset),
+  ] as const;
+  return [Math.min(...ends), Math.max(...ends)];
 }
 
 /** What the lake's own SQL has, so that a column named like a word of another database looks like a column. */
