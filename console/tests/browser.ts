@@ -1,7 +1,8 @@
 // A real browser, and what every page has to keep to: nothing serious by axe, nothing that the page's policy forbids, nothing
 // wider than the window.
 import { createRequire } from 'node:module';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -40,6 +41,7 @@ export async function open(
     colorScheme: look.scheme ?? 'dark',
     baseURL: url,
   });
+  await serveBuilt(context, url);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(`error in the page: ${error.message}`));
@@ -50,6 +52,19 @@ export async function open(
     faults.push(`${message.text()} (on ${page.url()}, by ${url}:${lineNumber.toString()})`);
   });
   return { page, context, faults };
+}
+
+/** With `CONSOLE_DIST`, the files of that directory in the place of those that the binary has, under the policy that it sends. */
+async function serveBuilt(context: BrowserContext, url: string): Promise<void> {
+  const directory = process.env['CONSOLE_DIST'];
+  if (!directory) return;
+  const policy = (await fetch(url, { headers: { accept: 'text/html' } })).headers.get('content-security-policy')!;
+  const isOfConsole = ({ pathname }: URL) => !pathname.startsWith('/api/');
+  await context.route(isOfConsole, (route) => {
+    const asked = join(directory, new URL(route.request().url()).pathname);
+    const path = existsSync(asked) && statSync(asked).isFile() ? asked : join(directory, 'index.html');
+    return route.fulfill({ path, headers: { 'content-security-policy': policy } });
+  });
 }
 
 export async function signIn(page: Page, name: string): Promise<void> {

@@ -1,13 +1,13 @@
 // The whole story of the demo, seen in the console: an attack becomes an alert that comes by itself, the alert explains itself, a
 // policy blocks, the block is seen and released. Then a second attack, answered by a policy that is made in the form.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { check, launch, open, signIn } from './browser';
-import { demo, type Running } from './outrider';
+import { demo, PASSWORD, type Running } from './outrider';
 import { smaller } from './picture';
 
 let browser: Browser;
@@ -61,6 +61,29 @@ async function until(found: () => boolean, what: string, waitMs = 60_000): Promi
   }
 }
 
+/** What one call of a consumer is answered with. */
+async function statusOf(key: string): Promise<number> {
+  const answer = await fetch(`${proxy}/shop/items/1`, { headers: { apikey: key } });
+  await answer.arrayBuffer();
+  return answer.status;
+}
+
+async function list<T>(path: string): Promise<T[]> {
+  const answer = await page.request.get(`/api/v1/${path}`);
+  return ((await answer.json()) as { items: T[] }).items;
+}
+
+interface OfWhom {
+  id: string;
+  entity: { label: string };
+}
+
+/** The newest alert about a consumer. */
+async function alertOf(name: string): Promise<string> {
+  const alerts = await list<OfWhom>('alerts?limit=100');
+  return alerts.find(({ entity }) => entity.label === name)!.id;
+}
+
 it('shows calls flowing while outrider learns', async () => {
   const flow = page.getByRole('region', { name: 'Flow from gateway to responder' });
   await flow.getByText('practice', { exact: true }).waitFor();
@@ -103,6 +126,75 @@ it('shows the timeline with the alert and the block', async () => {
   await page.getByRole('table', { name: 'Calls' }).getByRole('button', { name: '403' }).first().waitFor();
   const others = page.getByRole('table', { name: 'Calls' }).getByRole('button', { name: '200' });
   await expect.poll(() => others.count()).toBe(0);
+});
+
+it('opens a call from its row, from the address and from an alert, and gives the focus back', async () => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await page.goto('/timeline?kind=consumer&entity=mallory&last=15m&q=status:200');
+  const rows = page.getByRole('rowgroup', { name: 'Calls: rows' });
+  await rows.getByText('/shop/items/').first().waitFor();
+  await rows.focus();
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  const panel = page.getByRole('dialog', { name: 'Call' });
+  await panel.getByRole('region', { name: 'Headers' }).getByText('host').first().waitFor();
+  await panel.getByRole('link', { name: 'mallory' }).waitFor();
+  await check(page, 'a call');
+  const first = new URL(page.url()).searchParams.get('call');
+  await panel.getByRole('button', { name: 'Copy as JSON' }).click();
+  const copied = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as Record<string, unknown>;
+  expect(`${String(copied['position'])}-${String(copied['call_index'])}`).toBe(first);
+  expect(copied['consumer_name']).toBe('mallory');
+  await page.keyboard.press('j');
+  await page.waitForURL((url) => ![null, first].includes(url.searchParams.get('call')));
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'detached' });
+  expect(new URL(page.url()).searchParams.get('call')).toBeNull();
+  expect(await rows.evaluate((element) => element === document.activeElement)).toBe(true);
+
+  await page.goto(`/hunt?call=${first}`);
+  await panel.getByText(String(copied['path'])).first().waitFor();
+  await panel.getByRole('link', { name: String(copied['client_ip']) }).click();
+  await page.getByRole('heading', { name: String(copied['client_ip']) }).waitFor();
+  expect(await panel.count()).toBe(0);
+
+  await page.goto(`/alerts/${await alertOf('mallory')}`);
+  const sample = page.getByRole('table', { name: 'Sample calls' }).locator('button.whole').first();
+  await sample.click();
+  await panel.getByRole('link', { name: 'mallory' }).waitFor();
+  await page.keyboard.press('Escape');
+  await panel.waitFor({ state: 'detached' });
+  expect(await sample.evaluate((element) => element === document.activeElement)).toBe(true);
+});
+
+it('blocks by hand from an alert, at the gateway as well, and undoes it', async () => {
+  expect(await statusOf('key-mallory')).toBe(200);
+  const alert = await alertOf('mallory');
+  await page.goto(`/alerts/${alert}`);
+  await page.getByRole('button', { name: 'Block now' }).click();
+  await check(page, 'block now');
+  const dialog = page.getByRole('dialog');
+  expect(await dialog.getByRole('button', { name: 'Block now' }).isDisabled()).toBe(true);
+  await dialog.getByLabel('Reason').fill('a person has seen it');
+  await dialog.getByRole('button', { name: 'Block now' }).click();
+  await page.waitForURL(/\/responses\/ac_/);
+  const action = new URL(page.url()).pathname;
+  await page.getByText('In force').first().waitFor({ timeout: 60_000 });
+  expect([await statusOf('key-mallory'), await statusOf('key-alice')]).toEqual([403, 200]);
+
+  await page.goto('/responses');
+  const row = page.getByRole('row').filter({ has: page.locator(`a[href="${action}"]`) });
+  await row.getByText('a person has seen it').waitFor();
+  await row.getByRole('button', { name: 'Release' }).click();
+  await page.getByLabel('Reason').fill('it was a drill');
+  await dialog.getByRole('button', { name: 'Release' }).click();
+  await expect.poll(() => statusOf('key-mallory'), { timeout: 30_000 }).toBe(200);
+  await page.goto('/responses?group=ended');
+  await row.getByText('Released', { exact: true }).waitFor();
+  await page.goto(action);
+  await page.getByText('it was a drill').first().waitFor();
+  await page.goto(`/alerts/${alert}`);
+  await page.locator(`a[href="${action}"]`).first().waitFor();
 });
 
 it('lets an analyst decide, and not act', async () => {
@@ -190,6 +282,24 @@ it('makes a policy from an alert, which blocks the next attack', async () => {
   }
 });
 
+it('marks an alert as false, and lists it among those', async () => {
+  const alert = `/alerts/${await alertOf('bob')}`;
+  await page.goto(alert);
+  await page.getByRole('button', { name: 'False positive' }).click();
+  await check(page, 'false positive');
+  await page.getByLabel('Reason').fill('bob moves his catalogue');
+  await page.getByRole('dialog').getByRole('button', { name: 'Mark as false positive' }).click();
+  await page.getByText('False positive', { exact: true }).first().waitFor();
+  await page.getByText('bob moves his catalogue').waitFor();
+  await expect.poll(() => page.getByRole('button', { name: /^(Resolve|False positive)$/ }).count()).toBe(0);
+  const alerts = page.getByRole('table', { name: 'Alerts' });
+  await page.goto('/alerts?state=false_positive');
+  await alerts.locator(`a[href="${alert}"]`).waitFor();
+  await page.goto('/alerts?state=open,acknowledged,resolved');
+  await page.getByRole('heading', { name: 'Alerts' }).waitFor();
+  await expect.poll(() => alerts.locator(`a[href="${alert}"]`).count()).toBe(0);
+});
+
 it('stops automatic actions, and says so on every page', async () => {
   await page.goto('/responses');
   await page.getByRole('button', { name: 'Stop automatic actions' }).click();
@@ -199,6 +309,54 @@ it('stops automatic actions, and says so on every page', async () => {
   await page.goto('/alerts');
   await page.getByText('The kill switch is on.').waitFor();
   await check(page, 'kill switch');
+});
+
+it('asks a person while automatic actions are stopped, who approves one and rejects another', async () => {
+  await page.goto('/policies/limit-what-spikes');
+  for (const name of ['carol', 'dave']) {
+    await page.getByRole('combobox', { name: 'Consumers' }).fill(name);
+    await page.keyboard.press('Enter');
+  }
+  await page.getByRole('button', { name: 'Save and enforce' }).click();
+  await page.getByText(/about bob, carol or dave/).waitFor();
+  const loops = [attack('key-carol'), attack('key-dave')] as const;
+  try {
+    const policy = 'limit-what-spikes';
+    const proposals = async () => {
+      const proposed = await list<{ target: { label: string }; origin: { name?: string } }>('actions?state=proposed');
+      return proposed.filter(({ origin }) => origin.name === policy).map(({ target }) => target.label);
+    };
+    await expect.poll(proposals, { timeout: 120_000 }).toEqual(expect.arrayContaining(['carol', 'dave']));
+    expect(loops.map(({ statuses }) => statuses.includes(403))).toEqual([false, false]);
+    await page.goto('/responses?group=proposed');
+    const rowOf = (name: string) => page.getByRole('row').filter({ hasText: name }).filter({ hasText: policy }).first();
+    const dialog = page.getByRole('dialog');
+    await rowOf('dave').getByRole('button', { name: 'Reject' }).click();
+    await dialog.getByLabel('Reason').fill('dave has told us');
+    await dialog.getByRole('button', { name: 'Reject' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const carol = await rowOf('carol').locator('a[href^="/responses/"]').getAttribute('href');
+    await rowOf('carol').getByRole('button', { name: 'Approve' }).click();
+    await check(page, 'approve');
+    await dialog.getByRole('button', { name: 'Approve' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await until(() => loops[0].statuses.at(-1) === 403, 'the gateway refuses carol');
+    expect(loops[1].statuses.includes(403)).toBe(false);
+    await page.goto('/responses?group=ended');
+    await rowOf('dave').getByText('Rejected').waitFor();
+    await rowOf('dave').getByText('dave has told us').waitFor();
+    await page.goto(carol!);
+    await page.getByText('In force').first().waitFor({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Release' }).click();
+    await dialog.getByLabel('Reason').fill('carol has stopped');
+    await dialog.getByRole('button', { name: 'Release' }).click();
+    await page.getByText('Released', { exact: true }).first().waitFor({ timeout: 30_000 });
+  } finally {
+    await Promise.all(loops.map((loop) => loop.end()));
+  }
+});
+
+it('lets automatic actions go on', async () => {
   await page.goto('/responses');
   await page.getByRole('button', { name: 'Let automatic actions go on' }).click();
   await page.getByLabel('Reason').fill('the drill is over');
@@ -237,6 +395,125 @@ it('asks the lake in SQL, also for many rows', async () => {
   await page.getByText('Chart', { exact: true }).click();
   await page.locator('.uplot').waitFor();
   await check(page, 'sql');
+});
+
+it('writes an answer as a file', async () => {
+  await page.goto('/hunt/sql');
+  await page.getByLabel('SQL statement').fill('SELECT DISTINCT status FROM calls ORDER BY status');
+  await page.getByRole('button', { name: 'Run' }).click();
+  const rows = page.getByRole('rowgroup', { name: 'Answer: rows' }).getByRole('row');
+  await rows.first().waitFor();
+  const shown = await rows.allInnerTexts();
+  expect(shown.length).toBeGreaterThan(1);
+  await page.getByRole('button', { name: 'Export' }).click();
+  const downloaded = page.waitForEvent('download');
+  await page.getByRole('menuitem', { name: 'CSV' }).click();
+  const file = await downloaded;
+  expect(file.suggestedFilename()).toMatch(/^outrider-.*\.csv$/);
+  const lines = readFileSync(await file.path(), 'utf8')
+    .trim()
+    .split(/\r?\n/);
+  expect(lines).toEqual(['status', ...shown.map((text) => text.trim())]);
+});
+
+it('says why it was refused, and goes on', async () => {
+  await page.goto('/hunt/sql');
+  const editor = page.getByLabel('SQL statement');
+  await editor.fill('SELECT nothing FROM calls');
+  await page.getByRole('button', { name: 'Run' }).click();
+  await page.getByRole('alert').filter({ hasText: 'nothing' }).waitFor();
+  await check(page, 'a refused statement');
+  await editor.fill('SELECT 7 AS seven');
+  await page.getByRole('button', { name: 'Run' }).click();
+  await page.getByText('1 rows').waitFor();
+  expect(await page.getByRole('alert').count()).toBe(0);
+
+  const isList = (url: URL) => url.pathname === '/api/v1/alerts' && url.searchParams.has('sort');
+  const problem = {
+    type: 'urn:outrider:problem:forbidden',
+    status: 403,
+    title: 'Forbidden',
+    detail: 'not for you today',
+  };
+  await page.route(isList, (route) =>
+    route.fulfill({ status: 403, contentType: 'application/problem+json', body: JSON.stringify(problem) }),
+  );
+  await page.goto('/alerts');
+  await page.getByRole('alert').filter({ hasText: 'not for you today' }).waitFor();
+  await check(page, 'a refused list');
+  await page.unroute(isList);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByRole('table', { name: 'Alerts' }).getByRole('link').first().waitFor();
+
+  await page.goto('/hunt?call=999999999-0');
+  await page.getByRole('dialog').getByRole('alert').filter({ hasText: 'Not found' }).waitFor();
+  await check(page, 'no such call');
+});
+
+it('bears a list without an end', async () => {
+  await page.goto('/hunt?q=path:/shop/*');
+  const table = page.getByRole('table', { name: 'Calls' });
+  const rows = page.getByRole('rowgroup', { name: 'Calls: rows' });
+  await rows.getByText('/shop/').first().waitFor();
+  const count = async () => Number(await table.getAttribute('aria-rowcount'));
+  expect(await count()).toBe(200);
+  await rows.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  await expect.poll(count).toBeGreaterThan(200);
+  expect(await rows.getByRole('row').count()).toBeLessThan(100);
+  await page.goto('/hunt?q=path:/nowhere/at/all');
+  await page.getByText('No call fits this search.').waitFor();
+  await check(page, 'an empty search');
+});
+
+it('lets an admin look after gateways, people and tokens', async () => {
+  await page.goto('/settings/gateways');
+  await page.getByRole('table', { name: 'Gateways' }).getByText('practice').first().waitFor();
+  await page.getByRole('table', { name: 'Plugins' }).getByText('key-auth').first().waitFor();
+  await check(page, 'gateways');
+  await page.goto('/settings/audit');
+  await page.getByRole('table', { name: 'Audit log' }).getByText('dave has told us').waitFor();
+
+  await page.goto('/settings/people');
+  const people = page.getByRole('table', { name: 'People' });
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Add somebody' }).click();
+  await dialog.getByLabel('Name').fill('nora');
+  await dialog.getByLabel('First password').fill(PASSWORD);
+  await check(page, 'add somebody');
+  await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+  const nora = people.getByRole('row').filter({ hasText: 'nora' });
+  await nora.getByText('enabled').waitFor();
+  const signsIn = async () =>
+    (
+      await fetch(`${outrider.url}/api/v1/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ name: 'nora', password: PASSWORD }),
+      })
+    ).status;
+  expect(await signsIn()).toBe(200);
+  await nora.getByRole('button', { name: 'Change' }).click();
+  await dialog.getByRole('button', { name: 'Disable' }).click();
+  await nora.getByText('disabled').waitFor();
+  expect(await signsIn()).toBe(401);
+  await check(page, 'people');
+
+  await page.goto('/settings/tokens');
+  await page.getByRole('button', { name: 'Make a token' }).click();
+  await dialog.getByLabel('Name').fill('of-the-flow');
+  await dialog.getByRole('button', { name: 'Make it' }).click();
+  const secret = await page.getByRole('dialog', { name: 'The token of of-the-flow' }).locator('code').innerText();
+  const asks = async () =>
+    (await fetch(`${outrider.url}/api/v1/alerts`, { headers: { authorization: `Bearer ${secret}` } })).status;
+  expect(await asks()).toBe(200);
+  await page.getByRole('button', { name: 'I have it' }).click();
+  const token = page.getByRole('table', { name: 'Tokens' }).getByRole('row').filter({ hasText: 'of-the-flow' });
+  expect(await page.getByText(secret).count()).toBe(0);
+  await token.getByRole('button', { name: 'Revoke' }).click();
+  await dialog.getByRole('button', { name: 'Revoke' }).click();
+  await token.getByText('revoked').waitFor();
+  expect(await asks()).toBe(401);
+  await check(page, 'tokens');
 });
 
 it('says by what those who call an endpoint were known, of a day and of a month', async () => {
@@ -295,30 +572,39 @@ it('looks right in both themes', async () => {
   const named = process.env['SCREENSHOTS'];
   const directory = named && resolve(import.meta.dirname, '../..', named);
   if (directory) mkdirSync(directory, { recursive: true });
-  const alert = await page.request
-    .get('/api/v1/alerts?limit=1')
-    .then((answer) => answer.json() as Promise<{ items: { id: string }[] }>);
-  const endpoint = await page.request
-    .get('/api/v1/endpoints?limit=1&sort=calls')
-    .then((answer) => answer.json() as Promise<{ items: { id: string }[] }>);
+  const alert = await alertOf('mallory');
+  const [endpoint] = await list<{ id: string }>('endpoints?limit=1&sort=calls');
+  const [action] = await list<{ id: string }>('actions?limit=1');
+  const search = 'search?q=consumer:mallory+status:403&limit=1';
+  const [call] = await list<{ position: number; call_index: number }>(search);
   const pages: [string, string][] = [
     ['overview', '/'],
     ['alerts', '/alerts'],
-    ['alert', `/alerts/${alert.items[0]!.id}`],
+    ['alert', `/alerts/${alert}`],
     ['timeline', '/timeline?kind=consumer&entity=mallory&last=15m'],
+    ['call', `/hunt?q=consumer:mallory&call=${call!.position}-${call!.call_index}`],
     ['responses', '/responses?group=all'],
+    ['action', `/responses/${action!.id}`],
     ['policies', '/policies'],
     ['policy', '/policies/limit-what-spikes'],
     ['apis', '/apis'],
-    ['endpoint', `/apis/${endpoint.items[0]!.id}?last=1h`],
+    ['endpoint', `/apis/${endpoint!.id}?last=1h`],
     ['hunt', '/hunt?q=status:403'],
     ['sql', '/hunt/sql'],
+    ['saved', '/hunt/saved/refused-often'],
     ['health', '/settings/health'],
+    ['gateways', '/settings/gateways'],
     ['audit', '/settings/audit'],
+    ['messages', '/settings/messages'],
+    ['people', '/settings/people'],
+    ['tokens', '/settings/tokens'],
+    ['services', '/settings/services'],
+    ['erasures', '/settings/erasures'],
   ];
   for (const scheme of ['dark', 'light'] as const) {
     const one = await open(browser, outrider, { scheme });
-    await signIn(one.page, 'viewer');
+    // Who may do everything sees all that there is.
+    await signIn(one.page, 'admin');
     for (const [name, path] of pages) {
       await one.page.goto(path);
       await one.page.getByRole('heading', { level: 1 }).waitFor();
