@@ -1,21 +1,14 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { AlertsPage } from './AlertsPage';
 
-let host: HTMLElement;
-let asked: URLSearchParams[];
-let unmount: () => void;
+const on = stage({ answer, role: 'viewer' });
 
 function answer(url: URL): Response {
   switch (url.pathname) {
     case '/api/v1/alerts':
-      asked.push(url.searchParams);
       return Response.json({ items: [], next: null });
     case '/api/v1/status':
       return Response.json({ notices: [], platform: { analysis: { detectors: [{ name: 'credential_stuffing' }] } } });
@@ -28,41 +21,13 @@ function answer(url: URL): Response {
   }
 }
 
-beforeEach(() => {
-  stubBrowser();
-  vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
-  // Lists of choices scroll to what is chosen.
-  Element.prototype.scrollIntoView = () => undefined;
-  asked = [];
-  host = document.createElement('div');
-  document.body.append(host);
-});
-afterEach(() => {
-  act(() => unmount());
-  host.remove();
-  unstubBrowser();
-});
+// Lists of choices scroll to what is chosen.
+beforeEach(() => void (Element.prototype.scrollIntoView = () => undefined));
 
-async function open(address: string) {
-  const root = createRoot(host);
-  unmount = () => root.unmount();
-  const client = new QueryClient();
-  client.setQueryData(['session'], { role: 'viewer' });
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={client}>
-          <MemoryRouter initialEntries={[`/alerts${address}`]}>
-            <AlertsPage />
-          </MemoryRouter>
-        </QueryClientProvider>
-      </MantineProvider>,
-    ),
-  );
-  await act(() => vi.waitFor(() => expect(client.isFetching()).toBe(0)));
-}
+const open = (address: string) => on.show(<AlertsPage />, `/alerts${address}`);
 
-const facet = (name: string) => host.querySelector<HTMLInputElement>(`input[aria-label="${name}"]`)!;
+const facet = (name: string) => on.host.querySelector<HTMLInputElement>(`input[aria-label="${name}"]`)!;
+const listed = () => on.asked.filter((url) => url.pathname === '/api/v1/alerts').map((url) => url.searchParams);
 const options = () => [...document.querySelectorAll<HTMLElement>('[role=option]')];
 const words = () => options().map((one) => one.textContent);
 
@@ -79,7 +44,7 @@ it.each([
       .find((one) => one.textContent === label)!
       .click(),
   );
-  await act(() => vi.waitFor(() => expect(asked.at(-1)!.get(parameter)).toBe(value)));
+  await act(() => vi.waitFor(() => expect(listed().at(-1)!.get(parameter)).toBe(value)));
 });
 
 it('shows what the address says, although nothing of that name is there', async () => {

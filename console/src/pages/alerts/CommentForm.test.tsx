@@ -1,45 +1,21 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 
 import type { Alert } from '../../api/types';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { CommentForm } from './CommentForm';
 
-let frame: HTMLElement;
-let unmount: () => void;
+let refusal: Response;
+const on = stage({ answer: () => refusal });
 
 /** What the API says of a decision. */
 function refuse(status: number, detail: string) {
-  const problem = { type: 'urn:outrider:problem:x', title: 'x', status, detail };
-  vi.stubGlobal('fetch', () => Promise.resolve(Response.json(problem, { status })));
+  refusal = Response.json({ type: 'urn:outrider:problem:x', title: 'x', status, detail }, { status });
 }
 
-beforeEach(() => {
-  stubBrowser();
-  frame = document.createElement('div');
-  document.body.append(frame);
-  const root = createRoot(frame);
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={new QueryClient()}>
-          <CommentForm alert={{ id: 'al_1' } as Alert} />
-        </QueryClientProvider>
-      </MantineProvider>,
-    ),
-  );
-  unmount = () => act(() => root.unmount());
-});
-afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
-});
+beforeEach(() => on.draw(<CommentForm alert={{ id: 'al_1' } as Alert} />));
 
-const field = () => frame.querySelector('textarea')!;
+const field = () => on.host.querySelector('textarea')!;
 
 async function comment(words: string) {
   act(() => {
@@ -47,22 +23,23 @@ async function comment(words: string) {
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value')!.set!.call(field(), words);
     field().dispatchEvent(new Event('input', { bubbles: true }));
   });
-  act(() => frame.querySelector('button')!.click());
-  await act(() => vi.waitFor(() => expect(frame.querySelector('[role=alert]')).not.toBeNull()));
+  act(() => on.host.querySelector('button')!.click());
+  await on.settle();
+  expect(on.host.querySelector('[role=alert]')).not.toBeNull();
 }
 
 it('says of an alert that ended long ago that it is history, and keeps what was typed', async () => {
   refuse(404, 'there is no alert al_1, or it ended longer ago than 7 days');
   await comment('it was a test');
-  expect(frame.querySelector('[role=alert]')!.textContent).toMatch(/^This alert is only history now/);
-  expect(frame.textContent).not.toContain('there is no alert');
-  expect(frame.querySelector('button')).toBeNull();
+  expect(on.host.querySelector('[role=alert]')!.textContent).toMatch(/^This alert is only history now/);
+  expect(on.host.textContent).not.toContain('there is no alert');
+  expect(on.host.querySelector('button')).toBeNull();
   expect(field().value).toBe('it was a test');
 });
 
 it('says what else went wrong as the API says it', async () => {
   refuse(409, 'alert al_1 has no room left');
   await comment('it was a test');
-  expect(frame.querySelector('[role=alert]')!.textContent).toContain('alert al_1 has no room left');
-  expect(frame.querySelector('button')).not.toBeNull();
+  expect(on.host.querySelector('[role=alert]')!.textContent).toContain('alert al_1 has no room left');
+  expect(on.host.querySelector('button')).not.toBeNull();
 });

@@ -1,39 +1,22 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 
 import type { Alert, AlertState } from '../../api/types';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { Decisions } from './decisions';
 
 const DAY_MS = 86_400_000;
+const STATUS = { notices: [], platform: { alerts_remembered_ms: 7 * DAY_MS, gateways_served: ['kong'] } };
 
-let frame: HTMLElement;
-let neverBlock: string[];
-let unmount: () => void;
-
-beforeEach(() => {
-  stubBrowser();
-  const status = { notices: [], platform: { alerts_remembered_ms: 7 * DAY_MS, gateways_served: ['kong'] } };
-  neverBlock = [];
-  vi.stubGlobal('fetch', ({ url }: Request) =>
-    Promise.resolve(Response.json(url.endsWith('/guard-rails') ? { never_block: neverBlock } : status)),
-  );
-  frame = document.createElement('div');
-  document.body.append(frame);
+let neverBlock: string[] = [];
+const on = stage({
+  answer: ({ pathname }) => Response.json(pathname.endsWith('/guard-rails') ? { never_block: neverBlock } : STATUS),
+  role: 'responder',
 });
 afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
+  neverBlock = [];
 });
 
 async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
-  const client = new QueryClient();
-  client.setQueryData(['session'], { role: 'responder' });
   const alert = {
     id: 'al_1',
     state,
@@ -41,21 +24,8 @@ async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
     entity: { kind: 'consumer', value: 'mallory', gateway },
     worst: { target: { anonymous_consumer: false }, consumer_custom_id: '', consumer_tags: ['vip'] },
   } as Alert;
-  const root = createRoot(frame);
-  unmount = () => act(() => root.unmount());
-  act(() => {
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={client}>
-          <MemoryRouter>
-            <Decisions alert={alert} />
-          </MemoryRouter>
-        </QueryClientProvider>
-      </MantineProvider>,
-    );
-  });
-  await act(() => vi.waitFor(() => expect(client.isFetching()).toBe(0)));
-  return Array.from(frame.querySelectorAll('button, a'), (one) => one.textContent);
+  await on.show(<Decisions alert={alert} />);
+  return Array.from(on.host.querySelectorAll('button, a'), (one) => one.textContent);
 }
 
 it.each<[AlertState, number, string[]]>([
@@ -71,11 +41,11 @@ it.each<[AlertState, number, string[]]>([
 
 it('says that nobody can be blocked where no responder is', async () => {
   expect(await offered('open', 0, 'other')).not.toContain('Block now');
-  expect(frame.textContent).toContain('no responder blocks at other');
+  expect(on.host.textContent).toContain('no responder blocks at other');
 });
 
 it.each([['mallory'], ['tag:vip']])('offers no block of whom the never-block rule %s protects', async (rule) => {
   neverBlock = ['somebody', rule];
   expect(await offered('open', 0)).toEqual(['Acknowledge', 'Resolve', 'False positive', 'Make a policy']);
-  expect(frame.textContent).toContain('a never-block rule protects this consumer');
+  expect(on.host.textContent).toContain('a never-block rule protects this consumer');
 });

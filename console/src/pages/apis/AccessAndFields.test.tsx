@@ -1,25 +1,18 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 
 import type { AccessFigures } from '../../api/types';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { AccessOf, FieldsOf } from './AccessAndFields';
 import type { QueryField } from './questions';
 import { SPANS } from './questions';
 
-let frame: HTMLElement;
-let unmount: () => void;
-/** How many statements were asked at one time. */
-let most: number;
+let access: AccessFigures[];
+let fields: QueryField[];
+/** How many statements are asked now, and were at one time. */
+let [now, most] = [0, 0];
 
-/** The lake, with calls of these kinds. */
-function stubLake(access: AccessFigures[], fields: QueryField[]) {
-  let now = 0;
-  most = 0;
-  vi.stubGlobal('fetch', async (request: Request) => {
+const on = stage({
+  answer: async (_, request) => {
     now += 1;
     most = Math.max(most, now);
     const { statement } = (await request.json()) as { statement: string };
@@ -27,38 +20,29 @@ function stubLake(access: AccessFigures[], fields: QueryField[]) {
     now -= 1;
     const rows = statement.includes('AS how') ? access : statement.includes('unnest') ? fields : [];
     return Response.json({ columns: [], rows, is_truncated: false, rows_read: 0, bytes_read: 0 });
-  });
+  },
+});
+beforeEach(() => {
+  [now, most] = [0, 0];
+});
+
+/** The lake, with calls of these kinds. */
+function stubLake(some: AccessFigures[], others: QueryField[]) {
+  [access, fields] = [some, others];
 }
 
 async function show() {
-  const root = createRoot(frame);
-  unmount = () => act(() => root.unmount());
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={new QueryClient()}>
-          <AccessOf id="ep_1" span={SPANS[1]} />
-          <FieldsOf id="ep_1" span={SPANS[1]} />
-        </QueryClientProvider>
-      </MantineProvider>,
-    ),
+  await on.show(
+    <>
+      <AccessOf id="ep_1" span={SPANS[1]} />
+      <FieldsOf id="ep_1" span={SPANS[1]} />
+    </>,
   );
-  await act(() => vi.waitFor(() => expect(frame.querySelector('[aria-busy]')).toBeNull()));
+  expect(on.host.querySelector('[aria-busy]')).toBeNull();
 }
 
-beforeEach(() => {
-  stubBrowser();
-  frame = document.createElement('div');
-  document.body.append(frame);
-});
-afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
-});
-
 const rowsOf = (table: string) =>
-  Array.from(frame.querySelectorAll(`[aria-label="${table}"] .table-row`), (row) =>
+  Array.from(on.host.querySelectorAll(`[aria-label="${table}"] .table-row`), (row) =>
     Array.from(row.querySelectorAll('[role=cell]'), (cell) => cell.textContent),
   );
 
@@ -71,7 +55,7 @@ it('says that some get in without a credential, and in how many calls a field is
     [{ name: 'page', calls: 25, different: 7, kind: 1 }],
   );
   await show();
-  expect(frame.querySelector('[role=note]')?.textContent).toMatch(/^10 % of those who were served had no credential/);
+  expect(on.host.querySelector('[role=note]')?.textContent).toMatch(/^10 % of those who were served had no credential/);
   expect(rowsOf('Access')).toEqual([
     ['A credential that the gateway accepted', '90 %', '90', '100 %'],
     ['Nothing', '10 %', '10', '100 %'],
@@ -90,6 +74,6 @@ it('warns of nothing where those without a credential were refused', async () =>
     [],
   );
   await show();
-  expect(frame.querySelector('[role=note]')).toBeNull();
-  expect(frame.textContent).toContain('No call of this time had a query.');
+  expect(on.host.querySelector('[role=note]')).toBeNull();
+  expect(on.host.textContent).toContain('No call of this time had a query.');
 });

@@ -1,12 +1,8 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 
 import type { Me } from '../../api/types';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import type { EditorProps } from './Editor';
 import { HuntForm } from './HuntForm';
 
@@ -19,51 +15,29 @@ vi.mock('./Editor', () => ({
   },
 }));
 
-let frame: HTMLElement;
 let saved: unknown[];
-let unmount: () => void;
-
-async function open(address: string, role: Me['role']) {
-  const client = new QueryClient();
-  client.setQueryData(['session'], { role });
-  const root = createRoot(frame);
-  unmount = () => root.unmount();
-  await act(async () => {
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={client}>
-          <MemoryRouter initialEntries={[`/hunt/saved/new${address}`]}>
-            <HuntForm />
-          </MemoryRouter>
-        </QueryClientProvider>
-      </MantineProvider>,
-    );
-    await vi.dynamicImportSettled();
-  });
-}
-
-beforeEach(() => {
-  stubBrowser();
-  saved = [];
-  vi.stubGlobal('fetch', async (request: Request) => {
+const on = stage({
+  answer: async (_, request) => {
     if (request.method === 'PUT') saved.push(await request.json());
     return Response.json({});
-  });
-  frame = document.createElement('div');
-  document.body.append(frame);
+  },
 });
-afterEach(() => {
-  act(() => unmount());
-  frame.remove();
-  unstubBrowser();
+beforeEach(() => {
+  saved = [];
 });
 
-const save = () => Array.from(frame.querySelectorAll('button')).find((button) => button.textContent === 'Save');
-const said = () => frame.querySelector('[role=alert]')?.textContent;
+async function open(address: string, role: Me['role']) {
+  on.client.setQueryData(['session'], { role });
+  on.draw(<HuntForm />, `/hunt/saved/new${address}`);
+  await act(() => vi.dynamicImportSettled());
+}
+
+const save = () => Array.from(on.host.querySelectorAll('button')).find((button) => button.textContent === 'Save');
+const said = () => on.host.querySelector('[role=alert]')?.textContent;
 // Without a name the button would not.
 const submit = () =>
   act(() => {
-    frame.querySelector('form')!.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
+    on.host.querySelector('form')!.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
   });
 
 it('saves the statement as it was written', async () => {
@@ -91,7 +65,7 @@ it('saves no empty statement, and says so', async () => {
 it('says to whom does not see it what the statement is for', async () => {
   await open('?sql=', 'analyst');
   expect(editor.isRequired).toBe(true);
-  expect(frame.textContent).toContain(editor.description);
+  expect(on.host.textContent).toContain(editor.description);
 });
 
 it('lets read who may not change it', async () => {

@@ -1,50 +1,23 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import type { Status } from '../../api/status';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { Flow } from './Flow';
 
 const NOW = 1_795_862_400_000;
 const SECOND = 1000;
 
-let host: HTMLElement;
-let unmount: () => void;
+const on = stage();
+beforeEach(() => void vi.useFakeTimers({ now: NOW }));
+afterEach(() => void vi.useRealTimers());
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: NOW });
-  stubBrowser();
-});
-afterEach(() => {
-  act(() => unmount());
-  vi.useRealTimers();
-  unstubBrowser();
-});
-
-function draw(status: Partial<Status>) {
-  host = document.createElement('div');
-  const root = createRoot(host);
-  unmount = () => root.unmount();
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={new QueryClient()}>
-          <MemoryRouter>
-            <Flow status={{ notices: [], read_ms: NOW, ...status }} />
-          </MemoryRouter>
-        </QueryClientProvider>
-      </MantineProvider>,
-    ),
-  );
-}
+const draw = (status: Partial<Status>) => on.draw(<Flow status={{ notices: [], read_ms: NOW, ...status }} />);
 
 /** What a station says: its state, then its facts. */
 function said(station: string): string[] {
-  const card = [...host.querySelectorAll('.station')].find((one) => one.querySelector('h2')?.textContent === station)!;
+  const card = [...on.host.querySelectorAll('.station')].find(
+    (one) => one.querySelector('h2')?.textContent === station,
+  )!;
   return [...card.querySelectorAll('.station-state, dt, dd')].map((part) => part.textContent ?? '');
 }
 
@@ -81,7 +54,7 @@ it('shows what services elsewhere do', () => {
   expect(said('Collector').slice(0, 3)).toEqual(['shipping late', 'lines', '1,234']);
   expect(said('Collector')).toContain('30 s');
   expect(said('Responder')[0]).toBe('in step');
-  expect(host.querySelector('.flow')!.textContent).toContain('3 held');
+  expect(on.host.querySelector('.flow')!.textContent).toContain('3 held');
 });
 
 it('says which collector is silent and since when, and nothing of its gateways', () => {
@@ -89,7 +62,7 @@ it('says which collector is silent and since when, and nothing of its gateways',
   expect(said('Gateways')[0]).toBe('not known');
   expect(said('Collector').slice(0, 2)).toEqual(['silent', 'edge silent']);
   const since = new Date(NOW - 120 * SECOND).toISOString();
-  expect(host.querySelector(`time[datetime="${since}"]`)).not.toBeNull();
+  expect(on.host.querySelector(`time[datetime="${since}"]`)).not.toBeNull();
 });
 
 it.each([

@@ -1,13 +1,10 @@
-import { MantineProvider } from '@mantine/core';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, useEffect } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter, useLocation, useNavigate } from 'react-router';
+import { QueryClient } from '@tanstack/react-query';
+import { act } from 'react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { noteServerTime } from '../../live/clock';
 import { utc } from '../../parts/words';
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import TimelinePage from './TimelinePage';
 
 /** A step begins there, of a day's as well as of a quarter of an hour's. */
@@ -20,24 +17,22 @@ const STEP = { start_ms: START_MS - 30 * MINUTE, calls: 3, client_errors: 0, ser
 let isCalling: boolean;
 let calls: number;
 let densities: URL[];
-let asked: string[];
-let client: QueryClient;
-let host: HTMLElement;
-let unmount: () => void;
-
-function answer(url: URL): Response {
-  asked.push(url.pathname);
-  switch (url.pathname) {
-    case '/api/v1/timeline/density':
-      densities.push(url);
-      return Response.json({ step_ms: 540_000, since_ms: 0, until_ms: 0, steps: [STEP] });
-    case '/api/v1/timeline':
-    case '/api/v1/search':
-      return Response.json({ items: [call(calls)], next: null });
-    default:
-      return Response.json({ items: [], next: null });
-  }
-}
+const on = stage({
+  answer: (url) => {
+    switch (url.pathname) {
+      case '/api/v1/timeline/density':
+        densities.push(url);
+        return Response.json({ step_ms: 540_000, since_ms: 0, until_ms: 0, steps: [STEP] });
+      case '/api/v1/timeline':
+      case '/api/v1/search':
+        return Response.json({ items: [call(calls)], next: null });
+      default:
+        return undefined;
+    }
+  },
+  // As the console's own: what was asked for lately is not asked again only because it is shown again.
+  makeClient: () => new QueryClient({ defaultOptions: { queries: { staleTime: 10_000 } } }),
+});
 
 const call = (position: number) => ({
   position,
@@ -51,54 +46,16 @@ const call = (position: number) => ({
 
 beforeEach(() => {
   vi.useFakeTimers({ now: START_MS });
-  stubBrowser();
-  vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
   isCalling = false;
   calls = 0;
   densities = [];
-  asked = [];
-  // As the console's own: what was asked for lately is not asked again only because it is shown again.
-  client = new QueryClient({ defaultOptions: { queries: { staleTime: 10_000 } } });
   dispatchEvent(new Event('keydown'));
 });
-afterEach(() => {
-  act(() => unmount());
-  vi.useRealTimers();
-  unstubBrowser();
-});
-
-let place = '';
-let goBack: () => void;
-
-function Address({ tell }: { tell: (address: string, back: () => void) => void }) {
-  const navigate = useNavigate();
-  const { search } = useLocation();
-  useEffect(() => tell(search, () => void navigate(-1)));
-  return null;
-}
+afterEach(() => void vi.useRealTimers());
 
 async function look(address: string, seconds: number) {
-  host = document.createElement('div');
-  const root = createRoot(host);
-  unmount = () => root.unmount();
-  await act(async () => {
-    root.render(
-      <MantineProvider env="test">
-        <QueryClientProvider client={client}>
-          <MemoryRouter initialEntries={[`/timeline?kind=consumer&entity=mallory${address}`]}>
-            <TimelinePage />
-            <Address
-              tell={(search, back) => {
-                place = search;
-                goBack = back;
-              }}
-            />
-          </MemoryRouter>
-        </QueryClientProvider>
-      </MantineProvider>,
-    );
-    await vi.advanceTimersByTimeAsync(0);
-  });
+  on.draw(<TimelinePage />, `/timeline?kind=consumer&entity=mallory${address}`);
+  await act(() => vi.advanceTimersByTimeAsync(0));
   await pass(seconds);
 }
 
@@ -139,10 +96,10 @@ it('asks for a peer at every look, whoever calls', async () => {
 
 it('asks again while anybody calls, where a filter hides who does', async () => {
   await look('&q=status:403', 15);
-  client.setQueryData(['summary'], { calls: 7 });
+  on.client.setQueryData(['summary'], { calls: 7 });
   await pass(20);
   expect(densities).toHaveLength(1);
-  client.setQueryData(['summary'], { calls: 8 });
+  on.client.setQueryData(['summary'], { calls: 8 });
   await pass(20);
   expect(densities).toHaveLength(2);
 });
@@ -156,8 +113,8 @@ it('moves on by whole steps, and asks for each', async () => {
 
 it.each(['', '&q=status:403'])('asks once for a time that is over%s', async (search) => {
   isCalling = true;
-  client.setQueryData(['summary'], { calls: 0 });
-  const passing = setInterval(() => client.setQueryData(['summary'], { calls }), 5 * SECOND);
+  on.client.setQueryData(['summary'], { calls: 0 });
+  const passing = setInterval(() => on.client.setQueryData(['summary'], { calls }), 5 * SECOND);
   await look(`&peer=bob&since=${START_MS - 60 * MINUTE}&until=${START_MS - 20 * MINUTE}${search}`, 150);
   clearInterval(passing);
   expect(askedOf('mallory')).toHaveLength(1);
@@ -196,76 +153,76 @@ it('has the UTC of every time: of its range, and of what is pointed at', async (
   const [since, until] = [START_MS - 60 * MINUTE, START_MS];
   await look(`&since=${since}&until=${until}`, 5);
   const titles = (within: string) =>
-    [...host.querySelectorAll(`${within} time`)].map((one) => one.getAttribute('title'));
+    [...on.host.querySelectorAll(`${within} time`)].map((one) => one.getAttribute('title'));
   expect(titles('header')).toEqual([utc(since), utc(until)]);
   // In the middle of the strip, which is 800 wide and has 40 for numbers on its left.
   const clientX = 40 + 760 / 2 + 1;
   act(() => {
-    host.querySelector('.strip svg')!.dispatchEvent(new MouseEvent('pointermove', { clientX, bubbles: true }));
+    on.host.querySelector('.strip svg')!.dispatchEvent(new MouseEvent('pointermove', { clientX, bubbles: true }));
   });
-  expect(host.querySelector('.strip-hover')!.textContent).toContain(utc(STEP.start_ms));
+  expect(on.host.querySelector('.strip-hover')!.textContent).toContain(utc(STEP.start_ms));
   act(() => {
-    host.querySelector('header time')!.dispatchEvent(new MouseEvent('pointerover', { bubbles: true }));
+    on.host.querySelector('header time')!.dispatchEvent(new MouseEvent('pointerover', { bubbles: true }));
   });
   expect(titles('header')[0]).toBe(`${utc(since)}\n1 h ago`);
 });
 
-const strip = () => host.querySelector('.strip svg')!;
+const strip = () => on.host.querySelector('.strip svg')!;
 const drawn = () => strip().getAttribute('aria-label');
 const turn = (deltaY: number) =>
   act(() => void strip().dispatchEvent(new WheelEvent('wheel', { deltaY, clientX: 420, bubbles: true })));
 
 it('asks once for a wheel that is turned by ten notches, and draws each of them', async () => {
   await look('', 5);
-  const [before, seen] = [place, new Set([drawn()])];
-  asked = [];
+  const [before, seen] = [on.address, new Set([drawn()])];
+  on.asked = [];
   for (let notch = 0; notch < 10; notch += 1) {
     turn(-100);
     seen.add(drawn());
     await act(() => vi.advanceTimersByTimeAsync(100));
   }
   expect(seen.size).toBe(11);
-  expect(place).toBe(before);
-  expect(asked.filter((path) => path !== '/api/v1/timeline')).toEqual([]);
+  expect(on.address).toBe(before);
+  expect(on.asked.filter(({ pathname }) => pathname !== '/api/v1/timeline')).toEqual([]);
   await act(() => vi.advanceTimersByTimeAsync(200));
   expect(densities).toHaveLength(2);
   const [since, until] = ['since_ms', 'until_ms'].map((name) => Number(densities[1]!.searchParams.get(name)));
   expect((until! - since!) / (24 * 60 * MINUTE)).toBeCloseTo(0.8 ** 10, 3);
-  expect(new URLSearchParams(place).get('since')).toBe(String(since));
+  expect(new URLSearchParams(on.address).get('since')).toBe(String(since));
 });
 
 it('goes back to the range before a zoom, and to the one before a preset', async () => {
   await look('', 5);
-  const first = place;
+  const first = on.address;
   turn(-100);
   await pass(5);
-  const zoomed = place;
-  const button = [...host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
+  const zoomed = on.address;
+  const button = [...on.host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
   act(() => button.click());
   await pass(5);
-  expect(place).toContain('last=15m');
-  act(() => goBack());
+  expect(on.address).toContain('last=15m');
+  act(() => on.back());
   await pass(5);
-  expect(place).toBe(zoomed);
-  act(() => goBack());
+  expect(on.address).toBe(zoomed);
+  act(() => on.back());
   await pass(5);
-  expect(place).toBe(first);
+  expect(on.address).toBe(first);
 });
 
 it('takes a preset although a wheel was turned just before', async () => {
   await look('', 5);
   turn(-100);
-  const button = [...host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
+  const button = [...on.host.querySelectorAll('button')].find((one) => one.textContent === '15m')!;
   act(() => button.click());
   await pass(5);
-  expect(place).toContain('last=15m');
-  expect(place).not.toContain('since=');
+  expect(on.address).toContain('last=15m');
+  expect(on.address).not.toContain('since=');
 });
 
 it('says that a filter is not for what is drawn', async () => {
   await look('', 5);
-  expect(host.textContent).not.toContain('All calls are drawn');
-  act(() => unmount());
+  expect(on.host.textContent).not.toContain('All calls are drawn');
+  on.leave();
   await look('&q=status:403', 5);
-  expect(host.textContent).toContain('All calls are drawn; the filter is for the list below.');
+  expect(on.host.textContent).toContain('All calls are drawn; the filter is for the list below.');
 });
