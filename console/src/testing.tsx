@@ -3,7 +3,7 @@
 import { MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act, type ReactNode, useEffect } from 'react';
-import { createRoot } from 'react-dom/client';
+import { createRoot, type Root } from 'react-dom/client';
 import { MemoryRouter, useLocation, useNavigate } from 'react-router';
 import { afterEach, beforeEach, vi } from 'vitest';
 
@@ -23,7 +23,7 @@ interface Stage {
   address: string;
   /** As the browser's. */
   back: () => void;
-  /** Draws at an address. */
+  /** Draws at an address, or what is drawn there anew. */
   draw: (part: ReactNode, at?: string) => void;
   /** The same, and waits until all that it asks for is answered. */
   show: (part: ReactNode, at?: string) => Promise<void>;
@@ -42,6 +42,7 @@ interface Setting {
 
 /** A stage for the tests of a file, new for each of them. */
 export function stage({ answer = () => undefined, role, makeClient = () => new QueryClient() }: Setting = {}): Stage {
+  let root: Root | undefined;
   const it: Stage = {
     host: document.createElement('div'),
     client: makeClient(),
@@ -49,14 +50,10 @@ export function stage({ answer = () => undefined, role, makeClient = () => new Q
     address: '',
     back: () => undefined,
     draw: (part, at = '/') => {
-      const root = createRoot(it.host);
-      it.leave = () => {
-        act(() => root.unmount());
-        it.leave = () => undefined;
-      };
+      root ??= createRoot(it.host);
       act(() =>
-        root.render(
-          <MantineProvider env="test">
+        root?.render(
+          <MantineProvider env="test" withCssVariables={false} withGlobalClasses={false}>
             <QueryClientProvider client={it.client}>
               <MemoryRouter initialEntries={[at]}>
                 {part}
@@ -78,7 +75,10 @@ export function stage({ answer = () => undefined, role, makeClient = () => new Q
         await act(() => new Promise<void>((resolve) => setTimeout(resolve, 1)));
       }
     },
-    leave: () => undefined,
+    leave: () => {
+      act(() => root?.unmount());
+      root = undefined;
+    },
   };
   beforeEach(() => {
     stubBrowser();

@@ -1,37 +1,18 @@
-import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { MemoryRouter } from 'react-router';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../testing';
+import { stage } from '../testing';
 import { type Stretch, Strip } from './Strip';
 
 const MINUTE = 60_000;
 const RANGE = { since: 0, until: 10 * MINUTE };
 
-let host: HTMLElement;
-let unmount: () => void;
-
-beforeEach(() => {
-  stubBrowser();
-  host = document.createElement('div');
-});
-afterEach(() => {
-  act(() => unmount());
-  unstubBrowser();
-});
+const on = stage();
 
 function draw(...strips: Stretch[][]) {
-  const root = createRoot(host);
-  unmount = () => root.unmount();
-  act(() =>
-    root.render(
-      <MemoryRouter>
-        {strips.map((stretches, index) => (
-          <Strip key={index} label="Calls" range={RANGE} stepMs={MINUTE} steps={[]} stretches={stretches} />
-        ))}
-      </MemoryRouter>,
-    ),
+  on.draw(
+    strips.map((stretches, index) => (
+      <Strip key={index} label="Calls" range={RANGE} stepMs={MINUTE} steps={[]} stretches={stretches} />
+    )),
   );
 }
 
@@ -42,7 +23,7 @@ const stretch = (kind: Stretch['kind'], since: number, until: number): Stretch =
   words: `of the kind ${kind}`,
   kind,
 });
-const titled = (within: Element = host) =>
+const titled = (within: Element = on.host) =>
   [...within.querySelectorAll('rect')].filter((rect) => rect.querySelector('title') !== null);
 
 it('draws a gap as a hatched rect with a title', () => {
@@ -51,13 +32,13 @@ it('draws a gap as a hatched rect with a title', () => {
   expect(gap!.querySelector('title')!.textContent).toBe('of the kind gap');
   // The strip is 800 wide, and has 40 for numbers on its left.
   expect([gap!.getAttribute('x'), gap!.getAttribute('width')]).toEqual(['420', '380']);
-  const pattern = host.querySelector('pattern')!;
+  const pattern = on.host.querySelector('pattern')!;
   expect(gap!.getAttribute('fill')).toBe(`url(#${pattern.id})`);
 });
 
 it('hatches each strip of a page with its own pattern', () => {
   draw([stretch('gap', 0, 5)], [stretch('gap', 5, 10)]);
-  const fills = [...host.querySelectorAll('.strip')].map((strip) => {
+  const fills = [...on.host.querySelectorAll('.strip')].map((strip) => {
     const id = strip.querySelector('pattern')!.id;
     expect(titled(strip)[0]!.getAttribute('fill')).toBe(`url(#${id})`);
     return id;

@@ -1,10 +1,8 @@
-import { MantineProvider } from '@mantine/core';
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 import type uPlot from 'uplot';
 
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { OverTime } from './OverTime';
 
 /** As wide as a chart is before it is measured. */
@@ -73,35 +71,17 @@ const step = (start_ms: number, calls: number) => ({
 });
 const USE = { since: 0, until: 10 * STEP_MS, steps: [step(0, 5), step(4 * STEP_MS, 17)] };
 
-let frame: HTMLElement;
-let unmount: () => void;
-
+const on = stage();
 beforeEach(() => {
-  stubBrowser();
   made = [];
-  frame = document.createElement('div');
-  document.body.append(frame);
-  const root = createRoot(frame);
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <OverTime use={USE} stepMs={STEP_MS} />
-      </MantineProvider>,
-    ),
-  );
-  unmount = () => act(() => root.unmount());
-});
-afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
+  on.draw(<OverTime use={USE} stepMs={STEP_MS} />);
 });
 
 const plot = () => made.at(-1)!;
-const strip = () => frame.querySelector('.strip svg')!;
-const said = () => frame.querySelector('.strip-hover')?.textContent;
-const legend = () => frame.querySelector('.one-line')!.textContent;
-const cursor = () => frame.querySelector('.strip-cursor')?.getAttribute('x1') ?? undefined;
+const strip = () => on.host.querySelector('.strip svg')!;
+const said = () => on.host.querySelector('.strip-hover')?.textContent;
+const legend = () => on.host.querySelector('.one-line')!.textContent;
+const cursor = () => on.host.querySelector('.strip-cursor')?.getAttribute('x1') ?? undefined;
 const point = (target: Element, type: string, clientX: number) =>
   act(() => {
     target.dispatchEvent(new MouseEvent(type, { clientX, bubbles: true }));
@@ -116,7 +96,7 @@ it('has each moment at the same place in both', () => {
 });
 
 it('has the same words under both, and each value in the middle of its step', () => {
-  const under = Array.from(frame.querySelectorAll('.strip-text[text-anchor=middle]'), (one) => one.textContent);
+  const under = Array.from(on.host.querySelectorAll('.strip-text[text-anchor=middle]'), (one) => one.textContent);
   const values = plot().options.axes![0]!.values as () => string[];
   expect(values()).toEqual(under);
   expect(plot().data[0]).toEqual([0.5 * 60, 4.5 * 60]);

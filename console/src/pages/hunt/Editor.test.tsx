@@ -1,42 +1,20 @@
 import type { EditorView } from '@codemirror/view';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act, createRef } from 'react';
-import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import Editor, { type EditorProps } from './Editor';
 
 const view = createRef<EditorView>();
 const change = vi.fn();
-let frame: HTMLElement;
-let unmount: () => void;
+const on = stage();
 
-beforeEach(() => {
-  stubBrowser();
-  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ items: [] })));
-  frame = document.createElement('div');
-  document.body.append(frame);
-  change.mockClear();
-});
-afterEach(() => {
-  act(() => unmount());
-  frame.remove();
-  unstubBrowser();
-  vi.restoreAllMocks();
-});
+beforeEach(() => change.mockClear());
+afterEach(() => vi.restoreAllMocks());
 
 async function open(props: Partial<EditorProps>) {
-  const root = createRoot(frame);
-  unmount = () => root.unmount();
-  await act(async () => {
-    root.render(
-      <QueryClientProvider client={new QueryClient()}>
-        <Editor statement="SELECT 1" change={change} viewRef={view} {...props} />
-      </QueryClientProvider>,
-    );
-    await Promise.resolve();
-  });
+  on.draw(<Editor statement="SELECT 1" change={change} viewRef={view} {...props} />);
+  await act(() => Promise.resolve());
 }
 
 const text = () => view.current!.state.doc.toString();
@@ -103,7 +81,7 @@ it('says what it is for', async () => {
   expect(content().getAttribute('aria-label')).toBe('SQL statement');
   expect(content().getAttribute('aria-description')).toBe('It reads window_calls.');
   expect(content().getAttribute('aria-required')).toBe('true');
-  act(() => unmount());
+  on.leave();
   await open({});
   expect(content().hasAttribute('aria-description')).toBe(false);
   expect(content().hasAttribute('aria-required')).toBe(false);

@@ -1,46 +1,27 @@
-import { MantineProvider } from '@mantine/core';
 import { act } from 'react';
-import { createRoot, type Root } from 'react-dom/client';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../../testing';
+import { stage } from '../../testing';
 import { SteadyList } from './SteadyList';
 
-let host: HTMLElement;
-let root: Root;
-
-beforeEach(() => {
-  stubBrowser();
-  host = document.createElement('div');
-  document.body.append(host);
-  root = createRoot(host);
-});
-afterEach(() => {
-  act(() => root.unmount());
-  host.remove();
-  unstubBrowser();
-});
+const on = stage();
 
 /** Each row is its id and what is said of it. */
 function draw(...rows: string[]) {
-  act(() =>
-    root.render(
-      <MantineProvider env="test">
-        <SteadyList rows={rows.map((row) => ({ id: row[0]!, words: row }))} most={3} empty="none">
-          {({ words }) => (
-            <li>
-              <a href="#x">{words}</a>
-            </li>
-          )}
-        </SteadyList>
-      </MantineProvider>,
-    ),
+  on.draw(
+    <SteadyList rows={rows.map((row) => ({ id: row[0]!, words: row }))} most={3} empty="none">
+      {({ words }) => (
+        <li>
+          <a href="#x">{words}</a>
+        </li>
+      )}
+    </SteadyList>,
   );
 }
 
-const list = () => host.querySelector('.steady')!;
-const shown = () => [...host.querySelectorAll('li')].map((row) => row.textContent);
-const button = () => host.querySelector('button');
+const list = () => on.host.querySelector('.steady')!;
+const shown = () => [...on.host.querySelectorAll('li')].map((row) => row.textContent);
+const button = () => on.host.querySelector('button');
 const point = (type: 'pointerover' | 'pointerout') =>
   act(() => void list().dispatchEvent(new MouseEvent(type, { bubbles: true, relatedTarget: document.body })));
 
@@ -85,12 +66,12 @@ it('shows the new ones when they are asked for', () => {
 
 it('stays under the focus, also when the pointer leaves', () => {
   draw('a1', 'b1');
-  act(() => host.querySelector('a')!.focus());
+  act(() => on.host.querySelector('a')!.focus());
   point('pointerover');
   point('pointerout');
   draw('z1', 'b1', 'a1');
   expect(shown()).toEqual(['a1', 'b1']);
-  act(() => host.querySelector('a')!.blur());
+  act(() => on.host.querySelector('a')!.blur());
   expect(shown()).toEqual(['z1', 'b1', 'a1']);
 });
 

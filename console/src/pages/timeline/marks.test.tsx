@@ -1,9 +1,8 @@
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import type { Stretch } from '../../charts/Strip';
+import { stage } from '../../testing';
 import { useStretches } from './marks';
 
 const HOUR = 3_600_000;
@@ -13,28 +12,17 @@ const NOW = DAY + 20 * HOUR;
 
 let items: Record<string, unknown[]>;
 let oldestDay: string | null;
-let asked: URL[];
-let unmount: (() => void) | undefined;
-
+const on = stage({
+  answer: ({ pathname }) =>
+    pathname === '/api/v1/status'
+      ? Response.json({ notices: [], platform: { progress: { lake_oldest_day: oldestDay } } })
+      : Response.json({ items: items[pathname] ?? [] }),
+});
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
-  [items, oldestDay, asked] = [{}, null, []];
-  vi.stubGlobal('fetch', (request: Request) => {
-    const url = new URL(request.url);
-    asked.push(url);
-    return Promise.resolve(
-      url.pathname === '/api/v1/status'
-        ? Response.json({ notices: [], platform: { progress: { lake_oldest_day: oldestDay } } })
-        : Response.json({ items: items[url.pathname] ?? [] }),
-    );
-  });
+  [items, oldestDay] = [{}, null];
 });
-afterEach(() => {
-  act(() => unmount?.());
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+afterEach(() => void vi.useRealTimers());
 
 async function stretches(since: number, until: number): Promise<Stretch[]> {
   let found: Stretch[] = [];
@@ -43,15 +31,7 @@ async function stretches(since: number, until: number): Promise<Stretch[]> {
     tell(useStretches({ value: 'mallory', gateway: 'kong' }, range));
     return null;
   }
-  const root = createRoot(document.createElement('div'));
-  unmount = () => root.unmount();
-  act(() =>
-    root.render(
-      <QueryClientProvider client={new QueryClient()}>
-        <Marked tell={(stretches) => (found = stretches)} />
-      </QueryClientProvider>,
-    ),
-  );
+  on.draw(<Marked tell={(stretches) => (found = stretches)} />);
   for (let times = 0; times < 10; times += 1) await act(() => vi.advanceTimersByTimeAsync(1));
   return found;
 }
@@ -73,7 +53,7 @@ it('has the gaps of its gateway, and until now those that last', async () => {
     { id: 'gap 2', kind: 'gap', since: NOW - HOUR / 2 },
   ]);
   expect(found[1]!.until).toBeGreaterThanOrEqual(NOW);
-  const query = asked.find((url) => url.pathname === '/api/v1/gaps')!.searchParams;
+  const query = on.asked.find((url) => url.pathname === '/api/v1/gaps')!.searchParams;
   expect([query.get('gateway'), query.get('since_ms')]).toEqual(['kong', String(NOW - 3 * HOUR)]);
 });
 
