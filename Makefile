@@ -18,8 +18,8 @@ TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
 # What comes from outside, made up: so many lines, streams and values for each property, against 256 in `make test`.
 CASES ?= 100000
 TEST_FUZZ := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
-    && echo "nextest run --release --locked --offline --workspace -E 'package(outrider-collect) | package(outrider-classify)'" \
-    || echo 'test --release --locked --offline --workspace --test hostile')
+    && echo "nextest run --release --locked --offline --workspace -E 'package(outrider-collect)'" \
+    || echo 'test --release --locked --offline --package outrider-collect')
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 

@@ -39,6 +39,7 @@ pub async fn run(rate: u32, seconds: u32) -> anyhow::Result<()> {
     let asking = tokio::spawn(ask(queries, end_ms));
     send(&mut stream, &mut traffic, end_ms).await?;
     let mut ages = asking.await??;
+    anyhow::ensure!(!ages.is_empty(), "nothing was asked in {seconds} s");
     ages.sort_unstable();
     let at = |share: f64| ages[((ages.len() as f64 - 1.0) * share).round() as usize];
     print(&format!("at {rate} calls a second, the newest call in {} answers was received before, in ms:", ages.len()));

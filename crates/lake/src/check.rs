@@ -1,10 +1,15 @@
 //! Reading every data file to its end, and going on without those that cannot be read.
 //!
 //! A data file never changes, so a damaged one is whole again when a copy of it, as of a backup, is in its place. Where there
-//! is none, its day is repaired. A file of `events` is taken out of the table and set aside, and its calls are missing from then
-//! on. The timeline and the sums of the day are made again of the calls that are left, so of these two nothing is lost.
+//! is none, its day is repaired. A file of `events` is set aside and taken out of the table, and its calls are missing from then
+//! on. The timeline and the sums of the day are made again of the calls that are left, so of these two nothing is lost. Which
+//! days that are is noted before anything is changed: whoever is killed in between, the keeper that opens the lake next ends it.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,10 +24,13 @@ use object_store::{Error, ObjectStore, ObjectStoreExt as _};
 use crate::engine::Engine;
 use crate::hours::add_up_again;
 use crate::index::index_again;
-use crate::merge::{DataFile, data_files, removals};
+use crate::merge::{DataFile, removals};
 use crate::place::{Location, Place, Root};
 use crate::schema::{ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape};
 use crate::table::{LakeError, Table, table_error};
+
+/// The days, a line each, whose timeline and sums are to be made again of their calls.
+const NOTE: &str = "days-to-repair";
 
 /// How far a check is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,8 +61,8 @@ pub struct Damaged {
     pub file: String,
     /// The day that it is of, as `2026-11-28`.
     pub day: String,
-    /// How many rows it had.
-    pub rows: u64,
+    /// How many rows it had, where the table's log says so.
+    pub rows: Option<u64>,
     /// Why it cannot be read.
     pub why: String,
 }
@@ -62,9 +70,9 @@ pub struct Damaged {
 /// What a repair did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Repaired {
-    /// Calls that are missing now.
+    /// Calls that are missing now, as far as the table's log said how many a file had.
     pub calls_lost: u64,
-    /// Files that were taken out of `events` and set aside, as far as they were there.
+    /// Files that were taken out of `events`.
     pub files_set_aside: u64,
     /// Days whose timeline and sums were made again.
     pub days: u64,
@@ -74,7 +82,7 @@ pub struct Repaired {
 struct Unread {
     table: &'static str,
     file: DataFile,
-    rows: u64,
+    rows: Option<u64>,
     store: Arc<dyn ObjectStore>,
     path: Path,
 }
@@ -142,7 +150,7 @@ fn files_of(shape: &TableShape, table: &DeltaTable, place: &Place) -> Result<Vec
             day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
             bytes: file.size().max(0).cast_unsigned(),
         },
-        rows: file.num_records().unwrap_or_default() as u64,
+        rows: file.num_records().map(|rows| rows as u64),
         store: Arc::clone(&store),
         path: file.object_store_path(),
     });
@@ -153,23 +161,48 @@ impl Unread {
     /// How many rows it has, or why that cannot be said.
     async fn read(&self, root: &Root) -> Result<Result<u64, String>, LakeError> {
         let read = async { self.store.get(&self.path).await?.bytes().await };
-        let bytes = match (read.await, root) {
-            (Ok(bytes), _) => bytes,
-            (Err(Error::NotFound { .. }), _) => return Ok(Err("it is not there".to_owned())),
-            (Err(error), Root::Directory(_)) => return Ok(Err(error.to_string())),
-            // Who does not answer has damaged nothing.
-            (Err(error), Root::Bucket(_)) => {
-                return Err(LakeError::store("read a file of", &root.table(self.table).to_string(), error));
-            }
+        let bytes = match read.await {
+            Ok(bytes) => bytes,
+            Err(Error::NotFound { .. }) => return Ok(Err("it is not there".to_owned())),
+            Err(error) if is_of_disk(&error) => return Ok(Err(error.to_string())),
+            // What does not answer, or lets nobody in, has damaged nothing.
+            Err(error) => return Err(LakeError::store("read a file of", &root.table(self.table).to_string(), error)),
         };
+        if bytes.len() as u64 != self.file.bytes {
+            return Ok(Err(format!("it has {} bytes, and the table's log says {}", bytes.len(), self.file.bytes)));
+        }
         // What is in it may make the decoder panic, too.
         let read = tokio::task::spawn_blocking(move || rows_in(bytes)).await;
         let rows = read.unwrap_or_else(|error| Err(error.to_string()));
-        Ok(rows.and_then(|rows| match rows == self.rows {
-            true => Ok(rows),
-            false => Err(format!("it has {rows} rows, and the table's log says {}", self.rows)),
+        Ok(rows.and_then(|rows| match self.rows {
+            Some(said) if said != rows => Err(format!("it has {rows} rows, and the table's log says {said}")),
+            _ => Ok(rows),
         }))
     }
+}
+
+/// Whether the disk itself cannot read it.
+fn is_of_disk(error: &Error) -> bool {
+    const EIO: i32 = 5;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error() == Some(EIO)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Those of a table's files that are damaged.
+pub(crate) async fn damaged_of(root: &Root, table: &Table, files: &[DataFile]) -> Result<Vec<DataFile>, LakeError> {
+    let mut damaged = Vec::new();
+    for unread in files_of(table.shape, &table.table, &table.place)? {
+        if files.contains(&unread.file) && unread.read(root).await?.is_err() {
+            damaged.push(unread.file);
+        }
+    }
+    Ok(damaged)
 }
 
 fn rows_in(bytes: Bytes) -> Result<u64, String> {
@@ -187,31 +220,72 @@ impl Damaged {
     }
 }
 
-/// Goes on without damaged files. Whoever is killed in between can check and repair again.
-pub(crate) async fn repair(
-    engine: &Engine,
-    events: &mut Table,
-    [timeline, hours]: [&mut Table; 2],
-    damaged: &[Damaged],
-) -> Result<Repaired, LakeError> {
-    let of_events: Vec<_> = damaged.iter().filter(|damaged| damaged.table == EVENTS.name).collect();
-    let mut files = data_files(events)?;
-    files.retain(|file| of_events.iter().any(|damaged| damaged.is(EVENTS.name, file)));
+/// Takes damaged files of `events` out, those that still are, and notes the days whose other tables are to be made again.
+pub(crate) async fn set_aside(root: &Root, events: &mut Table, damaged: &[Damaged]) -> Result<Repaired, LakeError> {
+    let Root::Directory(lake) = root else { return Err(LakeError::NotHere { place: events.place.to_string() }) };
+    let mut repaired = Repaired::default();
+    let (mut files, mut days) = (Vec::new(), BTreeSet::new());
+    for unread in all_files(root).await? {
+        let is_named = damaged.iter().any(|damaged| damaged.is(unread.table, &unread.file));
+        if !is_named || unread.read(root).await?.is_ok() {
+            continue;
+        }
+        days.insert(unread.file.day.clone());
+        if unread.table == EVENTS.name {
+            repaired.calls_lost += unread.rows.unwrap_or_default();
+            files.push(unread.file);
+        }
+    }
+    (repaired.files_set_aside, repaired.days) = (files.len() as u64, days.len() as u64);
+    note(lake, &days)?;
+    for file in &files {
+        events.place.set_aside(&file.path).await?;
+    }
     let removed = removals(events, &files, true)?;
     if !removed.is_empty() {
         events.replace(removed, Vec::new(), DeltaOperation::Delete { predicate: None }).await?;
     }
-    for file in &files {
-        events.place.set_aside(&file.path).await?;
+    Ok(repaired)
+}
+
+/// Makes the other tables again for the days that are noted, if there are any.
+pub(crate) async fn make_again(
+    root: &Root,
+    engine: &Engine,
+    events: &Table,
+    [timeline, hours]: [&mut Table; 2],
+) -> Result<(), LakeError> {
+    let Root::Directory(lake) = root else { return Ok(()) };
+    for day in noted(lake)? {
+        index_again(engine, events, timeline, &day).await?;
+        add_up_again(engine, events, hours, &day, "false").await?;
     }
-    let days: BTreeSet<_> = damaged.iter().map(|damaged| damaged.day.as_str()).collect();
-    for day in &days {
-        index_again(engine, events, timeline, day).await?;
-        add_up_again(engine, events, hours, day, "false").await?;
+    note(lake, &BTreeSet::new())
+}
+
+/// The days that are noted.
+fn noted(lake: &path::Path) -> Result<BTreeSet<String>, LakeError> {
+    let note = lake.join(NOTE);
+    match fs::read_to_string(&note) {
+        Ok(days) => Ok(days.lines().map(str::to_owned).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(source) => Err(LakeError::File { path: note, source }),
     }
-    Ok(Repaired {
-        calls_lost: of_events.iter().map(|damaged| damaged.rows).sum(),
-        files_set_aside: files.len() as u64,
-        days: days.len() as u64,
-    })
+}
+
+/// Notes days besides those that are noted; none for that all is done.
+fn note(lake: &path::Path, days: &BTreeSet<String>) -> Result<(), LakeError> {
+    let path = lake.join(NOTE);
+    let is_open = path.exists();
+    let write = || match days.is_empty() {
+        true if is_open => fs::remove_file(&path),
+        true => Ok(()),
+        false => {
+            let mut file = File::options().append(true).create(true).open(&path)?;
+            days.iter().try_for_each(|day| writeln!(file, "{day}"))?;
+            file.sync_all()?;
+            File::open(lake)?.sync_all()
+        }
+    };
+    write().map_err(|source| LakeError::File { path: path.clone(), source })
 }

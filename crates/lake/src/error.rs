@@ -29,6 +29,15 @@ pub enum LakeError {
         /// The directory.
         path: PathBuf,
     },
+    /// What can be done to a lake in a directory alone.
+    #[error(
+        "{place} is in a bucket, where nobody can tell whether an outrider writes it; put the object back that is damaged, as from a \
+         version of it that the store keeps"
+    )]
+    NotHere {
+        /// The lake.
+        place: String,
+    },
     /// There is no lake.
     #[error("there is no lake at {place}; it is made by the first call that arrives while `lake.enabled` is on")]
     Missing {
@@ -198,8 +207,8 @@ impl LakeError {
         )
     }
 
-    /// Rows that are there could not be read, as those of a damaged file.
-    pub(crate) fn is_of_reading(&self) -> bool {
+    /// The engine failed, as it does where it reads a damaged file.
+    pub(crate) fn is_of_engine(&self) -> bool {
         matches!(self, LakeError::Engine { .. })
     }
 

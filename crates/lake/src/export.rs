@@ -79,14 +79,18 @@ fn csv(batch: &RecordBatch, has_header: bool) -> Result<Vec<u8>, ArrowError> {
 fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let options = FormatOptions::default();
     let column = |(field, column): (&Arc<Field>, &ArrayRef)| -> Result<(Field, ArrayRef), ArrowError> {
-        let kind = field.data_type();
+        let kind = match field.data_type() {
+            DataType::Dictionary(_, kind) => kind.as_ref(),
+            kind => kind,
+        };
+        let name = no_formula(field.name().clone());
         if !kind.is_nested() && !kind.is_string() {
-            return Ok((field.as_ref().clone(), Arc::clone(column)));
+            return Ok((field.as_ref().clone().with_name(name), Arc::clone(column)));
         }
         let texts = ArrayFormatter::try_new(column, &options)?;
         let text = |row| column.is_valid(row).then(|| no_formula(texts.value(row).to_string()));
         let texts: StringArray = (0..column.len()).map(text).collect();
-        Ok((Field::new(field.name(), DataType::Utf8, true), Arc::new(texts)))
+        Ok((Field::new(name, DataType::Utf8, true), Arc::new(texts)))
     };
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(column).collect::<Result<Vec<_>, _>>()?;
@@ -96,7 +100,8 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 
 /// What OWASP's page on CSV injection asks for.
 fn no_formula(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    const FIRST: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    if text.starts_with(FIRST) { format!("'{text}") } else { text }
 }
 
 #[cfg(test)]
@@ -142,16 +147,17 @@ mod tests {
             assert_eq!(reader.metadata().file_metadata().num_rows(), count);
         }
     }
+
     #[test]
     fn no_text_is_a_formula_in_a_spreadsheet() {
         let texts = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "/a?b=-1"];
         let numbers = Int64Array::from_iter_values([-1; 6]);
         let columns: [(&str, ArrayRef); 2] =
-            [("text", Arc::new(StringArray::from(texts.to_vec()))), ("number", Arc::new(numbers))];
+            [("=text", Arc::new(StringArray::from(texts.to_vec()))), ("number", Arc::new(numbers))];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let mut export = Export::new(ExportFormat::Csv, batch.schema()).unwrap();
         let text = String::from_utf8(export.rows(&batch).unwrap()).unwrap();
-        let cells: Vec<_> = text.lines().skip(1).collect();
-        assert_eq!(cells, ["'=1+1,-1", "'+1,-1", "'-1,-1", "'@SUM(A1),-1", "'\t=1,-1", "/a?b=-1,-1"]);
+        let cells: Vec<_> = text.lines().collect();
+        assert_eq!(cells, ["'=text,number", "'=1+1,-1", "'+1,-1", "'-1,-1", "'@SUM(A1),-1", "'\t=1,-1", "/a?b=-1,-1"]);
     }
 }

@@ -57,10 +57,9 @@ pub(crate) async fn index_again(
 ) -> Result<(), LakeError> {
     let to = timeline.position();
     let (mut from, mut added) = (0, Vec::new());
-    while from < to
-        && let Some(end) = chunk_end(statistics(events, |of_day| of_day == day)?, from, to)
-    {
-        let end = end.min(to);
+    while from < to {
+        // A file that says nothing of its rows is read with the last chunk.
+        let end = chunk_end(statistics(events, |of_day| of_day == day)?, from, to).map_or(to, |end| end.min(to));
         let behind = format!("{PARTITION} = DATE '{day}' AND position > {from} AND position <= {end}");
         if let Some(calls) = read(engine, events, &behind).await.map_err(events.engine_failed(MAKING))? {
             // A file for each chunk, as each is in order by itself.

@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use crate::check::{Damaged, Repaired, repair};
+use crate::check::{Damaged, Repaired, damaged_of, make_again, set_aside};
 use crate::engine::{Engine, Resources, sweep_scratch};
 use crate::erase::{CallsErased, Erase, Eraser, count};
 use crate::hours::add_up;
@@ -64,6 +64,8 @@ pub struct Keeper {
 /// What is done at a look, in this order.
 #[derive(Debug, Clone, Copy)]
 enum Step {
+    /// Ends what a repair has begun.
+    Repair,
     Index,
     AddUp,
     /// Before merging: what goes need not be put together.
@@ -73,7 +75,7 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 5] = [Step::Index, Step::AddUp, Step::RemoveDays, Step::Merge, Step::Sweep];
+    const ALL: [Step; 6] = [Step::Repair, Step::Index, Step::AddUp, Step::RemoveDays, Step::Merge, Step::Sweep];
 }
 
 /// When a step is tried again that has failed.
@@ -173,6 +175,7 @@ impl Keeper {
                 continue;
             }
             let done = match step {
+                Step::Repair => self.make_again().await,
                 Step::Index => self.index(&mut kept).await,
                 Step::AddUp => self.add_up(now_ms, &mut kept).await,
                 Step::RemoveDays => self.remove_days(now_ms, &mut kept).await,
@@ -184,6 +187,11 @@ impl Keeper {
             kept.failures.extend(done.err());
         }
         Ok(kept)
+    }
+
+    async fn make_again(&mut self) -> Result<(), LakeError> {
+        let Keeper { root, engine, events, timeline, hours, .. } = self;
+        make_again(root, engine, events, [timeline, hours]).await
     }
 
     async fn index(&mut self, kept: &mut Kept) -> Result<(), LakeError> {
@@ -198,9 +206,9 @@ impl Keeper {
 
     /// Puts files of each table together once: calls that came meanwhile are wanted in the timeline sooner than in few files.
     async fn merge(&mut self, today: &str, kept: &mut Kept) -> Result<(), LakeError> {
-        let Keeper { events, timeline, hours, left_alone, .. } = self;
+        let Keeper { root, events, timeline, hours, left_alone, .. } = self;
+        let is_idle = kept.indexed == 0 && next_chunk(events, timeline.position())?.is_none();
         let mut tables = [events, timeline, hours];
-        let is_idle = kept.indexed == 0;
         left_alone.retain(|_, until| *until > Instant::now());
         let mut all = Ok(());
         for table in &mut tables {
@@ -210,13 +218,20 @@ impl Keeper {
                     kept.merges += 1;
                     kept.has_more = true;
                 }
-                Err(error) if error.is_of_reading() => {
+                Err(error) => {
+                    let damaged = match error.is_of_engine() {
+                        true => damaged_of(root, table, &planned.files).await?,
+                        false => Vec::new(),
+                    };
+                    if damaged.is_empty() {
+                        all = all.and(Err(error));
+                        continue;
+                    }
                     let until = Instant::now() + LEFT_ALONE;
-                    left_alone.extend(planned.files.into_iter().map(|file| (file.path, until)));
+                    left_alone.extend(damaged.into_iter().map(|file| (file.path, until)));
                     kept.failures.push(error);
                     kept.has_more = true;
                 }
-                Err(error) => all = all.and(Err(error)),
             }
         }
         if !is_idle {
@@ -252,13 +267,17 @@ impl Keeper {
         .boxed()
     }
 
-    /// Goes on without damaged files, as a check has found them, and refuses where somebody else writes the lake.
-    pub fn repair<'a>(&'a mut self, damaged: &'a [Damaged]) -> BoxFuture<'a, Result<Repaired, LakeError>> {
+    /// Goes on without damaged files, as a check has found them and as they still are. Refuses where somebody else writes the
+    /// lake, and one in a bucket, where nobody can tell.
+    pub fn repair(lake: impl Into<Location>, damaged: &[Damaged]) -> BoxFuture<'_, Result<Repaired, LakeError>> {
+        let lake = lake.into();
         async move {
-            let _alone = self.root.lock()?;
-            self.refresh().await?;
-            let Keeper { engine, events, timeline, hours, .. } = self;
-            repair(engine, events, [timeline, hours], damaged).await
+            let _alone = lake.open()?.lock()?;
+            // What is too old goes by the settings of who runs it.
+            let mut keeper = Keeper::open_tables(lake, Retention::default()).await?;
+            let repaired = set_aside(&keeper.root, &mut keeper.events, damaged).await?;
+            keeper.make_again().await?;
+            Ok(repaired)
         }
         .boxed()
     }
@@ -308,10 +327,10 @@ impl Keeper {
         let is_due = is_due(self.day_removed_ms, DAY_REMOVED_EVERY_MS, now_ms);
         let aged_out = usize::from(is_due).min(too_old.len());
         let gone = [too_much.as_slice(), &too_old[..aged_out]].concat();
+        take_away(&mut self.events, &gone).await?;
         if aged_out > 0 {
             self.day_removed_ms = Some(now_ms);
         }
-        take_away(&mut self.events, &gone).await?;
         // What is made of the events follows them, also where the last look was ended in between.
         let (left, today) = (days_of(&self.events)?, day_of(now_ms));
         for table in [&mut self.timeline, &mut self.hours] {

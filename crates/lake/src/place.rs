@@ -169,7 +169,13 @@ impl Root {
         let Root::Directory(path) = self else { return Ok(None) };
         let unusable = |source| LakeError::Directory { path: path.clone(), source };
         fs::create_dir_all(path).map_err(unusable)?;
-        let lock = File::options().write(true).create(true).truncate(false).open(path.join(LOCK)).map_err(unusable)?;
+        let file = path.join(LOCK);
+        // It may be another user's who came first, and to hold it takes no right to write.
+        let lock = match File::open(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::create(&file),
+            opened => opened,
+        };
+        let lock = lock.map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Err(LakeError::InUse { path: path.clone() }),
@@ -321,10 +327,9 @@ impl Place {
 
     /// Moves a data file to where no table is; that it is gone is as well.
     pub(crate) async fn set_aside(&self, name: &str) -> Result<(), LakeError> {
-        let file = name.rsplit('/').next().unwrap_or(name);
         match self {
-            Place::Directory(directory) => directory.set_aside(name, file),
-            Place::Bucket(bucket) => bucket.set_aside(name, file).await,
+            Place::Directory(directory) => directory.set_aside(name),
+            Place::Bucket(bucket) => Err(LakeError::NotHere { place: bucket.to_string() }),
         }
     }
 

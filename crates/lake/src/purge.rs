@@ -30,15 +30,20 @@ impl Found {
 }
 
 /// Deletes those files that no version of the table held at the last sweep and none holds now, and names the others that none
-/// holds, without those that were set aside. Neither a clock nor the log is asked: an entry of a file that was taken away leaves
-/// the log before the file may go.
+/// holds. What was set aside goes when the table has nothing as old any more. Neither a clock nor the log is asked: an entry of a
+/// file that was taken away leaves the log before the file may go.
 pub(crate) async fn sweep(table: &mut Table, unheld: &HashSet<String>) -> Result<HashSet<String>, LakeError> {
     // In this order: what is committed meanwhile is then known to be the table's.
     let files = table.place.data_files().await?;
     table.refresh().await?;
     let held = held(table)?;
-    let others = files.into_iter().filter(|file| !held.contains(file) && !file.starts_with(SET_ASIDE));
-    let (gone, left): (HashSet<_>, HashSet<_>) = others.partition(|file| unheld.contains(file));
+    let (aside, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.starts_with(SET_ASIDE));
+    let others = files.into_iter().filter(|file| !held.contains(file));
+    let (mut gone, left): (HashSet<_>, HashSet<_>) = others.partition(|file| unheld.contains(file));
+    // Both begin with the folder of their day.
+    let oldest = held.iter().min().cloned().unwrap_or_default();
+    let is_older = |file: &&String| file[SET_ASIDE.len()..].trim_start_matches('/') < oldest.as_str();
+    gone.extend(aside.iter().filter(is_older).cloned());
     all(gone.iter().map(|file| table.place.delete_data(file).boxed()).collect()).await?;
     Ok(left)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use indicatif::{ProgressBar, ProgressStyle};
-use outrider_lake::{CheckProgress, Checked, Damaged, Keeper, Location, Retention, check};
+use outrider_lake::{CheckProgress, Checked, Damaged, Keeper, Location, Repaired, check};
 use outrider_platform::store::AuditLog;
 use serde_json::json;
 
@@ -30,7 +30,6 @@ pub async fn run(command: LakeCommand) -> anyhow::Result<ExitCode> {
     if checked.damaged.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    let lost: u64 = checked.damaged.iter().filter(|file| file.table == "events").map(|file| file.rows).sum();
     if !arguments.repair {
         terminal::note(
             "copy these files out of a backup to where they were, and all is well; or stop outrider, and \
@@ -38,6 +37,8 @@ pub async fn run(command: LakeCommand) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::FAILURE);
     }
+    let of_events = checked.damaged.iter().filter(|file| file.table == "events");
+    let lost: u64 = of_events.filter_map(|file| file.rows).sum();
     terminal::note(&format!(
         "a repair makes the other tables again for these days, and {lost} calls are missing in the lake from then on; files of \
          `events` are moved to `events/_damaged`"
@@ -46,9 +47,10 @@ pub async fn run(command: LakeCommand) -> anyhow::Result<ExitCode> {
         terminal::note("nothing was changed; run it with --yes to do this");
         return Ok(ExitCode::from(terminal::NOT_CONFIRMED));
     }
-    repair(&location, &checked.damaged).await?;
-    let what =
-        format!("repaired the lake: {} files could not be read, {lost} calls are missing", checked.damaged.len());
+    let Repaired { calls_lost, files_set_aside, days } = Keeper::repair(&location, &checked.damaged).await?;
+    let what = format!(
+        "repaired the lake: {calls_lost} calls of {files_set_aside} files are missing, days made again: {days}"
+    );
     audit::note(&config.data_dir, AuditLog::Decisions, &what, &location.to_string()).await;
     terminal::note(&what);
     Ok(ExitCode::SUCCESS)
@@ -70,13 +72,6 @@ async fn read_all(location: &Location) -> anyhow::Result<Checked> {
     Ok(checked?)
 }
 
-async fn repair(location: &Location, damaged: &[Damaged]) -> anyhow::Result<()> {
-    // Days that are over go when outrider runs, by its settings.
-    let mut keeper = Keeper::open(location, Retention::default()).await?;
-    keeper.repair(damaged).await?;
-    Ok(())
-}
-
 fn say(checked: &Checked, arguments: &LakeCheckArguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let Checked { files, rows, damaged } = checked;
@@ -88,7 +83,8 @@ fn say(checked: &Checked, arguments: &LakeCheckArguments) -> anyhow::Result<()> 
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&found)?)?);
     }
     for Damaged { table, file, rows, why, .. } in damaged {
+        let rows = rows.map_or_else(|| "an unknown number of".to_owned(), |rows| rows.to_string());
         writeln!(out, "{table}/{file} cannot be read: {why}; it had {rows} rows")?;
     }
-    Ok(writeln!(out, "{files} files were read: {rows} rows, and {} files are damaged", damaged.len())?)
+    Ok(writeln!(out, "files: {files}, damaged: {}, rows in the others: {rows}", damaged.len())?)
 }

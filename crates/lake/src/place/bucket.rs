@@ -16,7 +16,7 @@ use url::Url;
 use super::answers::Connector;
 use super::claim::Claim;
 use super::credentials::FileCredentials;
-use super::{LOG, Place, SET_ASIDE};
+use super::{LOG, Place};
 use crate::table::{LakeError, table_error};
 
 /// How often a request is sent again, and for how long. Who writes the lake tries again by itself, and says so meanwhile.
@@ -185,9 +185,7 @@ impl TableInBucket {
     }
 
     pub(super) async fn data_files(&self) -> Result<Vec<String>, LakeError> {
-        let is_data = |name: &String| {
-            (name.contains('=') || name.starts_with(SET_ASIDE)) && name.contains("/part-") && name.ends_with(".parquet")
-        };
+        let is_data = |name: &String| name.contains("=") && name.contains("/part-") && name.ends_with(".parquet");
         Ok(self.list(&self.prefix).await?.into_iter().filter(is_data).collect())
     }
 
@@ -223,15 +221,6 @@ impl TableInBucket {
         match self.store.delete(&path).await {
             Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
             Err(source) => Err(self.failed("delete a file of")(source)),
-        }
-    }
-
-    pub(super) async fn set_aside(&self, name: &str, as_name: &str) -> Result<(), LakeError> {
-        let from = Path::from(format!("{}/{name}", self.prefix));
-        let to = self.prefix.clone().join(SET_ASIDE).join(as_name);
-        match self.store.rename(&from, &to).await {
-            Err(Error::NotFound { .. }) | Ok(()) => Ok(()),
-            Err(source) => Err(self.failed("set aside a file of")(source)),
         }
     }
 

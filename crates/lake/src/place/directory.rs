@@ -70,20 +70,10 @@ impl Directory {
 
     /// A data file that was being written by a killed process has something behind its name.
     pub(super) fn data_files(&self) -> Result<Vec<String>, LakeError> {
-        let mut files = Vec::new();
-        for folder in list(&self.0)? {
-            let name = folder.file_name().to_string_lossy().into_owned();
-            if !(name.contains('=') || name == SET_ASIDE)
-                || !folder.file_type().map_err(failed_on(&folder.path()))?.is_dir()
-            {
-                continue;
-            }
-            for file in list(&folder.path())? {
-                let of_file = file.file_name().to_string_lossy().into_owned();
-                if of_file.starts_with("part-") && of_file.contains(".parquet") {
-                    files.push(format!("{name}/{of_file}"));
-                }
-            }
+        let mut files = data_files_below(&self.0)?;
+        let aside = self.0.join(SET_ASIDE);
+        if aside.exists() {
+            files.extend(data_files_below(&aside)?.into_iter().map(|file| format!("{SET_ASIDE}/{file}")));
         }
         Ok(files)
     }
@@ -121,20 +111,40 @@ impl Directory {
         }
     }
 
-    pub(super) fn set_aside(&self, name: &str, as_name: &str) -> Result<(), LakeError> {
-        let aside = self.0.join(SET_ASIDE);
-        fs::create_dir_all(&aside).map_err(failed_on(&aside))?;
-        let path = self.0.join(name);
-        match fs::rename(&path, aside.join(as_name)) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(failed_on(&path)(source)),
-            _ => sync(&aside),
-        }
+    pub(super) fn set_aside(&self, name: &str) -> Result<(), LakeError> {
+        let (path, aside) = (self.0.join(name), self.0.join(SET_ASIDE).join(name));
+        let moved = || {
+            fs::create_dir_all(aside.parent().unwrap_or(&self.0))?;
+            match fs::rename(&path, &aside) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        };
+        moved().map_err(failed_on(&path))
     }
 
     fn unusable(&self) -> impl FnOnce(io::Error) -> LakeError + use<> {
         let path = self.0.clone();
         move |source| LakeError::Directory { path, source }
     }
+}
+
+/// The data files in the folders of days.
+fn data_files_below(directory: &Path) -> Result<Vec<String>, LakeError> {
+    let mut files = Vec::new();
+    for folder in list(directory)? {
+        let name = folder.file_name().to_string_lossy().into_owned();
+        if !name.contains('=') || !folder.file_type().map_err(failed_on(&folder.path()))?.is_dir() {
+            continue;
+        }
+        for file in list(&folder.path())? {
+            let of_file = file.file_name().to_string_lossy().into_owned();
+            if of_file.starts_with("part-") && of_file.contains(".parquet") {
+                files.push(format!("{name}/{of_file}"));
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn list(directory: &Path) -> Result<Vec<fs::DirEntry>, LakeError> {

@@ -173,6 +173,23 @@ async fn statements_that_do_anything_else_are_refused() {
             ", consumer_tags".repeat(20)
         ),
         format!("SELECT concat_ws(path, path{}) FROM events", ", path".repeat(200)),
+        "SELECT replace(s, '/', '0123456789') FROM (SELECT string_agg(path, ',') AS s FROM events)".into(),
+        "SELECT array_agg(path) OVER (ORDER BY position) FROM events".into(),
+        "SELECT replace(path, 'o', path) FROM events".into(),
+        "SELECT replace(path, 'o', CAST(path || '' AS VARCHAR)) FROM events".into(),
+        format!("SELECT {}path{} FROM events", "encode(".repeat(9), ", 'hex')".repeat(9)),
+        format!("SELECT array_to_string(string_to_array(path, NULL, 'e'), '', '{}') FROM events", "x".repeat(60_000)),
+        format!(
+            "SELECT concat(p{}) FROM (SELECT DISTINCT ON (p) concat(path{}) AS p FROM events)",
+            ", p".repeat(20),
+            ", path".repeat(20)
+        ),
+        format!(
+            "SELECT 1 FROM (SELECT concat(path{}) AS p FROM events) o WHERE EXISTS \
+             (SELECT 1 FROM events e WHERE e.path = concat(o.p{}))",
+            ", path".repeat(20),
+            ", o.p".repeat(20)
+        ),
         "WITH RECURSIVE r AS (SELECT path FROM events UNION ALL SELECT path || path FROM r) SELECT path FROM r".into(),
         // Each table has the columns of all before it.
         format!("SELECT 1 FROM events{}", ",events".repeat(5_000)),
@@ -190,6 +207,10 @@ async fn statements_that_do_anything_else_are_refused() {
         "SELECT concat_ws(' ', method, path, client_ip, consumer_name, gateway, CAST(status AS VARCHAR)) FROM events",
         "SELECT array_to_string(consumer_tags, ', '), path FROM (SELECT * FROM events ORDER BY event_time)",
         "SELECT coalesce(consumer_name, client_ip, 'nobody'), upper(path) FROM events",
+        r"SELECT regexp_replace(regexp_replace(regexp_replace(split_part(path, '?', 1), '/[0-9a-f-]{36}', '/{uuid}', 'g'),
+          '/[0-9a-f]{16,}', '/{hex}', 'g'), '/[0-9]+', '/{id}', 'g') AS template FROM events",
+        "SELECT to_char(event_time, '%Y-%m-%d %H:%M') || ' ' || md5(path) FROM events",
+        "SELECT path, array_to_string((SELECT array_agg(DISTINCT method) FROM events), ', ') FROM events",
     ] {
         assert_eq!(rows(&reader, usual).await.unwrap(), 100, "{usual}");
     }

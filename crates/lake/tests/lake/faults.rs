@@ -97,19 +97,23 @@ async fn damaged_files_are_found_and_the_lake_goes_on_without_them() {
     assert!(told.is_sorted_by_key(|progress| progress.bytes), "{told:?}");
     assert_eq!(told.last().map(|progress| progress.bytes), told.first().map(|progress| progress.of_bytes));
 
-    let (of_events, _) = damage(lake, "events", "2026-11-28");
+    let (of_events, mut sound) = damage(lake, "events", "2026-11-28");
     damage(lake, "timeline", "2026-11-27");
     let (of_hours, _) = damage(lake, "endpoint_hours", "2026-11-27");
     std::fs::remove_file(&of_hours).unwrap();
     let checked = check(lake, &mut |_| {}).await.unwrap();
     let found: Vec<_> = checked.damaged.iter().map(|file| (file.table, file.day.as_str())).collect();
     assert_eq!(found, [("events", "2026-11-28"), ("timeline", "2026-11-27"), ("endpoint_hours", "2026-11-27")]);
-    assert_eq!((checked.damaged[0].rows, checked.damaged[2].why.as_str()), (10, "it is not there"));
+    assert_eq!((checked.damaged[0].rows, checked.damaged[2].why.as_str()), (Some(10), "it is not there"));
 
-    let mut keeper = Keeper::open(lake, ALL).await.unwrap();
-    let repaired = keeper.repair(&checked.damaged).await.unwrap();
+    // What was put back meanwhile is no loss.
+    let damaged = std::mem::replace(&mut sound, std::fs::read(&of_events).unwrap());
+    std::fs::write(&of_events, damaged).unwrap();
+    assert_eq!(Keeper::repair(lake, &checked.damaged[..1]).await.unwrap(), Repaired::default());
+    std::fs::write(&of_events, sound).unwrap();
+    let repaired = Keeper::repair(lake, &checked.damaged).await.unwrap();
     assert_eq!(repaired, Repaired { calls_lost: 10, files_set_aside: 1, days: 2 });
-    let aside = lake.join("events/_damaged").join(of_events.file_name().unwrap());
+    let aside = lake.join("events/_damaged/event_date=2026-11-28").join(of_events.file_name().unwrap());
     assert!(aside.exists() && !of_events.exists());
     assert_eq!(check(lake, &mut |_| {}).await.unwrap().damaged, []);
     let reader = LakeReader::open(lake, None, QueryLimits::default()).unwrap();
@@ -130,6 +134,20 @@ async fn damaged_files_are_found_and_the_lake_goes_on_without_them() {
     let mut keeper = Keeper::open(lake, ALL).await.unwrap();
     assert!(keeper.erase(&erase, &|| false).await.unwrap().is_done);
     assert!(!aside.exists(), "nobody can say whose calls it holds");
+    assert_eq!(number(&reader, "SELECT count(*) FROM timeline WHERE entity = '192.0.2.1'").await, 0);
+
+    // As if who repaired had been killed in between, and with the only file of the oldest day.
+    damage(lake, "timeline", "2026-11-27");
+    std::fs::write(lake.join("days-to-repair"), "2026-11-27\n").unwrap();
+    keep(lake, ALL, NOON_MS + DAY_MS).await;
+    let (of_events, _) = damage(lake, "events", "2026-11-26");
+    let damaged = check(lake, &mut |_| {}).await.unwrap().damaged;
+    assert_eq!((damaged.len(), damaged[0].day.as_str()), (1, "2026-11-26"), "{damaged:?}");
+    Keeper::repair(lake, &damaged).await.unwrap();
+    let aside = lake.join("events/_damaged/event_date=2026-11-26").join(of_events.file_name().unwrap());
+    assert!(aside.exists());
+    keep(lake, ALL, NOON_MS + DAY_MS).await;
+    assert!(!aside.exists(), "the lake has nothing as old any more");
 }
 
 #[tokio::test]
@@ -140,7 +158,7 @@ async fn a_lake_that_two_data_directories_link_to_has_one_writer() {
     let first = Lake::open_alone(directory.path(), Tail::default()).await.unwrap();
     let refused = Lake::open_alone(&link, Tail::default()).await.err().unwrap();
     assert!(matches!(refused, LakeError::InUse { .. }) && refused.is_lasting(), "{refused}");
-    let refused = Keeper::open(&link, ALL).await.unwrap().repair(&[]).await.unwrap_err();
+    let refused = Keeper::repair(&link, &[]).await.unwrap_err();
     assert!(matches!(refused, LakeError::InUse { .. }), "{refused}");
     drop(first);
     Lake::open_alone(&link, Tail::default()).await.unwrap();

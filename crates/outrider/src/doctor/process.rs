@@ -135,12 +135,21 @@ fn lake(platform: &PlatformStatus) -> Check {
     let seen = format!("{} rows in {} commits since the start", progress.lake_rows, progress.lake_commits);
     let (commits, keeping) = (progress.lake_failures, progress.lake_keeping_failures);
     if commits + keeping > 0 {
-        let mut seen = format!("{seen}; {commits} commits and {keeping} tries to keep it in shape failed");
+        let mut seen = match commits {
+            0 => format!("{seen}; {keeping} times something failed that keeps it in shape"),
+            _ => format!("{seen}; {commits} times a commit failed"),
+        };
         if !progress.lake_error.is_empty() {
             seen = format!("{seen}; the last failure: {}", progress.lake_error);
         }
-        let todo = "look at the disk or the store, and at outrider's own log; what could not be committed waits in the log, and \
-                    `outrider lake check` finds damaged files";
+        let todo = match commits {
+            0 => {
+                "calls are written nevertheless; `outrider lake check` finds damaged files, and outrider's own log says more"
+            }
+            _ => {
+                "look at the disk or the store, and at outrider's own log; what could not be committed waits in the log"
+            }
+        };
         return Check::warning(Id::ProcessLake, SUBJECT, seen, todo);
     }
     Check::ok(Id::ProcessLake, SUBJECT, seen)

@@ -652,7 +652,7 @@ fn a_process_that_is_away_or_ill_is_named() {
             &["process.detectors failed"],
             "request_spike: it panicked",
         ),
-        ("the lake", |f| f.platform().progress.lake_failures = 1, &["process.lake warning"], "1 commits and 0 tries"),
+        ("the lake", |f| f.platform().progress.lake_failures = 1, &["process.lake warning"], "1 times a commit failed"),
         ("its files", |f| f.platform().progress.lake_keeping_failures = 2, &["process.lake warning"], "lake check"),
         ("full log", |f| f.platform().progress.dropped_calls = 5, &["process.drops warning"], "5 calls were refused"),
         (

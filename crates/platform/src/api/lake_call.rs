@@ -29,9 +29,14 @@ impl FromStr for CallId {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('.').map(|(position, index)| (position.parse(), index.parse()));
-        match parts {
-            Some((Ok(position), Ok(index))) => Ok(CallId { position, index }),
-            _ => Err(format!(
+        let id = match parts {
+            Some((Ok(position), Ok(index))) => Some(CallId { position, index }),
+            _ => None,
+        };
+        // One call has one id.
+        match id.filter(|id| id.position >= 0 && id.index >= 0 && id.to_string() == text) {
+            Some(id) => Ok(id),
+            None => Err(format!(
                 "there is no call `{text}`; the id of one is its `position` and `call_index`, as in `4711.0`"
             )),
         }
