@@ -395,6 +395,12 @@ it('asks the lake in SQL, also for many rows', async () => {
   await page.getByText('Chart', { exact: true }).click();
   await page.locator('.uplot').waitFor();
   await check(page, 'sql');
+  // Whoever gets the address gets the answer, and going back asks what was asked before.
+  await page.reload();
+  await page.locator('.uplot').waitFor();
+  await page.goBack();
+  await page.getByText(/10,000 rows/).waitFor();
+  expect(await editor.innerText()).toContain('LIMIT 10000');
 });
 
 it('writes an answer as a file', async () => {
@@ -425,7 +431,7 @@ it('says why it was refused, and goes on', async () => {
   await check(page, 'a refused statement');
   await editor.fill('SELECT 7 AS seven');
   await page.getByRole('button', { name: 'Run' }).click();
-  await page.getByText('1 rows').waitFor();
+  await page.getByText(/^1 row ·/).waitFor();
   expect(await page.getByRole('alert').count()).toBe(0);
 
   const isList = (url: URL) => url.pathname === '/api/v1/alerts' && url.searchParams.has('sort');

@@ -86,3 +86,12 @@ it('says what it is for', async () => {
   expect(content().hasAttribute('aria-description')).toBe(false);
   expect(content().hasAttribute('aria-required')).toBe(false);
 });
+
+it('has another statement written into it only where the edition changes', async () => {
+  await open({ edition: 0 });
+  await open({ edition: 0, statement: 'SELECT 2' });
+  expect(text()).toBe('SELECT 1');
+  await open({ edition: 1, statement: 'SELECT 2' });
+  expect(text()).toBe('SELECT 2');
+  expect(change).toHaveBeenCalledExactlyOnceWith('SELECT 2');
+});

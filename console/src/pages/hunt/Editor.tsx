@@ -28,6 +28,8 @@ import { type Choice, choices, type Lake, ofHunt, schemaOfLake, TYPES, WORDS } f
 export interface EditorProps {
   /** The text that it begins with. */
   statement: string;
+  /** Where this changes, the statement is written in the place of the text; else what was typed is left alone. */
+  edition?: number;
   change: (statement: string) => void;
   /** What Ctrl Enter does, where it does something. */
   run?: (statement: string) => void;
@@ -50,6 +52,7 @@ const NOTHING: Lake = { tables: [], functions: [] };
 export default function Editor(props: EditorProps) {
   const {
     statement,
+    edition,
     change,
     run,
     viewRef,
@@ -60,12 +63,12 @@ export default function Editor(props: EditorProps) {
   } = props;
   const frame = useRef<HTMLDivElement>(null);
   const first = useRef(statement);
-  const known = useRef({ change, run });
+  const known = useRef({ statement, change, run });
   const dialect = useRef(new Compartment());
   const client = useQueryClient();
   const schema = useQuery(schemaOfLake);
   useEffect(() => {
-    known.current = { change, run };
+    known.current = { statement, change, run };
   });
 
   useEffect(() => {
@@ -137,6 +140,13 @@ export default function Editor(props: EditorProps) {
   useEffect(() => {
     if (schema.data) viewRef.current!.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)) });
   }, [viewRef, schema.data, isReadOnly, description, isRequired, isOfHunt]);
+
+  useEffect(() => {
+    const { state } = viewRef.current!;
+    const { statement: insert } = known.current;
+    if (state.doc.toString() !== insert)
+      viewRef.current!.dispatch({ changes: { from: 0, to: state.doc.length, insert } });
+  }, [viewRef, edition]);
 
   return <div className="editor" ref={frame} />;
 }

@@ -1,15 +1,15 @@
 // A statement to the lake, with the tables beside it, its answer as a table or a chart, and as a file.
 import { Button, Menu, SegmentedControl } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
 import { useRef, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { useAddress } from '../../parts/address';
-import { Command, Empty, Trouble } from '../../parts/basics';
+import { Command, Empty, Loading, Time, Trouble } from '../../parts/basics';
 import { OWN_WIDTHS } from '../../parts/widths';
-import { bytes, count } from '../../parts/words';
+import { bytes, count, counted } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Answer, canChart, Chart } from './Answer';
 import { exportAs, FORMATS } from './exporting';
@@ -23,48 +23,84 @@ WHERE event_time >= now() - INTERVAL '1 hour'
 GROUP BY endpoint
 ORDER BY calls DESC`;
 
+/** The answer to a statement, asked for once by each arrival at it: nothing that happens meanwhile is a reason to ask again. */
+function useAnswer(statement: string) {
+  return useQuery({
+    queryKey: ['answer', statement],
+    queryFn: async ({ signal }) => {
+      const began = performance.now();
+      const table = await got(api.POST('/api/v1/query', { body: { statement }, signal }));
+      return { table, tookMs: performance.now() - began, atMs: Date.now() };
+    },
+    enabled: statement.trim() !== '',
+    staleTime: 'static',
+    gcTime: 0,
+    retry: false,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+    structuralSharing: false,
+  });
+}
+
 export function Sql() {
+  if (useMay('viewer')) return <Ask />;
+  return (
+    <Empty title="You may not ask the lake.">
+      <p>Statements are for viewers and everybody who may do more. An admin of outrider gives roles.</p>
+    </Empty>
+  );
+}
+
+function Ask() {
+  const client = useQueryClient();
   const [query, change] = useAddress();
+  // What is asked is in the address, and whoever opens that asks it.
   const said = query.get('statement') ?? '';
-  const [statement, setStatement] = useState(said || FIRST);
+  const [written, setWritten] = useState({ said, ran: said, statement: said || FIRST, edition: 0 });
+  if (written.said !== said) {
+    // What was run from here is in the field already, and an address without a statement is no reason to take one away.
+    const isElsewhere = said !== '' && said !== written.ran;
+    setWritten({
+      said,
+      ran: said,
+      statement: isElsewhere ? said : written.statement,
+      edition: written.edition + (isElsewhere ? 1 : 0),
+    });
+  }
+  const { statement, edition } = written;
+  const setStatement = (next: string) => setWritten((before) => ({ ...before, statement: next }));
   const view = query.get('view') === 'chart' ? 'chart' : 'table';
   const mayHunt = useMay('analyst');
   // What the columns are called is what somebody wrote: none of that stays behind in the browser.
   const [widths, setWidths] = useState(OWN_WIDTHS);
-  const stop = useRef<AbortController>(undefined);
   const editor = useRef<EditorView>(null);
   const insert = (name: string) => {
     editor.current?.dispatch(editor.current.state.replaceSelection(name));
     editor.current?.focus();
   };
-  const asking = useMutation({
-    mutationFn: async (asked: string) => {
-      stop.current = new AbortController();
-      change({ statement: asked });
-      const began = performance.now();
-      const table = await got(api.POST('/api/v1/query', { body: { statement: asked }, signal: stop.current.signal }));
-      return { table, tookMs: performance.now() - began };
-    },
-  });
+  const asking = useAnswer(said);
   const exporting = useMutation({ mutationFn: (format: (typeof FORMATS)[number]) => exportAs(statement, format) });
-  const isStopped = asking.error instanceof DOMException;
-  const answer = asking.data?.table;
+  const answer = asking.isFetching ? undefined : asking.data?.table;
+  const error = exporting.error ?? (asking.isFetching ? null : asking.error);
   const run = (asked: string) => {
-    if (!asking.isPending && asked.trim()) asking.mutate(asked);
+    if (asking.isFetching || !asked.trim()) return;
+    exporting.reset();
+    if (asked === said) {
+      void asking.refetch();
+    } else {
+      setWritten((before) => ({ ...before, ran: asked }));
+      change({ statement: asked }, true);
+    }
   };
+  const stop = () => void client.cancelQueries({ queryKey: ['answer', said] });
   return (
     <div className="sql-page">
       <Tables insert={insert} />
       <div className="sql-main">
-        <LazyEditor statement={statement} change={setStatement} run={run} viewRef={editor} />
+        <LazyEditor statement={statement} edition={edition} change={setStatement} run={run} viewRef={editor} />
         <div className="filters">
-          {asking.isPending ? (
-            <Button
-              size="xs"
-              variant="default"
-              leftSection={<IconPlayerStop size={14} />}
-              onClick={() => stop.current?.abort()}
-            >
+          {asking.isFetching ? (
+            <Button size="xs" variant="default" leftSection={<IconPlayerStop size={14} />} onClick={stop}>
               Stop
             </Button>
           ) : (
@@ -80,8 +116,9 @@ export function Sql() {
           <span className="faint">Ctrl Enter</span>
           {answer && (
             <span className="muted number" role="status">
-              {count(answer.rows.length)} rows{answer.is_truncated ? ', cut at the limit' : ''} · read{' '}
-              {count(answer.rows_read)} rows, {bytes(answer.bytes_read)} · {Math.round(asking.data!.tookMs)} ms
+              {counted(answer.rows.length, 'row')}
+              {answer.is_truncated ? ', cut at the limit' : ''} · read {counted(answer.rows_read, 'row')},{' '}
+              {bytes(answer.bytes_read)} · {count(Math.round(asking.data!.tookMs))} ms · <Time ms={asking.data!.atMs} />
             </span>
           )}
           <div className="spread" />
@@ -117,16 +154,21 @@ export function Sql() {
             </Menu.Dropdown>
           </Menu>
         </div>
-        {(exporting.error ?? (isStopped ? null : asking.error)) && (
+        {error && (
           <div style={{ padding: '16px 24px' }}>
-            <Trouble error={exporting.error ?? asking.error} />
+            <Trouble error={error} />
+          </div>
+        )}
+        {asking.isFetching && (
+          <div style={{ padding: '16px 24px' }}>
+            <Loading lines={8} />
           </div>
         )}
         {answer && view === 'chart' && canChart(answer) && <Chart table={answer} />}
         {answer && (view === 'table' || !canChart(answer)) && (
           <Answer table={answer} sizing={{ widths, change: setWidths }} />
         )}
-        {!answer && !asking.error && (
+        {!answer && !asking.isFetching && !asking.error && (
           <Empty title="Ask the lake.">
             <p>
               One SELECT over the tables on the left. It can read and change nothing; its time, memory and rows are

@@ -1,0 +1,143 @@
+import { act } from 'react';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+
+import { stage } from '../../testing';
+import type { EditorProps } from './Editor';
+import { Sql } from './Sql';
+
+// The real one needs a layout. This one keeps its text as that does: another one is written into it only where the edition changes.
+let editor: EditorProps;
+let shown: { edition?: number; text: string };
+vi.mock('./Editor', () => ({
+  default: (props: EditorProps) => {
+    editor = props;
+    if (shown?.edition !== props.edition) shown = { edition: props.edition, text: props.statement };
+    return null;
+  },
+}));
+
+// The library asks for the window's scale when it is loaded.
+vi.mock('../../charts/Lines', () => ({ Lines: () => null }));
+
+/** The statements that were run, without what the page itself asks of the lake. */
+let ran: string[];
+let answer: (statement: string, request: Request) => Response | Promise<Response>;
+const on = stage({
+  role: 'viewer',
+  answer: async ({ pathname }, request) => {
+    if (pathname !== '/api/v1/query') return undefined;
+    const { statement } = (await request.json()) as { statement: string };
+    if (statement.includes('information_schema')) return Response.json({ columns: [], rows: [] });
+    ran.push(statement);
+    return answer(statement, request);
+  },
+});
+const table = (value: string) =>
+  Response.json({ columns: [{ name: 'x', type: 'Utf8' }], rows: [{ x: value }], rows_read: 7, bytes_read: 9 });
+beforeEach(() => {
+  ran = [];
+  answer = table;
+});
+afterEach(() => vi.restoreAllMocks());
+
+async function open(address: string) {
+  vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(800);
+  on.draw(<Sql />, address);
+  await act(() => vi.dynamicImportSettled());
+  await on.settle();
+}
+const type = (text: string) => {
+  shown.text = text;
+  act(() => editor.change(text));
+};
+const run = async (text: string) => {
+  type(text);
+  act(() => editor.run!(text));
+  await on.settle();
+};
+const status = () => on.host.querySelector('[role=status]')?.textContent;
+
+it('runs the statement of its address, once', async () => {
+  await open('/hunt/sql?statement=SELECT%201');
+  expect(ran).toEqual(['SELECT 1']);
+  expect(on.host.querySelector('[aria-label="Answer: rows"]')!.textContent).toBe('SELECT 1');
+  expect(status()).toContain('1 row · read 7 rows, 9 B');
+  // An outrider that was started anew tells everybody to read again.
+  await act(() => on.client.invalidateQueries());
+  await on.settle();
+  expect(ran).toEqual(['SELECT 1']);
+});
+
+it('runs nothing where the address has none', async () => {
+  await open('/hunt/sql');
+  expect(ran).toEqual([]);
+  expect(editor.statement).toContain('FROM calls');
+  expect(on.host.textContent).toContain('Ask the lake.');
+});
+
+it('runs what is typed, once, and again where that is asked for', async () => {
+  await open('/hunt/sql');
+  await run('SELECT 2');
+  expect([on.address, ran]).toEqual(['/hunt/sql?statement=SELECT+2', ['SELECT 2']]);
+  await run('SELECT 2');
+  expect(ran).toEqual(['SELECT 2', 'SELECT 2']);
+  // It was not written into the field that it comes from.
+  expect(editor.edition).toBe(0);
+});
+
+it('goes back to the statement before, runs it, and has it in the field', async () => {
+  await open('/hunt/sql?statement=SELECT%201');
+  await run('SELECT 2');
+  type('SELECT 2, half of anoth');
+  act(() => on.back());
+  await on.settle();
+  expect(on.address).toBe('/hunt/sql?statement=SELECT%201');
+  expect(ran).toEqual(['SELECT 1', 'SELECT 2', 'SELECT 1']);
+  expect(shown.text).toBe('SELECT 1');
+});
+
+it('leaves what is typed alone while the address comes after', async () => {
+  await open('/hunt/sql');
+  type('SELECT 2');
+  act(() => {
+    editor.run!('SELECT 2');
+    editor.change('SELECT 2, 3');
+  });
+  await on.settle();
+  expect([on.address, ran]).toEqual(['/hunt/sql?statement=SELECT+2', ['SELECT 2']]);
+  expect([editor.edition, editor.statement]).toEqual([0, 'SELECT 2, 3']);
+});
+
+it('stops, and asks only when it is told to again', async () => {
+  let signal: AbortSignal;
+  answer = (_, request) => {
+    signal = request.signal;
+    return new Promise(() => undefined);
+  };
+  on.draw(<Sql />, '/hunt/sql?statement=SELECT%201');
+  const button = (words: string) => [...on.host.querySelectorAll('button')].find((one) => one.textContent === words);
+  await act(() => vi.waitFor(() => expect(ran).toEqual(['SELECT 1'])));
+  act(() => button('Stop')!.click());
+  await on.settle();
+  expect(signal!.aborted).toBe(true);
+  expect(on.host.textContent).toContain('Ask the lake.');
+  answer = table;
+  act(() => button('Run')!.click());
+  await on.settle();
+  expect([ran, status()]).toEqual([['SELECT 1', 'SELECT 1'], expect.stringContaining('1 row')]);
+});
+
+it('says why a statement was refused', async () => {
+  const problem = { type: 'urn:outrider:problem:bad-statement', status: 422, title: 'No', detail: 'no table `call`' };
+  answer = () => Response.json(problem, { status: 422 });
+  await open('/hunt/sql?statement=SELECT%201');
+  expect(ran).toEqual(['SELECT 1']);
+  expect(on.host.querySelector('[role=alert]')!.textContent).toContain('no table `call`');
+});
+
+it('asks nothing for whom no role allows it, and says why', async () => {
+  on.client.setQueryData(['session'], { role: 'auditor' });
+  await open('/hunt/sql?statement=SELECT%201');
+  expect(on.asked).toEqual([]);
+  expect(on.host.textContent).toContain('You may not ask the lake.');
+});
