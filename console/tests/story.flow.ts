@@ -140,6 +140,13 @@ it('opens a call from its row, from the address and from an alert, and gives the
   await panel.getByRole('region', { name: 'Headers' }).getByText('host').first().waitFor();
   await panel.getByRole('link', { name: 'mallory' }).waitFor();
   await check(page, 'a call');
+  const [list, beside] = await Promise.all([rows.boundingBox(), panel.boundingBox()]);
+  expect(list!.x + list!.width, 'the list gives way to the call').toBeLessThanOrEqual(Math.ceil(beside!.x));
+  await page.setViewportSize({ width: 1200, height: 900 });
+  await expect.poll(() => panel.getAttribute('aria-modal')).toBe('true');
+  await check(page, 'a call over its list');
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await expect.poll(() => panel.getAttribute('aria-modal')).toBeNull();
   const first = new URL(page.url()).searchParams.get('call');
   await panel.getByRole('button', { name: 'Copy as JSON' }).click();
   const copied = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as Record<string, unknown>;

@@ -12,6 +12,7 @@ import {
   type RefObject,
   useCallback,
   useEffect,
+  useEffectEvent,
   useLayoutEffect,
   useMemo,
   useRef,
@@ -50,7 +51,7 @@ interface Props<T> {
   rowKey: (row: T) => string;
   rowHeight?: number;
   onOpen?: (row: T) => void;
-  /** The key of the row that is open. */
+  /** The key of the row that is open. It comes into view, and whoever shows it has the keys that go from row to row. */
   opened?: string;
   /** Asked for when the end of the rows comes into view. */
   onEnd?: () => void;
@@ -135,6 +136,16 @@ export function DataTable<T>(props: Props<T>) {
     if (onEnd && rows.length > 0 && last >= rows.length - 5) onEnd();
   }, [last, rows.length, onEnd]);
 
+  const openedAt = useMemo(
+    () => (opened === undefined ? -1 : rows.findIndex((row) => rowKey(row) === opened)),
+    [opened, rows, rowKey],
+  );
+  const reveal = useEffectEvent(() => virtual.scrollToIndex(openedAt));
+  const isOpenHere = openedAt >= 0;
+  useEffect(() => {
+    if (isOpenHere) reveal();
+  }, [opened, isOpenHere]);
+
   // Before anything is drawn, so that what is shown at once is not announced first. Where there is nothing yet, nothing can move.
   const isEmpty = rows.length === 0 && !isLoading;
   useLayoutEffect(() => {
@@ -196,6 +207,7 @@ export function DataTable<T>(props: Props<T>) {
     const at = rows.findIndex((row) => rowKey(row) === active);
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const step = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 }[key];
+    if (step !== undefined && isOpenHere) return;
     if (step !== undefined) {
       event.preventDefault();
       const next = Math.min(Math.max(at + step, 0), rows.length - 1);

@@ -6,6 +6,7 @@ import { Link } from 'react-router';
 
 import { Refusal } from '../api/client';
 import type { ActionState, AlertState, EntityKey, Severity } from '../api/types';
+import { PlaceBeside } from './Beside';
 import { ACTION_STATE_WORDS, ago, ALERT_STATE_WORDS, ENTITY_WORDS, isToday, local, utc } from './words';
 
 /** The time, again every so often. */
@@ -217,6 +218,7 @@ export function Page({
     if (typeof title === 'string') document.title = `${title} · outrider`;
   }, [title]);
   const heading = useId();
+  const [beside, setBeside] = useState<HTMLElement | null>(null);
   return (
     <div className="page">
       <header className="page-head">
@@ -234,7 +236,16 @@ export function Page({
         </h1>
         {after}
       </header>
-      {full ? <div className="page-body full">{children}</div> : <PageBody labelledBy={heading}>{children}</PageBody>}
+      <PlaceBeside value={beside}>
+        <div className="page-main">
+          {full ? (
+            <div className="page-body full">{children}</div>
+          ) : (
+            <PageBody labelledBy={heading}>{children}</PageBody>
+          )}
+          <div className="page-beside" ref={setBeside} />
+        </div>
+      </PlaceBeside>
     </div>
   );
 }

@@ -6,8 +6,11 @@ import { CallLink } from './openCall';
 import { type OpenPivot, Value } from './Pivot';
 import { bytes } from './words';
 
+/** What the call beside them says, and they need not where there is little room. */
+const SAID_BESIDE = ['service', 'latency', 'size'];
+
 /** Without the column that would say in every row whose calls they are. */
-export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow>[] {
+export function callColumns(open: OpenPivot, whose?: EntityKind, isTight = false): Column<CallRow>[] {
   const columns: Column<CallRow>[] = [
     {
       id: 'time',
@@ -79,7 +82,7 @@ export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow
     {
       id: 'ip' satisfies EntityKind,
       head: 'Address',
-      width: 'minmax(90px, 1fr)',
+      width: 'minmax(136px, 1fr)',
       cell: ({ client_ip, gateway, country }) =>
         client_ip ? (
           <>
@@ -105,5 +108,5 @@ export function callColumns(open: OpenPivot, whose?: EntityKind): Column<CallRow
     },
     { id: 'size', head: 'Answer', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
   ];
-  return columns.filter((column) => column.id !== whose);
+  return columns.filter(({ id }) => id !== whose && !(isTight && SAID_BESIDE.includes(id)));
 }

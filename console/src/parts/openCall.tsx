@@ -46,9 +46,16 @@ export function useOpenCall(): { key?: string; open: (key: string) => void; clos
 
 /** Opens a call from anywhere in its row. */
 export function CallLink({ call, children }: { call: CallRow; children: ReactNode }) {
-  const { search } = useLocation();
+  const { search, state } = useLocation() as { search: string; state: State | null };
+  const isOpen = new URLSearchParams(search).has(NAME);
   return (
-    <Link className="whole" aria-haspopup="dialog" to={{ search: withCall(search, callKey(call)) }} state={OPENED_HERE}>
+    <Link
+      className="whole"
+      aria-haspopup="dialog"
+      to={{ search: withCall(search, callKey(call)) }}
+      replace={isOpen}
+      state={isOpen ? state : OPENED_HERE}
+    >
       {children}
     </Link>
   );

@@ -14,7 +14,8 @@ export const GO: Record<string, [string, string]> = {
   s: ['/settings', 'Settings'],
 };
 
-function isTyping(target: EventTarget | undefined): boolean {
+/** Whether keys are text where they go. */
+export function isTyping(target: EventTarget | undefined): boolean {
   // Nothing is typed into a box or a switch.
   if (target instanceof HTMLInputElement && target.type === 'checkbox') return false;
   return (
@@ -42,7 +43,7 @@ export function useKeys({ palette, help }: { palette: () => void; help: () => vo
         event.ctrlKey ||
         event.metaKey ||
         event.altKey ||
-        document.querySelector('[role="dialog"]')
+        document.querySelector('[aria-modal="true"]')
       )
         return;
       if (Date.now() - going.current < 1500 && GO[event.key]) {

@@ -82,14 +82,21 @@ const at = stage({
 
 afterEach(() => vi.restoreAllMocks());
 
-const calls = { rows: ROWS, fresh: 0, onEnd: () => undefined, isPending: false } as unknown as ReturnType<
-  typeof useCalls
->;
+let loaded: () => void;
+const calls = {
+  rows: ROWS,
+  fresh: 0,
+  onEnd: () => loaded(),
+  isPending: false,
+  hasNextPage: false,
+  isFetchingNextPage: false,
+} as unknown as ReturnType<typeof useCalls>;
 
 function table(from = '/timeline?kind=consumer&entity=mallory') {
   // Without a layout a table has no rows in view.
   vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(800);
   call = undefined;
+  loaded = () => undefined;
   return at.show(<CallsTable calls={calls} search="" empty={null} />, from);
 }
 
@@ -166,6 +173,101 @@ it('goes to the calls above and below by keys, and gives the focus back to the r
   expect(at.address).toBe('/timeline?kind=consumer&entity=mallory');
   expect(document.activeElement).toBe(rows);
   expect(at.host.querySelector('.table-row.active')!.textContent).toContain('/orders/3');
+});
+
+/** A window in which there is room beside the page. */
+function widen(px: number) {
+  const least = (query: string) => Number(/min-width: (\d+)px/.exec(query)?.[1] ?? Infinity);
+  vi.stubGlobal('matchMedia', (query: string) => ({
+    matches: px >= least(query),
+    addEventListener() {},
+    removeEventListener() {},
+  }));
+}
+
+const heads = () => [...at.host.querySelectorAll('[role=columnheader]')].map((one) => one.textContent);
+
+it('stands beside its list where there is room, and the list goes on working', async () => {
+  widen(1440);
+  await table();
+  expect(heads()).toContain('Latency');
+  const [first, second] = at.host.querySelectorAll<HTMLElement>('a.whole');
+  first!.focus();
+  act(() => first!.click());
+  await at.settle();
+  expect(panel()!.hasAttribute('aria-modal')).toBe(false);
+  expect(document.activeElement).toBe(panel());
+  expect(heads()).toEqual(['Time', 'Status', 'Method', 'Path', 'Consumer', 'Address']);
+  second!.focus();
+  act(() => second!.click());
+  await at.settle();
+  expect(at.address).toContain('call=2-0');
+  // Closing takes the focus from nobody, and going back does not go through each call.
+  await press('Escape', second);
+  expect([panel(), at.address]).toEqual([null, '/timeline?kind=consumer&entity=mallory']);
+  expect(document.activeElement).toBe(second);
+  expect(heads()).toContain('Latency');
+});
+
+it('gives the focus back to the row that it was opened from', async () => {
+  widen(1440);
+  await table();
+  const row = at.host.querySelector<HTMLElement>('a.whole')!;
+  row.focus();
+  act(() => row.click());
+  await at.settle();
+  await press('Escape', panel()!);
+  expect([panel(), document.activeElement]).toEqual([null, row]);
+});
+
+it('has all columns beside it in a window that is wide enough', async () => {
+  widen(1920);
+  await table('/hunt?call=2-0');
+  expect(heads()).toContain('Latency');
+});
+
+it('goes with the keys of the list, and leaves alone whoever types or has a menu open', async () => {
+  widen(1440);
+  await table('/hunt?call=3-0');
+  const rows = at.host.querySelector<HTMLElement>('.table-scroll')!;
+  rows.focus();
+  await press('ArrowDown', rows);
+  expect(at.address).toContain('call=2-0');
+  await press('k', document.body);
+  expect(at.address).toContain('call=3-0');
+  const field = document.createElement('input');
+  at.host.append(field);
+  await press('j', field);
+  await press('Escape', field);
+  expect(at.address).toContain('call=3-0');
+  act(() => at.host.querySelector<HTMLElement>('[aria-haspopup=menu]')!.click());
+  await press('Escape', document.querySelector('[role=menu]')!);
+  expect(document.querySelector('[role=menu]')).toBeNull();
+  expect(at.address).toContain('call=3-0');
+  await press('Escape', document.body);
+  expect(at.address).toBe('/hunt');
+});
+
+it.each([800, 1440])('goes on to what is not loaded yet, and says so meanwhile: in %i pixels', async (px) => {
+  widen(px);
+  await table('/hunt?call=1-0');
+  const draw = (more: object) => {
+    const some = { ...calls, ...more };
+    return at.show(<CallsTable calls={some} search="" empty={null} />);
+  };
+  const said = () => panel()!.querySelector('.call-head [role=status]')!.textContent;
+  loaded = vi.fn();
+  await draw({ hasNextPage: true });
+  await press('j', panel()!);
+  expect(loaded).toHaveBeenCalled();
+  await draw({ hasNextPage: true, isFetchingNextPage: true });
+  expect([said(), at.address]).toEqual(['Loading more calls…', '/hunt?call=1-0']);
+  const last = { ...ROWS[2]!, position: 0 };
+  await draw({ rows: [...ROWS, last] });
+  expect([said(), at.address]).toEqual(['', '/hunt?call=0-0']);
+  // It does not go on by itself a second time.
+  await press('k', panel()!);
+  expect(at.address).toBe('/hunt?call=1-0');
 });
 
 it('closes one that the address named, and leaves the rest of the address', async () => {

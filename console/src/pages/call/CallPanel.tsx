@@ -1,26 +1,36 @@
-// One call beside the page that it is listed on, with all that is known of it.
-import { ActionIcon, Button, CopyButton, Drawer } from '@mantine/core';
+// One call with all that is known of it: beside the page that it is listed on, or over that where the window has no room.
+import { ActionIcon, Button, CloseButton, CopyButton, Drawer, Loader } from '@mantine/core';
 import { IconCheck, IconChevronDown, IconChevronUp, IconCopy } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import type { KeyboardEvent } from 'react';
+import { type KeyboardEvent as ReactKeyboardEvent, type ReactNode, useEffect, useId, useState } from 'react';
 
 import { api, got, Refusal } from '../../api/client';
 import type { Call, CallRow } from '../../api/types';
 import { Loading, Trouble } from '../../parts/basics';
+import { Beside, useHasRoomBeside } from '../../parts/Beside';
 import { useFocusBack } from '../../parts/focus';
 import { callId, callKey, useOpenCall } from '../../parts/openCall';
 import { AboutCall } from './AboutCall';
 
-const NONE: CallRow[] = [];
-
-/** The call that the address names, if it names one. */
-export function CallPanel({ rows = NONE }: { rows?: CallRow[] }) {
-  const { key } = useOpenCall();
-  return key === undefined ? null : <Opened id={key} rows={rows} />;
+/** The list that it stands in. */
+interface List {
+  rows: CallRow[];
+  /** There are rows that are not loaded yet, and `onEnd` loads some. */
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  onEnd: () => void;
 }
 
-function Opened({ id, rows }: { id: string; rows: CallRow[] }) {
-  const { open, close } = useOpenCall();
+const NONE: List = { rows: [], hasNextPage: false, isFetchingNextPage: false, onEnd: () => undefined };
+
+/** The call that the address names, if it names one. */
+export function CallPanel({ list = NONE }: { list?: List }) {
+  const { key } = useOpenCall();
+  return key === undefined ? null : <Opened id={key} list={list} />;
+}
+
+function Opened({ id, list }: { id: string; list: List }) {
+  const { close } = useOpenCall();
   useFocusBack(true);
   const found = useQuery({
     queryKey: ['call', id],
@@ -29,14 +39,56 @@ function Opened({ id, rows }: { id: string; rows: CallRow[] }) {
     staleTime: Infinity,
   });
   const call = found.data?.call as unknown as Call | undefined;
-  const at = rows.findIndex((row) => callKey(row) === id);
-  const [above, below] = at < 0 ? [] : [rows[at - 1], rows[at + 1]];
-  const go = (row: CallRow | undefined) => row && open(callKey(row));
-  const press = (event: KeyboardEvent) => {
+  const steps = useSteps(id, list);
+  const press = (event: KeyboardEvent | ReactKeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === 'k') go(above);
-    if (event.key === 'j') go(below);
+    const isInRows = event.target instanceof Element && event.target.closest('.table-scroll') !== null;
+    const isStep = { j: 1, k: -1, ArrowDown: isInRows && 1, ArrowUp: isInRows && -1 }[event.key];
+    if (!isStep || !steps.isListed) return;
+    event.preventDefault();
+    if (isStep > 0) steps.goDown();
+    else steps.goUp();
   };
+  const head = (
+    <>
+      {steps.isListed && <Steps {...steps} />}
+      <div className="spread" />
+      {call && <CopyJson call={call} />}
+    </>
+  );
+  const body = call ? <AboutCall call={call} /> : found.error ? <Failed of={found} /> : <Loading lines={14} />;
+  const Frame = useHasRoomBeside() ? AsideFrame : OverFrame;
+  return (
+    <Frame head={head} press={press} close={close}>
+      {body}
+    </Frame>
+  );
+}
+
+interface FrameProps {
+  head: ReactNode;
+  press: (event: KeyboardEvent | ReactKeyboardEvent) => void;
+  close: () => void;
+  children: ReactNode;
+}
+
+function AsideFrame({ head, press, close, children }: FrameProps) {
+  const heading = useId();
+  return (
+    <Beside className="call-panel is-beside" labelledBy={heading} press={press} close={close}>
+      <header className="call-head">
+        <h2 className="call-title" id={heading}>
+          Call
+        </h2>
+        {head}
+        <CloseButton aria-label="Close" title="Close (Esc)" onClick={close} />
+      </header>
+      <div className="call-body">{children}</div>
+    </Beside>
+  );
+}
+
+function OverFrame({ head, press, close, children }: FrameProps) {
   // Locking the page's scrolling would need a style that a script writes, which the Content-Security-Policy forbids.
   return (
     <Drawer.Root
@@ -52,21 +104,92 @@ function Opened({ id, rows }: { id: string; rows: CallRow[] }) {
       <Drawer.Content className="call-panel">
         <Drawer.Header className="call-head">
           <Drawer.Title className="call-title">Call</Drawer.Title>
-          {at >= 0 && (
-            <>
-              <Step words="The call above (k)" to={above} go={go} icon={IconChevronUp} />
-              <Step words="The call below (j)" to={below} go={go} icon={IconChevronDown} />
-            </>
-          )}
-          <div className="spread" />
-          {call && <CopyJson call={call} />}
+          {head}
           <Drawer.CloseButton aria-label="Close" />
         </Drawer.Header>
-        <Drawer.Body className="call-body">
-          {call ? <AboutCall call={call} /> : found.error ? <Failed of={found} /> : <Loading lines={14} />}
-        </Drawer.Body>
+        <Drawer.Body className="call-body">{children}</Drawer.Body>
       </Drawer.Content>
     </Drawer.Root>
+  );
+}
+
+interface Stepping {
+  isListed: boolean;
+  hasAbove: boolean;
+  hasBelow: boolean;
+  /** The following page is loaded, and it goes on to its first call then. */
+  isWaiting: boolean;
+  goUp: () => void;
+  goDown: () => void;
+}
+
+/** The ways to the calls above and below. Below the last one that is loaded stands the first of the following page. */
+function useSteps(id: string, { rows, hasNextPage, isFetchingNextPage, onEnd }: List): Stepping {
+  const { open } = useOpenCall();
+  // The last call that is loaded, where somebody wants to go on from it.
+  const [from, setFrom] = useState<string>();
+  if (from !== undefined && from !== id) setFrom(undefined);
+  const at = rows.findIndex((row) => callKey(row) === id);
+  const [above, below] = at < 0 ? [] : [rows[at - 1], rows[at + 1]];
+  const hasCome = from === id && below ? callKey(below) : undefined;
+  useEffect(() => {
+    if (hasCome !== undefined) open(hasCome);
+  }, [hasCome, open]);
+  return {
+    isListed: at >= 0,
+    hasAbove: above !== undefined,
+    hasBelow: below !== undefined || (at >= 0 && hasNextPage),
+    isWaiting: from === id && isFetchingNextPage,
+    goUp: () => above && open(callKey(above)),
+    goDown: () => {
+      if (below) {
+        open(callKey(below));
+      } else if (hasNextPage) {
+        setFrom(id);
+        onEnd();
+      }
+    },
+  };
+}
+
+function Steps({ hasAbove, hasBelow, isWaiting, goUp, goDown }: Stepping) {
+  return (
+    <>
+      <Step words="The call above (k)" isThere={hasAbove} go={goUp}>
+        <IconChevronUp size={16} />
+      </Step>
+      <Step words="The call below (j)" isThere={hasBelow} go={goDown}>
+        {isWaiting ? <Loader size={12} color="gray" /> : <IconChevronDown size={16} />}
+      </Step>
+      <span className="faint cut" role="status">
+        {isWaiting && 'Loading more calls…'}
+      </span>
+    </>
+  );
+}
+
+interface StepProps {
+  words: string;
+  isThere: boolean;
+  go: () => void;
+  children: ReactNode;
+}
+
+function Step({ words, isThere, go, children }: StepProps) {
+  return (
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="sm"
+      aria-label={words}
+      title={words}
+      // One that cannot go on keeps the focus, and the keys with it.
+      aria-disabled={!isThere}
+      data-disabled={!isThere || undefined}
+      onClick={go}
+    >
+      {children}
+    </ActionIcon>
   );
 }
 
@@ -91,29 +214,4 @@ function CopyJson({ call }: { call: Call }) {
 function Failed({ of }: { of: { error: unknown; refetch: () => Promise<unknown> } }) {
   const isGone = of.error instanceof Refusal && of.error.status === 404;
   return <Trouble error={of.error} again={isGone ? undefined : () => void of.refetch()} />;
-}
-
-interface StepProps {
-  words: string;
-  to: CallRow | undefined;
-  go: (row: CallRow | undefined) => void;
-  icon: typeof IconChevronUp;
-}
-
-function Step({ words, to, go, icon: Icon }: StepProps) {
-  return (
-    <ActionIcon
-      variant="subtle"
-      color="gray"
-      size="sm"
-      aria-label={words}
-      title={words}
-      // One that cannot go on keeps the focus, and the keys with it.
-      aria-disabled={!to}
-      data-disabled={!to || undefined}
-      onClick={() => go(to)}
-    >
-      <Icon size={16} />
-    </ActionIcon>
-  );
 }

@@ -1,8 +1,10 @@
 // Calls as rows; every value of one leads on.
+import { useMediaQuery } from '@mantine/hooks';
 import { type ReactNode, useCallback, useMemo, useState } from 'react';
 
 import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
+import { useHasRoomBeside } from '../../parts/Beside';
 import { callColumns } from '../../parts/callColumns';
 import { PagedTable } from '../../parts/DataTable';
 import { callKey, useOpenCall } from '../../parts/openCall';
@@ -21,13 +23,18 @@ interface Props {
   empty: ReactNode;
 }
 
+/** A window in which all columns have room beside a call. */
+const ROOMY = '(min-width: 1800px)';
+
 export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) {
   const [, change] = useAddress();
   const [pivot, setPivot] = useState<Pivoted>();
   // The menu takes the focus again where this changes.
   const close = useCallback(() => setPivot(undefined), []);
   const { key, open } = useOpenCall();
-  const columns = useMemo(() => callColumns(setPivot, whose), [whose]);
+  const isRoomy = useMediaQuery(ROOMY, undefined, { getInitialValueInEffect: false });
+  const isTight = useHasRoomBeside() && !isRoomy && key !== undefined;
+  const columns = useMemo(() => callColumns(setPivot, whose, isTight), [whose, isTight]);
   return (
     <>
       <PagedTable
@@ -45,7 +52,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         empty={empty}
       />
       {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) }, true)} />}
-      <CallPanel rows={calls.rows} />
+      <CallPanel list={calls} />
     </>
   );
 }

@@ -97,7 +97,7 @@ export function DensityStrips({ whom, range, shown, asOf, asOfPeer, setRange }: 
       )}
       <div className="row wraps" style={{ columnGap: 14 }}>
         <StripKeys />
-        <span className="strip-keys row faint">
+        <span className="strip-keys density-marks row faint">
           <span className="row">
             <svg width="9" height="9" viewBox="0 0 12 12" aria-hidden="true">
               <path d="M6 0 l6 6 l-6 6 l-6 -6 z" fill="var(--high)" />
