@@ -1,9 +1,7 @@
-import { MantineProvider } from '@mantine/core';
-import { act, type ComponentProps, type ReactNode, useLayoutEffect, useState } from 'react';
-import { createRoot } from 'react-dom/client';
+import { act, type ComponentProps, useLayoutEffect, useState } from 'react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../testing';
+import { stage } from '../testing';
 import { type Column, DataTable } from './DataTable';
 import { type Chosen, NONE } from './selection';
 import { OWN_WIDTHS } from './widths';
@@ -25,9 +23,7 @@ class Observer {
 }
 
 let chosen: Chosen;
-let frame: HTMLElement;
-let draw: (table: ReactNode) => void;
-let unmount: () => void;
+const on = stage();
 
 type Some = Partial<ComponentProps<typeof DataTable<string>>>;
 
@@ -37,56 +33,43 @@ function Table(props: Some) {
     chosen = some;
   });
   return (
-    <MantineProvider>
-      <DataTable
-        label="Rows"
-        rows={ROWS}
-        columns={COLUMNS}
-        rowKey={(row) => row}
-        selection={{ chosen: some, choose, nameOf: (row) => row }}
-        {...props}
-        isFollowing
-        empty={null}
-      />
-    </MantineProvider>
+    <DataTable
+      label="Rows"
+      rows={ROWS}
+      columns={COLUMNS}
+      rowKey={(row) => row}
+      selection={{ chosen: some, choose, nameOf: (row) => row }}
+      {...props}
+      isFollowing
+      empty={null}
+    />
   );
 }
 
 beforeEach(() => {
-  stubBrowser();
   vi.stubGlobal('ResizeObserver', Observer);
   // Without a layout an element has no size, and the table no rows in view.
   vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(1200);
   vi.spyOn(Element.prototype, 'getBoundingClientRect').mockReturnValue(new DOMRect(0, 0, 100, 32));
   localStorage.clear();
-  frame = document.createElement('div');
-  document.body.append(frame);
-  const root = createRoot(frame);
-  draw = (table) => act(() => root.render(table));
-  unmount = () => act(() => root.unmount());
 });
-afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
-  vi.restoreAllMocks();
-});
+afterEach(() => vi.restoreAllMocks());
 
-const box = (name: string) => frame.querySelector<HTMLInputElement>(`[aria-label="Choose ${name}"]`)!;
+const box = (name: string) => on.host.querySelector<HTMLInputElement>(`[aria-label="Choose ${name}"]`)!;
 const press = (target: HTMLElement, key: string, shiftKey = false) =>
   act(() => {
     target.dispatchEvent(new KeyboardEvent('keydown', { key, shiftKey, bubbles: true }));
   });
 
 it('goes on from the row whose box was chosen by the pointer', () => {
-  draw(<Table />);
+  on.draw(<Table />);
   act(() => box('row 20').click());
   press(box('row 20'), 'ArrowDown', true);
   expect([...chosen]).toEqual(['row 20', 'row 21']);
 });
 
 it('goes on from the row whose box has the focus', () => {
-  draw(<Table />);
+  on.draw(<Table />);
   act(() => box('row 7').focus());
   press(box('row 7'), 'ArrowDown');
   press(box('row 7'), 'x');
@@ -95,12 +78,12 @@ it('goes on from the row whose box has the focus', () => {
 
 it('holds rows that come while keys are at one', () => {
   const onFresh = vi.fn();
-  draw(<Table />);
-  act(() => frame.querySelector<HTMLInputElement>('[value="row 3"]')!.focus());
-  draw(<Table fresh={1} onFresh={onFresh} />);
+  on.draw(<Table />);
+  act(() => on.host.querySelector<HTMLInputElement>('[value="row 3"]')!.focus());
+  on.draw(<Table fresh={1} onFresh={onFresh} />);
   expect(onFresh).not.toHaveBeenCalled();
   act(() => (document.activeElement as HTMLElement).blur());
-  draw(<Table fresh={2} onFresh={onFresh} />);
+  on.draw(<Table fresh={2} onFresh={onFresh} />);
   expect(onFresh).toHaveBeenCalled();
 });
 
@@ -109,21 +92,21 @@ it.each([
   [500, false, 'Show 500 new'],
   [1, undefined, 'Show 1 new'],
 ])('says of %i new rows whether there are more: %s', (fresh, hasMoreFresh, expected) => {
-  draw(<Table />);
-  act(() => frame.querySelector<HTMLInputElement>('[value="row 3"]')!.focus());
-  draw(<Table fresh={fresh} hasMoreFresh={hasMoreFresh} onFresh={() => undefined} />);
-  expect(frame.querySelector('.fresh')!.textContent).toBe(expected);
+  on.draw(<Table />);
+  act(() => on.host.querySelector<HTMLInputElement>('[value="row 3"]')!.focus());
+  on.draw(<Table fresh={fresh} hasMoreFresh={hasMoreFresh} onFresh={() => undefined} />);
+  expect(on.host.querySelector('.fresh')!.textContent).toBe(expected);
 });
 
 const handle = (name: string) =>
-  Array.from(frame.querySelectorAll<HTMLElement>('[role=separator]')).find(
+  Array.from(on.host.querySelectorAll<HTMLElement>('[role=separator]')).find(
     (one) => one.previousElementSibling?.textContent === name,
   )!;
-const tracks = () => frame.querySelector<HTMLElement>('[role=table]')!.style.getPropertyValue('--tracks');
+const tracks = () => on.host.querySelector<HTMLElement>('[role=table]')!.style.getPropertyValue('--tracks');
 const OWN = '16px minmax(0, 1fr) 66px';
 
 it('has its columns as they are, until one is resized by keys', () => {
-  draw(<Table />);
+  on.draw(<Table />);
   expect(tracks()).toBe(OWN);
   expect(handle('Size').getAttribute('aria-valuenow')).toBe('100');
   press(handle('Size'), 'ArrowRight');
@@ -138,7 +121,7 @@ it('follows the pointer, and remembers where it was left', () => {
     act(() => {
       handle('Size').dispatchEvent(new MouseEvent(type, { clientX, button: 0, bubbles: true }));
     });
-  draw(<Table />);
+  on.draw(<Table />);
   point('pointerdown', 500);
   point('pointermove', 500);
   expect(tracks()).toBe(OWN);
@@ -148,12 +131,12 @@ it('follows the pointer, and remembers where it was left', () => {
   point('pointermove', 540);
   point('lostpointercapture', 540);
   expect(tracks()).toBe('16px 100px 140px');
-  draw(<Table key="again" />);
+  on.draw(<Table key="again" />);
   expect(tracks()).toBe('16px 100px 140px');
 });
 
 it('gives a column its own width back', () => {
-  draw(<Table />);
+  on.draw(<Table />);
   press(handle('Name'), 'ArrowRight');
   press(handle('Size'), 'ArrowRight');
   act(() => {
@@ -166,9 +149,9 @@ it('gives a column its own width back', () => {
 });
 
 it('gives those their own width back that were held because of one', () => {
-  draw(<Table />);
+  on.draw(<Table />);
   press(handle('Size'), 'ArrowRight');
-  draw(<Table key="again" />);
+  on.draw(<Table key="again" />);
   expect(tracks()).toBe('16px 100px 116px');
   press(handle('Size'), 'Enter');
   expect(tracks()).toBe(OWN);
@@ -178,7 +161,7 @@ it('gives those their own width back that were held because of one', () => {
 it('draws no row again when a column is resized', () => {
   const cell = vi.fn((row: string) => row);
   const columns = [{ id: 'size', head: 'Size', width: '66px', cell }];
-  draw(<Table columns={columns} />);
+  on.draw(<Table columns={columns} />);
   expect(cell).toHaveBeenCalled();
   cell.mockClear();
   press(handle('Size'), 'ArrowRight');
@@ -188,7 +171,7 @@ it('draws no row again when a column is resized', () => {
 
 it('keeps nothing where somebody else has the widths', () => {
   const change = vi.fn();
-  draw(<Table sizing={{ widths: OWN_WIDTHS, change }} />);
+  on.draw(<Table sizing={{ widths: OWN_WIDTHS, change }} />);
   press(handle('Size'), 'ArrowRight');
   expect(change).toHaveBeenCalledOnce();
   expect(tracks()).toBe(OWN);
@@ -196,8 +179,8 @@ it('keeps nothing where somebody else has the widths', () => {
 });
 
 it('has one stop of Tab for all heads, and keys from one to the next', () => {
-  draw(<Table />);
-  const stops = () => Array.from(frame.querySelectorAll('[role=separator][tabindex="0"]'));
+  on.draw(<Table />);
+  const stops = () => Array.from(on.host.querySelectorAll('[role=separator][tabindex="0"]'));
   expect(stops()).toEqual([handle('Name')]);
   act(() => handle('Name').focus());
   for (const [key, name] of [
@@ -220,7 +203,7 @@ it.each(['{', 'null', '{"size":90}', '[7,["size"],["size","wide"],[null,90]]'])(
   'is as it is where %s was kept',
   (kept) => {
     localStorage.setItem('outrider widths Rows', kept);
-    draw(<Table />);
+    on.draw(<Table />);
     expect(tracks()).toBe(OWN);
   },
 );
@@ -231,14 +214,14 @@ it('leaves out of a narrow window what needs room', () => {
     addEventListener() {},
     removeEventListener() {},
   }));
-  draw(<Table />);
+  on.draw(<Table />);
   expect(tracks()).toBe('16px minmax(0, 1fr)');
-  expect(frame.querySelectorAll('[role=columnheader]')).toHaveLength(2);
+  expect(on.host.querySelectorAll('[role=columnheader]')).toHaveLength(2);
 });
 
 it('bears a browser that keeps nothing', () => {
   vi.stubGlobal('localStorage', undefined);
-  draw(<Table />);
+  on.draw(<Table />);
   press(handle('Size'), 'ArrowRight');
   expect(tracks()).toBe('16px 100px 116px');
 });

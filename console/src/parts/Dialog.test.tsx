@@ -1,19 +1,16 @@
-import { MantineProvider } from '@mantine/core';
 import { act, useState } from 'react';
-import { createRoot } from 'react-dom/client';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 
-import { stubBrowser, unstubBrowser } from '../testing';
+import { stage } from '../testing';
 import { Dialog } from './Dialog';
 
-let frame: HTMLElement;
-let unmount: () => void;
+const on = stage();
 
 /** A dialog that is opened by being there. */
 function Page() {
   const [isOpen, setOpen] = useState(false);
   return (
-    <MantineProvider env="test">
+    <>
       <button type="button" onClick={() => setOpen(true)}>
         Ask
       </button>
@@ -24,26 +21,13 @@ function Page() {
           </button>
         </Dialog>
       )}
-    </MantineProvider>
+    </>
   );
 }
 
-beforeEach(() => {
-  stubBrowser();
-  frame = document.createElement('div');
-  document.body.append(frame);
-  const root = createRoot(frame);
-  act(() => root.render(<Page />));
-  unmount = () => act(() => root.unmount());
-});
-afterEach(() => {
-  unmount();
-  frame.remove();
-  unstubBrowser();
-});
-
 it('gives the focus back to what opened it', async () => {
-  const ask = frame.querySelector('button')!;
+  on.draw(<Page />);
+  const ask = on.host.querySelector('button')!;
   act(() => {
     ask.focus();
     ask.click();

@@ -1,8 +1,7 @@
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { act, useLayoutEffect, useMemo } from 'react';
-import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { stage } from '../../testing';
 import { type Coming, useCalls } from './useCalls';
 
 const START_MS = 1_000_000;
@@ -13,10 +12,7 @@ let perSecond = 0;
 let lateMs = 0;
 let coming: Coming;
 let until: number | undefined;
-let asked: URL[] = [];
 let shown: ReturnType<typeof useCalls>;
-let unmount: () => void;
-let client: QueryClient;
 /** What was shown at any moment and is no row of calls without a gap. */
 let torn: number[][];
 /** What was shown at any moment and was out of order, or twice. */
@@ -26,7 +22,6 @@ let announced: [number, boolean][];
 
 /** The newest calls of somebody who calls again and again, as the API answers. */
 function answer(url: URL): Response {
-  asked.push(url);
   const now = Math.floor(((Date.now() - START_MS) / 1000) * perSecond) + 100;
   const since = Number(url.searchParams.get('since_ms') ?? 0);
   const timeOf = (position: number) => START_MS + ((position - 100) / perSecond) * 1000;
@@ -39,6 +34,8 @@ function answer(url: URL): Response {
       items.push({ position, call_index: 0, time_us: timeOf(position) * 1000 });
   return Response.json({ items, next: items.length === limit ? 'more' : null });
 }
+
+const on = stage({ answer });
 
 function Follower() {
   const of = useMemo(() => ({ ...OF, until }), []);
@@ -59,33 +56,20 @@ function Follower() {
 
 beforeEach(() => {
   vi.useFakeTimers({ now: START_MS });
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
-  vi.stubGlobal('fetch', (request: Request) => Promise.resolve(answer(new URL(request.url))));
-  asked = [];
   torn = [];
   mixed = [];
   [lateMs, coming, until] = [0, 'new', undefined];
   announced = [];
-  client = new QueryClient();
 });
 afterEach(() => {
-  act(() => unmount());
+  on.leave();
   expect(mixed).toEqual([]);
   vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
 async function follow(seconds: number) {
-  const root = createRoot(document.createElement('div'));
-  unmount = () => root.unmount();
-  await act(async () => {
-    root.render(
-      <QueryClientProvider client={client}>
-        <Follower />
-      </QueryClientProvider>,
-    );
-    await vi.advanceTimersByTimeAsync(0);
-  });
+  on.draw(<Follower />);
+  await act(() => vi.advanceTimersByTimeAsync(0));
   for (let passed = 0; passed < seconds * 10; passed += 1) await act(() => vi.advanceTimersByTimeAsync(100));
 }
 
@@ -96,7 +80,7 @@ it('shows every call that comes, and asks about once a second', async () => {
   await follow(6);
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 5 * 10);
   expect(positions()).toEqual(Array.from({ length: positions()[0]! }, (_, index) => positions()[0]! - index));
-  expect(asked.length).toBeLessThanOrEqual(9);
+  expect(on.asked.length).toBeLessThanOrEqual(9);
   expect(announced.every(([, isAll]) => isAll)).toBe(true);
 });
 
@@ -105,7 +89,7 @@ it('asks twice a second while very many come, and still misses none', async () =
   await follow(6);
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 5 * 400);
   expect(positions()).toEqual(Array.from({ length: positions().length }, (_, index) => positions()[0]! - index));
-  expect(asked.length).toBeLessThanOrEqual(15);
+  expect(on.asked.length).toBeLessThanOrEqual(15);
 });
 
 it('begins anew where more come than an answer holds', async () => {
@@ -114,7 +98,7 @@ it('begins anew where more come than an answer holds', async () => {
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 4 * 3000);
   expect(positions()).toEqual(Array.from({ length: positions().length }, (_, index) => positions()[0]! - index));
   expect(positions().length).toBeLessThanOrEqual(1000);
-  expect(asked.length).toBeLessThanOrEqual(30);
+  expect(on.asked.length).toBeLessThanOrEqual(30);
   expect(announced).toContainEqual([500, false]);
 });
 
@@ -129,7 +113,7 @@ it('does not keep calls without an end', async () => {
 it('shows no call twice when the first page is read again', async () => {
   perSecond = 10;
   await follow(6);
-  await act(() => client.invalidateQueries({ queryKey: ['calls'] }));
+  await act(() => on.client.invalidateQueries({ queryKey: ['calls'] }));
   for (let passed = 0; passed < 30; passed += 1) await act(() => vi.advanceTimersByTimeAsync(100));
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 8 * 10);
   expect(torn).toEqual([]);
@@ -138,7 +122,7 @@ it('shows no call twice when the first page is read again', async () => {
 it('leaves nothing out for somebody who comes back', async () => {
   perSecond = 100;
   await follow(6);
-  act(() => unmount());
+  on.leave();
   await vi.advanceTimersByTimeAsync(60_000);
   await follow(3);
   expect(positions()[0]).toBeGreaterThanOrEqual(100 + 68 * 100);
@@ -167,5 +151,5 @@ it('waits a while for the late ones of a time that is over, and shows none of la
   expect(positions().slice(0, 5)).toEqual([99, 98, 97, 96, 94]);
   await follow(50);
   expect(positions()).toEqual(Array.from({ length: 100 }, (_, index) => 100 - index));
-  expect(asked.length).toBeLessThanOrEqual(8);
+  expect(on.asked.length).toBeLessThanOrEqual(8);
 });

@@ -1,14 +1,14 @@
 import { act } from 'react';
-import { createRoot } from 'react-dom/client';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import { stage } from '../../testing';
 import { useLook } from './useLook';
 
 const LOOK_MS = 10_000;
 
 let look: ReturnType<typeof useLook>;
 let drawn: number;
-let unmount: () => void;
+const on = stage();
 
 function Page({ told }: { told: (look: ReturnType<typeof useLook>) => void }) {
   told(useLook());
@@ -17,22 +17,15 @@ function Page({ told }: { told: (look: ReturnType<typeof useLook>) => void }) {
 
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
-  vi.stubGlobal('IS_REACT_ACT_ENVIRONMENT', true);
   dispatchEvent(new Event('keydown'));
   drawn = 0;
   const told = (next: typeof look) => {
     look = next;
     drawn += 1;
   };
-  const root = createRoot(document.createElement('div'));
-  act(() => root.render(<Page told={told} />));
-  unmount = () => root.unmount();
+  on.draw(<Page told={told} />);
 });
-afterEach(() => {
-  act(() => unmount());
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+afterEach(() => void vi.useRealTimers());
 
 /** Whether the next look finds something new. */
 function finds(): boolean {
