@@ -47,12 +47,15 @@ export function useOpenCall(): { key?: string; open: (key: string) => void; clos
 /** Opens a call from anywhere in its row. */
 export function CallLink({ call, children }: { call: CallRow; children: ReactNode }) {
   const { search, state } = useLocation() as { search: string; state: State | null };
-  const isOpen = new URLSearchParams(search).has(NAME);
+  // There is one of them in each row, and new rows come twice a second.
+  const query = new URLSearchParams(search);
+  const isOpen = query.has(NAME);
+  query.set(NAME, callKey(call));
   return (
     <Link
       className="whole"
       aria-haspopup="dialog"
-      to={{ search: withCall(search, callKey(call)) }}
+      to={{ search: `?${query.toString()}` }}
       replace={isOpen}
       state={isOpen ? state : OPENED_HERE}
     >

@@ -2,7 +2,7 @@
 import { ActionIcon, Button, CopyButton, Switch } from '@mantine/core';
 import { IconCheck, IconCopy, IconZoomOut } from '@tabler/icons-react';
 import { skipToken, useQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, useState } from 'react';
+import { memo, useEffect, useMemo, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
@@ -129,6 +129,32 @@ function useName({ kind, value, gateway }: Whom): string {
 /** Where news come from while the calls that are listed are not all. */
 const SUMMARY = 'summary';
 
+/** Nothing is drawn again for what is not asked. */
+const NOTHING_OF = () => undefined;
+const callsOf = (summary: Summary) => summary.calls ?? undefined;
+
+/** Not drawn again with each call that comes. */
+const Filter = memo(function Filter({ canFollow, isFollowing }: { canFollow: boolean; isFollowing: boolean }) {
+  const [query, change] = useAddress();
+  return (
+    <Terms
+      search={query.get('q') ?? ''}
+      change={(q) => change({ q })}
+      after={
+        canFollow && (
+          <Switch
+            size="xs"
+            label="Follow"
+            title="Shows new calls by itself, while the first row is in view, and the pointer and the keys are elsewhere"
+            checked={isFollowing}
+            onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
+          />
+        )
+      }
+    />
+  );
+});
+
 interface CallsProps {
   whom: Whom;
   range: Range;
@@ -153,27 +179,17 @@ function Calls({ whom, range, coming, isPreset, tell }: CallsProps) {
   const isFollowing = coming === 'new' && query.get('follow') === 'on';
   const calls = useCalls(of, coming, isFollowing);
   // Among calls that a filter hides there may be new ones whenever anybody called.
-  const summary = useQuery<Summary>({ queryKey: ['summary'], queryFn: skipToken });
+  const counted = useQuery<Summary, Error, number | undefined>({
+    queryKey: ['summary'],
+    queryFn: skipToken,
+    select: search === '' ? NOTHING_OF : callsOf,
+  });
   const source = search === '' ? of : SUMMARY;
-  const newest = search === '' ? calls.newestUs : (summary.data?.calls ?? undefined);
+  const newest = search === '' ? calls.newestUs : counted.data;
   useEffect(() => tell(source, newest), [tell, source, newest]);
   return (
     <>
-      <Terms
-        search={search}
-        change={(q) => change({ q })}
-        after={
-          coming === 'new' && (
-            <Switch
-              size="xs"
-              label="Follow"
-              title="Shows new calls by itself, while the first row is in view, and the pointer and the keys are elsewhere"
-              checked={isFollowing}
-              onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
-            />
-          )
-        }
-      />
+      <Filter canFollow={coming === 'new'} isFollowing={isFollowing} />
       <CallsTable
         calls={calls}
         whose={whom.kind}
