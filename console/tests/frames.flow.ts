@@ -1,0 +1,169 @@
+// How smoothly a timeline is drawn while 500 calls a second stream into it, and how smoothly 10,000 rows are scrolled. The figures are
+// printed; they depend on what else the machine does, so that only what is plainly bad fails.
+import { connect, type Socket } from 'node:net';
+
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+
+import { launch, open, signIn } from './browser';
+import { fresh, type Running } from './outrider';
+
+const CALLS_PER_SECOND = 500;
+const MEASURED_MS = 8000;
+const FRAME_P95_MS_MAX = 100;
+/** From here on it is said to be bad: <https://web.dev/articles/cls>. */
+const SHIFT_MAX = 0.1;
+
+let browser: Browser;
+let outrider: Running;
+let page: Page;
+let context: BrowserContext;
+let faults: string[];
+let stream: Stream;
+
+beforeAll(async () => {
+  [browser, outrider] = await Promise.all([launch(), fresh()]);
+  outrider.addPerson('admin', 'admin');
+  ({ page, context, faults } = await open(browser, outrider));
+  await signIn(page, 'admin');
+  const [, port] = /kong_tcp_log listens listen=127\.0\.0\.1:(\d+)/.exec(outrider.said())!;
+  stream = streamTo(Number(port));
+});
+afterAll(async () => {
+  stream?.end();
+  await browser?.close();
+  await outrider?.stop();
+});
+
+interface Stream {
+  /** How many calls were sent so far. */
+  sent: () => number;
+  end: () => void;
+}
+
+/** Calls of one consumer, as Kong's TCP Log plugin writes them, as many in each second. */
+function streamTo(port: number): Stream {
+  const socket: Socket = connect(port, '127.0.0.1');
+  const began = Date.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((Date.now() - began) / 1000) * CALLS_PER_SECOND);
+    let lines = '';
+    for (; sent < due; sent += 1) lines += `${line(sent)}\n`;
+    socket.write(lines);
+  }, 20);
+  return {
+    sent: () => sent,
+    end: () => {
+      clearInterval(timer);
+      socket.destroy();
+    },
+  };
+}
+
+function line(number: number): string {
+  const uri = `/shop/items/${number % 3000}`;
+  const status = number % 20 === 0 ? 404 : 200;
+  return JSON.stringify({
+    request: {
+      id: `r-${number}`,
+      method: 'GET',
+      uri,
+      url: `http://shop.example${uri}`,
+      size: 120,
+      querystring: {},
+      headers: { host: 'shop.example', 'user-agent': 'flow', apikey: 'key-streamer' },
+    },
+    response: { status, size: 300 + (number % 700), headers: { 'content-type': 'application/json' } },
+    latencies: { request: 3, kong: 1, proxy: 2, receive: 0 },
+    client_ip: '198.51.100.7',
+    started_at: Date.now() - 3,
+    upstream_status: String(status),
+    source: 'upstream',
+    workspace: 'w',
+    workspace_name: 'default',
+    route: { id: 'r-shop', name: 'shop-route' },
+    service: { id: 's-shop', name: 'shop' },
+    consumer: { id: 'id-streamer', username: 'streamer' },
+    authenticated_entity: { id: 'cred-streamer' },
+  });
+}
+
+interface Figures {
+  frames: number;
+  p50: number;
+  p95: number;
+  max: number;
+  shifted: number;
+}
+
+/** Frames of so long a time: milliseconds from one to the next; and how much moved by itself. With `scrolled`, that is scrolled meanwhile. */
+function measure(scrolled?: string): Promise<Figures> {
+  return page.evaluate(
+    async ([ms, label]) => {
+      const element = label === undefined ? null : document.querySelector(`[aria-label="${label}"]`)!;
+      let shifted = 0;
+      const observer = new PerformanceObserver((list) => {
+        for (const entry of list.getEntries() as unknown as { value: number; hadRecentInput: boolean }[]) {
+          if (!entry.hadRecentInput) shifted += entry.value;
+        }
+      });
+      observer.observe({ type: 'layout-shift' });
+      const took: number[] = [];
+      const began = performance.now();
+      for (let last = began; last - began < ms;) {
+        const now = await new Promise<number>((resolve) => requestAnimationFrame(() => resolve(performance.now())));
+        took.push(now - last);
+        last = now;
+        if (element) element.scrollTop += 120;
+      }
+      observer.disconnect();
+      took.sort((one, other) => one - other);
+      const at = (share: number) => Math.round(took[Math.min(Math.floor(took.length * share), took.length - 1)]!);
+      return { frames: took.length, p50: at(0.5), p95: at(0.95), max: at(1), shifted };
+    },
+    [MEASURED_MS, scrolled] as const,
+  );
+}
+
+function say(what: string, { frames, p50, p95, max, shifted }: Figures): void {
+  const perSecond = (frames / MEASURED_MS) * 1000;
+  console.log(
+    `${what}: ${perSecond.toFixed(1)} frames a second; from one to the next ${p50} ms (median), ${p95} ms (95th percentile), ${max} ms (longest); layout shift: ${shifted.toFixed(3)}`,
+  );
+}
+
+it('draws a timeline smoothly while 500 calls a second come', async () => {
+  await page.goto('/timeline?kind=consumer&entity=id-streamer&last=15m&follow=on');
+  const rows = page.getByRole('rowgroup', { name: 'Calls: rows' });
+  await rows.getByText('/shop/items/').first().waitFor({ timeout: 60_000 });
+  // The pages that come later are loaded by then.
+  await page.waitForTimeout(4000);
+  const newest = () => rows.getByRole('row').first().locator('time').getAttribute('datetime');
+  const [before, sent] = [Date.parse((await newest())!), stream.sent()];
+  const figures = await measure();
+  say(`a timeline with ${CALLS_PER_SECOND} calls a second`, figures);
+  expect(stream.sent() - sent, 'calls that were sent').toBeGreaterThan((MEASURED_MS / 1000) * CALLS_PER_SECOND * 0.7);
+  expect(Date.parse((await newest())!) - before, 'milliseconds that the list went on').toBeGreaterThan(MEASURED_MS / 2);
+  expect(figures.p95).toBeLessThan(FRAME_P95_MS_MAX);
+  expect(figures.shifted).toBeLessThan(SHIFT_MAX);
+});
+
+it('scrolls 10,000 rows smoothly, while calls come', async () => {
+  await expect.poll(stream.sent, { timeout: 60_000 }).toBeGreaterThan(12_000);
+  const statement = 'SELECT event_time, status, path, consumer_id, client_ip, latency_total_ms FROM calls LIMIT 10000';
+  await page.goto(`/hunt/sql?statement=${encodeURIComponent(statement)}`);
+  await page.getByText(/^10,000 rows/).waitFor({ timeout: 60_000 });
+  const rows = page.getByRole('rowgroup', { name: 'Answer: rows' });
+  expect(await rows.getByRole('row').count()).toBeLessThan(100);
+  const figures = await measure('Answer: rows');
+  say('scrolling 10,000 rows', figures);
+  expect(await rows.evaluate((element) => element.scrollTop)).toBeGreaterThan(1000);
+  expect(figures.p95).toBeLessThan(FRAME_P95_MS_MAX);
+  expect(figures.shifted).toBeLessThan(SHIFT_MAX);
+});
+
+it('had no fault in any of it', async () => {
+  expect(faults).toEqual([]);
+  await context.close();
+});
