@@ -36,6 +36,15 @@ it('draws a gap as a hatched rect with a title', () => {
   expect(gap!.getAttribute('fill')).toBe(`url(#${pattern.id})`);
 });
 
+it('says of how long a time each of its bars is, once there are some', () => {
+  const words = () => [...on.host.querySelectorAll('text')].map((text) => text.textContent);
+  draw([]);
+  expect(words()).not.toContain('calls in 1 min');
+  const step = { start_ms: 0, calls: 3, client_errors: 0, server_errors: 0, refused: 0 };
+  on.draw(<Strip label="Calls" range={RANGE} stepMs={MINUTE} steps={[step]} />);
+  expect(words()).toContain('calls in 1 min');
+});
+
 it('hatches each strip of a page with its own pattern', () => {
   draw([stretch('gap', 0, 5)], [stretch('gap', 5, 10)]);
   const fills = [...on.host.querySelectorAll('.strip')].map((strip) => {

@@ -3,7 +3,7 @@
 import { type KeyboardEvent, memo, type PointerEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router';
 
-import { local, short, utc } from '../parts/words';
+import { length, local, short, utc } from '../parts/words';
 import { barsOf, mostOf, ofPart, PARTS, sidesOf, type Step } from './bars';
 import { labelled, LEFT, type Range, roundUp, stepAt, zoomed } from './scale';
 import { useWidth } from './useWidth';
@@ -144,6 +144,11 @@ export function Strip(props: Props) {
         <text x={LEFT - 6} y={bottom} className="strip-text" textAnchor="end">
           0
         </text>
+        {steps.length > 0 && (
+          <text x={LEFT} y={12} className="strip-text">
+            calls in {length(stepMs)}
+          </text>
+        )}
         {labelled(range, width).map(([tick, words]) => (
           <text key={tick} x={x(tick)} y={height - 4} className="strip-text" textAnchor="middle">
             {words}

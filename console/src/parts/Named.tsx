@@ -15,7 +15,7 @@ export function Named({ name, description, shown, isSaved, set }: Props) {
   return (
     <div className="row" style={{ alignItems: 'flex-start' }}>
       <TextInput
-        className="spread"
+        className="spread saved-name"
         label="Name"
         required
         disabled={isSaved}

@@ -106,7 +106,7 @@ export function callColumns(open: OpenPivot, whose?: EntityKind, isTight = false
       isNumber: true,
       cell: (call) => (call.latency_total_ms < 0 ? '–' : `${call.latency_total_ms} ms`),
     },
-    { id: 'size', head: 'Answer', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
+    { id: 'size', head: 'Size', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
   ];
   return columns.filter(({ id }) => id !== whose && !(isTight && SAID_BESIDE.includes(id)));
 }

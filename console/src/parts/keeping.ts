@@ -10,11 +10,13 @@ export function keptWords({ days, bytes_max: most }: Retention): string {
   return room ? `${said}, or ${room}` : said;
 }
 
-/** Since when there are calls and how many days are kept, in as few words as may be; undefined where nothing is known of it. */
-export function keptShortly(platform: Status['platform']): string | undefined {
+/** Since when there are calls and how long they are kept, in as few words as may be; what is not known is left out. */
+export function keptShortly(platform: Status['platform']): [name: string, words: string][] {
   const oldest = platform?.progress?.lake_oldest_day;
   const retention = platform?.lake_retention;
-  const most =
-    retention && (retention.days ? `keeps ${retention.days} d` : retention.bytes_max ? 'kept by size' : 'keeps all');
-  return [oldest && `since ${oldest}`, most].filter(Boolean).join(' · ') || undefined;
+  const most = retention && (retention.days ? `${retention.days} d` : retention.bytes_max ? 'by size' : 'all');
+  return [
+    ...(oldest ? [['since', oldest] as [string, string]] : []),
+    ...(most ? [['kept', most] as [string, string]] : []),
+  ];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ago, bytes, chance, counted, detectorName, doing, length, local, utc } from './words';
+import { ago, bytes, byWhom, chance, counted, detectorName, doing, length, local, utc } from './words';
 
 describe('words', () => {
   it.each([
@@ -37,6 +37,15 @@ describe('words', () => {
     ['the year of another one, to the second', new Date(2025, 2, 3, 0, 5, 7), /2025.*\b00:05:07$/],
   ])('says %s', (_, then, words) => {
     expect(local(then.getTime(), new Date(2026, 4, 6, 12).getTime())).toMatch(words);
+  });
+
+  it.each([
+    ['person:anna', 'anna'],
+    ['policy:block-spikes', 'policy block-spikes'],
+    ['token:siem', 'token siem'],
+    ['outrider', 'outrider'],
+  ])('says of %s that it is %s', (by, words) => {
+    expect(byWhom(by)).toBe(words);
   });
 
   it('says UTC', () => {

@@ -162,6 +162,11 @@ export function detectorName(detector: string): string {
   return name ? `${title}: ${name}` : title;
 }
 
+/** Who did something, as the API names them: "anna", "policy block-spikes", "token siem". */
+export function byWhom(by: string): string {
+  return by.startsWith('person:') ? by.slice('person:'.length) : by.replace(':', ' ');
+}
+
 /** What an action does: "Block · 403", "Limit · 30 a minute". */
 export function doing(kind: Action['kind']): string {
   if (kind.kind === 'block') return `Block · ${kind.status}`;

@@ -2,13 +2,13 @@
 import { ActionIcon, Button, Menu, useMantineColorScheme } from '@mantine/core';
 import {
   IconActivity,
-  IconApi,
   IconBellRinging,
   IconGauge,
   IconHandStop,
   IconKeyboard,
   IconLogout,
   IconMoon,
+  IconRoute,
   IconScript,
   IconSearch,
   IconSettings,
@@ -39,7 +39,7 @@ const PLACES: { to: string; name: string; icon: typeof IconGauge; count?: 'alert
   { to: '/timeline', name: 'Timeline', icon: IconActivity },
   { to: '/responses', name: 'Responses', icon: IconHandStop, count: 'actions' },
   { to: '/policies', name: 'Policies', icon: IconShieldHalf },
-  { to: '/apis', name: 'APIs', icon: IconApi },
+  { to: '/apis', name: 'APIs', icon: IconRoute },
   { to: '/hunt', name: 'Hunt', icon: IconScript },
   { to: '/settings', name: 'Settings', icon: IconSettings },
 ];

@@ -196,7 +196,7 @@ export function AlertsPage() {
           data={[...new Set([me, NOBODY, assignee])]
             .filter((one) => one !== null && one !== undefined)
             .map((one) => ({ value: one, label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : one }))}
-          width={150}
+          width={186}
         />
         <div className="spread" />
         <Select

@@ -5,7 +5,7 @@ import { Link } from 'react-router';
 import { api, got } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { ActionStateTag, Loading, Panel, Time, Trouble } from '../../parts/basics';
-import { doing } from '../../parts/words';
+import { byWhom, doing } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { CommentForm } from './CommentForm';
 import { HISTORY_WORDS, useForgotten } from './deciding';
@@ -43,7 +43,7 @@ export function WhatWasDone({ alert }: { alert: Alert }) {
               </div>
               <span className="muted">
                 <Time ms={action.created_ms} /> by{' '}
-                {action.origin.kind === 'policy' ? `the policy ${action.origin.name}` : action.origin.name}
+                {action.origin.kind === 'policy' ? `the policy ${action.origin.name}` : byWhom(action.origin.name)}
               </span>
               {action.state_reason && <span className="faint wrap">{action.state_reason}</span>}
             </div>
@@ -75,7 +75,7 @@ export function WhatWasDone({ alert }: { alert: Alert }) {
           {happenings(audit.data?.items ?? [], alert.comments).map(({ key, at, by, what, words }) => (
             <li key={key} className={by.startsWith('person:') ? 'is-person' : ''}>
               <div className="wrap">
-                <strong>{by.replace(/^person:/, '')}</strong> {what}{' '}
+                <strong>{byWhom(by)}</strong> {what}{' '}
                 {what ? <span className="muted">{words}</span> : <p className="comment">{words}</p>}
                 <div className="faint">
                   <Time ms={at} />

@@ -116,9 +116,9 @@ function Use({ id, span }: { id: string; span: Span }) {
     ['Consumers', count(sum?.consumers)],
     ['Addresses', count(sum?.addresses)],
     ['Errors', sum && sum.calls > 0 ? share(sum.errors / sum.calls) : '–'],
-    ['Median', sum?.p50 == null ? '–' : `${Math.round(sum.p50)} ms`],
-    ['95th percentile', sum?.p95 == null ? '–' : `${Math.round(sum.p95)} ms`],
-    ['Answer, median', bytes(sum?.size)],
+    ['p50 latency', sum?.p50 == null ? '–' : `${Math.round(sum.p50)} ms`],
+    ['p95 latency', sum?.p95 == null ? '–' : `${Math.round(sum.p95)} ms`],
+    ['p50 answer', bytes(sum?.size)],
   ];
   return (
     <>

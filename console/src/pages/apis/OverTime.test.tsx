@@ -105,10 +105,10 @@ it('has the same words under both, and each value in the middle of its step', ()
 it('says in the lines what is pointed at among the calls', () => {
   point(strip(), 'pointermove', plot().placeOf(4.5 * STEP_MS));
   expect(said()).toContain('17');
-  expect(legend()).toContain('median34');
+  expect(legend()).toContain('p5034');
   point(strip(), 'pointerout', 0);
   expect(plot().pointed).toBeUndefined();
-  expect(legend()).not.toContain('median34');
+  expect(legend()).not.toContain('p5034');
   expect(said()).toBeUndefined();
 });
 

@@ -20,8 +20,8 @@ export function OverTime({ use, stepMs, stretches }: Props) {
     return {
       times: steps.map((step) => step.start_ms),
       series: [
-        { name: 'median', values: steps.map((step) => step.p50), colour: '--accent' },
-        { name: '95th percentile', values: steps.map((step) => step.p95), colour: '--high' },
+        { name: 'p50', values: steps.map((step) => step.p50), colour: '--accent' },
+        { name: 'p95', values: steps.map((step) => step.p95), colour: '--high' },
       ],
     };
   }, [use]);

@@ -60,8 +60,8 @@ function Group({ title, facts, none }: { title: string; facts: Fact[]; none?: st
 
 function requestOf(call: Call): Fact[] {
   return [
-    ['Ended', <Time key="o" ms={timeOf(call.event_time)} isExact />],
     ['Began', <Time key="b" ms={timeOf(call.started_time)} isExact />],
+    ['Ended', <Time key="o" ms={timeOf(call.event_time)} isExact />],
     ['Host', call.host],
     ['Endpoint', call.endpoint_id && <EndpointOf key="e" id={call.endpoint_id} />],
     ['Service', call.service_name ?? call.service_id],
@@ -114,9 +114,9 @@ function whoOf(call: Call): Fact[] {
         </>
       ),
     ],
-    ['Its id', consumer_name !== undefined && consumer_id ? <code>{consumer_id}</code> : undefined],
-    ['Its custom id', consumer_custom_id && <code>{consumer_custom_id}</code>],
-    ['Its tags', call.consumer_tags?.join(', ')],
+    ['Consumer id', consumer_name !== undefined && consumer_id ? <code>{consumer_id}</code> : undefined],
+    ['Custom id', consumer_custom_id && <code>{consumer_custom_id}</code>],
+    ['Tags', call.consumer_tags?.join(', ')],
     [
       ENTITY_WORDS.credential,
       credential_id && (
@@ -168,7 +168,7 @@ function whereOf(call: Call): Fact[] {
         </To>
       ) : undefined,
     ],
-    ['Kind of it', call.network_class],
+    ['Network kind', call.network_class],
     ['Place', [call.city, call.country].filter(Boolean).join(', ')],
     [
       'Position',

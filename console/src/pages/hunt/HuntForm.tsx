@@ -11,7 +11,7 @@ import { useAddress } from '../../parts/address';
 import { EntityLink, Loading, PageBody, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
-import { bytes, count, counted } from '../../parts/words';
+import { bytes, byWhom, count, counted } from '../../parts/words';
 import { Named } from '../../parts/Named';
 import { useMay } from '../../shell/session';
 import { LazyEditor } from './LazyEditor';
@@ -276,10 +276,10 @@ function Facts({ row }: { row: Row }) {
     <Panel title="How it does">
       <dl className="facts">
         <dt>Owner</dt>
-        <dd>{row.owner.replace(/^person:/, '')}</dd>
+        <dd>{byWhom(row.owner)}</dd>
         <dt>Changed</dt>
         <dd>
-          <Time ms={row.changed_ms} /> by {row.changed_by.replace(/^person:/, '')}
+          <Time ms={row.changed_ms} /> by {byWhom(row.changed_by)}
         </dd>
         <dt>Last run</dt>
         <dd>{run ? <Time ms={run.at_ms} /> : 'not yet'}</dd>

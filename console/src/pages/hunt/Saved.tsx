@@ -7,7 +7,7 @@ import type { HuntRow } from '../../api/types';
 import { Command, Empty, SeverityTag, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { usePages } from '../../parts/pages';
-import { count } from '../../parts/words';
+import { byWhom, count } from '../../parts/words';
 import { useMay } from '../../shell/session';
 
 const COLUMNS: Column<HuntRow>[] = [
@@ -52,7 +52,7 @@ const COLUMNS: Column<HuntRow>[] = [
     isNumber: true,
     cell: ({ last_run }) => (last_run?.figures ? count(last_run.figures.entities) : '–'),
   },
-  { id: 'owner', head: 'Owner', width: 'minmax(0, 0.7fr)', cell: ({ owner }) => owner.replace(/^person:/, '') },
+  { id: 'owner', head: 'Owner', width: 'minmax(0, 0.7fr)', cell: ({ owner }) => byWhom(owner) },
 ];
 
 export function Saved() {

@@ -1,5 +1,5 @@
 // A statement to the lake, with the tables beside it, its answer as a table or a chart, and as a file.
-import { Button, Menu, SegmentedControl } from '@mantine/core';
+import { Button, Kbd, Menu, SegmentedControl } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
@@ -113,7 +113,7 @@ function Ask() {
               Run
             </Button>
           )}
-          <span className="faint">Ctrl Enter</span>
+          <Kbd size="xs">Ctrl Enter</Kbd>
           {answer && (
             <span className="muted number" role="status">
               {counted(answer.rows.length, 'row')}

@@ -166,7 +166,7 @@ function collector({ sources, spools, silent }: Parts): Station {
                   ? 'none'
                   : 'reading',
     figure: rate(rateOf('received')),
-    unit: '',
+    unit: 'lines',
     facts: [
       ...away.map(silence),
       ['lines', count(sum(sources, 'received'))],
@@ -196,7 +196,7 @@ function platform(status: Status, summary: Summary | undefined): Station {
         {rate(rateOf('analysed'))} <Spark values={seriesOf('analysed')} width={64} />
       </span>
     ),
-    unit: '',
+    unit: 'calls',
     facts: [
       ['behind', lag === undefined ? '–' : lag < 2500 ? 'no' : length(lag), isBehind ? 'warn' : undefined],
       ['calls missing', count(missing), missing > 0 ? 'warn' : undefined],
@@ -206,16 +206,12 @@ function platform(status: Status, summary: Summary | undefined): Station {
           {count(progress?.lake_rows)} written · {bytes(progress?.lake_bytes)}
         </span>,
       ],
-      ...(kept
-        ? ([
-            [
-              'calls',
-              <span key="k" title={retention ? `The lake keeps ${keptWords(retention)}` : undefined}>
-                {kept}
-              </span>,
-            ],
-          ] as Fact[])
-        : []),
+      ...kept.map(([name, words]): Fact => [
+        name,
+        <span key="k" title={retention ? `The lake keeps ${keptWords(retention)}` : undefined}>
+          {words}
+        </span>,
+      ]),
     ],
   };
 }

@@ -10,6 +10,7 @@ import { useAddress } from '../../parts/address';
 import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { Named } from '../../parts/Named';
+import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { DURATIONS } from './durations';
 import { Respond } from './Respond';
@@ -96,7 +97,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
       after={
         row && (
           <span className="faint">
-            {row.from_config ? 'from the configuration' : `by ${row.changed_by.replace(/^person:/, '')}`},{' '}
+            {row.from_config ? 'from the configuration' : `by ${byWhom(row.changed_by)}`},{' '}
             <Time ms={row.changed_ms} relative />
           </span>
         )
@@ -265,7 +266,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
           {mayChange && (
             <div className="row" style={{ justifyContent: 'flex-end' }}>
               {row && (
-                <Button variant="subtle" color="red" onClick={() => setDeleting(true)}>
+                <Button variant="subtle" color="red" px="xs" onClick={() => setDeleting(true)}>
                   Delete
                 </Button>
               )}
@@ -274,6 +275,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
               </Button>
               <Button
                 type="submit"
+                flex="none"
                 color={policy.mode === 'enforce' && policy.enabled ? 'red' : undefined}
                 loading={saving.isPending}
               >

@@ -4,7 +4,7 @@ import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
 import { ActionStateTag, EntityLink, type Fact, Facts, Page, Panel, Time, Waiting } from '../../parts/basics';
-import { ACTION_STATE_WORDS, doing, endOf, scopeWords } from '../../parts/words';
+import { ACTION_STATE_WORDS, byWhom, doing, endOf, scopeWords } from '../../parts/words';
 import { ActionDecisions } from './decisions';
 
 const LOOKS: Record<string, string> = { in_force: 'is-danger', stored: 'is-danger', released: 'is-good' };
@@ -32,7 +32,7 @@ export default function ActionPage() {
           policy {action.origin.name}
         </Link>
       ) : (
-        action.origin.name
+        byWhom(action.origin.name)
       ),
     ],
     [

@@ -10,7 +10,7 @@ import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../pa
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { useFresh, usePages } from '../../parts/pages';
-import { counted, doing, endOf, scopeWords } from '../../parts/words';
+import { byWhom, counted, doing, endOf, scopeWords } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { ActionDecisions, KillSwitch } from './decisions';
 
@@ -23,11 +23,11 @@ const GROUPS: { id: string; name: string; states?: ActionState[] }[] = [
 ];
 
 const COLUMNS: Column<Action>[] = [
-  { id: 'state', head: 'State', width: '136px', cell: (action) => <ActionStateTag state={action.state} /> },
+  { id: 'state', head: 'State', width: '132px', cell: (action) => <ActionStateTag state={action.state} /> },
   {
     id: 'whom',
     head: 'Whom',
-    width: 'minmax(0, 1fr)',
+    width: 'minmax(0, 0.8fr)',
     cell: (action) => (
       <div className="lines">
         <EntityLink entity={action.target} />
@@ -51,7 +51,7 @@ const COLUMNS: Column<Action>[] = [
   {
     id: 'why',
     head: 'Why',
-    width: 'minmax(0, 2.4fr)',
+    width: 'minmax(0, 3.2fr)',
     cell: ({ origin, reason, state_reason }) => {
       const by = origin.kind === 'policy' ? `policy ${origin.name}` : origin.name;
       return (
@@ -60,18 +60,18 @@ const COLUMNS: Column<Action>[] = [
             {reason.startsWith(`${by}: `) ? reason.slice(by.length + 2) : reason}
           </span>
           <span className="faint cut" title={state_reason}>
-            {by}
+            {byWhom(by)}
             {state_reason && ` · ${state_reason}`}
           </span>
         </div>
       );
     },
   },
-  { id: 'since', head: 'Since', width: '88px', isNumber: true, cell: (action) => <Time ms={action.created_ms} /> },
+  { id: 'since', head: 'Since', width: '116px', isNumber: true, cell: (action) => <Time ms={action.created_ms} /> },
   {
     id: 'until',
     head: 'Until',
-    width: '88px',
+    width: '116px',
     isNumber: true,
     cell: (action) => {
       const end = endOf(action);

@@ -9,6 +9,7 @@ import { Command, Empty, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { usePages } from '../../parts/pages';
+import { byWhom } from '../../parts/words';
 import { detailWords, LOGS, logOf, pageOf } from './auditing';
 
 const COLUMNS: Column<AuditLine>[] = [
@@ -17,7 +18,7 @@ const COLUMNS: Column<AuditLine>[] = [
     id: 'by',
     head: 'Who',
     width: 'minmax(0, 0.8fr)',
-    cell: (line) => <span title={line.by}>{line.by.replace(/^person:/, '')}</span>,
+    cell: (line) => <span title={line.by}>{byWhom(line.by)}</span>,
   },
   {
     id: 'what',
@@ -44,6 +45,10 @@ const COLUMNS: Column<AuditLine>[] = [
       </span>
     ),
   },
+];
+/** Where all logs are shown, which one it is in. */
+const WITH_LOG: Column<AuditLine>[] = [
+  ...COLUMNS,
   { id: 'log', head: 'Log', width: '76px', cell: (line) => <span className="faint">{line.log}</span> },
 ];
 
@@ -76,7 +81,7 @@ export default function Audit() {
       <PagedTable
         pages={lines}
         label="Audit log"
-        columns={COLUMNS}
+        columns={log === 'all' ? WITH_LOG : COLUMNS}
         rowKey={(line) => `${line.log} ${line.number}`}
         empty={
           <Empty title="No entries fit.">

@@ -7,7 +7,7 @@ import { api, got, type Schemas } from '../../api/client';
 import { ENTITY_KINDS, type EntityKind } from '../../api/types';
 import { Empty, Panel, Time, Trouble } from '../../parts/basics';
 import { usePages } from '../../parts/pages';
-import { count, ENTITY_WORDS } from '../../parts/words';
+import { byWhom, count, ENTITY_WORDS } from '../../parts/words';
 
 type Erasure = Schemas['Erasure'];
 const LOOKS: Record<Erasure['state'], [string, string]> = {
@@ -41,7 +41,7 @@ export default function Erasures() {
                 <span className={`tag ${LOOKS[erasure.state][1]}`}>{LOOKS[erasure.state][0]}</span>
                 <strong>{ENTITY_WORDS[erasure.kind]}</strong> <code>{erasure.reference}</code>
                 <span className="faint">
-                  asked <Time ms={erasure.asked_ms} /> by {erasure.asked_by.replace(/^person:/, '')}
+                  asked <Time ms={erasure.asked_ms} /> by {byWhom(erasure.asked_by)}
                   {erasure.done_ms && (
                     <>
                       , done <Time ms={erasure.done_ms} />
@@ -100,7 +100,7 @@ function Ask() {
   return (
     <Panel title="Erase all data of somebody">
       <form className="stack" onSubmit={submit}>
-        <div className="row wraps" style={{ alignItems: 'flex-end' }}>
+        <div className="row wraps" style={{ alignItems: 'flex-start' }}>
           <Select
             label="What they are"
             w={170}
@@ -115,6 +115,7 @@ function Ask() {
           <TextInput
             className="spread"
             label="Their id"
+            inputWrapperOrder={['label', 'input', 'description', 'error']}
             description="a consumer’s or credential’s id, an address, a pseudonym, merchant_id:4711; no name"
             required
             value={value}

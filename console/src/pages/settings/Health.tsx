@@ -6,7 +6,7 @@ import { partsOf, type SilentService, type Spool } from '../../api/parts';
 import { useStatus } from '../../live/now';
 import { Empty, Facts, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
-import { bytes, count, length } from '../../parts/words';
+import { bytes, count, detectorName, length } from '../../parts/words';
 import { NoticeRow } from '../overview/OverviewPage';
 import { Enrichment, LakeAndLog } from './Stored';
 
@@ -194,7 +194,7 @@ export function Health() {
           rows={platform?.analysis?.detectors ?? []}
           rowKey={(detector) => detector.name}
           columns={[
-            { id: 'name', head: 'Detector', width: 'minmax(0, 1fr)', cell: (detector) => detector.name },
+            { id: 'name', head: 'Detector', width: 'minmax(0, 1fr)', cell: (detector) => detectorName(detector.name) },
             {
               id: 'state',
               head: 'State',

@@ -8,6 +8,7 @@ import { type Role, ROLES } from '../../api/types';
 import { Command, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
+import { byWhom } from '../../parts/words';
 import { isLastAdmin } from './lastAdmin';
 
 type Person = Schemas['Person'];
@@ -73,7 +74,7 @@ export default function People() {
               id: 'by',
               head: 'Added by',
               width: 'minmax(0, 1fr)',
-              cell: (person) => person.created_by.replace(/^person:/, ''),
+              cell: (person) => byWhom(person.created_by),
             },
             {
               id: 'change',

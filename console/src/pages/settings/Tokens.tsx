@@ -8,6 +8,7 @@ import { type Role, ROLES } from '../../api/types';
 import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
+import { byWhom } from '../../parts/words';
 import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
 
 const DAYS = [
@@ -86,7 +87,7 @@ export default function Tokens() {
               {
                 id: 'ends',
                 head: 'Ends',
-                width: '120px',
+                width: '156px',
                 cell: (token) =>
                   token.expires_ms ? <Time ms={token.expires_ms} /> : <span className="faint">no end</span>,
               },
@@ -94,7 +95,7 @@ export default function Tokens() {
                 id: 'by',
                 head: 'Made by',
                 width: 'minmax(0, 1fr)',
-                cell: (token) => token.created_by.replace(/^person:/, ''),
+                cell: (token) => byWhom(token.created_by),
               },
               revokeColumn(setRevoking),
             ]}
