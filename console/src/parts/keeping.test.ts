@@ -14,10 +14,13 @@ describe('how much the lake keeps', () => {
   });
 
   it.each([
-    [{ progress: { lake_oldest_day: '2026-10-29' }, lake_retention: { days: 30 } }, 'since 2026-10-29, kept 30 d'],
-    [{ progress: { lake_oldest_day: null }, lake_retention: { days: null, bytes_max: null } }, 'kept all'],
-    [{ progress: {}, lake_retention: { bytes_max: 1e9 } }, 'kept by size'],
-    [{ progress: { lake_oldest_day: '2026-10-29' } }, 'since 2026-10-29'],
+    [
+      { progress: { lake_oldest_day: '2026-10-29' }, lake_retention: { days: 30 } },
+      'calls since 2026-10-29, calls kept 30 d',
+    ],
+    [{ progress: { lake_oldest_day: null }, lake_retention: { days: null, bytes_max: null } }, 'calls kept all'],
+    [{ progress: {}, lake_retention: { bytes_max: 1e9 } }, 'calls kept by size'],
+    [{ progress: { lake_oldest_day: '2026-10-29' } }, 'calls since 2026-10-29'],
     [{ progress: {}, lake_retention: null }, ''],
     [null, ''],
   ])('in few words, of %o: %s', (platform, expected) => {

@@ -16,7 +16,7 @@ export function keptShortly(platform: Status['platform']): [name: string, words:
   const retention = platform?.lake_retention;
   const most = retention && (retention.days ? `${retention.days} d` : retention.bytes_max ? 'by size' : 'all');
   return [
-    ...(oldest ? [['since', oldest] as [string, string]] : []),
-    ...(most ? [['kept', most] as [string, string]] : []),
+    ...(oldest ? [['calls since', oldest] as [string, string]] : []),
+    ...(most ? [['calls kept', most] as [string, string]] : []),
   ];
 }

@@ -165,8 +165,8 @@ function collector({ sources, spools, silent }: Parts): Station {
                 : sources.length === 0
                   ? 'none'
                   : 'reading',
-    figure: rate(rateOf('received')),
-    unit: 'lines',
+    figure: perSecond('received'),
+    unit: 'lines/s',
     facts: [
       ...away.map(silence),
       ['lines', count(sum(sources, 'received'))],
@@ -193,10 +193,11 @@ function platform(status: Status, summary: Summary | undefined): Station {
     state: isBehind ? 'catching up' : missing > 0 ? 'has gaps' : failures > 0 ? 'writes failed' : 'analysing',
     figure: (
       <span className="row">
-        {rate(rateOf('analysed'))} <Spark values={seriesOf('analysed')} width={64} />
+        {perSecond('analysed')} <span className="station-unit">calls/s</span>{' '}
+        <Spark values={seriesOf('analysed')} width={64} />
       </span>
     ),
-    unit: 'calls',
+    unit: '',
     facts: [
       ['behind', lag === undefined ? '–' : lag < 2500 ? 'no' : length(lag), isBehind ? 'warn' : undefined],
       ['calls missing', count(missing), missing > 0 ? 'warn' : undefined],
@@ -252,6 +253,11 @@ function silence({ name, since_ms }: SilentService): Fact {
     </span>,
     'bad',
   ];
+}
+
+/** A rate whose unit stands beside it. */
+function perSecond(counter: string): string {
+  return rate(rateOf(counter)).replace('/s', '');
 }
 
 function sum<Name extends string>(parts: Record<Name, number>[], name: Name): number {
