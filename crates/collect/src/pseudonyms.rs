@@ -58,6 +58,11 @@ impl PseudonymKey {
         }
     }
 
+    /// The key as a file has it: 64 hexadecimal digits; `None` otherwise.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        parse_hex(text).map(|bytes| Self::from_bytes(&bytes))
+    }
+
     /// The key in the file, which is created with mode 0600 if it is not there. A file that others can read is refused.
     pub fn load_or_create(path: &Path) -> Result<Self, CollectError> {
         let failed = |operation| move |source| CollectError::KeyFile { path: path.to_owned(), operation, source };
@@ -105,8 +110,7 @@ impl PseudonymKey {
         refuse_open_to_others(path, &file.metadata().map_err(failed)?)?;
         let mut text = String::new();
         file.take(1024).read_to_string(&mut text).map_err(failed)?;
-        let bytes = parse_hex(text.trim()).ok_or_else(|| CollectError::KeyDamaged { path: path.to_owned() })?;
-        Ok(Self::from_bytes(&bytes))
+        Self::from_hex(text.trim()).ok_or_else(|| CollectError::KeyDamaged { path: path.to_owned() })
     }
 }
 

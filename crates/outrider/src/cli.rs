@@ -22,6 +22,11 @@ pub enum Command {
     Run(RunArguments),
     /// Run a collector beside a gateway: its log lines go to a platform elsewhere. Or show what of a line would leave.
     Collector(CollectorArguments),
+    /// Take Kong's HTTP Log as a function that keeps nothing: it sanitises, forwards, and answers when the platform has it.
+    ///
+    /// On AWS Lambda it speaks the runtime API (AWS_LAMBDA_RUNTIME_API); elsewhere it listens on PORT, or where its source
+    /// says. OUTRIDER_TOKEN, OUTRIDER_PSEUDONYM_KEY and OUTRIDER_SOURCE_SECRET stand in for the files with these.
+    Function(RunArguments),
     /// Run the platform for collectors and responders elsewhere.
     Platform(RunArguments),
     /// Run a responder beside a gateway for a platform elsewhere, or release everything without the platform.

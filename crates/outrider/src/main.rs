@@ -58,6 +58,7 @@ use crate::cli::{
 use crate::config::{Config, Role};
 use crate::service::Outrider;
 use crate::services::collector::Collector;
+use crate::services::function::Function;
 use crate::services::responder::ResponderService;
 use crate::telemetry::Telemetry;
 
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
             None => collector(&run),
             Some(CollectorCommand::Test(arguments)) => return exit(collector_test::test(&arguments)),
         },
+        Command::Function(arguments) => function(&arguments),
         Command::Responder(ResponderArguments { run, command }) => match command {
             None => responder(&run),
             Some(ResponderCommand::ReleaseAll { config, dry_run }) => {
@@ -167,6 +169,17 @@ fn collector(arguments: &RunArguments) -> anyhow::Result<()> {
         manager::stopping();
         collector.stop().await;
         telemetry.stop().await;
+        ended
+    })
+}
+
+fn function(arguments: &RunArguments) -> anyhow::Result<()> {
+    let (config, _telemetry) = begin(arguments, Role::Function)?;
+    on_runtime(async {
+        let mut signals = Signals::listen()?;
+        let mut function = Function::start(&config).await?;
+        let ended = signals.until_stopped(function.failed()).await;
+        function.stop().await;
         ended
     })
 }
@@ -271,7 +284,9 @@ impl Signals {
         loop {
             match self.unless(failed.as_mut()).await? {
                 Signal::Stop => return Ok(()),
-                Signal::Reload => tracing::warn!("a collector or responder reads its configuration at the start alone"),
+                Signal::Reload => {
+                    tracing::warn!("a collector, function or responder reads its configuration at the start alone")
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
+use outrider_collect::SourceConfig;
 use outrider_platform::tls::TlsSettings;
 use serde::Deserialize;
 
@@ -33,8 +34,8 @@ pub struct PremisesConfig {
 pub struct UplinkConfig {
     /// The platform's premises address, `https`; `http` on the same machine.
     pub url: String,
-    /// The file with the token that `outrider service create` showed.
-    pub token_file: PathBuf,
+    /// The file with the token that `outrider service create` showed. A function may have the token elsewhere.
+    pub token_file: Option<PathBuf>,
     /// The authorities of the platform's certificate; with it, the system's are not trusted.
     pub ca_file: Option<PathBuf>,
     /// A certificate of this service's own, where the platform asks for one.
@@ -48,6 +49,8 @@ pub struct UplinkConfig {
 pub enum Role {
     /// Everything: `outrider run`.
     Run,
+    /// `outrider function`.
+    Function,
     /// `outrider collector`.
     Collector,
     /// `outrider platform`.
@@ -57,7 +60,7 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Role; 4] = [Role::Run, Role::Collector, Role::Platform, Role::Responder];
+    pub const ALL: [Role; 5] = [Role::Run, Role::Function, Role::Collector, Role::Platform, Role::Responder];
 
     /// The sections that it reads, besides `data_dir`.
     fn sections(self) -> &'static [&'static str] {
@@ -82,6 +85,7 @@ impl Role {
                 "notify",
                 "policies",
             ],
+            Role::Function => &["collector", "platform", "logging"],
             Role::Collector => &["collector", "platform", "metrics", "logging", "tracing", "log"],
             Role::Platform => &[
                 "premises",
@@ -111,6 +115,7 @@ impl Role {
     pub fn name(self) -> &'static str {
         match self {
             Role::Run => "run",
+            Role::Function => "function",
             Role::Collector => "collector",
             Role::Platform => "platform",
             Role::Responder => "responder",
@@ -152,7 +157,7 @@ impl UplinkConfig {
     /// The files that it names.
     pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let more = self.ca_file.iter_mut().chain(&mut self.certificate_file).chain(&mut self.key_file);
-        std::iter::once(&mut self.token_file).chain(more)
+        self.token_file.iter_mut().chain(more)
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -220,8 +225,17 @@ impl Config {
                 self.premises.is_some(),
                 "`{role}` needs a section [premises]: where collectors and responders connect, and for which gateways"
             ),
+            Role::Function => {
+                ensure!(self.platform.is_some(), "`{role}` needs a section [platform]: its url");
+                let is_one = matches!(self.collector.sources.as_slice(), [SourceConfig::KongHttpLog(source)] if source.tls.is_none());
+                ensure!(
+                    is_one,
+                    "`{role}` needs one [[collector.sources]] with kind = \"kong_http_log\" and without tls, which the \
+                     function's platform speaks"
+                );
+            }
             Role::Collector | Role::Responder => ensure!(
-                self.platform.is_some(),
+                self.platform.as_ref().is_some_and(|platform| platform.token_file.is_some()),
                 "`{role}` needs a section [platform]: its url, and the token_file of this service"
             ),
         }
@@ -276,6 +290,7 @@ mod tests {
     use super::*;
 
     const SOURCE: &str = "[[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'k'\n";
+    const HTTP_SOURCE: &str = "[[collector.sources]]\nkind = 'kong_http_log'\n";
     const GATEWAY: &str = "[[gateways]]\nname = 'k'\nadmin_url = 'http://k'\n";
     const UPLINK: &str = "[platform]\nurl = 'https://outrider.example:9581'\ntoken_file = 't'\n";
     const METRICS: &str = "[metrics]\nlisten = '127.0.0.1:9582'\n";
@@ -283,8 +298,8 @@ mod tests {
 
     #[test]
     fn each_service_reads_its_own_sections_and_no_others() {
-        use Role::{Collector, Platform, Responder, Run};
-        let cases: [(&[&str], &[Role], &str); 11] = [
+        use Role::{Collector, Function, Platform, Responder, Run};
+        let cases: [(&[&str], &[Role], &str); 15] = [
             (&[], &[Run], ""),
             (&[SOURCE, GATEWAY], &[Run], ""),
             (&[SOURCE, UPLINK], &[Collector], ""),
@@ -296,6 +311,10 @@ mod tests {
             (&[SOURCE, PREMISES], &[Run], ""),
             (&[SOURCE, GATEWAY, UPLINK], &[], "does not read the section `collector`, which is for `outrider run` or"),
             (&[UPLINK], &[], "at least one [[collector.sources]]"),
+            (&[HTTP_SOURCE, UPLINK], &[Function, Collector], ""),
+            (&[HTTP_SOURCE, "[platform]\nurl = 'https://outrider.example:9581'\n"], &[Function], ""),
+            (&[HTTP_SOURCE, HTTP_SOURCE, UPLINK], &[Collector], ""),
+            (&[HTTP_SOURCE, "tls = { certificate_file = 'c', key_file = 'k' }\n", UPLINK], &[Collector], ""),
         ];
         for (sections, expected, words) in cases {
             let config = Config::parse(&sections.concat()).unwrap();
@@ -318,6 +337,13 @@ mod tests {
             assert!(block.contains(&format!("# {name}.toml")), "{block}");
             assert!(Config::parse(block).unwrap().roles().unwrap().contains(&role), "{block}");
         }
+    }
+
+    #[test]
+    fn the_page_of_the_function_has_a_configuration_for_it_alone() {
+        let page = include_str!("../../../../docs/function.md");
+        let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        assert_eq!(Config::parse(text).unwrap().roles().unwrap(), [Role::Function]);
     }
 
     #[test]

@@ -39,6 +39,14 @@ pub async fn doctor(arguments: DoctorArguments) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(CANNOT_LOOK));
         }
     };
+    if matches!(config.roles().as_deref(), Ok([Role::Function])) {
+        terminal::error(&anyhow::anyhow!(
+            "{} is for a function, which keeps nothing that could be looked at here; its log and its answers say how it is, and \
+             doctor at the platform whether its calls arrive",
+            arguments.config.config.display()
+        ));
+        return Ok(ExitCode::from(CANNOT_LOOK));
+    }
     let mut facts = facts::gather(&config, service::now_ms()).await;
     let mut probed = Vec::new();
     if let Some(url) = &arguments.probe {

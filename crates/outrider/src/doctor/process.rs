@@ -33,6 +33,9 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
                         Role::Run => {
                             "start it: `outrider run`; while it does not run, Kong's log lines are lost, and blocks do not end"
                         }
+                        Role::Function => {
+                            "a function keeps nothing that doctor could look at; run doctor at the platform"
+                        }
                         Role::Collector => {
                             "start it: `outrider collector`; while it does not run, Kong's log lines are lost"
                         }

@@ -2,6 +2,7 @@
 //! gateway that sends its log.
 
 pub mod collector;
+pub mod function;
 mod heart;
 pub mod identities;
 pub mod link;

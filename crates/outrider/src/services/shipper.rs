@@ -307,7 +307,8 @@ mod tests {
         std::fs::write(&token_file, "x").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let config = UplinkConfig { url, token_file, ca_file: None, certificate_file: None, key_file: None };
+        let config =
+            UplinkConfig { url, token_file: Some(token_file), ca_file: None, certificate_file: None, key_file: None };
         let uplink = Arc::new(Uplink::new(&config, directory.path()).unwrap());
         let (spool, _) = Log::open(&directory.path().join("spool"), LogSettings::default()).unwrap();
         let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! The files of token and certificates are read again when they change, so that they can be replaced while it runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ use crate::installation;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a request may take in all; one for news is held open for 20 s by the platform.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// The same where the gateway waits meanwhile, which it does for 10 s: it should hear why before it gives up.
+const WAITED_FOR_TIME_MAX: Duration = Duration::from_secs(8);
+/// How long a connection is kept that is not used. An instance that keeps nothing may sleep, and not see its other end go.
+const IDLE_MAX: Duration = Duration::from_secs(90);
+const IDLE_ASLEEP_MAX: Duration = Duration::from_secs(5);
 /// No answer is larger; a desired state with the most actions has a few megabytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much of a refusal is quoted.
@@ -53,10 +58,21 @@ impl NotTaken {
     }
 }
 
+/// What the platform knows a service by.
+pub enum Token {
+    /// In a file, which is read again each time: it can be replaced.
+    File(PathBuf),
+    /// In hand.
+    Given(String),
+}
+
 /// Speaks to the platform.
 pub struct Uplink {
     config: UplinkConfig,
+    token: Token,
     instance: String,
+    /// How long a request may take, and how long a connection is kept that is not used.
+    times: [Duration; 2],
     client: Mutex<(Files, Client)>,
     link: Link,
 }
@@ -71,12 +87,22 @@ struct Files {
 impl Uplink {
     /// Reads the files, and connects to nothing yet.
     pub fn new(config: &UplinkConfig, data_dir: &Path) -> anyhow::Result<Uplink> {
-        read_token(&config.token_file)?;
+        let token = config.token_file.clone().context("platform.token_file is not set")?;
+        Uplink::with(config, Token::File(token), installation::instance(data_dir)?, [REQUEST_TIME_MAX, IDLE_MAX])
+    }
+
+    /// The same for who keeps nothing, and has senders who wait: an instance of its own each time.
+    pub fn stateless(config: &UplinkConfig, token: Token) -> anyhow::Result<Uplink> {
+        let instance = u64::from_be_bytes(installation::random()?);
+        Uplink::with(config, token, format!("{instance:016x}"), [WAITED_FOR_TIME_MAX, IDLE_ASLEEP_MAX])
+    }
+
+    fn with(config: &UplinkConfig, token: Token, instance: String, times: [Duration; 2]) -> anyhow::Result<Uplink> {
+        token.read()?;
         let files = read_files(config)?;
-        let client = client(&files)?;
-        let instance = installation::instance(data_dir)?;
+        let client = client(&files, times)?;
         let link = Link::new(&config.url);
-        Ok(Uplink { config: config.clone(), instance, client: Mutex::new((files, client)), link })
+        Ok(Uplink { config: config.clone(), token, instance, times, client: Mutex::new((files, client)), link })
     }
 
     /// How the way to the platform is.
@@ -151,7 +177,7 @@ impl Uplink {
         request: impl FnOnce(&Client) -> RequestBuilder,
     ) -> Result<(StatusCode, Vec<u8>), Failure> {
         let files = |error: anyhow::Error| Failure::of_files(&error);
-        let token = read_token(&self.config.token_file).map_err(files)?;
+        let token = self.token.read().map_err(files)?;
         let request = request(&self.client().map_err(files)?)
             .bearer_auth(token)
             .header(PROTOCOL_HEADER, PROTOCOL)
@@ -175,7 +201,7 @@ impl Uplink {
         let files = read_files(&self.config)?;
         let mut current = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if current.0 != files {
-            let client = client(&files)?;
+            let client = client(&files, self.times)?;
             *current = (files, client);
         }
         Ok(current.1.clone())
@@ -206,12 +232,13 @@ fn refusal(status: StatusCode, body: &[u8]) -> String {
     format!("the platform refuses with {}: {words}", status.as_u16())
 }
 
-fn client(files: &Files) -> anyhow::Result<Client> {
+fn client(files: &Files, [request_max, idle_max]: [Duration; 2]) -> anyhow::Result<Client> {
     // No redirects: the token goes to the address that was configured.
     let mut builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIME_MAX)
-        .timeout(REQUEST_TIME_MAX)
+        .timeout(request_max)
+        .pool_idle_timeout(idle_max)
         .user_agent(concat!("outrider/", env!("CARGO_PKG_VERSION")));
     if let Some(ca) = &files.ca {
         let authorities = reqwest::Certificate::from_pem_bundle(ca).context("platform.ca_file holds no certificate")?;
@@ -234,16 +261,25 @@ fn read_files(config: &UplinkConfig) -> anyhow::Result<Files> {
     Ok(Files { ca: config.ca_file.as_deref().map(read).transpose()?, identity })
 }
 
-fn read_token(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| {
-        format!(
-            "cannot read the token in {}; make one at the platform with `outrider service create` and put it there",
-            path.display()
-        )
-    })?;
-    let token = text.trim();
-    anyhow::ensure!(!token.is_empty() && token.is_ascii(), "{} holds no token", path.display());
-    Ok(token.to_owned())
+impl Token {
+    fn read(&self) -> anyhow::Result<String> {
+        let (text, place) = match self {
+            Token::Given(text) => (text.clone(), "the environment".to_owned()),
+            Token::File(path) => {
+                let text = std::fs::read_to_string(path).with_context(|| {
+                    format!(
+                        "cannot read the token in {}; make one at the platform with `outrider service create` and put it \
+                         there",
+                        path.display()
+                    )
+                })?;
+                (text, path.display().to_string())
+            }
+        };
+        let token = text.trim();
+        anyhow::ensure!(!token.is_empty() && token.is_ascii(), "{place} holds no token");
+        Ok(token.to_owned())
+    }
 }
 
 /// Waits between tries, longer each time, and says when trouble begins and when it is over.

@@ -128,6 +128,11 @@ impl Telemetry {
 
 /// Our own parts from the configured level on, libraries from warnings on; or what the environment says.
 fn filter(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
+    // Below that, AWS Lambda's own client writes whole events, with the secret of their sender and what is in the lines.
+    Ok(asked_for(logging)?.add_directive("lambda_runtime=warn".parse()?))
+}
+
+fn asked_for(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
     match std::env::var(FILTER_VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text).with_context(|| {
             format!("{FILTER_VARIABLE} is `{text}`, which is no filter; use one like `debug` or `warn,outrider=debug`")

@@ -12,6 +12,7 @@ mod doctor;
 mod erasing;
 mod faults;
 mod file_log;
+mod function;
 mod gateways;
 mod harness;
 mod history;
@@ -28,6 +29,7 @@ mod loop_by_hand;
 mod oidc;
 #[path = "../../../lake/tests/lake/places.rs"]
 mod places;
+mod planted;
 mod rate_limit;
 mod reload;
 mod replay;

@@ -318,7 +318,7 @@ fn each_service_says_what_it_lacks_or_does_not_read() {
         ("collector", format!("{source}{gateway}{uplink}"), "does not read the section `gateways`"),
         ("responder", format!("{gateway}{uplink}{source}"), "does not read the section `collector`"),
         ("platform", String::new(), "needs a section [premises]"),
-        ("run", uplink.to_owned(), "which is for `outrider collector` or `outrider responder`"),
+        ("run", uplink.to_owned(), "which is for `outrider function` or `outrider collector` or `outrider responder`"),
     ];
     for (service, toml, words) in cases {
         let path = directory.path().join("outrider.toml");

@@ -9,8 +9,9 @@
 
 use std::collections::BTreeMap;
 
-/// How many collector epochs are remembered. A collector begins two with each start at most.
-pub const EPOCHS_MAX: usize = 1024;
+/// How many collector epochs are remembered. A collector begins two with each start at most; a function has one for each request,
+/// and is known by it when that comes again.
+pub const EPOCHS_MAX: usize = 4096;
 
 /// The lower bits of an epoch are its collector's own, the upper ones its sender's.
 const OWN_BITS: u32 = 48;
@@ -81,7 +82,8 @@ impl Marks {
     }
 
     /// The epoch under which a collector's start is known already, though it has another sender by now: a service was given
-    /// another name, or an earlier version had no senders. A collector's own bits are random, so nobody else has them.
+    /// another name, or an earlier version had no senders. A collector's own bits are random, and a function's of what it brings, so
+    /// nobody else has them.
     pub(super) fn known_as(&self, epoch: u64) -> u64 {
         if self.epochs.contains_key(&epoch) {
             return epoch;

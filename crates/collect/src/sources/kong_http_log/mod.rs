@@ -67,7 +67,7 @@ struct Shared {
 /// A listening source, not yet answering.
 pub struct KongHttpLog {
     listener: Listener,
-    shared: Arc<Shared>,
+    shared: Shared,
 }
 
 impl KongHttpLog {
@@ -103,7 +103,13 @@ impl KongHttpLog {
             sender,
             settling: TaskTracker::new(),
         };
-        Ok(KongHttpLog { listener, shared: Arc::new(shared) })
+        Ok(KongHttpLog { listener, shared })
+    }
+
+    /// The same with this secret, in the place of one in a file.
+    pub fn with_secret(mut self, secret: SourceSecret) -> Self {
+        self.shared.secret = Some(secret);
+        self
     }
 
     /// Where it listens; tells the port when port 0 was asked for.
@@ -127,6 +133,7 @@ impl KongHttpLog {
     /// Answers until stopped; then lets requests under way end, and waits until what they brought is stored or refused.
     pub async fn run(self, stop: CancellationToken) {
         let KongHttpLog { listener, shared } = self;
+        let shared = Arc::new(shared);
         let local = listener.local_addr();
         tracing::info!(listen = %local, gateway = shared.normaliser.gateway(), "kong_http_log listens");
         listener.serve(&stop, |stream| serve(stream, Arc::clone(&shared), stop.clone())).await;
