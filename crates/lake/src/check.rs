@@ -26,7 +26,7 @@ use crate::hours::add_up_again;
 use crate::index::index_again;
 use crate::merge::{DataFile, removals};
 use crate::place::{Location, Place, Root};
-use crate::schema::{ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape};
+use crate::schema::{ENDPOINT_HOURS, EVENTS, TIMELINE, TableShape};
 use crate::table::{LakeError, Table, table_error};
 
 /// The days, a line each, whose timeline and sums are to be made again of their calls.
@@ -145,11 +145,7 @@ fn files_of(shape: &TableShape, table: &DeltaTable, place: &Place) -> Result<Vec
     let files = snapshot.log_data();
     let files = files.iter().map(|file| Unread {
         table: shape.name,
-        file: DataFile {
-            path: file.path().into_owned(),
-            day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
-            bytes: file.size().max(0).cast_unsigned(),
-        },
+        file: DataFile::of(&file),
         rows: file.num_records().map(|rows| rows as u64),
         store: Arc::clone(&store),
         path: file.object_store_path(),

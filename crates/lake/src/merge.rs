@@ -27,7 +27,7 @@ use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, L
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
-use deltalake::kernel::Remove;
+use deltalake::kernel::{LogicalFileView, Remove};
 use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
@@ -56,6 +56,17 @@ pub(crate) struct DataFile {
     /// The day that it is of, as the table writes it: `2026-11-28`.
     pub day: String,
     pub bytes: u64,
+}
+
+impl DataFile {
+    /// As the table's log has it.
+    pub(crate) fn of(file: &LogicalFileView) -> DataFile {
+        DataFile {
+            path: file.path().into_owned(),
+            day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
+            bytes: file.size().max(0).cast_unsigned(),
+        }
+    }
 }
 
 /// What one merge should do.
@@ -122,13 +133,7 @@ fn size_class(bytes: u64) -> u32 {
 /// The data files of a table.
 pub(crate) fn data_files(table: &Table) -> Result<Vec<DataFile>, LakeError> {
     let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
-    let files = snapshot.log_data();
-    let files = files.iter().map(|file| DataFile {
-        path: file.path().into_owned(),
-        day: file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default(),
-        bytes: file.size().max(0).cast_unsigned(),
-    });
-    Ok(files.collect())
+    Ok(snapshot.log_data().iter().map(|file| DataFile::of(&file)).collect())
 }
 
 /// Puts files of one day together. They are in the table's order, and so is what is made of them.

@@ -12,6 +12,7 @@ use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::{DataFrame, SessionContext};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use object_store::ObjectMeta;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,7 +25,7 @@ use crate::schema::{ENDPOINT_HOURS, EVENTS, PARTITION, TIMELINE, TableShape, arr
 use crate::search::literal;
 use crate::side::Beside;
 use crate::sorted::Indexes;
-use crate::table::{LakeError, newest, table_error};
+use crate::table::{LakeError, entry_of, is_newest, newest, table_error};
 
 /// What all queries together, and each of them, may use. Each is a limit that holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +74,16 @@ pub struct LakeReader {
 struct Followed {
     shape: &'static TableShape,
     place: Place,
-    /// `None` until there is a table.
-    table: Mutex<Option<DeltaTable>>,
+    /// The newest version that was seen; `None` until there is a table.
+    known: Mutex<Option<Known>>,
+}
+
+/// A version of a table, and the log position that it covers, which the table's whole log has to be read for.
+struct Known {
+    table: DeltaTable,
+    position: u64,
+    /// What made it, in the table's log.
+    entry: Option<ObjectMeta>,
 }
 
 /// The calls and their timeline at one moment.
@@ -275,7 +284,7 @@ impl View {
 
 impl Followed {
     fn new(root: &Root, shape: &'static TableShape) -> Followed {
-        Followed { shape, place: root.table(shape.name), table: Mutex::default() }
+        Followed { shape, place: root.table(shape.name), known: Mutex::default() }
     }
 
     fn missing(&self) -> LakeError {
@@ -284,15 +293,22 @@ impl Followed {
 
     /// The newest version and the log position that it covers; `None` where there is no table.
     async fn newest(&self) -> Result<Option<(DeltaTable, u64)>, LakeError> {
-        let mut table = self.table.lock().await;
-        let known = match table.take() {
-            Some(known) => known,
+        let mut known = self.known.lock().await;
+        let before = match known.as_ref() {
+            // Most who ask do so when nothing was committed since the last time.
+            Some(before) if is_newest(&before.table, before.entry.as_ref()).await => {
+                return Ok(Some((before.table.clone(), before.position)));
+            }
+            Some(before) => before.table.clone(),
             None if !self.place.has_versions().await? => return Ok(None),
             None => self.place.found()?.load().await?,
         };
-        let (newest, position) = newest(known, &self.place.found()?, self.shape).await?;
-        *table = Some(newest.clone());
-        Ok(Some((newest, position)))
+        // What failed may have changed what is known.
+        *known = None;
+        let (table, position) = newest(before, &self.place.found()?, self.shape).await?;
+        let entry = entry_of(&table).await;
+        *known = Some(Known { table: table.clone(), position, entry });
+        Ok(Some((table, position)))
     }
 }
 

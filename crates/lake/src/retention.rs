@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use deltalake::protocol::DeltaOperation;
 
 use crate::merge::{DataFile, data_files};
-use crate::schema::PARTITION;
 use crate::table::{LakeError, Table};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -66,13 +65,9 @@ pub(crate) fn days_of(table: &Table) -> Result<BTreeSet<String>, LakeError> {
 /// Takes all files of these days out of a table. What is on disk goes when nobody can be reading it any more.
 pub(crate) async fn take_away(table: &mut Table, days: &[String]) -> Result<(), LakeError> {
     let snapshot = table.table.snapshot().map_err(table.failed("read"))?;
-    let is_over = |day: Option<String>| day.is_some_and(|day| days.contains(&day));
     let files = snapshot.log_data();
-    let removed: Vec<_> = files
-        .iter()
-        .filter(|file| is_over(file.partition_values_map().remove(PARTITION).flatten()))
-        .map(|file| file.remove_action(true))
-        .collect();
+    let of_days = files.iter().filter(|file| days.contains(&DataFile::of(file).day));
+    let removed: Vec<_> = of_days.map(|file| file.remove_action(true)).collect();
     if removed.is_empty() {
         return Ok(());
     }

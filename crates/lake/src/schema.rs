@@ -38,6 +38,11 @@ pub struct TableShape {
     dictionary_bytes: usize,
     /// Rows of a page of a data file: what is decoded at least to read one row.
     page_rows: usize,
+    /// Columns whose pages end with so many bytes, if that is before so many rows.
+    page_bytes: &'static [(&'static str, usize)],
+    /// Columns that have next to nothing in them besides a dictionary's numbers or differences: to compress that saves nothing,
+    /// and costs whoever reads a few rows of each column.
+    uncompressed: &'static [&'static str],
     /// A data file of a day that is over grows to about this. It is in memory while it is written.
     pub(crate) day_bytes: u64,
     /// Rows of one key are parts that add up, and do where files are put together.
@@ -81,6 +86,8 @@ pub static EVENTS: TableShape = TableShape {
     // A hundred thousand pseudonyms: one costs 2 bytes a row in it, and 16 beside it.
     dictionary_bytes: 8 * 1024 * 1024,
     page_rows: 8_192,
+    page_bytes: &[],
+    uncompressed: &[],
     day_bytes: FILE_BYTES,
     adds_up: false,
     paged: None,
@@ -94,11 +101,31 @@ pub static TIMELINE: TableShape = TableShape {
     schema: timeline_schema,
     order: &[("entity_kind", false), ("entity", false), ("event_time", true), ("position", true), ("call_index", true)],
     position_application: "outrider-timeline",
-    differences: &["event_time", "position", "call_index"],
+    differences: &["event_time", "position", "call_index", "asn"],
     without_dictionary: &["entity", "consumer_id", "consumer_name", "client_ip", "path"],
-    dictionary_bytes: 1024 * 1024,
-    // Of smaller pages the heads of two dozen columns are a tenth of the file.
+    dictionary_bytes: 64 * 1024,
+    // Of smaller pages the heads of two dozen columns are a tenth of the file. It is the texts that cost, so of them alone pages
+    // are smaller.
     page_rows: 8_192,
+    page_bytes: &[
+        ("entity", 32 * 1024),
+        ("consumer_id", 64 * 1024),
+        ("consumer_name", 32 * 1024),
+        ("client_ip", 32 * 1024),
+        ("path", 128 * 1024),
+    ],
+    uncompressed: &[
+        "entity_kind",
+        "event_time",
+        "call_index",
+        "gateway",
+        "workspace",
+        "answered_by",
+        "own_refusal",
+        "country",
+        "network_class",
+        "agent_family",
+    ],
     // A day of 100 million calls in a month, with six entities each, is two of them.
     day_bytes: 2 * FILE_BYTES,
     adds_up: false,
@@ -123,6 +150,8 @@ pub static ENDPOINT_HOURS: TableShape = TableShape {
     without_dictionary: &["consumers_hll", "addresses_hll"],
     dictionary_bytes: 1024 * 1024,
     page_rows: 2_048,
+    page_bytes: &[],
+    uncompressed: &[],
     day_bytes: FILE_BYTES,
     adds_up: true,
     paged: Some(&["event_hour"]),
@@ -150,6 +179,12 @@ impl TableShape {
         }
         for &column in self.without_dictionary {
             properties = properties.set_column_dictionary_enabled(column.into(), false);
+        }
+        for &(column, bytes) in self.page_bytes {
+            properties = properties.set_column_data_page_size_limit(column.into(), bytes);
+        }
+        for &column in self.uncompressed {
+            properties = properties.set_column_compression(column.into(), Compression::UNCOMPRESSED);
         }
         for &column in self.opaque {
             properties = properties.set_column_statistics_enabled(column.into(), EnabledStatistics::None);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range as Rows;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,29 +28,32 @@ use deltalake::parquet::schema::types::SchemaDescriptor;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryFutureExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{OBJECT_STORE_COALESCE_DEFAULT, ObjectStore, ObjectStoreExt as _, coalesce_ranges};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
+use crate::merge::DataFile;
 use crate::page::{CallPlace, newest_rows, places};
-use crate::place::Place;
 use crate::query::QueryError;
 use crate::reader::View;
-use crate::schema::{PARTITION, SHOWN, TIMELINE_COLUMNS};
+use crate::schema::{SHOWN, TIMELINE_COLUMNS};
 use crate::table::{LakeError, conform, table_error};
 
 /// How much is kept in memory of files' ends, and of their indexes.
-const KEPT_BYTES: u64 = 64 * 1024 * 1024;
+const KEPT_BYTES: u64 = 128 * 1024 * 1024;
 /// How many of them are expected; a hint.
 const KEPT: usize = 1_000;
 /// How much of a file's end is read at once; most are smaller.
 const END_BYTES: usize = 128 * 1024;
-/// How many rows that can be the entity's are looked through first; then four times as many each time, up to a limit.
-const ROWS_AT_ONCE: usize = 8_192;
-const ROWS_AT_ONCE_MAX: usize = 16 * ROWS_AT_ONCE;
-/// What lies between two parts of a file on disk is read with them up to so much, instead of either by itself.
-const GAP_BYTES: u64 = 128 * 1024;
+/// How many rows that can be the entity's are looked through first, at least two pages; then four times as many each time, up to a
+/// limit.
+const ROWS_AT_ONCE: usize = 16_384;
+const ROWS_AT_ONCE_MAX: usize = 8 * ROWS_AT_ONCE;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8_192;
+/// What lies between two parts of a file is read with them up to so much, instead of either by itself.
+const GAP_BYTES: u64 = 16 * 1024;
 /// How many files are read at once.
 const FILES_AT_ONCE: usize = 8;
 
@@ -73,8 +77,6 @@ pub(crate) struct SortedFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
-    /// What lies between two parts is read with them up to so much.
-    gap_bytes: u64,
 }
 
 /// What has been read of files' ends and indexes. Files never change, so it is true as long as they are there; then it is
@@ -106,16 +108,11 @@ impl View {
         let mut days: BTreeMap<String, Vec<SortedFile>> = BTreeMap::new();
         let Some(timeline) = &self.timeline else { return Ok(days) };
         let store = timeline.log_store().object_store(None);
-        let gap_bytes = match self.events_place {
-            Place::Directory(_) => GAP_BYTES,
-            // A request costs more than what lies between.
-            Place::Bucket(_) => OBJECT_STORE_COALESCE_DEFAULT,
-        };
         let snapshot = timeline.snapshot().map_err(table_error(&self.events_place, "read"))?;
         for file in snapshot.log_data().iter() {
-            let day = file.partition_values_map().remove(PARTITION).flatten().unwrap_or_default();
-            let (path, bytes) = (file.object_store_path(), file.size().max(0).cast_unsigned());
-            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes, gap_bytes });
+            let path = file.object_store_path();
+            let DataFile { day, bytes, .. } = DataFile::of(&file);
+            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes });
         }
         Ok(days)
     }
@@ -159,10 +156,10 @@ impl SortedFile {
                 continue;
             }
             let group = indexes.group(self, &end, at).await?;
-            let mut candidates = wanted.candidates(&group)?;
+            let (mut candidates, are_of_kind) = wanted.candidates(&group)?;
             let mut at_once = ROWS_AT_ONCE;
             while missing > 0 && !candidates.is_empty() {
-                let read = self.read(&group, wanted, take(&mut candidates, at_once), missing).await?;
+                let read = self.read(&group, wanted, take(&mut candidates, at_once), are_of_kind, missing).await?;
                 missing = missing.saturating_sub(read.iter().map(RecordBatch::num_rows).sum());
                 found.extend(read);
                 at_once = (4 * at_once).min(ROWS_AT_ONCE_MAX);
@@ -171,12 +168,14 @@ impl SortedFile {
         Ok(found)
     }
 
-    /// The first of the candidates that are wanted, in the file's order. What a file of an earlier version lacks is null.
+    /// The first of the candidates that are wanted, in the file's order, where it is known whether all are of the entity's kind. What
+    /// a file of an earlier version lacks is null.
     async fn read(
         &self,
         group: &ArrowReaderMetadata,
         wanted: &Arc<Wanted>,
         candidates: Vec<Rows<usize>>,
+        are_of_kind: bool,
         rows: usize,
     ) -> Result<Vec<RecordBatch>, ParquetError> {
         let rows_of_group = Pages::of(group)?.rows;
@@ -184,8 +183,8 @@ impl SortedFile {
         let read = ParquetRecordBatchStreamBuilder::new_with_metadata(self.clone(), group.clone())
             .with_projection(ProjectionMask::columns(schema, TIMELINE_COLUMNS))
             .with_row_selection(RowSelection::from_consecutive_ranges(candidates.into_iter(), rows_of_group))
-            .with_row_filter(wanted.filter(schema))
-            .with_batch_size(ROWS_AT_ONCE)
+            .with_row_filter(wanted.filter(schema, are_of_kind))
+            .with_batch_size(BATCH_ROWS)
             .with_limit(rows)
             .build()?;
         let conform = |batch| conform(&batch, &SHOWN).map_err(ParquetError::from);
@@ -221,8 +220,9 @@ impl Wanted {
         self.texts().into_iter().all(may_be)
     }
 
-    /// The rows of a row group that can be such calls, by the least and greatest values of its pages.
-    fn candidates(&self, group: &ArrowReaderMetadata) -> Result<Vec<Rows<usize>>, ParquetError> {
+    /// The rows of a row group that can be such calls, by the least and greatest values of its pages, and whether all of them are
+    /// of the entity's kind.
+    fn candidates(&self, group: &ArrowReaderMetadata) -> Result<(Vec<Rows<usize>>, bool), ParquetError> {
         let pages = Pages::of(group)?;
         let mut candidates = vec![Rows { start: 0, end: pages.rows }];
         for (column, value) in self.texts() {
@@ -243,18 +243,60 @@ impl Wanted {
             }
             _ => true,
         };
-        Ok(common(&candidates, &pages.where_may_be("event_time", may_be)))
+        candidates = common(&candidates, &pages.where_may_be("event_time", may_be));
+        let of_kind = self.of_kind(&pages);
+        candidates = common(&candidates, &self.beside_the_ends(&pages, &of_kind));
+        let are_of_kind = common(&candidates, from_ref(&of_kind)) == candidates;
+        Ok((candidates, are_of_kind))
+    }
+
+    /// The rows of pages that have nothing but the entity's kind; none where they do not lie together, as in a file of somebody
+    /// who put it in another order.
+    fn of_kind(&self, pages: &Pages<'_>) -> Rows<usize> {
+        let kind = self.kind.as_bytes();
+        let is_all = |index: &ColumnIndexMetaData, page| match index {
+            ColumnIndexMetaData::BYTE_ARRAY(index) => [index.min_value(page), index.max_value(page)] == [Some(kind); 2],
+            _ => false,
+        };
+        let of_kind = pages.of_column("entity_kind").filter(|(index, page, _)| is_all(index, *page));
+        let mut of_kind = of_kind.map(|(_, _, rows)| rows);
+        let first = of_kind.next().unwrap_or_default();
+        let together = of_kind.try_fold(first, |all, rows| (all.end == rows.start).then_some(all.start..rows.end));
+        together.unwrap_or_default()
+    }
+
+    /// Without the rows at which another kind begins or ends, where the next page tells that the entity is not among them: of a
+    /// page with the last of one kind and the first of another the least and greatest value say nothing.
+    fn beside_the_ends(&self, pages: &Pages<'_>, of_kind: &Rows<usize>) -> Vec<Rows<usize>> {
+        let entity = self.entity.as_bytes();
+        let is_inside = |rows: &Rows<usize>| of_kind.start <= rows.start && rows.end <= of_kind.end;
+        let mut inside = pages.of_column("entity").filter(|(_, _, rows)| is_inside(rows));
+        let mut rows = Rows { start: 0, end: pages.rows };
+        let Some(first) = inside.next() else { return vec![rows] };
+        let last = inside.last().unwrap_or_else(|| first.clone());
+        if let (ColumnIndexMetaData::BYTE_ARRAY(index), page, of_page) = first
+            && index.min_value(page).is_some_and(|least| least < entity && !entity.starts_with(least))
+        {
+            rows.start = of_page.start;
+        }
+        if let (ColumnIndexMetaData::BYTE_ARRAY(index), page, of_page) = last
+            && index.max_value(page).is_some_and(|greatest| is_below(entity, greatest))
+        {
+            rows.end = of_page.end;
+        }
+        vec![rows]
     }
 
     fn texts(&self) -> [(&'static str, &str); 2] {
         [("entity_kind", &self.kind), ("entity", &self.entity)]
     }
 
-    /// What each row is asked; the second only where the first holds.
-    fn filter(self: &Arc<Self>, schema: &SchemaDescriptor) -> RowFilter {
+    /// What each row is asked, but whether it is of the kind where that is known; the second only where the first holds.
+    fn filter(self: &Arc<Self>, schema: &SchemaDescriptor, are_of_kind: bool) -> RowFilter {
         let wanted = Arc::clone(self);
+        let asked = if are_of_kind { &["entity"][..] } else { &["entity_kind", "entity"] };
+        let columns = ProjectionMask::columns(schema, asked.iter().copied());
         let of_entity = move |rows: RecordBatch| wanted.are_of_entity(&rows);
-        let columns = ProjectionMask::columns(schema, ["entity_kind", "entity"]);
         let mut asked: Vec<Box<dyn ArrowPredicate>> = vec![Box::new(ArrowPredicateFn::new(columns, of_entity))];
         if self.gateways.is_some() || self.since_us.is_some() || self.before.is_some() {
             let wanted = Arc::clone(self);
@@ -266,9 +308,12 @@ impl Wanted {
     }
 
     fn are_of_entity(&self, rows: &RecordBatch) -> Result<BooleanArray, ArrowError> {
-        let [kind, entity] =
-            self.texts().map(|(column, value)| eq(column_of(rows, column)?, &StringArray::new_scalar(value)));
-        and(&kind?, &entity?)
+        let is = |column: &ArrayRef, value: &str| eq(column, &StringArray::new_scalar(value));
+        let are_entity = is(column_of(rows, "entity")?, &self.entity)?;
+        match rows.column_by_name("entity_kind") {
+            Some(kinds) => and(&are_entity, &is(kinds, &self.kind)?),
+            None => Ok(are_entity),
+        }
     }
 
     fn are_in_range(&self, rows: &RecordBatch) -> Result<BooleanArray, ArrowError> {
@@ -296,6 +341,14 @@ fn is_between(value: &[u8], least: Option<&[u8]>, greatest: Option<&[u8]>) -> bo
     least.is_none_or(|least| least <= value) && greatest.is_none_or(|greatest| value <= greatest)
 }
 
+/// Whether a value is below the greatest of a page, which may be cut: it then begins like the greatest of the file but for its
+/// last character, which is the next one.
+fn is_below(value: &[u8], greatest: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(greatest) else { return false };
+    let cut = text.char_indices().next_back().map_or("", |(at, _)| &text[..at]);
+    value < greatest && !value.starts_with(cut.as_bytes())
+}
+
 /// The pages of a row group that is alone in its metadata.
 struct Pages<'a> {
     metadata: &'a ParquetMetaData,
@@ -311,16 +364,25 @@ impl<'a> Pages<'a> {
 
     /// The rows of the column's pages that pass; all where the column has no index.
     fn where_may_be(&self, column: &str, passes: impl Fn(&ColumnIndexMetaData, usize) -> bool) -> Vec<Rows<usize>> {
-        let all = vec![Rows { start: 0, end: self.rows }];
+        let mut pages = self.of_column(column).peekable();
+        if pages.peek().is_none() {
+            return vec![Rows { start: 0, end: self.rows }];
+        }
+        pages.filter(|(index, page, _)| passes(index, *page)).map(|(_, _, rows)| rows).collect()
+    }
+
+    /// The pages of a column: its index, the page in it, and the page's rows. None where it has no index.
+    fn of_column(&self, column: &str) -> impl Iterator<Item = (&'a ColumnIndexMetaData, usize, Rows<usize>)> {
         let columns = self.metadata.row_group(0).columns();
-        let Some(at) = columns.iter().position(|chunk| chunk.column_path().string() == column) else { return all };
-        let index = self.metadata.column_index().and_then(|groups| groups.first()?.get(at));
-        let places = self.metadata.offset_index().and_then(|groups| groups.first()?.get(at));
-        let (Some(index), Some(places)) = (index, places) else { return all };
-        let firsts = places.page_locations().iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0));
-        let ends = firsts.clone().skip(1).chain([self.rows]);
-        let pages = firsts.zip(ends).enumerate();
-        pages.filter(|&(page, _)| passes(index, page)).map(|(_, (start, end))| start..end).collect()
+        let at = columns.iter().position(|chunk| chunk.column_path().string() == column);
+        let index = at.and_then(|at| self.metadata.column_index()?.first()?.get(at));
+        let places = at.and_then(|at| self.metadata.offset_index()?.first()?.get(at));
+        let rows = self.rows;
+        index.zip(places).into_iter().flat_map(move |(index, places)| {
+            let firsts = places.page_locations().iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0));
+            let ends = firsts.clone().skip(1).chain([rows]);
+            firsts.zip(ends).enumerate().map(move |(page, (start, end))| (index, page, start..end))
+        })
     }
 }
 
@@ -382,8 +444,14 @@ impl Indexes {
             return Ok(group);
         }
         let alone = ParquetMetaDataBuilder::new(end.file_metadata().clone()).add_row_group(end.row_group(at).clone());
-        let mut reader =
-            ParquetMetaDataReader::new_with_metadata(alone.build()).with_page_index_policy(PageIndexPolicy::Optional);
+        // One after the other: what lies between the two is those of the other groups.
+        let mut reader = ParquetMetaDataReader::new_with_metadata(alone.build())
+            .with_column_index_policy(PageIndexPolicy::Optional)
+            .with_offset_index_policy(PageIndexPolicy::Skip);
+        reader.load_page_index(&mut *file).await?;
+        let mut reader = ParquetMetaDataReader::new_with_metadata(reader.finish()?)
+            .with_column_index_policy(PageIndexPolicy::Skip)
+            .with_offset_index_policy(PageIndexPolicy::Optional);
         reader.load_page_index(&mut *file).await?;
         // What another engine noted of its own types is left aside: the columns are as Parquet says.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -399,10 +467,18 @@ impl AsyncFileReader for SortedFile {
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Rows<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        let file = &*self;
-        // A directory by itself would read them one after the other.
-        let read = move |range| file.store.get_range(&file.path, range);
-        async move { coalesce_ranges(&ranges, read, file.gap_bytes).await.map_err(of_store) }.boxed()
+        async move {
+            let joined = joined(&ranges);
+            // All at once: a directory opens the file once, and a bucket joins what a request costs more than.
+            let read = self.store.get_ranges(&self.path, &joined).await.map_err(of_store)?;
+            let part = |range: &Rows<u64>| {
+                let at = joined.partition_point(|one| one.start <= range.start).saturating_sub(1);
+                let start = (range.start - joined[at].start) as usize;
+                read[at].slice(start..start + (range.end - range.start) as usize)
+            };
+            Ok(ranges.iter().map(part).collect())
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(
@@ -414,6 +490,20 @@ impl AsyncFileReader for SortedFile {
         let bytes = self.bytes;
         async move { Ok(Arc::new(reader.load_and_finish(self, bytes).await?)) }.boxed()
     }
+}
+
+/// The ranges, rising; those that are not far apart are one.
+fn joined(ranges: &[Rows<u64>]) -> Vec<Rows<u64>> {
+    let mut rising = ranges.to_vec();
+    rising.sort_unstable_by_key(|range| range.start);
+    let mut joined: Vec<Rows<u64>> = Vec::new();
+    for range in rising {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end + GAP_BYTES => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 fn of_store(error: object_store::Error) -> ParquetError {
@@ -430,7 +520,7 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::schema::{Lasting, TIMELINE, timeline_schema};
+    use crate::schema::{Lasting, PARTITION, TIMELINE, timeline_schema};
 
     #[test]
     fn rows_are_looked_through_in_order_and_none_twice() {
@@ -456,18 +546,20 @@ mod tests {
         assert!(!is_between(b"a", Some(b"b"), None) && !is_between(b"c", None, Some(b"bzz")));
     }
 
-    /// Calls of entities with names that are alike for longer than statistics say, in the timeline's order: the entity's
-    /// number, and the time, which is also the position.
-    fn entities() -> Vec<(String, i64)> {
+    /// A call of an entity: its kind, its name, and the time, which is also the position.
+    type Row = (&'static str, String, i64);
+
+    /// Calls of entities with names that are alike for longer than statistics say, in the timeline's order.
+    fn entities() -> Vec<Row> {
         let name = |number| format!("{}-{number}", "x".repeat(100));
         let calls = [(0, 5), (1, 700), (2, 1), (3, 3_000), (4, 40)];
-        calls.into_iter().flat_map(|(number, calls)| (1..=calls).rev().map(move |at| (name(number), at))).collect()
+        let of = |(number, calls): (_, i64)| (1..=calls).rev().map(move |at| ("session", name(number), at));
+        calls.into_iter().flat_map(of).collect()
     }
 
-    fn rows(lacking: &[&str]) -> RecordBatch {
-        let entities = entities();
+    fn rows(entities: &[Row], lacking: &[&str]) -> RecordBatch {
         let numbers = |kind: &DataType| {
-            let numbers: deltalake::arrow::array::Int64Array = entities.iter().map(|(_, at)| Some(*at)).collect();
+            let numbers: deltalake::arrow::array::Int64Array = entities.iter().map(|(.., at)| Some(*at)).collect();
             deltalake::arrow::compute::cast(&numbers, kind).unwrap()
         };
         let schema = timeline_schema();
@@ -476,10 +568,10 @@ mod tests {
         let fields: Vec<_> = schema.fields().iter().filter(|field| is_there(field.name())).collect();
         let columns = fields.iter().map(|field| -> ArrayRef {
             match (field.name().as_str(), field.data_type()) {
-                ("entity", _) => Arc::new(entities.iter().map(|(name, _)| Some(name)).collect::<StringArray>()),
-                ("entity_kind", _) => Arc::new(StringArray::from(vec!["session"; entities.len()])),
+                ("entity", _) => Arc::new(entities.iter().map(|(_, name, _)| Some(name)).collect::<StringArray>()),
+                ("entity_kind", _) => Arc::new(entities.iter().map(|(kind, ..)| Some(kind)).collect::<StringArray>()),
                 ("gateway", _) => {
-                    let gateways = entities.iter().map(|(_, at)| if at % 1000 == 7 { "rare" } else { "kong" });
+                    let gateways = entities.iter().map(|(.., at)| if at % 1000 == 7 { "rare" } else { "kong" });
                     Arc::new(StringArray::from_iter_values(gateways))
                 }
                 (_, kind @ (DataType::Int64 | DataType::Int32 | DataType::Timestamp(..))) => numbers(kind),
@@ -504,7 +596,7 @@ mod tests {
         let (store, path) = (Arc::new(InMemory::new()), Path::from("t.parquet"));
         let size = bytes.len() as u64;
         store.put(&path, bytes.into()).await.unwrap();
-        SortedFile { store, path, bytes: size, gap_bytes: GAP_BYTES }
+        SortedFile { store, path, bytes: size }
     }
 
     /// The times of what is found, which rise to the newest first.
@@ -515,10 +607,15 @@ mod tests {
         rows.column_by_name("event_time").unwrap().as_primitive::<TimestampMicrosecondType>().values().to_vec()
     }
 
+    fn all(kind: &str, entity: &str) -> Wanted {
+        let (kind, entity) = (kind.to_owned(), entity.to_owned());
+        Wanted { kind, entity, gateways: None, since_us: None, before: None, rows: 10_000 }
+    }
+
     #[tokio::test]
     async fn every_call_is_found_however_a_file_is_made() {
         let small = || WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(64);
-        let plain = rows(&[]);
+        let plain = rows(&entities(), &[]);
         let files = [
             ("as we write them", file(&plain, TIMELINE.writer_properties(Lasting::Briefly)).await),
             ("in many row groups", file(&plain, small().set_max_row_group_row_count(Some(300)).build()).await),
@@ -531,24 +628,20 @@ mod tests {
                 )
                 .await,
             ),
-            ("of an earlier version", file(&rows(&["country", "asn", "own_refusal"]), small().build()).await),
+            (
+                "of an earlier version",
+                file(&rows(&entities(), &["country", "asn", "own_refusal"]), small().build()).await,
+            ),
         ];
         let names: Vec<String> = {
-            let mut names: Vec<String> = entities().into_iter().map(|(name, _)| name).collect();
+            let mut names: Vec<String> = entities().into_iter().map(|(_, name, _)| name).collect();
             names.dedup();
             names
         };
-        let all = |entity: &str| Wanted {
-            kind: "session".into(),
-            entity: entity.into(),
-            gateways: None,
-            since_us: None,
-            before: None,
-            rows: 10_000,
-        };
+        let all = |entity: &str| all("session", entity);
         for (how, file) in &files {
             for name in &names {
-                let of: Vec<i64> = entities().into_iter().filter(|(of, _)| of == name).map(|(_, at)| at).collect();
+                let of: Vec<i64> = entities().into_iter().filter(|(_, of, _)| of == name).map(|(.., at)| at).collect();
                 assert_eq!(found(file, all(name)).await, of, "{name} {how}");
                 assert_eq!(found(file, Wanted { rows: 3, ..all(name) }).await, of[..of.len().min(3)], "{name} {how}");
                 let place = CallPlace { time_us: 650, position: 650, index: 650 };
@@ -565,8 +658,88 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn entities_at_which_kinds_meet_are_found_and_others_of_the_same_name_are_not() {
+        const KINDS: [&str; 4] = ["business", "consumer", "ip", "session"];
+        const NAMES: [&str; 5] = ["b", "bc", "m", "ma", "y"];
+        // Of each kind other names are there, and the first and the last have more or less than a page of calls.
+        for calls in [[1, 1, 1, 1, 1], [70, 1, 64, 1, 70], [3, 200, 1, 0, 5], [0, 64, 64, 64, 0], [10, 0, 0, 0, 100]] {
+            let mut rows_of_all: Vec<Row> = Vec::new();
+            for (at, kind) in KINDS.into_iter().enumerate() {
+                for (name, calls) in NAMES.into_iter().zip(calls) {
+                    let calls = if at % 2 == 0 { calls } else { calls / 2 };
+                    rows_of_all.extend((1..=calls).rev().map(|at| (kind, name.to_owned(), at)));
+                }
+            }
+            let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
+            let file = file(&rows(&rows_of_all, &[]), small.build()).await;
+            for kind in KINDS {
+                for name in NAMES.into_iter().chain(["", "a", "bb", "n", "z"]) {
+                    let of = rows_of_all.iter().filter(|(of, named, _)| *of == kind && named == name);
+                    let of: Vec<_> = of.map(|(.., at)| *at).collect();
+                    assert_eq!(found(&file, all(kind, name)).await, of, "{kind} {name} {calls:?}");
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn names_that_statistics_cut_are_found_where_kinds_meet() {
+        // A greatest value is cut at a character of several bytes, and its last character made the next one.
+        let name = |end: &str| format!("a{}{end}", "é".repeat(31));
+        let names = [name(""), name("é"), name("ü"), name("üü"), format!("a{}", "é".repeat(40)), "b".to_owned()];
+        let mut names: Vec<_> = names.into_iter().collect();
+        names.sort_unstable();
+        for last in [1, 30, 64, 90] {
+            let mut all_rows: Vec<Row> = Vec::new();
+            for kind in ["business", "session"] {
+                for name in &names {
+                    all_rows.extend((1..=last).rev().map(|at| (kind, name.clone(), at)));
+                }
+            }
+            let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
+            let file = file(&rows(&all_rows, &[]), small.build()).await;
+            for name in &names {
+                let expected: Vec<_> = (1..=last).rev().collect();
+                assert_eq!(found(&file, all("business", name)).await, expected, "{name} {last}");
+                assert_eq!(found(&file, all("session", name)).await, expected, "{name} {last}");
+            }
+        }
+        assert!(is_below(b"ab", b"b1") && !is_below(b"b0", b"b1") && !is_below(b"c", b"b1"));
+    }
+
+    #[tokio::test]
+    async fn a_file_in_another_order_gives_nobody_elses_calls() {
+        let mut shuffled: Vec<Row> = Vec::new();
+        for part in 0..20 {
+            let kind = if part % 2 == 0 { "consumer" } else { "session" };
+            shuffled.extend((1..=64).rev().map(|at| (kind, "m".to_owned(), 100 * part + at)));
+        }
+        let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
+        let file = file(&rows(&shuffled, &[]), small.build()).await;
+        for kind in ["consumer", "session"] {
+            let of: Vec<_> = shuffled.iter().filter(|(of, ..)| *of == kind).map(|(.., at)| *at).collect();
+            let mut found = found(&file, all(kind, "m")).await;
+            found.sort_unstable();
+            assert_eq!(
+                (found.len(), found.first(), found.last()),
+                (of.len(), of.iter().min(), of.iter().max()),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_far_apart_is_read_together() {
+        let far = 10 * GAP_BYTES;
+        assert_eq!(joined(&[far..far + 5, 0..10, 5..20, 30..40]), [0..40, far..far + 5]);
+        assert_eq!(joined(&[0..1, 1 + GAP_BYTES..2 + GAP_BYTES]), [0..2 + GAP_BYTES]);
+        assert_eq!(joined(&[0..1, 2 + GAP_BYTES..3 + GAP_BYTES]).len(), 2);
+        assert!(joined(&[]).is_empty());
+    }
+
+    #[tokio::test]
     async fn what_is_known_of_a_file_goes_with_it() {
-        let mut file = file(&rows(&[]), TIMELINE.writer_properties(Lasting::Briefly)).await;
+        let mut file = file(&rows(&entities(), &[]), TIMELINE.writer_properties(Lasting::Briefly)).await;
         let indexes = Indexes::new();
         let end = indexes.end(&mut file).await.unwrap();
         indexes.group(&mut file, &end, 0).await.unwrap();

@@ -14,17 +14,22 @@ use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError, TableProperty};
+use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt as _};
 
 pub(crate) use crate::error::LakeError;
-use crate::place::{Place, Root};
+use crate::place::{LOG, Place, Root};
 use crate::schema::{Lasting, PARTITION, TableShape};
 
 /// How long the log names every version of a table, and what other engines are told about files that the newest does not name
-/// any more: for queries, copies and other readers that began before a change.
+/// any more: for queries, copies and other readers that began before a change. Nobody can read a version whose files are gone,
+/// and whoever looks for the newest has the whole log listed.
 const KEPT: [(TableProperty, &str); 2] = [
-    (TableProperty::LogRetentionDuration, "interval 1 days"),
+    (TableProperty::LogRetentionDuration, "interval 2 hours"),
     (TableProperty::DeletedFileRetentionDuration, "interval 1 hours"),
 ];
+/// What tables of earlier versions have for the first of these.
+const KEPT_BEFORE: &str = "interval 1 days";
 
 /// The application id that every commit carries which takes files out of a table. Two such commits at once conflict by it: to
 /// the table library two that put the same files together do not, and both would add the rows of those.
@@ -230,6 +235,25 @@ fn commit_file(version: u64) -> String {
     format!("{version:020}.json")
 }
 
+/// The entry of a table's log by which the version that is known of it was made, where it can be seen.
+pub(crate) async fn entry_of(known: &DeltaTable) -> Option<ObjectMeta> {
+    known.log_store().object_store(None).head(&entry_path(known.version()?)).await.ok()
+}
+
+/// Whether a known version is still the newest: the entry that made it is there as it was, and that of a next one is not. Where
+/// neither can be seen, because old entries are taken away, it is not said to be.
+pub(crate) async fn is_newest(known: &DeltaTable, entry: Option<&ObjectMeta>) -> bool {
+    let (Some(version), Some(_)) = (known.version(), entry) else { return false };
+    let store = known.log_store().object_store(None);
+    let next = entry_path(version + 1);
+    let (now, next) = tokio::join!(entry_of(known), store.head(&next));
+    now.as_ref() == entry && matches!(next, Err(object_store::Error::NotFound { .. }))
+}
+
+fn entry_path(version: u64) -> Path {
+    Path::from_iter([LOG, commit_file(version).as_str()])
+}
+
 /// The newest version of a table that is known, and the log position that it covers.
 pub(crate) async fn newest(
     mut known: DeltaTable,
@@ -319,7 +343,7 @@ async fn evolve(table: DeltaTable, place: &Place, shape: &TableShape) -> Result<
     let unset: HashMap<_, _> = KEPT
         .into_iter()
         .map(|(key, value)| (key.as_ref().to_owned(), value.to_owned()))
-        .filter(|(key, _)| !configuration.contains_key(key))
+        .filter(|(key, _)| configuration.get(key).is_none_or(|set| set == KEPT_BEFORE))
         .collect();
     let table = match missing.is_empty() {
         true => table,
