@@ -10,7 +10,7 @@ use outrider_lake::arrow::datatypes::Int64Type;
 use outrider_platform::queries::Queries;
 use tokio::net::TcpStream;
 
-use crate::loop_latency::{Rig, now_ms, send, settings};
+use crate::loop_latency::{Rig, at_share, now_ms, send, settings};
 use crate::print;
 
 /// Until calls come at their rate and the first commit is made.
@@ -41,7 +41,7 @@ pub async fn run(rate: u32, seconds: u32) -> anyhow::Result<()> {
     let mut ages = asking.await??;
     anyhow::ensure!(!ages.is_empty(), "nothing was asked in {seconds} s");
     ages.sort_unstable();
-    let at = |share: f64| ages[((ages.len() as f64 - 1.0) * share).round() as usize];
+    let at = |share| at_share(&ages, share);
     print(&format!("at {rate} calls a second, the newest call in {} answers was received before, in ms:", ages.len()));
     print(&format!("p50 {}  p95 {}  p99 {}  max {}", at(0.5), at(0.95), at(0.99), at(1.0)));
     drop(stream);

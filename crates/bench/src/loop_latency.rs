@@ -265,8 +265,7 @@ async fn latencies(platform: &Platform, stored: &Stored) -> anyhow::Result<Vec<i
 }
 
 fn report(latencies: &[i64], rate: f64, offenders: u32, platform: &Platform) {
-    let at =
-        |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(-1);
+    let at = |share| at_share(latencies, share);
     let progress = platform.status().progress();
     print(&format!(
         "{} of {offenders} offenders blocked; {} calls analysed, {} dropped",
@@ -276,6 +275,11 @@ fn report(latencies: &[i64], rate: f64, offenders: u32, platform: &Platform) {
     ));
     print(&format!("line received to Admin API write returned, at {rate:.0} calls a second, in ms:"));
     print(&format!("p50 {}  p90 {}  p99 {}  max {}", at(0.5), at(0.9), at(0.99), at(1.0)));
+}
+
+/// The value that such a share of the sorted values is not above; -1 where there is none.
+pub fn at_share(sorted: &[i64], share: f64) -> i64 {
+    sorted.get(((sorted.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(-1)
 }
 
 pub fn now_ms() -> i64 {

@@ -1,6 +1,7 @@
 //! `outrider-bench`: the figures, each with what it was measured against in the same run.
 
 mod bytes;
+mod collector;
 mod fresh;
 mod lake;
 mod load;
@@ -52,6 +53,22 @@ enum Figure {
     },
     /// Bytes a call in the log, and between collector and platform, by rate, over the frozen corpus.
     Bytes,
+    /// A collector as a process: lines by processor time beside rsyslog and syslog-ng where they are installed, memory with many
+    /// connections, how soon calls are acknowledged, and whether one is lost while the platform is away.
+    Collector {
+        /// The binary of outrider. Without it, the one beside this program.
+        #[arg(long)]
+        binary: Option<PathBuf>,
+        /// How many times the corpus of 100,000 lines is sent in a round.
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+        /// How many times everything is measured, in turn.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Connections for the figure of memory.
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
     /// The lake at its size: bytes a call, writing while files are put together, pages of entities, an aggregate.
     Lake {
         /// Calls; 100,000,000 need about 35 GB, and as much again while files are put together.
@@ -93,6 +110,14 @@ fn main() -> anyhow::Result<()> {
         Figure::Loop { rate, offenders } => runtime()?.block_on(loop_latency::run(rate, offenders)),
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
         Figure::Bytes => bytes::run(),
+        Figure::Collector { binary, repeats, rounds, connections } => {
+            let binary = match binary {
+                Some(binary) => binary,
+                None => std::env::current_exe()?.with_file_name("outrider"),
+            };
+            let settings = collector::Settings { binary, repeats, rounds, connections };
+            runtime()?.block_on(collector::run(&settings))
+        }
         Figure::Lake { events, days, dir } => lake::run(events, days, &dir),
         Figure::Fresh { rate, seconds } => runtime()?.block_on(fresh::run(rate, seconds)),
         Figure::Load { to, rate, seconds } => runtime()?.block_on(load::run(to, rate, seconds)),
