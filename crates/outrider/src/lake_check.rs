@@ -37,12 +37,15 @@ pub async fn run(command: LakeCommand) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::FAILURE);
     }
-    let of_events = checked.damaged.iter().filter(|file| file.table == "events");
-    let lost: u64 = of_events.filter_map(|file| file.rows).sum();
-    terminal::note(&format!(
-        "a repair makes the other tables again for these days, and {lost} calls are missing in the lake from then on; files of \
-         `events` are moved to `events/_damaged`"
-    ));
+    let of_events: Vec<_> = checked.damaged.iter().filter(|file| file.table == "events").collect();
+    let lost: u64 = of_events.iter().filter_map(|file| file.rows).sum();
+    terminal::note(&match of_events.is_empty() {
+        true => "a repair makes the other tables again for these days, of calls that are all there".to_owned(),
+        false => format!(
+            "a repair makes the other tables again for these days, and {lost} calls are missing in the lake from then on; files \
+             of `events` are moved to `events/_damaged`"
+        ),
+    });
     if !arguments.yes && !terminal::is_confirmed()? {
         terminal::note("nothing was changed; run it with --yes to do this");
         return Ok(ExitCode::from(terminal::NOT_CONFIRMED));

@@ -81,6 +81,9 @@ fn calls_are_found_in_every_way() {
         let (status, answer) = call(nothing);
         assert_eq!((status, answer["detail"].as_str().unwrap().contains("there is no call")), (404, true), "{answer}");
     }
+    for (gateway, expected) in [("kong", 200), ("edge", 404)] {
+        assert_eq!(status_with_token_for(&outrider, gateway, &format!("/api/v1/calls/{id}")), expected, "{gateway}");
+    }
 
     let completions = |search: &str| {
         let items = outrider.list(&format!("/api/v1/search/completions?q={search}"));
@@ -100,6 +103,17 @@ fn calls_are_found_in_every_way() {
         assert!(audit.iter().any(|line| line["what"] == what), "{what}: {audit:#?}");
     }
     assert_quiet(&outrider.stop(), &[]);
+}
+
+/// What a viewer's token that is for one gateway is answered.
+fn status_with_token_for(outrider: &Outrider, gateway: &str, path: &str) -> u16 {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    command.args(["token", "create", gateway, "--role", "viewer", "--gateway", gateway, "--config"]);
+    let made = command.arg(outrider.config_path()).output().unwrap();
+    let token = String::from_utf8(made.stdout).unwrap();
+    let request = reqwest::Client::new().get(format!("{}{path}", outrider.api)).bearer_auth(token.trim());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { request.send().await.unwrap().status().as_u16() })
 }
 
 #[test]

@@ -231,8 +231,8 @@ fn range(query: &Query) -> Result<Range, Problem> {
 
 /// The range at the gateways that the caller may see.
 pub(super) fn keep_to(range: Range, gateways: &Gateways) -> Range {
-    let Gateways::Only(names) = gateways else { return range };
-    let asked = range.gateways.unwrap_or_else(|| names.clone());
+    let Some(names) = gateways.only() else { return range };
+    let asked = range.gateways.unwrap_or_else(|| names.to_vec());
     Range { gateways: Some(asked.into_iter().filter(|name| names.contains(name)).collect()), ..range }
 }
 

@@ -15,7 +15,6 @@ use super::problem::Problem;
 use super::query::NoQuery;
 use super::reading::Found;
 use super::routes::Id;
-use crate::store::Gateways;
 
 /// Where a call is in the log: `4711.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,11 +71,7 @@ pub(super) async fn call(
     Extension(caller): Extension<Caller>,
     _: NoQuery,
 ) -> Found<CallAnswer> {
-    let gateways = match caller.gateways {
-        Gateways::All => None,
-        Gateways::Only(names) => Some(names),
-    };
-    let found = queries.call(id.position, id.index, gateways).await?;
+    let found = queries.call(id.position, id.index, caller.gateways.only().map(<[String]>::to_vec)).await?;
     let row = found.map(|batch| rows_of_batch(&batch)).transpose()?.and_then(|rows| rows.into_iter().next());
     let Some(Value::Object(call)) = row else {
         let problem = Problem::not_found(format!("there is no call `{id}`"));

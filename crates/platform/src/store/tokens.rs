@@ -86,6 +86,14 @@ impl Gateways {
         }
     }
 
+    /// Their names; `None` for all.
+    pub fn only(&self) -> Option<&[String]> {
+        match self {
+            Gateways::All => None,
+            Gateways::Only(names) => Some(names),
+        }
+    }
+
     /// As tokens name them: empty for all.
     fn of(names: Vec<String>) -> Self {
         if names.is_empty() { Gateways::All } else { Gateways::Only(names) }
@@ -93,10 +101,7 @@ impl Gateways {
 
     /// Their names; empty for all.
     pub fn names(&self) -> &[String] {
-        match self {
-            Gateways::All => &[],
-            Gateways::Only(names) => names,
-        }
+        self.only().unwrap_or_default()
     }
 }
 
