@@ -33,12 +33,15 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::task::JoinSet;
 
+use self::pages::{Pages, common, is_between};
 use crate::merge::DataFile;
 use crate::page::{CallPlace, newest_rows, places};
 use crate::query::QueryError;
 use crate::reader::View;
 use crate::schema::{SHOWN, TIMELINE_COLUMNS};
 use crate::table::{LakeError, conform, table_error};
+
+mod pages;
 
 /// How much is kept in memory of files' ends, and of their indexes.
 const KEPT_BYTES: u64 = 128 * 1024 * 1024;
@@ -244,47 +247,10 @@ impl Wanted {
             _ => true,
         };
         candidates = common(&candidates, &pages.where_may_be("event_time", may_be));
-        let of_kind = self.of_kind(&pages);
-        candidates = common(&candidates, &self.beside_the_ends(&pages, &of_kind));
+        let of_kind = pages.of_kind(&self.kind);
+        candidates = common(&candidates, from_ref(&pages.beside_the_ends(&self.entity, &of_kind)));
         let are_of_kind = common(&candidates, from_ref(&of_kind)) == candidates;
         Ok((candidates, are_of_kind))
-    }
-
-    /// The rows of pages that have nothing but the entity's kind; none where they do not lie together, as in a file of somebody
-    /// who put it in another order.
-    fn of_kind(&self, pages: &Pages<'_>) -> Rows<usize> {
-        let kind = self.kind.as_bytes();
-        let is_all = |index: &ColumnIndexMetaData, page| match index {
-            ColumnIndexMetaData::BYTE_ARRAY(index) => [index.min_value(page), index.max_value(page)] == [Some(kind); 2],
-            _ => false,
-        };
-        let of_kind = pages.of_column("entity_kind").filter(|(index, page, _)| is_all(index, *page));
-        let mut of_kind = of_kind.map(|(_, _, rows)| rows);
-        let first = of_kind.next().unwrap_or_default();
-        let together = of_kind.try_fold(first, |all, rows| (all.end == rows.start).then_some(all.start..rows.end));
-        together.unwrap_or_default()
-    }
-
-    /// Without the rows at which another kind begins or ends, where the next page tells that the entity is not among them: of a
-    /// page with the last of one kind and the first of another the least and greatest value say nothing.
-    fn beside_the_ends(&self, pages: &Pages<'_>, of_kind: &Rows<usize>) -> Vec<Rows<usize>> {
-        let entity = self.entity.as_bytes();
-        let is_inside = |rows: &Rows<usize>| of_kind.start <= rows.start && rows.end <= of_kind.end;
-        let mut inside = pages.of_column("entity").filter(|(_, _, rows)| is_inside(rows));
-        let mut rows = Rows { start: 0, end: pages.rows };
-        let Some(first) = inside.next() else { return vec![rows] };
-        let last = inside.last().unwrap_or_else(|| first.clone());
-        if let (ColumnIndexMetaData::BYTE_ARRAY(index), page, of_page) = first
-            && index.min_value(page).is_some_and(|least| least < entity && !entity.starts_with(least))
-        {
-            rows.start = of_page.start;
-        }
-        if let (ColumnIndexMetaData::BYTE_ARRAY(index), page, of_page) = last
-            && index.max_value(page).is_some_and(|greatest| is_below(entity, greatest))
-        {
-            rows.end = of_page.end;
-        }
-        vec![rows]
     }
 
     fn texts(&self) -> [(&'static str, &str); 2] {
@@ -334,77 +300,6 @@ fn column_of<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, Arro
 
 fn lacking(columns: &str) -> ArrowError {
     ArrowError::SchemaError(format!("no {columns} as the timeline has them"))
-}
-
-/// Whether a value can be among those between a least and a greatest. What is not said is no limit; what is cut short is still one.
-fn is_between(value: &[u8], least: Option<&[u8]>, greatest: Option<&[u8]>) -> bool {
-    least.is_none_or(|least| least <= value) && greatest.is_none_or(|greatest| value <= greatest)
-}
-
-/// Whether a value is below the greatest of a page, which may be cut: it then begins like the greatest of the file but for its
-/// last character, which is the next one.
-fn is_below(value: &[u8], greatest: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(greatest) else { return false };
-    let cut = text.char_indices().next_back().map_or("", |(at, _)| &text[..at]);
-    value < greatest && !value.starts_with(cut.as_bytes())
-}
-
-/// The pages of a row group that is alone in its metadata.
-struct Pages<'a> {
-    metadata: &'a ParquetMetaData,
-    rows: usize,
-}
-
-impl<'a> Pages<'a> {
-    fn of(group: &'a ArrowReaderMetadata) -> Result<Pages<'a>, ParquetError> {
-        let metadata = group.metadata();
-        let rows = usize::try_from(metadata.row_group(0).num_rows());
-        Ok(Pages { metadata, rows: rows.map_err(|error| ParquetError::General(error.to_string()))? })
-    }
-
-    /// The rows of the column's pages that pass; all where the column has no index.
-    fn where_may_be(&self, column: &str, passes: impl Fn(&ColumnIndexMetaData, usize) -> bool) -> Vec<Rows<usize>> {
-        let mut pages = self.of_column(column).peekable();
-        if pages.peek().is_none() {
-            return vec![Rows { start: 0, end: self.rows }];
-        }
-        pages.filter(|(index, page, _)| passes(index, *page)).map(|(_, _, rows)| rows).collect()
-    }
-
-    /// The pages of a column: its index, the page in it, and the page's rows. None where it has no index.
-    fn of_column(&self, column: &str) -> impl Iterator<Item = (&'a ColumnIndexMetaData, usize, Rows<usize>)> {
-        let columns = self.metadata.row_group(0).columns();
-        let at = columns.iter().position(|chunk| chunk.column_path().string() == column);
-        let index = at.and_then(|at| self.metadata.column_index()?.first()?.get(at));
-        let places = at.and_then(|at| self.metadata.offset_index()?.first()?.get(at));
-        let rows = self.rows;
-        index.zip(places).into_iter().flat_map(move |(index, places)| {
-            let firsts = places.page_locations().iter().map(|page| usize::try_from(page.first_row_index).unwrap_or(0));
-            let ends = firsts.clone().skip(1).chain([rows]);
-            firsts.zip(ends).enumerate().map(move |(page, (start, end))| (index, page, start..end))
-        })
-    }
-}
-
-/// The rows that are in both, each of which rises.
-fn common(some: &[Rows<usize>], others: &[Rows<usize>]) -> Vec<Rows<usize>> {
-    let (mut some, mut others) = (some.iter().peekable(), others.iter().peekable());
-    let mut both: Vec<Rows<usize>> = Vec::new();
-    while let (Some(one), Some(other)) = (some.peek(), others.peek()) {
-        let rows = one.start.max(other.start)..one.end.min(other.end);
-        let is_first_over = one.end <= other.end;
-        match both.last_mut() {
-            Some(last) if !rows.is_empty() && last.end == rows.start => last.end = rows.end,
-            _ if !rows.is_empty() => both.push(rows),
-            _ => {}
-        }
-        if is_first_over {
-            some.next().map(drop)
-        } else {
-            others.next().map(drop)
-        };
-    }
-    both
 }
 
 impl Indexes {
@@ -529,21 +424,6 @@ mod tests {
         assert_eq!(take(&mut left, 3), [8..9, 20..22]);
         assert_eq!(take(&mut left, usize::MAX), [22..30]);
         assert!(take(&mut left, 1).is_empty());
-    }
-
-    #[test]
-    fn pages_of_several_columns_have_rows_in_common() {
-        assert_eq!(common(&[0..10, 20..30], &[5..8, 8..25]), [5..10, 20..25]);
-        assert_eq!(common(&[0..4, 4..8], &[0..8]), [0..8], "neighbours are one");
-        assert!(common(&[0..4], &[4..8]).is_empty());
-        assert!(common(&[], &[4..8]).is_empty());
-    }
-
-    #[test]
-    fn what_a_page_does_not_say_is_no_limit() {
-        assert!(is_between(b"m", Some(b"a"), Some(b"z")) && is_between(b"m", None, None));
-        assert!(is_between(b"a", Some(b"a"), Some(b"a")), "the limits are in it");
-        assert!(!is_between(b"a", Some(b"b"), None) && !is_between(b"c", None, Some(b"bzz")));
     }
 
     /// A call of an entity: its kind, its name, and the time, which is also the position.
@@ -704,7 +584,6 @@ mod tests {
                 assert_eq!(found(&file, all("session", name)).await, expected, "{name} {last}");
             }
         }
-        assert!(is_below(b"ab", b"b1") && !is_below(b"b0", b"b1") && !is_below(b"c", b"b1"));
     }
 
     #[tokio::test]

@@ -57,8 +57,8 @@ pub struct BoundSources {
 
 enum BoundSource {
     Tcp(KongTcpLog),
-    Http(KongHttpLog),
-    /// Boxed: its settings make it much larger than the others.
+    // Boxed: their settings make these much larger.
+    Http(Box<KongHttpLog>),
     File(Box<KongFileLog>),
 }
 
@@ -102,7 +102,8 @@ impl BoundSources {
                         BoundSource::Tcp(KongTcpLog::bind(settings, key, clock, batches.clone(), complete, tls)?)
                     }
                     SourceConfig::KongHttpLog(settings) => {
-                        BoundSource::Http(KongHttpLog::bind(settings, key, clock, delivered.clone(), complete, tls)?)
+                        let source = KongHttpLog::bind(settings, key, clock, delivered.clone(), complete, tls)?;
+                        BoundSource::Http(Box::new(source))
                     }
                     SourceConfig::KongFileLog(settings) => {
                         let positions = config.data_dir.join(FILE_POSITIONS);
@@ -133,7 +134,7 @@ impl BoundSources {
             };
             let task = match source {
                 BoundSource::Tcp(source) => tokio::spawn(source.run(stop.clone())),
-                BoundSource::Http(source) => tokio::spawn(source.run(stop.clone())),
+                BoundSource::Http(source) => tokio::spawn((*source).run(stop.clone())),
                 BoundSource::File(source) => tokio::spawn((*source).run(stop.clone())),
             };
             Source { name, address, counters, task }
