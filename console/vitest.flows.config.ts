@@ -8,6 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 300_000,
     hookTimeout: 240_000,
+    expect: { poll: { timeout: 15_000 } },
     bail: 1,
   },
 });

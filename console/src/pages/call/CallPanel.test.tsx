@@ -220,6 +220,27 @@ it('gives the focus back to the row that it was opened from', async () => {
   expect([panel(), document.activeElement]).toEqual([null, row]);
 });
 
+it('goes back once, however often it is told to close', async () => {
+  widen(1440);
+  await table('/hunt?call=2-0');
+  // The page before the list.
+  const pivot = [...panel()!.querySelectorAll('a')].find((one) => one.textContent === 'mallory');
+  act(() => pivot!.click());
+  await at.settle();
+  const list = at.address;
+  expect(list).toContain('/timeline?');
+  act(() => at.host.querySelector<HTMLElement>('a.whole')!.click());
+  await at.settle();
+  expect(at.address).toContain('call=3-0');
+  const close = panel()!.querySelector<HTMLElement>('[aria-label=Close]')!;
+  act(() => {
+    close.click();
+    close.click();
+  });
+  await at.settle();
+  expect([panel(), at.address]).toEqual([null, list]);
+});
+
 it('has all columns beside it in a window that is wide enough', async () => {
   widen(1920);
   await table('/hunt?call=2-0');

@@ -2,7 +2,7 @@
 import { ActionIcon, Button, CloseButton, CopyButton, Drawer, Loader } from '@mantine/core';
 import { IconCheck, IconChevronDown, IconChevronUp, IconCopy } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { type KeyboardEvent as ReactKeyboardEvent, type ReactNode, useEffect, useId, useState } from 'react';
+import { type KeyboardEvent as ReactKeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
 
 import { api, got, Refusal } from '../../api/client';
 import type { Call, CallRow } from '../../api/types';
@@ -31,6 +31,12 @@ export function CallPanel({ list = NONE }: { list?: List }) {
 
 function Opened({ id, list }: { id: string; list: List }) {
   const { close } = useOpenCall();
+  // Going back takes a moment, and who presses twice means once.
+  const isClosing = useRef(false);
+  const closeOnce = () => {
+    if (!isClosing.current) close();
+    isClosing.current = true;
+  };
   useFocusBack(true);
   const found = useQuery({
     queryKey: ['call', id],
@@ -59,7 +65,7 @@ function Opened({ id, list }: { id: string; list: List }) {
   const body = call ? <AboutCall call={call} /> : found.error ? <Failed of={found} /> : <Loading lines={14} />;
   const Frame = useHasRoomBeside() ? AsideFrame : OverFrame;
   return (
-    <Frame head={head} press={press} close={close}>
+    <Frame head={head} press={press} close={closeOnce}>
       {body}
     </Frame>
   );

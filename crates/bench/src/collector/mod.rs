@@ -80,7 +80,7 @@ async fn throughput(settings: &Settings) -> anyhow::Result<f64> {
         let directory = tempfile::tempdir()?;
         let collector = Collector::start(&settings.binary, directory.path(), free_port()?, 1)?;
         let (cpu, wall) = measured(&collector.process, collector.source, &bytes, settings.repeats, async || {
-            Ok(collector.count("outrider_collector_records_total").await? as usize)
+            Ok(collector.count("outrider_collector_calls_total").await? as usize)
         })
         .await?;
         let dropped = collector.count("outrider_collector_dropped_total").await?
