@@ -267,8 +267,8 @@ impl Collector {
         stream.read_to_string(&mut text).await?;
         anyhow::ensure!(text.contains("outrider_collector_records_total"), "the collector gives no metrics: {text}");
         let of_name = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(['{', ' ']));
-        let values = of_name.filter_map(|rest| rest.rsplit(' ').next()?.parse::<u64>().ok());
-        Ok(values.sum())
+        let values = of_name.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum::<f64>() as u64)
     }
 }
 
