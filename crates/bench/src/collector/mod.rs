@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use outrider_bench::generate::{Traffic, TrafficSettings};
 use outrider_bench::{bare, corpus};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::load::traffic;
 use crate::loop_latency::{at_share, now_ms, send};
 use crate::{cpu_seconds, median, print};
 use peers::Peer;
@@ -189,15 +189,7 @@ async fn acknowledged(settings: &Settings, rate: u32) -> anyhow::Result<()> {
         let collector = Collector::start(&settings.binary, directory.path(), platform.port(), 1)?;
         let mut stream = connected(collector.source).await?;
         let start_ms = now_ms();
-        let mut traffic = Traffic::new(TrafficSettings {
-            seed: 9,
-            consumers: 2000,
-            workspaces: 1,
-            addresses: 5000,
-            calls_per_second: f64::from(rate),
-            start_ms,
-            attacks: Vec::new(),
-        });
+        let mut traffic = traffic(9, rate, start_ms);
         let sending = send(&mut stream, &mut traffic, start_ms + 1000 * i64::from(REAL_TIME_SECONDS));
         let leaving = async {
             let between = Duration::from_secs(REAL_TIME_SECONDS.into()) / (times_away + 1);

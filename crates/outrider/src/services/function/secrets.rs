@@ -17,7 +17,7 @@ pub(super) const SOURCE_VARIABLE: &str = "OUTRIDER_SOURCE_SECRET";
 pub(super) struct Secrets {
     pub(super) token: Token,
     pub(super) key: PseudonymKey,
-    /// The source's, where it does not come from its `secret_file`.
+    /// The source's, if it has one.
     pub(super) source: Option<SourceSecret>,
 }
 
