@@ -60,6 +60,11 @@ impl Engine {
         Ok(Engine { runtime, threads: resources.threads })
     }
 
+    /// A session with settings of its own, and with the memory and disk that all share.
+    pub(crate) fn context_with(&self, settings: SessionConfig) -> SessionContext {
+        SessionContext::new_with_config_rt(settings, Arc::clone(&self.runtime))
+    }
+
     /// A session without tables.
     pub(crate) fn context(&self) -> SessionContext {
         let mut config = SessionConfig::new()
@@ -73,7 +78,7 @@ impl Engine {
         options.execution.parquet.reorder_filters = true;
         options.execution.parquet.schema_force_view_types = false;
         options.sql_parser.map_string_types_to_utf8view = false;
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.runtime));
+        let context = self.context_with(config);
         for function in FUNCTIONS_LEFT_OUT {
             context.deregister_udf(function);
             context.deregister_udtf(function);

@@ -169,7 +169,7 @@ impl Eraser<'_> {
                     if (self.should_stop)() {
                         return Ok(());
                     }
-                    let rows = without(table, &file, &places).await?;
+                    let rows = without(self.engine, table, &file, &places).await?;
                     *count += rows;
                     erased.files_changed += u64::from(rows > 0);
                 }
@@ -215,12 +215,12 @@ fn places_of(batch: &RecordBatch) -> Result<Places, DataFusionError> {
 }
 
 /// Writes a file again without the rows at these places, and says how many those were. A file without any stays.
-async fn without(table: &mut Table, file: &DataFile, places: &Places) -> Result<u64, LakeError> {
+async fn without(engine: &Engine, table: &mut Table, file: &DataFile, places: &Places) -> Result<u64, LakeError> {
     let failed = table.engine_failed(ERASING);
     let file = std::slice::from_ref(file);
     let mut writer = table.writer(Lasting::Long)?;
     let schema = writer.arrow_schema();
-    let rows = in_order(table, file, &schema).map_err(&failed)?;
+    let rows = in_order(engine, table, file, &schema).await.map_err(&failed)?;
     if !has_any(rows.clone(), places).await.map_err(&failed)? {
         return Ok(0);
     }

@@ -206,14 +206,14 @@ impl Keeper {
 
     /// Puts files of each table together once: calls that came meanwhile are wanted in the timeline sooner than in few files.
     async fn merge(&mut self, today: &str, kept: &mut Kept) -> Result<(), LakeError> {
-        let Keeper { root, events, timeline, hours, left_alone, .. } = self;
+        let Keeper { root, engine, events, timeline, hours, left_alone, .. } = self;
         let is_idle = kept.indexed == 0 && next_chunk(events, timeline.position())?.is_none();
         let mut tables = [events, timeline, hours];
         left_alone.retain(|_, until| *until > Instant::now());
         let mut all = Ok(());
         for table in &mut tables {
             let Some(planned) = planned(table, left_alone, today, is_idle)? else { continue };
-            match merge(table, &planned).await {
+            match merge(engine, table, &planned).await {
                 Ok(()) => {
                     kept.merges += 1;
                     kept.has_more = true;

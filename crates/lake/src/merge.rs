@@ -11,8 +11,9 @@
 //! little of every file of the day. The order of the others is that in which calls come, so there a file more costs nobody
 //! anything.
 //!
-//! Each file is in the table's order, and so is what is made of several: they are merged, never sorted, so it takes a
-//! batch of rows of each and no more. Rows that are parts of one are neighbours then, and are added up.
+//! Each file is in the table's order, and so is what is made of several: they are merged, not sorted, so it takes a
+//! batch of rows of each and no more. Rows that are parts of one are neighbours then, and are added up. Only a file that does not
+//! say that it is in this order, as of an engine that somebody let into the lake, is sorted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,13 +26,14 @@ use deltalake::arrow::error::ArrowError;
 use deltalake::datafusion::datasource::file_format::parquet::ParquetFormat;
 use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use deltalake::datafusion::error::DataFusionError;
-use deltalake::datafusion::execution::SendableRecordBatchStream;
 use deltalake::datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use deltalake::kernel::{LogicalFileView, Remove};
+use deltalake::parquet::arrow::async_reader::{AsyncFileReader as _, ParquetObjectReader};
 use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
 
+use crate::engine::Engine;
 use crate::hours::Fold;
 use crate::schema::{FILE_BYTES, Lasting, PARTITION, TableShape};
 use crate::table::{LakeError, Table, conform};
@@ -48,6 +50,9 @@ const LARGE_PART: u64 = 2;
 const LATE_PART: u64 = 8;
 /// A day that is smaller is written again for any call that comes late.
 const SMALL_DAY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// How much of a file's end is read at once; most are smaller.
+const END_BYTES: usize = 64 * 1024;
 
 /// A data file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,15 +141,16 @@ pub(crate) fn data_files(table: &Table) -> Result<Vec<DataFile>, LakeError> {
     Ok(snapshot.log_data().iter().map(|file| DataFile::of(&file)).collect())
 }
 
-/// Puts files of one day together. They are in the table's order, and so is what is made of them.
-pub(crate) async fn merge(table: &mut Table, merge: &Merge) -> Result<(), LakeError> {
+/// Puts files of one day together; what is made of them is in the table's order.
+pub(crate) async fn merge(engine: &Engine, table: &mut Table, merge: &Merge) -> Result<(), LakeError> {
     let Merge { files, lasting } = merge;
     let Some(first) = files.first() else { return Ok(()) };
     let mut writer = table.writer(*lasting)?;
     let schema = writer.arrow_schema();
     let engine_failed = table.engine_failed("merge files of");
     let mut parts = if table.shape.adds_up { Some(Fold::new()?) } else { None };
-    let mut rows = read_in_order(table, files, &schema).await.map_err(&engine_failed)?;
+    let rows = in_order(engine, table, files, &schema).await.map_err(&engine_failed)?;
+    let mut rows = rows.execute_stream().await.map_err(&engine_failed)?;
     while let Some(batch) = rows.next().await {
         let mut batch = with_day(&batch.map_err(&engine_failed)?, &first.day)?;
         if let Some(parts) = &mut parts {
@@ -173,17 +179,15 @@ pub(crate) fn removals(table: &Table, files: &[DataFile], data_change: bool) -> 
     Ok(files.iter().filter(|file| is_one(&file.path())).map(|file| file.remove_action(data_change)).collect())
 }
 
-async fn read_in_order(
+/// The rows of files, in the table's order, without their day.
+pub(crate) async fn in_order(
+    engine: &Engine,
     table: &Table,
     files: &[DataFile],
     schema: &SchemaRef,
-) -> Result<SendableRecordBatchStream, DataFusionError> {
-    in_order(table, files, schema)?.execute_stream().await
-}
-
-/// The rows of files, in the table's order, without their day.
-pub(crate) fn in_order(table: &Table, files: &[DataFile], schema: &SchemaRef) -> Result<DataFrame, DataFusionError> {
+) -> Result<DataFrame, DataFusionError> {
     let shape: &TableShape = table.shape;
+    let are_in_order = are_in_order(table, files).await?;
     let external = |error| DataFusionError::External(Box::new(error));
     let root = table.place.url().map_err(external)?;
     let urls = files.iter().map(|file| {
@@ -191,18 +195,45 @@ pub(crate) fn in_order(table: &Table, files: &[DataFile], schema: &SchemaRef) ->
         ListingTableUrl::parse(url)
     });
     let order = shape.order.iter().map(|&(column, falls)| col(column).sort(!falls, false)).collect::<Vec<_>>();
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_sort_order(vec![order.clone()]);
+    let known_order = if are_in_order { vec![order.clone()] } else { Vec::new() };
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_sort_order(known_order);
     let columns = schema.project(&of_file(schema))?;
     let config = ListingTableConfig::new_with_multi_paths(urls.collect::<Result<_, _>>()?)
         .with_listing_options(options)
         .with_schema(Arc::new(columns));
-    // One partition a file, so that the files are merged and none is sorted.
-    let mut settings = SessionConfig::new().with_target_partitions(files.len()).with_collect_statistics(false);
+    // One partition a file, so that the files are merged and none is sorted; else a single one, because each that is sorted has
+    // memory set aside.
+    let partitions = if are_in_order { files.len() } else { 1 };
+    let mut settings = SessionConfig::new().with_target_partitions(partitions).with_collect_statistics(false);
     settings.options_mut().execution.parquet.schema_force_view_types = false;
     settings.options_mut().optimizer.repartition_file_scans = false;
-    let context = SessionContext::new_with_config(settings);
+    let context = match are_in_order {
+        true => SessionContext::new_with_config(settings),
+        false => engine.context_with(settings),
+    };
     table.place.register(&context).map_err(external)?;
     context.read_table(Arc::new(ListingTable::try_new(config)?))?.sort(order)
+}
+
+/// Whether all of the files say that they are in the table's order.
+async fn are_in_order(table: &Table, files: &[DataFile]) -> Result<bool, DataFusionError> {
+    let store = table.table.log_store().object_store(None);
+    let snapshot = table.table.snapshot().map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let is_one = |path: &str| files.iter().any(|file| file.path == path);
+    let held = snapshot.log_data();
+    let held: Vec<_> = held
+        .iter()
+        .filter(|file| is_one(&file.path()))
+        .map(|file| (file.object_store_path(), DataFile::of(&file).bytes))
+        .collect();
+    for (path, bytes) in held {
+        let mut reader =
+            ParquetObjectReader::new(Arc::clone(&store), path).with_file_size(bytes).with_footer_size_hint(END_BYTES);
+        if !table.shape.is_order_of(&*reader.get_metadata(None).await?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The columns that stand in a data file: all but the day, which its folder says.

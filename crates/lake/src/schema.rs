@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use deltalake::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use deltalake::parquet::basic::{Compression, Encoding, ZstdLevel};
+use deltalake::parquet::file::metadata::{ParquetMetaData, SortingColumn};
 use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 /// The column that all tables are partitioned by: the UTC day of `event_time`.
@@ -159,10 +160,30 @@ pub static ENDPOINT_HOURS: TableShape = TableShape {
 };
 
 impl TableShape {
+    /// What a data file says of its order. Who reads or merges it relies on that, and not on who wrote it: an engine that puts
+    /// files together without a look at their order says nothing.
+    pub(crate) fn sorting(&self) -> Vec<SortingColumn> {
+        let schema = (self.schema)();
+        // The day is in the folder's name, and none of the columns up to the last of the order has columns of its own.
+        let columns: Vec<_> = schema.fields().iter().filter(|field| field.name() != PARTITION).collect();
+        let sorting = |&(name, descending): &(&str, bool)| {
+            let at = columns.iter().position(|field| field.name() == name)?;
+            Some(SortingColumn { column_idx: i32::try_from(at).ok()?, descending, nulls_first: false })
+        };
+        self.order.iter().filter_map(sorting).collect()
+    }
+
+    /// Whether a data file says that it is in the table's order.
+    pub(crate) fn is_order_of(&self, end: &ParquetMetaData) -> bool {
+        let sorting = self.sorting();
+        end.row_groups().iter().all(|group| group.sorting_columns() == Some(&sorting))
+    }
+
     pub(crate) fn writer_properties(&self, lasting: Lasting) -> WriterProperties {
         let level = ZstdLevel::try_new(lasting.zstd_level()).unwrap_or_default();
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
+            .set_sorting_columns(Some(self.sorting()))
             .set_data_page_row_count_limit(self.page_rows)
             .set_dictionary_page_size_limit(self.dictionary_bytes)
             .set_write_batch_size(self.page_rows.min(1_024));

@@ -2,7 +2,8 @@
 //!
 //! Each file is in the order of entity and falling time. Its end says in which of its row groups an entity can be, and the
 //! index of such a group in which pages. So a page of calls costs a few pages of the files of a few days, however many calls
-//! the lake has; the engine would read every file's whole index first.
+//! the lake has; the engine would read every file's whole index first. Of a file that does not say that it is in this order,
+//! all pages are read that can have calls of the entity.
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range as Rows;
@@ -38,7 +39,7 @@ use crate::merge::DataFile;
 use crate::page::{CallPlace, newest_rows, places};
 use crate::query::QueryError;
 use crate::reader::View;
-use crate::schema::{SHOWN, TIMELINE_COLUMNS};
+use crate::schema::{SHOWN, TIMELINE, TIMELINE_COLUMNS};
 use crate::table::{LakeError, conform, table_error};
 
 mod pages;
@@ -149,6 +150,7 @@ pub(crate) async fn newest(
 impl SortedFile {
     async fn newest(&mut self, indexes: &Indexes, wanted: &Arc<Wanted>) -> Result<Vec<RecordBatch>, ParquetError> {
         let end = indexes.end(self).await?;
+        let is_in_order = TIMELINE.is_order_of(&end);
         let mut found = Vec::new();
         let mut missing = wanted.rows;
         for (at, group) in end.row_groups().iter().enumerate() {
@@ -159,12 +161,19 @@ impl SortedFile {
                 continue;
             }
             let group = indexes.group(self, &end, at).await?;
-            let (mut candidates, are_of_kind) = wanted.candidates(&group)?;
+            let (mut candidates, are_of_kind) = wanted.candidates(&group, is_in_order)?;
             let mut at_once = ROWS_AT_ONCE;
             while missing > 0 && !candidates.is_empty() {
-                let read = self.read(&group, wanted, take(&mut candidates, at_once), are_of_kind, missing).await?;
-                missing = missing.saturating_sub(read.iter().map(RecordBatch::num_rows).sum());
-                found.extend(read);
+                let rows = if is_in_order { missing } else { usize::MAX };
+                let read = self.read(&group, wanted, take(&mut candidates, at_once), are_of_kind, rows).await?;
+                if is_in_order {
+                    missing = missing.saturating_sub(read.iter().map(RecordBatch::num_rows).sum());
+                    found.extend(read);
+                } else {
+                    // A newer one may come with any page.
+                    let newest = newest_rows(found.into_iter().chain(read), wanted.rows);
+                    found = newest.map_err(|error| ParquetError::External(Box::new(error)))?.into_iter().collect();
+                }
                 at_once = (4 * at_once).min(ROWS_AT_ONCE_MAX);
             }
         }
@@ -225,7 +234,11 @@ impl Wanted {
 
     /// The rows of a row group that can be such calls, by the least and greatest values of its pages, and whether all of them are
     /// of the entity's kind.
-    fn candidates(&self, group: &ArrowReaderMetadata) -> Result<(Vec<Rows<usize>>, bool), ParquetError> {
+    fn candidates(
+        &self,
+        group: &ArrowReaderMetadata,
+        is_in_order: bool,
+    ) -> Result<(Vec<Rows<usize>>, bool), ParquetError> {
         let pages = Pages::of(group)?;
         let mut candidates = vec![Rows { start: 0, end: pages.rows }];
         for (column, value) in self.texts() {
@@ -248,7 +261,9 @@ impl Wanted {
         };
         candidates = common(&candidates, &pages.where_may_be("event_time", may_be));
         let of_kind = pages.of_kind(&self.kind);
-        candidates = common(&candidates, from_ref(&pages.beside_the_ends(&self.entity, &of_kind)));
+        if is_in_order {
+            candidates = common(&candidates, from_ref(&pages.beside_the_ends(&self.entity, &of_kind)));
+        }
         let are_of_kind = common(&candidates, from_ref(&of_kind)) == candidates;
         Ok((candidates, are_of_kind))
     }
@@ -411,11 +426,11 @@ mod tests {
     use deltalake::arrow::array::{ArrayRef, new_null_array};
     use deltalake::arrow::datatypes::{DataType, TimestampMicrosecondType};
     use deltalake::parquet::arrow::ArrowWriter;
-    use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use deltalake::parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::schema::{Lasting, PARTITION, TIMELINE, timeline_schema};
+    use crate::schema::{Lasting, PARTITION, timeline_schema};
 
     #[test]
     fn rows_are_looked_through_in_order_and_none_twice() {
@@ -468,6 +483,15 @@ mod tests {
         .unwrap()
     }
 
+    /// Small pages, and that the rows are in order.
+    fn small() -> WriterPropertiesBuilder {
+        small_in_any_order().set_sorting_columns(Some(TIMELINE.sorting()))
+    }
+
+    fn small_in_any_order() -> WriterPropertiesBuilder {
+        WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16)
+    }
+
     async fn file(rows: &RecordBatch, properties: WriterProperties) -> SortedFile {
         let mut bytes = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties)).unwrap();
@@ -494,12 +518,12 @@ mod tests {
 
     #[tokio::test]
     async fn every_call_is_found_however_a_file_is_made() {
-        let small = || WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(64);
         let plain = rows(&entities(), &[]);
         let files = [
             ("as we write them", file(&plain, TIMELINE.writer_properties(Lasting::Briefly)).await),
             ("in many row groups", file(&plain, small().set_max_row_group_row_count(Some(300)).build()).await),
             ("in one", file(&plain, small().build()).await),
+            ("without a word of its order", file(&plain, small_in_any_order().build()).await),
             (
                 "without statistics",
                 file(
@@ -550,8 +574,7 @@ mod tests {
                     rows_of_all.extend((1..=calls).rev().map(|at| (kind, name.to_owned(), at)));
                 }
             }
-            let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
-            let file = file(&rows(&rows_of_all, &[]), small.build()).await;
+            let file = file(&rows(&rows_of_all, &[]), small().build()).await;
             for kind in KINDS {
                 for name in NAMES.into_iter().chain(["", "a", "bb", "n", "z"]) {
                     let of = rows_of_all.iter().filter(|(of, named, _)| *of == kind && named == name);
@@ -576,8 +599,7 @@ mod tests {
                     all_rows.extend((1..=last).rev().map(|at| (kind, name.clone(), at)));
                 }
             }
-            let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
-            let file = file(&rows(&all_rows, &[]), small.build()).await;
+            let file = file(&rows(&all_rows, &[]), small().build()).await;
             for name in &names {
                 let expected: Vec<_> = (1..=last).rev().collect();
                 assert_eq!(found(&file, all("business", name)).await, expected, "{name} {last}");
@@ -587,23 +609,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_in_another_order_gives_nobody_elses_calls() {
-        let mut shuffled: Vec<Row> = Vec::new();
-        for part in 0..20 {
+    async fn the_newest_calls_of_a_file_in_another_order_are_found() {
+        // Files in order as an engine puts them behind one another that does not look at it, and parts of both kinds by turns.
+        let of = |kind, names: [&str; 3], times: Rows<i64>| -> Vec<Row> {
+            let of_name = |name: &str| times.clone().rev().map(|at| (kind, name.to_owned(), at)).collect::<Vec<_>>();
+            names.into_iter().flat_map(of_name).collect()
+        };
+        let two_files = [
+            of("consumer", ["a", "m", "z"], 0..100),
+            of("session", ["a", "m", "z"], 0..100),
+            of("consumer", ["a", "b", "m"], 100..150),
+            of("session", ["m", "y", "z"], 100..300),
+        ];
+        let by_turns = (0..20).map(|part| {
             let kind = if part % 2 == 0 { "consumer" } else { "session" };
-            shuffled.extend((1..=64).rev().map(|at| (kind, "m".to_owned(), 100 * part + at)));
-        }
-        let small = WriterProperties::builder().set_data_page_row_count_limit(64).set_write_batch_size(16);
-        let file = file(&rows(&shuffled, &[]), small.build()).await;
-        for kind in ["consumer", "session"] {
-            let of: Vec<_> = shuffled.iter().filter(|(of, ..)| *of == kind).map(|(.., at)| *at).collect();
-            let mut found = found(&file, all(kind, "m")).await;
-            found.sort_unstable();
-            assert_eq!(
-                (found.len(), found.first(), found.last()),
-                (of.len(), of.iter().min(), of.iter().max()),
-                "{kind}"
-            );
+            of(kind, ["m", "a", "b"], 100 * part..100 * part + 64)
+        });
+        for all_rows in [two_files.concat(), by_turns.collect::<Vec<_>>().concat()] {
+            let file = file(&rows(&all_rows, &[]), small_in_any_order().build()).await;
+            for (kind, name) in
+                ["consumer", "session"].into_iter().flat_map(|kind| ["a", "m", "z"].map(|name| (kind, name)))
+            {
+                let of = all_rows.iter().filter(|(of, named, _)| *of == kind && named == name);
+                let mut of: Vec<_> = of.map(|(.., at)| *at).collect();
+                of.sort_unstable_by_key(|&at| std::cmp::Reverse(at));
+                assert_eq!(found(&file, all(kind, name)).await, of, "{kind} {name}");
+                let first = Wanted { rows: 70, ..all(kind, name) };
+                assert_eq!(found(&file, first).await, of[..of.len().min(70)], "{kind} {name}");
+            }
         }
     }
 

@@ -29,7 +29,7 @@ const KEPT: [(TableProperty, &str); 2] = [
     (TableProperty::DeletedFileRetentionDuration, "interval 1 hours"),
 ];
 /// What tables of earlier versions have for the first of these.
-const KEPT_BEFORE: &str = "interval 1 days";
+const LOG_KEPT_BEFORE: &str = "interval 1 days";
 
 /// The application id that every commit carries which takes files out of a table. Two such commits at once conflict by it: to
 /// the table library two that put the same files together do not, and both would add the rows of those.
@@ -340,10 +340,14 @@ async fn evolve(table: DeltaTable, place: &Place, shape: &TableShape) -> Result<
         return Err(LakeError::Schema { place: place.to_string(), column: column.name().clone(), problem });
     }
     let configuration = snapshot.metadata().configuration();
+    let is_ours_to_set = |property: &TableProperty| match configuration.get(property.as_ref()) {
+        Some(set) => *property == TableProperty::LogRetentionDuration && set == LOG_KEPT_BEFORE,
+        None => true,
+    };
     let unset: HashMap<_, _> = KEPT
         .into_iter()
-        .map(|(key, value)| (key.as_ref().to_owned(), value.to_owned()))
-        .filter(|(key, _)| configuration.get(key).is_none_or(|set| set == KEPT_BEFORE))
+        .filter(|(property, _)| is_ours_to_set(property))
+        .map(|(property, value)| (property.as_ref().to_owned(), value.to_owned()))
         .collect();
     let table = match missing.is_empty() {
         true => table,

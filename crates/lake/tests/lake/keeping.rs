@@ -401,3 +401,68 @@ async fn a_table_with_a_column_of_an_operators_is_written_on() {
     let reader = reader(directory.path(), &filler.lake);
     assert_eq!(number(&reader, "SELECT count(*) FROM events WHERE note IS NULL").await, 1);
 }
+
+/// Somebody lets another engine put files together, which does not look at their order and says nothing of it.
+#[tokio::test]
+async fn files_that_another_engine_put_together_are_read_and_put_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    let calls: Vec<(i64, ApiCall<'_>)> = (1..=400).map(|number| (number, mixed_call(number))).collect();
+    let of = |numbers: std::ops::Range<usize>| calls[numbers].iter().map(|(_, call)| call.clone()).collect::<Vec<_>>();
+    for chunk in 0..3 {
+        filler.commit(&of(chunk * 100..chunk * 100 + 100)).await;
+        keep(directory.path(), ALL, NOON_MS).await;
+    }
+    let timeline = directory.path().canonicalize().unwrap().join("timeline");
+    let table = deltalake::open_table(url::Url::from_directory_path(timeline).unwrap()).await.unwrap();
+    let (_, metrics) = table.optimize().await.unwrap();
+    assert_eq!((metrics.num_files_removed, metrics.num_files_added), (3, 1));
+    let reader = reader(directory.path(), &filler.lake);
+    let check = async |calls: &[(i64, ApiCall<'_>)]| {
+        for id in 0..7 {
+            let is_it = |call: &ApiCall<'_>| call.consumer.as_ref().is_some_and(|c| *c.id == format!("id-{id}"));
+            let consumer = format!("id-{id}");
+            assert_eq!(positions(&reader, "consumer", &consumer, 7).await, expected(calls, is_it), "{consumer}");
+        }
+    };
+    check(&calls[..300]).await;
+    filler.commit(&of(300..400)).await;
+    keep(directory.path(), ALL, NOON_MS + 2 * DAY_MS).await;
+    assert_eq!(Keeper::open(directory.path(), ALL).await.unwrap().size().unwrap().files, 3, "one of each table");
+    check(&calls).await;
+    let erase =
+        outrider_lake::Erase { kind: "consumer".into(), entity: "id-3".into(), up_to: 400, rows_are_out: false };
+    let erased = Keeper::open(directory.path(), ALL).await.unwrap().erase(&erase, &|| false).await.unwrap();
+    assert!(erased.calls > 0);
+    let is_left = |call: &ApiCall<'_>| call.consumer.as_ref().is_none_or(|consumer| *consumer.id != *"id-3");
+    let left: Vec<_> = calls.iter().filter(|(_, call)| is_left(call)).cloned().collect();
+    check(&left).await;
+}
+
+#[tokio::test]
+async fn what_an_operator_set_of_a_table_stays() {
+    const KEPT: [&str; 2] = ["delta.logRetentionDuration", "delta.deletedFileRetentionDuration"];
+    let directory = tempfile::tempdir().unwrap();
+    let filler = Filler::open(directory.path()).await;
+    let url = url::Url::from_directory_path(events_in(&filler.lake)).unwrap();
+    drop(filler);
+    let kept = async |set: Option<[&str; 2]>| {
+        let mut table = deltalake::open_table(url.clone()).await.unwrap();
+        if let Some(set) = set {
+            let properties = KEPT.map(str::to_owned).into_iter().zip(set.map(str::to_owned)).collect();
+            table = table.set_tbl_properties().with_properties(properties).await.unwrap();
+        }
+        let configuration = table.snapshot().unwrap().metadata().configuration().clone();
+        KEPT.map(|property| configuration[property].clone())
+    };
+    assert_eq!(kept(None).await, ["interval 2 hours", "interval 1 hours"]);
+    // A day for the log is what earlier versions set.
+    for (set, stays) in [
+        (["interval 1 days", "interval 1 days"], ["interval 2 hours", "interval 1 days"]),
+        (["interval 7 days", "interval 3 hours"], ["interval 7 days", "interval 3 hours"]),
+    ] {
+        kept(Some(set)).await;
+        drop(Filler::open(directory.path()).await);
+        assert_eq!(kept(None).await, stays);
+    }
+}
