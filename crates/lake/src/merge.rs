@@ -28,7 +28,6 @@ use deltalake::datafusion::datasource::listing::{ListingOptions, ListingTable, L
 use deltalake::datafusion::error::DataFusionError;
 use deltalake::datafusion::prelude::{DataFrame, SessionConfig, SessionContext, col};
 use deltalake::kernel::{LogicalFileView, Remove};
-use deltalake::parquet::arrow::async_reader::{AsyncFileReader as _, ParquetObjectReader};
 use deltalake::protocol::DeltaOperation;
 use deltalake::writer::DeltaWriter as _;
 use futures_util::StreamExt as _;
@@ -36,6 +35,7 @@ use futures_util::StreamExt as _;
 use crate::engine::Engine;
 use crate::hours::Fold;
 use crate::schema::{FILE_BYTES, Lasting, PARTITION, TableShape};
+use crate::sorted::SortedFile;
 use crate::table::{LakeError, Table, conform};
 
 /// How many files of one size are put together.
@@ -50,9 +50,6 @@ const LARGE_PART: u64 = 2;
 const LATE_PART: u64 = 8;
 /// A day that is smaller is written again for any call that comes late.
 const SMALL_DAY_BYTES: u64 = 16 * 1024 * 1024;
-
-/// How much of a file's end is read at once; most are smaller.
-const END_BYTES: usize = 64 * 1024;
 
 /// A data file of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,15 +218,9 @@ async fn are_in_order(table: &Table, files: &[DataFile]) -> Result<bool, DataFus
     let snapshot = table.table.snapshot().map_err(|error| DataFusionError::External(Box::new(error)))?;
     let is_one = |path: &str| files.iter().any(|file| file.path == path);
     let held = snapshot.log_data();
-    let held: Vec<_> = held
-        .iter()
-        .filter(|file| is_one(&file.path()))
-        .map(|file| (file.object_store_path(), DataFile::of(&file).bytes))
-        .collect();
-    for (path, bytes) in held {
-        let mut reader =
-            ParquetObjectReader::new(Arc::clone(&store), path).with_file_size(bytes).with_footer_size_hint(END_BYTES);
-        if !table.shape.is_order_of(&*reader.get_metadata(None).await?) {
+    let held = held.iter().filter(|file| is_one(&file.path())).map(|file| SortedFile::of(&file, &store));
+    for mut file in held.collect::<Vec<_>>() {
+        if !file.is_in_order_of(table.shape).await? {
             return Ok(false);
         }
     }

@@ -15,6 +15,7 @@ use deltalake::arrow::array::{ArrayRef, AsArray as _, BooleanArray, RecordBatch,
 use deltalake::arrow::compute::and;
 use deltalake::arrow::compute::kernels::cmp::eq;
 use deltalake::arrow::error::ArrowError;
+use deltalake::kernel::LogicalFileView;
 use deltalake::parquet::arrow::ProjectionMask;
 use deltalake::parquet::arrow::arrow_reader::{
     ArrowPredicate, ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter, RowSelection,
@@ -39,7 +40,7 @@ use crate::merge::DataFile;
 use crate::page::{CallPlace, newest_rows, places};
 use crate::query::QueryError;
 use crate::reader::View;
-use crate::schema::{SHOWN, TIMELINE, TIMELINE_COLUMNS};
+use crate::schema::{SHOWN, TIMELINE, TIMELINE_COLUMNS, TableShape};
 use crate::table::{LakeError, conform, table_error};
 
 mod pages;
@@ -75,7 +76,7 @@ pub(crate) struct Wanted {
     pub rows: usize,
 }
 
-/// A data file of the timeline.
+/// A data file, of the timeline if it is read for an entity's calls.
 #[derive(Debug, Clone)]
 pub(crate) struct SortedFile {
     store: Arc<dyn ObjectStore>,
@@ -114,9 +115,7 @@ impl View {
         let store = timeline.log_store().object_store(None);
         let snapshot = timeline.snapshot().map_err(table_error(&self.events_place, "read"))?;
         for file in snapshot.log_data().iter() {
-            let path = file.object_store_path();
-            let DataFile { day, bytes, .. } = DataFile::of(&file);
-            days.entry(day).or_default().push(SortedFile { store: Arc::clone(&store), path, bytes });
+            days.entry(DataFile::of(&file).day).or_default().push(SortedFile::of(&file, &store));
         }
         Ok(days)
     }
@@ -148,6 +147,17 @@ pub(crate) async fn newest(
 }
 
 impl SortedFile {
+    /// As the table's log has it.
+    pub(crate) fn of(file: &LogicalFileView, store: &Arc<dyn ObjectStore>) -> SortedFile {
+        let (store, path) = (Arc::clone(store), file.object_store_path());
+        SortedFile { store, path, bytes: DataFile::of(file).bytes }
+    }
+
+    /// Whether it says that it is in a table's order.
+    pub(crate) async fn is_in_order_of(&mut self, shape: &TableShape) -> Result<bool, ParquetError> {
+        Ok(shape.is_order_of(&*self.get_metadata(None).await?))
+    }
+
     async fn newest(&mut self, indexes: &Indexes, wanted: &Arc<Wanted>) -> Result<Vec<RecordBatch>, ParquetError> {
         let end = indexes.end(self).await?;
         let is_in_order = TIMELINE.is_order_of(&end);
