@@ -1,4 +1,4 @@
-// Collectors and responders elsewhere: their identities, and when they were last heard from.
+// Collectors, functions and responders elsewhere: their identities, and when they were last heard from.
 import { Button, Select, TagsInput, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
@@ -9,7 +9,8 @@ import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
 import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
 
-type Kind = 'collector' | 'responder';
+const KINDS = ['collector', 'function', 'responder'] as const;
+type Kind = (typeof KINDS)[number];
 
 export default function Services() {
   const services = useQuery({
@@ -26,7 +27,7 @@ export default function Services() {
   return (
     <>
       <Panel
-        title="Collectors and responders elsewhere"
+        title="Collectors, functions and responders elsewhere"
         flush
         after={
           <Button size="xs" onClick={() => setMaking(true)}>
@@ -123,7 +124,7 @@ function Make({ close, made }: { close: () => void; made: (made: { name: string;
           label="Kind"
           allowDeselect={false}
           value={kind}
-          data={['collector', 'responder']}
+          data={KINDS}
           onChange={(value) => value && setKind(value)}
         />
         <TagsInput label="Gateways" description="those that it speaks for" value={gateways} onChange={setGateways} />

@@ -86,7 +86,7 @@ pub enum ServiceCommand {
         config: ConfigArgument,
         /// The service's name.
         name: String,
-        /// collector or responder.
+        /// collector, function or responder.
         #[arg(long)]
         kind: String,
         /// A gateway that it may speak for, by its name in the configurations; several times for several.

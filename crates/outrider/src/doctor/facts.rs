@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use outrider_collect::{CountersSnapshot, SourceConfig};
 use outrider_model::{Mode, Response};
 use outrider_platform::enrich::{DatabaseFacts, look_at_database, look_at_list};
+use outrider_platform::store::ServiceKind;
 use outrider_platform::tls::certificate_expiry_ms;
 use outrider_respond::gateways::kong::guard::GuardFile;
 use outrider_respond::gateways::kong::{AdminClient, GatewayFacts, LogKind, LogSource, look_at};
@@ -162,7 +163,7 @@ pub struct SpoolStatus {
 #[derive(Debug, Clone, Deserialize)]
 pub struct ServiceStatus {
     pub name: String,
-    pub kind: String,
+    pub kind: ServiceKind,
     pub silent_seconds: Option<u64>,
     pub version: Option<String>,
     pub clock_ahead_ms: Option<i64>,

@@ -1,6 +1,7 @@
 //! Judges the way between the three services: a collector's or responder's to its platform, a collector's spool, and at the
 //! platform who was heard from.
 
+use outrider_platform::store::ServiceKind;
 use outrider_platform::tls::EXPIRY_WARNING_MS;
 
 use super::facts::{Facts, OwnCertificate, ServiceStatus, SpoolStatus, Status};
@@ -146,6 +147,9 @@ fn heard(service: &ServiceStatus) -> Check {
     let Some(silent) = silent_seconds else {
         return Check::warning(id, name, format!("this {kind} was never heard from"), todo);
     };
+    if *kind == ServiceKind::Function {
+        return Check::ok(id, name, format!("this function last sent calls {silent} s ago"));
+    }
     if *silent > SILENT_SECONDS_MAX {
         return Check::failed(id, name, format!("this {kind} was not heard from for {silent} s"), todo);
     }
@@ -208,7 +212,7 @@ mod tests {
     fn service(facts: &mut Facts, silent_seconds: Option<u64>, version: &str, clock_ahead_ms: i64) {
         facts.status().services = Some(vec![ServiceStatus {
             name: "edge".to_owned(),
-            kind: "collector".to_owned(),
+            kind: ServiceKind::Collector,
             silent_seconds,
             version: Some(version.to_owned()),
             clock_ahead_ms: Some(clock_ahead_ms),
@@ -285,6 +289,15 @@ mod tests {
             ("well", |f| service(f, Some(3), OWN, 9), &[], "this collector was heard from 3 s ago"),
             ("new", |f| service(f, None, OWN, 0), &["link.service warning"], "never heard from"),
             ("silent", |f| service(f, Some(46), OWN, 0), &["link.service failed"], "service revoke edge"),
+            (
+                "a function that nobody called",
+                |f| {
+                    service(f, Some(4000), OWN, 0);
+                    f.status().services.as_mut().unwrap()[0].kind = ServiceKind::Function;
+                },
+                &[],
+                "this function last sent calls 4000 s ago",
+            ),
             ("old", |f| service(f, Some(3), "0.0.9", 0), &["link.service warning"], "has version 0.0.9"),
             ("clock behind", |f| service(f, Some(3), OWN, -6000), &["link.service failed"], "is 6 s behind this one"),
             ("clock ahead", |f| service(f, Some(3), OWN, 6000), &["link.service failed"], "is 6 s ahead of this one"),

@@ -1,4 +1,4 @@
-//! `outrider service`: the identities of collectors and responders, made, listed and revoked on the platform's machine.
+//! `outrider service`: the identities of collectors, functions and responders, made, listed and revoked on the platform's machine.
 
 use std::io::Write as _;
 

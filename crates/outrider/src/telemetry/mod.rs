@@ -18,6 +18,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
@@ -72,6 +74,7 @@ impl Telemetry {
     /// Begins to log, and to queue spans where the configuration says where to. `json` asks for JSON whatever it says.
     pub fn begin(config: &Config, json: bool) -> anyhow::Result<Telemetry> {
         let (filter, handle) = reload::Layer::new(filter(&config.logging)?);
+        let filter = filter.and(filter_fn(may_be_written));
         let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let log = match (json, config.logging.format) {
             (false, LogFormat::Text) => log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
@@ -126,13 +129,14 @@ impl Telemetry {
     }
 }
 
-/// Our own parts from the configured level on, libraries from warnings on; or what the environment says.
-fn filter(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
-    // Below that, AWS Lambda's own client writes whole events, with the secret of their sender and what is in the lines.
-    Ok(asked_for(logging)?.add_directive("lambda_runtime=warn".parse()?))
+/// Below warnings, AWS Lambda's own client writes whole events, with the secret of their sender and what is in the lines. Nobody
+/// can ask for that.
+fn may_be_written(metadata: &Metadata<'_>) -> bool {
+    !metadata.target().starts_with("lambda_runtime") || *metadata.level() <= Level::WARN
 }
 
-fn asked_for(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
+/// Our own parts from the configured level on, libraries from warnings on; or what the environment says.
+fn filter(logging: &LoggingConfig) -> anyhow::Result<EnvFilter> {
     match std::env::var(FILTER_VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text).with_context(|| {
             format!("{FILTER_VARIABLE} is `{text}`, which is no filter; use one like `debug` or `warn,outrider=debug`")

@@ -1,12 +1,12 @@
 //! Kong's HTTP Log as a function: over HTTP, and as AWS Lambda asks by its runtime API. It keeps nothing, so whatever becomes
 //! of it, a call is with its sender or at the platform, and counts once.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Path as UrlPath, State};
@@ -18,85 +18,38 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::harness::{free_port, line, now_ms, wait_for};
+use crate::harness::{Process, free_port, line, now_ms};
 use crate::services::{Site, assert_calls};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A process of the function. It ends with the test.
-struct Function {
-    child: Child,
-    stderr: Arc<Mutex<Vec<String>>>,
+/// A process of the function with its secrets in the environment, and what else is given.
+fn function(site: &Site, gateway: &str, environment: &[(&str, &str)]) -> Process {
+    let directory = site.path("function");
+    std::fs::create_dir_all(&directory).unwrap();
+    // The token is in the environment, and the source's secret, too.
+    let uplink = site.uplink("function");
+    let uplink: Vec<_> = uplink.lines().filter(|line| !line.starts_with("token_file")).collect();
+    let source = format!("[[collector.sources]]\nkind = 'kong_http_log'\ngateway = '{gateway}'\n");
+    let config = directory.join("outrider.toml");
+    std::fs::write(&config, format!("{source}{}\n", uplink.join("\n"))).unwrap();
+    let token = std::fs::read_to_string(site.path("function.token")).unwrap();
+    let secrets = [("OUTRIDER_TOKEN", &*token), ("OUTRIDER_PSEUDONYM_KEY", KEY), ("OUTRIDER_SOURCE_SECRET", SECRET)];
+    Process::spawn("function", &config, &[&secrets, environment].concat())
 }
 
-impl Function {
-    /// With its secrets in the environment, and what else is given.
-    fn start(site: &Site, gateway: &str, environment: &[(&str, &str)]) -> Function {
-        let directory = site.path("function");
-        std::fs::create_dir_all(&directory).unwrap();
-        // The token is in the environment, and the source's secret, too.
-        let uplink = site.uplink("collector");
-        let uplink: Vec<_> = uplink.lines().filter(|line| !line.starts_with("token_file")).collect();
-        let source = format!("[[collector.sources]]\nkind = 'kong_http_log'\ngateway = '{gateway}'\n");
-        let config = directory.join("outrider.toml");
-        std::fs::write(&config, format!("{source}{}\n", uplink.join("\n"))).unwrap();
-        let token = std::fs::read_to_string(site.path("collector.token")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
-            .args(["function", "--config"])
-            .arg(&config)
-            .envs([
-                ("OUTRIDER_TOKEN", token.as_str()),
-                ("OUTRIDER_PSEUDONYM_KEY", KEY),
-                ("OUTRIDER_SOURCE_SECRET", SECRET),
-            ])
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let (reader, sink) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&stderr));
-        std::thread::spawn(move || {
-            reader.lines().map_while(Result::ok).for_each(|line| sink.lock().unwrap().push(line));
-        });
-        Function { child, stderr }
-    }
-
-    /// One that listens on a port, and its address.
-    fn listening(site: &Site) -> (Function, String) {
-        Function::of_gateway(site, "kong")
-    }
-
-    /// The same of another gateway.
-    fn of_gateway(site: &Site, gateway: &str) -> (Function, String) {
-        let port = free_port();
-        let function = Function::start(site, gateway, &[("PORT", &port.to_string())]);
-        wait_for("the function to listen", || function.said("kong_http_log listens"));
-        (function, format!("http://127.0.0.1:{port}/"))
-    }
-
-    fn said(&self, words: &str) -> Option<()> {
-        self.stderr.lock().unwrap().iter().any(|line| line.contains(words)).then_some(())
-    }
-
-    /// Asks it to stop, as a platform for functions does before it takes the instance away.
-    fn stop(mut self) {
-        let kill = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-        let status = wait_for("the end of the function", || self.child.try_wait().unwrap());
-        assert!(status.success(), "it ended with {status}: {:#?}", self.stderr.lock().unwrap());
-    }
+/// One that listens on a port, and its address.
+fn listening(site: &Site) -> (Process, String) {
+    listening_for(site, "kong")
 }
 
-impl Drop for Function {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if std::thread::panicking() {
-            eprintln!("the function said: {:#?}", self.stderr.lock().unwrap());
-        }
-    }
+/// The same of another gateway.
+fn listening_for(site: &Site, gateway: &str) -> (Process, String) {
+    let port = free_port();
+    let function = function(site, gateway, &[("PORT", &port.to_string())]);
+    function.await_words("kong_http_log listens");
+    (function, format!("http://127.0.0.1:{port}/"))
 }
 
 /// A body of so many calls that no other has, as Kong packs them with `content_encoding`.
@@ -124,7 +77,7 @@ fn what_a_function_answered_is_at_the_platform_once_and_the_rest_is_with_its_sen
     let (site, runtime) = (Site::new(), runtime());
     site.trust("ca");
     let platform = site.platform();
-    site.identity("collector");
+    site.identity("function");
     let post = |url: &str, secret: &str, body: &[u8]| -> (u16, Value) {
         let request = reqwest::Client::new().post(url).bearer_auth(secret).header("content-encoding", "gzip");
         runtime.block_on(async {
@@ -132,20 +85,23 @@ fn what_a_function_answered_is_at_the_platform_once_and_the_rest_is_with_its_sen
             (response.status().as_u16(), response.json().await.unwrap())
         })
     };
-    let (function, url) = Function::listening(&site);
+    let (function, url) = listening(&site);
     let first = body(3);
     assert_eq!(post(&url, "somebody else's secret", &first).0, 401);
     let taken = (200, json!({"stored": 3, "duplicates": 0, "rejected": 0}));
     assert_eq!(post(&url, SECRET, &first), taken);
     assert_calls(&platform, 3);
+    let service = platform.get("/api/v1/status")["services"][0].clone();
+    assert_eq!((&service["kind"], &service["is_connected"]), (&json!("function"), &Value::Null), "{service}");
+    assert!(service["silent_seconds"].is_u64(), "{service}");
     // The answer was lost, and the gateway sends the same to another instance.
-    let (other, other_url) = Function::listening(&site);
+    let (other, other_url) = listening(&site);
     drop(function);
     assert_eq!(post(&other_url, SECRET, &first), taken);
     assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["duplicate_batches"], 1);
 
     // The same to two at once, and more than one batch has room for.
-    let (third, third_url) = Function::listening(&site);
+    let (third, third_url) = listening(&site);
     let large = body(2_500);
     std::thread::scope(|scope| {
         let posted = [&other_url, &third_url].map(|url| scope.spawn(|| post(url, SECRET, &large).0));
@@ -155,9 +111,9 @@ fn what_a_function_answered_is_at_the_platform_once_and_the_rest_is_with_its_sen
     drop(third);
 
     // Calls of a gateway that the identity is not for are refused, and stay with their sender.
-    let (foreign, foreign_url) = Function::of_gateway(&site, "foreign");
+    let (foreign, foreign_url) = listening_for(&site, "foreign");
     assert_eq!(post(&foreign_url, SECRET, &body(1)).0, 503);
-    wait_for("the reason in its log", || foreign.said("speaks for `kong` and not for `foreign`"));
+    foreign.await_words("speaks for `kong` and not for `foreign`");
     drop(foreign);
 
     // The platform is away: nothing is taken, and what comes again is.
@@ -165,11 +121,11 @@ fn what_a_function_answered_is_at_the_platform_once_and_the_rest_is_with_its_sen
     let second = body(4);
     let (status, problem) = post(&other_url, SECRET, &second);
     assert_eq!((status, &problem["reason"]), (503, &json!("not_stored")));
-    wait_for("the reason in its log", || other.said("calls are not taken; their sender keeps them"));
+    other.await_words("calls are not taken; their sender keeps them");
     let platform = site.platform();
     assert_eq!(post(&other_url, SECRET, &second).0, 200);
     assert_calls(&platform, 2_507);
-    wait_for("the news that it goes on", || other.said("the platform takes calls again"));
+    other.await_words("the platform takes calls again");
     assert_eq!(files_below(&site.path("function")), 1, "only its configuration");
     other.stop();
     platform.stop();
@@ -237,15 +193,15 @@ fn aws_lambda_is_answered_when_the_platform_has_the_calls() {
     let (site, runtime) = (Site::new(), runtime());
     site.trust("ca");
     let platform = site.platform();
-    site.identity("collector");
+    site.identity("function");
     let mut lambda = Lambda::start(&runtime);
     let address = lambda.address.to_string();
-    let function = Function::start(
+    let function = function(
         &site,
         "kong",
         &[
             // At its most talkative, a library would write whole events.
-            ("OUTRIDER_LOG", "trace"),
+            ("OUTRIDER_LOG", "trace,lambda_runtime::layers=trace"),
             ("AWS_LAMBDA_RUNTIME_API", &address),
             ("AWS_LAMBDA_FUNCTION_NAME", "outrider"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -285,7 +241,7 @@ fn aws_lambda_is_answered_when_the_platform_has_the_calls() {
     let platform = site.platform();
     assert_eq!(invoke(&of_url(SECRET, &second)).1["statusCode"], 200);
     assert_calls(&platform, 5);
-    let said = function.stderr.lock().unwrap().join("\n");
+    let said = function.log().join("\n");
     assert!(said.contains("TRACE") && !said.contains(SECRET) && !said.contains("key-alice"), "{said}");
     drop(function);
     platform.stop();

@@ -14,12 +14,81 @@ use serde_json::Value;
 /// How long anything that must happen may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running process with its data directory.
-pub struct Outrider {
+/// A process of outrider, and what its own log says. It ends with the test.
+pub struct Process {
     child: Child,
+    stderr: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    pub fn spawn(service: &str, config: &Path, environment: &[(&str, &str)]) -> Process {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
+            .args([service, "--config"])
+            .arg(config)
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        let (reader, sink) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&stderr));
+        std::thread::spawn(move || {
+            reader.lines().map_while(Result::ok).for_each(|line| sink.lock().unwrap().push(line));
+        });
+        Process { child, stderr }
+    }
+
+    /// What it has said so far.
+    pub fn log(&self) -> Vec<String> {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// How many lines with these words that has.
+    pub fn said(&self, words: &str) -> usize {
+        self.stderr.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+    }
+
+    /// Waits until its log says this.
+    pub fn await_words(&self, words: &str) {
+        wait_for(&format!("the words `{words}`"), || (self.said(words) > 0).then_some(()));
+    }
+
+    /// Sends it a signal, such as `-HUP`.
+    pub fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop as a service manager does; it must end well.
+    pub fn stop(mut self) -> Vec<String> {
+        self.signal("-TERM");
+        let status = wait_for("the end of outrider", || self.child.try_wait().unwrap());
+        let lines = self.log();
+        assert!(status.success(), "outrider ended with {status}: {lines:#?}");
+        lines
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("outrider said: {:#?}", self.log());
+        }
+    }
+}
+
+/// A running service with its data directory.
+pub struct Outrider {
+    process: Process,
     pub data_dir: PathBuf,
     config_path: PathBuf,
-    stderr: Arc<Mutex<Vec<String>>>,
     pub api: String,
     pub sources: Vec<SocketAddr>,
     token: String,
@@ -72,39 +141,23 @@ impl Outrider {
         std::fs::create_dir_all(directory).unwrap();
         std::fs::write(&config_path, toml).unwrap();
         drop(std::fs::remove_file(data_dir.join("run.json")));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_outrider"))
-            .args([service, "--config"])
-            .arg(&config_path)
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        let reader = BufReader::new(child.stderr.take().unwrap());
-        let sink = Arc::clone(&stderr);
-        std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                sink.lock().unwrap().push(line);
-            }
-        });
+        let mut process = Process::spawn(service, &config_path, environment);
         let run = wait_for("run.json of the new process", || {
-            if let Some(status) = child.try_wait().unwrap() {
-                panic!("outrider ended with {status}: {:#?}", stderr.lock().unwrap());
+            if let Some(status) = process.child.try_wait().unwrap() {
+                panic!("outrider ended with {status}");
             }
             let text = std::fs::read(data_dir.join("run.json")).ok()?;
             let run: Value = serde_json::from_slice(&text).ok()?;
-            (run["pid"] == child.id()).then_some(run)
+            (run["pid"] == process.child.id()).then_some(run)
         });
         let token = token(directory, &data_dir, &config_path);
         Outrider {
+            process,
             data_dir,
             config_path,
-            stderr,
             api: format!("http://{}", run["api"].as_str().unwrap_or_default()),
             sources: run["sources"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().parse().unwrap()).collect(),
             token,
-            child,
         }
     }
 
@@ -203,50 +256,32 @@ impl Outrider {
     }
 
     pub fn kill(mut self) -> PathBuf {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.data_dir.clone()
+        self.process.kill();
+        self.data_dir
     }
 
     /// Sends it a signal, such as `-HUP`.
     pub fn signal(&self, signal: &str) {
-        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
-        assert!(kill.success());
+        self.process.signal(signal);
     }
 
     /// How many lines with these words its own log has so far.
     pub fn said(&self, words: &str) -> usize {
-        self.stderr.lock().unwrap().iter().filter(|line| line.contains(words)).count()
+        self.process.said(words)
     }
 
     /// Asks it to stop as a service manager does; it must end well.
-    pub fn stop(mut self) -> Vec<String> {
-        self.signal("-TERM");
-        let status = wait_for("the end of outrider", || self.child.try_wait().unwrap());
-        let lines = self.stderr.lock().unwrap().clone();
-        assert!(status.success(), "outrider ended with {status}: {lines:#?}");
-        lines
+    pub fn stop(self) -> Vec<String> {
+        self.process.stop()
     }
 
     /// Waits until its log says this.
     pub fn await_words(&self, words: &str) {
-        wait_for(&format!("the words `{words}`"), || {
-            self.stderr.lock().unwrap().iter().any(|line| line.contains(words)).then_some(())
-        });
+        self.process.await_words(words);
     }
 
     pub fn config_path(&self) -> &Path {
         &self.config_path
-    }
-}
-
-impl Drop for Outrider {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-        if std::thread::panicking() {
-            eprintln!("outrider said: {:#?}", self.stderr.lock().unwrap());
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::live::{Held, Spoken};
 use super::wire::{
     CLOCK_AHEAD_MS_MAX, Heartbeat, HeartbeatAnswer, INSTANCE_HEADER, PROTOCOL, PROTOCOL_HEADER, Reports,
     SHIPMENT_BYTES_MAX, ShipmentError, Shipped, ShippedBatch, decode_shipment,
@@ -54,10 +55,13 @@ pub(super) struct Caller {
 
 impl Caller {
     fn must_be(&self, kind: ServiceKind) -> Result<(), Problem> {
+        self.must_be_one_of(&[kind])
+    }
+
+    /// Says what the first of these kinds would do.
+    fn must_be_one_of(&self, kinds: &[ServiceKind]) -> Result<(), Problem> {
         let Service { name, kind: own, .. } = &self.service;
-        if *own == kind {
-            return Ok(());
-        }
+        let Some(kind) = kinds.first().filter(|_| !kinds.contains(own)) else { return Ok(()) };
         Err(Problem::forbidden(format!("`{name}` is a {own}, and this is for a {kind}"))
             .hint(format!("make an identity with `outrider service create --kind {kind}`")))
     }
@@ -123,11 +127,15 @@ pub(super) async fn take_calls(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Json<Shipped>, Problem> {
-    caller.must_be(ServiceKind::Collector)?;
+    caller.must_be_one_of(&[ServiceKind::Collector, ServiceKind::Function])?;
     // A shipment in hand takes its size several times over.
     let _room = shared.premises.shipments.acquire().await.map_err(|_| Problem::internal())?;
     let body = body(request, SHIPMENT_BYTES_MAX).await?;
     let now_ms = (shared.premises.now_ms)();
+    let service = caller.service.clone();
+    if service.kind == ServiceKind::Function && shared.premises.live.heard(&service, None, Instant::now()) {
+        shared.premises.store.heard_from(&service.name, None, now_ms).await?;
+    }
     // As long as it takes to read so much, the other requests of this thread would wait.
     let enricher = shared.premises.enricher.clone();
     let read = tokio::task::spawn_blocking(move || read_shipment(&caller, &body, now_ms, enricher.as_deref()));
@@ -296,7 +304,7 @@ pub(super) async fn desired(
     };
     let hold = || {
         premises.live.hold(&gateway, &caller.service.name, &caller.instance, Instant::now()).map_err(|held| {
-            let super::live::Held { service, instance, seconds_ago } = held;
+            let Held { service, instance, seconds_ago } = held;
             let detail = format!(
                 "gateway `{gateway}` is held by responder `{service}`, instance {instance}, which spoke {seconds_ago} s ago"
             );
@@ -374,8 +382,9 @@ pub(super) async fn take_heartbeat(
         "clock_ahead_ms": clock_ahead_ms,
         "status": heartbeat.status,
     });
-    if premises.live.heard(&caller.service, &caller.instance, heartbeat, clock_ahead_ms, Instant::now()) {
-        premises.store.heard_from(&caller.service.name, &noted, now_ms).await?;
+    let spoken = Spoken { instance: caller.instance, heartbeat, clock_ahead_ms };
+    if premises.live.heard(&caller.service, Some(spoken), Instant::now()) {
+        premises.store.heard_from(&caller.service.name, Some(&noted), now_ms).await?;
     }
     let version = env!("CARGO_PKG_VERSION").to_owned();
     Ok(Json(HeartbeatAnswer { version, installation: premises.installation.to_string(), clock_ahead_ms }))

@@ -39,15 +39,18 @@ struct Known {
     at: Instant,
     /// It has spoken at some time, maybe to an earlier process.
     has_spoken: bool,
+    /// What it said of itself; a function says nothing, and is heard from when it sends calls.
     spoken: Option<Spoken>,
+    /// When that was last written down.
+    noted: Option<Instant>,
 }
 
+/// What a service says of itself.
 #[derive(Debug)]
-struct Spoken {
-    instance: String,
-    heartbeat: Heartbeat,
-    clock_ahead_ms: i64,
-    noted: Instant,
+pub(super) struct Spoken {
+    pub instance: String,
+    pub heartbeat: Heartbeat,
+    pub clock_ahead_ms: i64,
 }
 
 #[derive(Debug)]
@@ -74,7 +77,7 @@ impl Live {
             let service = Service { name: row.name, kind: row.kind, gateways: row.gateways };
             let known = match before.remove(&service.name) {
                 Some(known) if known.service == service => known,
-                _ => Known { service, at: now, has_spoken: row.seen_ms.is_some(), spoken: None },
+                _ => Known { service, at: now, has_spoken: row.seen_ms.is_some(), spoken: None, noted: None },
             };
             inner.services.insert(known.service.name.clone(), known);
         }
@@ -82,22 +85,16 @@ impl Live {
         leases.retain(|_, lease| services.contains_key(&lease.service));
     }
 
-    /// Takes a heartbeat in. Says whether it is time to write it to the control store.
-    pub fn heard(
-        &self,
-        service: &Service,
-        instance: &str,
-        heartbeat: Heartbeat,
-        clock_ahead_ms: i64,
-        now: Instant,
-    ) -> bool {
+    /// Takes in that a service was heard from, with what it said of itself. Says whether it is time to write it to the control
+    /// store.
+    pub fn heard(&self, service: &Service, spoken: Option<Spoken>, now: Instant) -> bool {
         let mut inner = self.lock();
-        let before = inner.services.get(&service.name).and_then(|known| known.spoken.as_ref());
-        let noted = before.map(|spoken| spoken.noted).filter(|noted| now.duration_since(*noted) < NOTE_INTERVAL);
-        let spoken = Spoken { instance: instance.to_owned(), heartbeat, clock_ahead_ms, noted: noted.unwrap_or(now) };
-        let known = Known { service: service.clone(), at: now, has_spoken: true, spoken: Some(spoken) };
-        inner.services.insert(service.name.clone(), known);
-        noted.is_none()
+        let before = inner.services.get(&service.name).and_then(|known| known.noted);
+        let noted = before.filter(|noted| now.duration_since(*noted) < NOTE_INTERVAL);
+        let (service, is_due) = (service.clone(), noted.is_none());
+        let known = Known { service, at: now, has_spoken: true, spoken, noted: noted.or(Some(now)) };
+        inner.services.insert(known.service.name.clone(), known);
+        is_due
     }
 
     /// Gives a gateway to a responder, unless another one has it.
@@ -120,11 +117,13 @@ impl Live {
         let inner = self.lock();
         let services = inner.services.values().map(|known| {
             let spoken = known.spoken.as_ref();
+            let is_connected = known.has_spoken && now.duration_since(known.at) <= SILENT_MAX;
             json!({
                 "name": known.service.name,
                 "kind": known.service.kind,
                 "gateways": known.service.gateways,
-                "is_connected": known.has_spoken && now.duration_since(known.at) <= SILENT_MAX,
+                // A function is there while it is sent something, and nobody knows whether it would be.
+                "is_connected": (known.service.kind != ServiceKind::Function).then_some(is_connected),
                 "silent_seconds": known.has_spoken.then(|| now.duration_since(known.at).as_secs()),
                 "version": spoken.map(|spoken| &spoken.heartbeat.version),
                 "instance": spoken.map(|spoken| &spoken.instance),
@@ -142,7 +141,7 @@ impl Live {
         for known in inner.services.values().filter(|known| known.has_spoken) {
             let silent = now.duration_since(known.at);
             if silent > SILENT_MAX {
-                concerns.push(silence(&known.service, silent, now_ms));
+                concerns.extend(silence(&known.service, silent, now_ms));
             } else if let Some(spoken) = &known.spoken {
                 let own = spoken.heartbeat.concerns.iter().take(CONCERNS_MAX).cloned();
                 let name = &known.service.name;
@@ -159,16 +158,18 @@ impl Live {
     }
 }
 
-fn silence(service: &Service, silent: Duration, now_ms: i64) -> Concern {
+/// What a service's silence means; nothing where it speaks only when a gateway has sent it something.
+fn silence(service: &Service, silent: Duration, now_ms: i64) -> Option<Concern> {
     let Service { name, kind, gateways } = service;
     let (kind_of_notice, meanwhile) = match kind {
         ServiceKind::Collector => (NoticeKind::CollectorSilent, "what it collects waits in its spool, if it runs"),
+        ServiceKind::Function => return None,
         ServiceKind::Responder => {
             (NoticeKind::ResponderSilent, "nothing new is brought to them; if it runs, what is over ends on time")
         }
     };
     let (gateways, seconds) = (gateways.join("`, `"), silent.as_secs());
-    Concern {
+    Some(Concern {
         kind: kind_of_notice,
         subject: name.clone(),
         since_ms: now_ms.saturating_sub(silent.as_millis() as i64),
@@ -177,7 +178,7 @@ fn silence(service: &Service, silent: Duration, now_ms: i64) -> Concern {
             "look at its own log on its machine: is it running, does it reach this platform, is its certificate \
                          good? `outrider service revoke {name}` if it is gone for good"
         ),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -232,8 +233,12 @@ mod tests {
             status: Value::Null,
             concerns: vec![own],
         };
-        assert!(live.heard(&service, "a", heartbeat.clone(), 0, at(40)), "the first is written down");
-        assert!(!live.heard(&service, "a", heartbeat.clone(), 0, at(50)), "the next is not");
+        let heard = |seconds| {
+            let spoken = Spoken { instance: "a".to_owned(), heartbeat: heartbeat.clone(), clock_ahead_ms: 0 };
+            live.heard(&service, Some(spoken), at(seconds))
+        };
+        assert!(heard(40), "the first is written down");
+        assert!(!heard(50), "the next is not");
         live.know(rows(None), at(51));
         let silent = (NoticeKind::CollectorSilent, "known".to_owned());
         let connected = |seconds| {
@@ -243,9 +248,29 @@ mod tests {
         assert_eq!((connected(60), connected(96)), (vec![false, false, true], vec![false; 3]));
         assert_eq!(told(60), [silent.clone(), (NoticeKind::ResponderFailing, "new: kong".to_owned())]);
         assert_eq!(told(96), [silent, (NoticeKind::ResponderSilent, "new".to_owned())]);
-        assert!(live.heard(&service, "a", heartbeat, 0, at(110)), "a minute later it is written again");
+        assert!(heard(110), "a minute later it is written again");
         live.know(rows(Some(2)), at(111));
         assert_eq!(told(112), [(NoticeKind::ResponderFailing, "new: kong".to_owned())], "revoked is not silent");
+    }
+
+    #[test]
+    fn a_function_may_be_silent_and_is_written_down_when_it_sends_calls() {
+        let live = Live::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        live.know(vec![row("edge", ServiceKind::Function, None, None)], start);
+        let seen = |seconds| {
+            let service = live.to_json(at(seconds))[0].clone();
+            (service["is_connected"].clone(), service["silent_seconds"].clone())
+        };
+        assert_eq!(seen(1), (Value::Null, Value::Null));
+        let service =
+            Service { name: "edge".to_owned(), kind: ServiceKind::Function, gateways: vec!["kong".to_owned()] };
+        let heard: Vec<_> =
+            [2, 3, 61, 62, 63].into_iter().filter(|&seconds| live.heard(&service, None, at(seconds))).collect();
+        assert_eq!(heard, [2, 62], "once a minute");
+        assert_eq!(seen(363), (Value::Null, json!(300)));
+        assert_eq!(live.concerns(at(363), 1_000_000), []);
     }
 
     #[test]

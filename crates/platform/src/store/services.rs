@@ -1,4 +1,4 @@
-//! Collectors and responders on the premises: their identities, and when they were heard from.
+//! Collectors, functions and responders on the premises: their identities, and when they were heard from.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +21,8 @@ pub const REVOKED_MAX: i64 = 1000;
 pub enum ServiceKind {
     /// Ships calls.
     Collector,
+    /// Ships calls as well, and keeps nothing: it is there while a gateway sends some, in as many instances as that takes.
+    Function,
     /// Carries out actions at gateways.
     Responder,
 }
@@ -30,6 +32,7 @@ impl ServiceKind {
     pub fn as_str(self) -> &'static str {
         match self {
             ServiceKind::Collector => "collector",
+            ServiceKind::Function => "function",
             ServiceKind::Responder => "responder",
         }
     }
@@ -45,8 +48,9 @@ impl FromStr for ServiceKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = [ServiceKind::Collector, ServiceKind::Responder].into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| format!("`{text}` is no kind of service; there are collector and responder"))
+        let kinds = [ServiceKind::Collector, ServiceKind::Function, ServiceKind::Responder];
+        let found = kinds.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| format!("`{text}` is no kind of service; there are collector, function and responder"))
     }
 }
 
@@ -79,7 +83,7 @@ pub struct ServiceRow {
     pub revoked_ms: Option<i64>,
     /// When it was last heard from, to the minute.
     pub seen_ms: Option<i64>,
-    /// What it said then: version, instance, clock, counters.
+    /// What it said then: version, instance, clock, counters. A function says nothing.
     pub heartbeat: Option<Value>,
 }
 
@@ -183,11 +187,11 @@ impl Store {
             .collect()
     }
 
-    /// Remembers what a service said last.
-    pub async fn heard_from(&self, name: &str, heartbeat: &Value, now_ms: i64) -> Result<(), StoreError> {
+    /// Remembers that a service was heard from, and what it said of itself.
+    pub async fn heard_from(&self, name: &str, heartbeat: Option<&Value>, now_ms: i64) -> Result<(), StoreError> {
         sqlx::query("UPDATE services SET seen_ms = $1, heartbeat = $2 WHERE name = $3")
             .bind(now_ms)
-            .bind(heartbeat.to_string())
+            .bind(heartbeat.map(Value::to_string))
             .bind(name)
             .execute(&self.writer)
             .await

@@ -189,6 +189,7 @@ async fn each_identity_does_its_own_work_for_its_own_gateway() {
     let site = Site::start(directory.path()).await;
     let collector = site.identity("edge-collector", ServiceKind::Collector, "kong").await;
     let responder = site.identity("edge-responder", ServiceKind::Responder, "kong").await;
+    let function = site.identity("edge-function", ServiceKind::Function, "kong").await;
     site.block("kong", "alice").await;
     site.block("other", "bob").await;
     let shipment = |gateway: &str| encode_shipment(&[batch(gateway, 1, 2, now_ms())]).unwrap();
@@ -215,6 +216,10 @@ async fn each_identity_does_its_own_work_for_its_own_gateway() {
         (&collector, post, "heartbeat", heartbeat("responder", "kong", now_ms()), 403, "is a collector"),
         (&collector, post, "heartbeat", heartbeat("collector", "other", now_ms()), 403, "and not for `other`"),
         (&responder, post, "calls", shipment("kong"), 403, "this is for a collector"),
+        (&function, post, "calls", shipment("kong"), 200, "\"stored\":1"),
+        (&function, post, "calls", shipment("other"), 422, "and not for `other`"),
+        (&function, get, "desired?gateway=kong", vec![], 403, "is a function, and this is for a responder"),
+        (&function, post, "heartbeat", heartbeat("collector", "kong", now_ms()), 403, "is a function"),
         (&responder, get, "desired?gateway=kong", vec![], 200, "alice"),
         (&responder, get, "desired?gateway=other", vec![], 403, "and not for `other`"),
         (&responder, get, "desired?gateway=kong&more=1", vec![], 400, ""),

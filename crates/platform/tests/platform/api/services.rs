@@ -34,7 +34,7 @@ async fn an_identity_is_shown_once_listed_and_revoked() {
     }
 
     let heard = json!({"version": "1", "status": {"spool": {"bytes": 7}}});
-    api.store.heard_from("edge", &heard, 5).await.unwrap();
+    api.store.heard_from("edge", Some(&heard), 5).await.unwrap();
     let list = api.send(admin, "GET", path, None).await;
     let (row, text) = (&list.items()[0], list.body.to_string());
     assert_eq!(
