@@ -49,6 +49,7 @@ pub struct ShippedBatch {
     /// Why unnumbered calls are missing before it, where the collector knows that some may be.
     pub lost_before: Option<String>,
     /// The bytes of an `outrider_model::batch::BatchWriter`.
+    #[serde(with = "serde_bytes")]
     pub calls: Vec<u8>,
 }
 
@@ -165,6 +166,12 @@ mod tests {
         for batches in [vec![], vec![batch(0)], vec![batch(100_000), batch(3)]] {
             assert_eq!(decode_shipment(&encode_shipment(&batches).unwrap()).unwrap(), batches);
         }
+    }
+
+    #[test]
+    fn a_batch_is_its_fields_and_its_calls_as_they_are() {
+        let encoded = postcard::to_stdvec(&batch(3)).unwrap();
+        assert_eq!(encoded, [&[7, 1, 2, 2, 9, 1, 6][..], b"killed", &[3, 9, 9, 9]].concat());
     }
 
     #[test]
