@@ -80,11 +80,20 @@ pub struct Config {
 }
 
 /// Where log lines come from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
     /// The sources to listen on, and the files to read.
     pub sources: Vec<SourceConfig>,
+    /// How old a call may be that waits in the spool of `outrider collector`, such as `3d`, or `permanent`; older ones are given up and
+    /// counted.
+    pub spool_age_max: outrider_model::Duration,
+}
+
+impl Default for CollectorConfig {
+    fn default() -> Self {
+        CollectorConfig { sources: Vec::new(), spool_age_max: outrider_model::Duration::Seconds(7 * 86_400) }
+    }
 }
 
 /// A gateway that actions go to.

@@ -18,6 +18,7 @@ use outrider_respond::gateways::{GatewayError, SystemClock};
 use serde::Deserialize;
 
 use crate::config::{Config, GatewayConfig, Role};
+use crate::services::accounts::Accounts;
 use crate::services::link::LinkStatus;
 use crate::{installation, kong, local};
 
@@ -145,6 +146,7 @@ pub struct Status {
     pub responders: Vec<ResponderStatus>,
     pub link: Option<LinkStatus>,
     pub spool: Option<SpoolStatus>,
+    pub accounts: Option<Accounts>,
     pub refused_calls: u64,
     /// Those that connect here.
     pub services: Option<Vec<ServiceStatus>>,
@@ -158,6 +160,15 @@ pub struct SpoolStatus {
     pub records_waiting: u64,
     pub waiting_since_ms: Option<i64>,
     pub dropped_calls: u64,
+    pub given_up_calls: GivenUpCalls,
+}
+
+/// Calls that a spool gave up, the oldest first.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub struct GivenUpCalls {
+    pub for_room: u64,
+    pub for_age: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -167,6 +178,17 @@ pub struct ServiceStatus {
     pub silent_seconds: Option<u64>,
     pub version: Option<String>,
     pub clock_ahead_ms: Option<i64>,
+    /// What it says of itself.
+    #[serde(default)]
+    pub status: Option<ServiceSaid>,
+}
+
+/// What a service says of itself, as far as doctor reads it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ServiceSaid {
+    pub spool: Option<SpoolStatus>,
+    pub link: Option<LinkStatus>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

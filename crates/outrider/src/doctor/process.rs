@@ -165,6 +165,15 @@ fn drops(status: &Status) -> Check {
         (counters().map(|counters| counters.dropped_total()).sum(), "calls were given up at the sources"),
         (progress.map_or(0, |progress| progress.dropped_calls), "calls were refused by a full log"),
         (status.platform.as_ref().map_or(0, |platform| platform.log.missing_calls), "calls are missing in the log"),
+        (
+            status.spool.as_ref().map_or(0, |spool| {
+                spool.dropped_calls
+                    + spool.given_up_calls.for_room
+                    + spool.given_up_calls.for_age
+                    + status.refused_calls
+            }),
+            "calls were given up by the spool, or refused by the platform",
+        ),
         (counters().map(|counters| counters.connections_over_limit).sum(), "connections were too many"),
         (counters().map(|counters| counters.accept_errors).sum(), "connections could not be accepted"),
     ];

@@ -1,7 +1,7 @@
 //! `outrider collector`: sources beside a gateway, a spool on the disk, and the way to the platform.
 //!
-//! What is spooled is acknowledged. While the platform is away the spool grows up to its limit; then new calls are dropped
-//! and counted, and their numbers are missing at the platform, which therefore says so itself.
+//! While the platform is away the spool grows up to its limit; then its oldest calls are given up and counted, and their numbers
+//! are missing at the platform, which therefore says so itself.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,9 +24,11 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::accounts::Accounts;
 use super::heart::Heart;
 use super::shipper::{Shipped, Shipper, kept_position};
 use super::uplink::Uplink;
+use super::waiting::{Limits, Waiting};
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::doors::{self, certificates_json};
@@ -65,12 +67,21 @@ impl Collector {
         let kept = kept_position(&position_file)?;
         let (spool, lost_calls) = open_spool(&config, kept).await?;
         let handle = spool.handle();
+        let limits = Limits {
+            bytes: config.log.calls_bytes_max() - config.log.segment_bytes_max,
+            age_ms: config.collector.spool_age_max.end_ms(0),
+        };
+        let waiting = Arc::new(Waiting::behind(handle.clone(), kept, limits));
+        let at_start = tokio::task::block_in_place(|| waiting.count())?;
+        if at_start > 0 {
+            tracing::info!(calls = at_start, "calls of an earlier start wait in the spool");
+        }
 
         let progress = Arc::new(Progress::default());
         let ingest = Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?).after_loss(lost_calls);
         let handed = ingest.handed();
         let sources = bound.start(ingest, AnsweredIngest::new(handle.clone(), edges::epoch()?))?;
-        let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), position_file, kept);
+        let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), Arc::clone(&waiting), position_file, kept);
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let status = Arc::new(Status {
             sources: sources.counters(),
@@ -78,6 +89,8 @@ impl Collector {
             progress: Arc::clone(&progress),
             shipped: shipper.shipped(),
             spool: handle,
+            at_start,
+            waiting: Arc::clone(&waiting),
             spool_bytes_max: config.log.total_bytes_max,
             uplink: Arc::clone(&uplink),
             traces,
@@ -87,7 +100,12 @@ impl Collector {
         helpers.extend(metrics.map(serve));
         let gateways: BTreeSet<_> = config.collector.sources.iter().map(|source| source.gateway().to_owned()).collect();
         let edge = EdgeConcerns::new(sources.counters(), Vec::new());
-        let losses = SpoolConcerns { progress, shipped: shipper.shipped(), rising: Mutex::default() };
+        let losses = SpoolConcerns {
+            progress,
+            shipped: shipper.shipped(),
+            waiting: Arc::clone(&waiting),
+            rising: Mutex::default(),
+        };
         let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge), Arc::new(losses)];
         concerns.extend(tls.into_iter().map(|tls| tls as Arc<dyn ConcernSource>));
         let heart = Heart {
@@ -98,6 +116,12 @@ impl Collector {
             status,
             concerns,
         };
+        let keeping = stop.clone();
+        helpers.push(tokio::spawn(async move {
+            if let Err(error) = waiting.keep_within(keeping).await {
+                tracing::error!(%error, "the spool cannot give up its oldest calls; when it is full it drops new ones");
+            }
+        }));
         let shipper = tokio::spawn(shipper.run(closing.clone()));
         let heart = tokio::spawn(heart.run(stop.clone()));
         let run = RunFile {
@@ -136,7 +160,7 @@ impl Collector {
         self.stop.cancel();
         report_panic("heart", self.heart.await);
         for task in self.helpers {
-            report_panic("local socket or metrics", task.await);
+            report_panic("local socket, metrics or spool", task.await);
         }
         let data_dir = &self.config.data_dir;
         let all_well = are_sources_well && is_spool_well;
@@ -172,6 +196,9 @@ struct Status {
     progress: Arc<Progress>,
     shipped: Arc<Shipped>,
     spool: LogHandle,
+    /// Calls that waited in it at the start.
+    at_start: u64,
+    waiting: Arc<Waiting>,
     spool_bytes_max: u64,
     uplink: Arc<Uplink>,
     traces: Option<Traces>,
@@ -196,8 +223,11 @@ impl StatusSource for Status {
                 "shipped_position": position,
                 "records_waiting": stats.last.0.saturating_sub(position),
                 "waiting_since_ms": (waiting_since_ms > 0).then_some(waiting_since_ms),
+                "lag_seconds": if waiting_since_ms > 0 { (now_ms() - waiting_since_ms).max(0) / 1000 } else { 0 },
                 "dropped_calls": self.progress.stats().dropped_calls,
+                "given_up_calls": self.waiting.given_up(),
             },
+            "accounts": self.accounts(stats.calls),
             "shipped_calls": read(&self.shipped.calls),
             "refused_calls": read(&self.shipped.refused_calls),
             "tracing": self.traces.as_ref().map(Traces::counters),
@@ -205,16 +235,45 @@ impl StatusSource for Status {
     }
 }
 
+impl Status {
+    /// What became of every line, since the start: `received + at_start = shipped + spooled + rejected + dropped + in_hand`. `stored` is
+    /// how many calls the spool has taken.
+    fn accounts(&self, stored: u64) -> Accounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        // Lines go one way, so what is read first is further along, and none is counted twice.
+        let given_up = self.waiting.given_up();
+        let (room, age) = (read(&given_up.for_room), read(&given_up.for_age));
+        let (shipped, refused) = (read(&self.shipped.calls), read(&self.shipped.refused_calls));
+        let by_spool = self.progress.stats().dropped_calls;
+        let mut accounts = Accounts { at_start: self.at_start, shipped, ..Accounts::default() };
+        for (_, counters) in &self.sources {
+            let counters = counters.snapshot();
+            accounts.received += counters.received;
+            for (from, into) in [(counters.rejected, &mut accounts.rejected), (counters.dropped, &mut accounts.dropped)]
+            {
+                from.into_iter().for_each(|(reason, count)| *into.entry(reason).or_default() += count);
+            }
+        }
+        let more = [("spool_full", room), ("too_old", age), ("spool_refused", by_spool), ("platform_refused", refused)];
+        let more = more.into_iter().filter(|(_, calls)| *calls > 0);
+        accounts.dropped.extend(more.map(|(reason, calls)| (reason.to_owned(), calls)));
+        accounts.spooled = (self.at_start + stored).saturating_sub(shipped + refused + room + age);
+        accounts.in_hand = accounts.left_over();
+        accounts
+    }
+}
+
 /// Calls that were collected and will not arrive.
 struct SpoolConcerns {
     progress: Arc<Progress>,
     shipped: Arc<Shipped>,
+    waiting: Arc<Waiting>,
     rising: Mutex<Rising>,
 }
 
 impl ConcernSource for SpoolConcerns {
     fn concerns(&self, now_ms: i64) -> Vec<Concern> {
-        let dropped = self.progress.stats().dropped_calls;
+        let dropped = self.progress.stats().dropped_calls + self.waiting.given_up().calls();
         let refused = self.shipped.refused_calls.load(Ordering::Relaxed);
         let mut rising = self.rising.lock().unwrap_or_else(PoisonError::into_inner);
         lost_calls(dropped, refused, &mut rising, now_ms).into_iter().collect()
@@ -228,9 +287,10 @@ fn lost_calls(dropped: u64, refused: u64, rising: &mut Rising, now_ms: i64) -> O
         subject: "spool".to_owned(),
         since_ms: now_ms,
         detail: format!(
-            "{count} calls are gone; since its start the spool refused {dropped}, and the platform {refused}"
+            "{count} calls are gone; since its start the spool gave up or refused {dropped}, and the platform refused {refused}"
         ),
-        remedy: "look at the collector's own log: a full disk, log.total_bytes_max, or versions that do not fit"
+        remedy: "look at the collector's own log: a platform that was away for longer than log.total_bytes_max or \
+                 collector.spool_age_max last, a full disk, or versions that do not fit"
             .to_owned(),
     })
 }

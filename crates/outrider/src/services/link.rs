@@ -18,6 +18,8 @@ pub struct LinkStatus {
     pub answered_ms: Option<i64>,
     /// What keeps it from that now.
     pub trouble: Option<Trouble>,
+    /// What kept it from that last, and is over.
+    pub last_trouble: Option<PastTrouble>,
     /// How far this clock is ahead of the platform's, as of the last heartbeat.
     pub clock_ahead_ms: Option<i64>,
 }
@@ -31,6 +33,17 @@ pub struct Trouble {
     pub seen: String,
     /// What to do about it.
     pub todo: String,
+}
+
+/// What was in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastTrouble {
+    /// When it began.
+    pub since_ms: i64,
+    /// When the platform answered again.
+    pub until_ms: i64,
+    /// What was seen last.
+    pub seen: String,
 }
 
 /// The way as it is now.
@@ -52,7 +65,9 @@ impl Link {
         let mut status = self.lock();
         status.connected_since_ms.get_or_insert(now_ms);
         status.answered_ms = Some(now_ms);
-        status.trouble = None;
+        if let Some(Trouble { since_ms, seen, .. }) = status.trouble.take() {
+            status.last_trouble = Some(PastTrouble { since_ms, until_ms: now_ms, seen });
+        }
     }
 
     /// It did not.
@@ -186,5 +201,7 @@ mod tests {
         assert_eq!((status.connected_since_ms, status.answered_ms, status.trouble), (None, Some(2), Some(trouble)));
         link.answered(5);
         assert_eq!((link.status().connected_since_ms, link.status().trouble), (Some(5), None));
+        let past = PastTrouble { since_ms: 3, until_ms: 5, seen: "4".to_owned() };
+        assert_eq!(link.status().last_trouble, Some(past), "it is told when it is over");
     }
 }

@@ -9,19 +9,17 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use outrider_model::batch::BatchReader;
-use outrider_platform::log::{Gap, LogError, LogHandle, LogReader, Missing, Position, RecordKind};
-use outrider_platform::premises::wire::{CLOCK_AHEAD_MS_MAX, SHIPMENT_BATCHES_MAX, ShippedBatch};
+use outrider_platform::log::{LogError, LogHandle, Position};
+use outrider_platform::premises::wire::{CLOCK_AHEAD_MS_MAX, ShippedBatch};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::uplink::{NotTaken, Patience, Uplink};
+use super::waiting::Waiting;
 use crate::edges::now_ms;
 use crate::installation;
 
-/// How much is sent at once, plain.
-const SHIPMENT_BYTES: usize = 4 * 1024 * 1024;
 /// How often the position is written while there is something to ship.
 const KEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -41,20 +39,12 @@ pub struct Shipped {
 pub struct Shipper {
     uplink: Arc<Uplink>,
     spool: LogHandle,
-    reader: LogReader,
+    waiting: Arc<Waiting>,
     durable: watch::Receiver<Position>,
     file: PathBuf,
     shipped: Arc<Shipped>,
-    /// What the next batch has to say is missing before it.
-    lost_before: Option<String>,
     kept: Position,
     keep_due: Instant,
-}
-
-/// Batches that go together, with the last record that they cover.
-struct Gathered {
-    batches: Vec<ShippedBatch>,
-    last: Position,
 }
 
 /// The position up to which the platform has everything, as it was kept.
@@ -75,12 +65,17 @@ pub fn kept_position(file: &Path) -> anyhow::Result<Position> {
 }
 
 impl Shipper {
-    /// Goes on behind `kept`, which is in `file`.
-    pub fn new(uplink: Arc<Uplink>, spool: LogHandle, file: PathBuf, kept: Position) -> Shipper {
-        let (reader, durable) = (spool.reader(kept.next()), spool.durable());
-        let shipped = Arc::new(Shipped::default());
+    /// Ships what waits in the spool. That begins behind `kept`, which is in `file`.
+    pub(super) fn new(
+        uplink: Arc<Uplink>,
+        spool: LogHandle,
+        waiting: Arc<Waiting>,
+        file: PathBuf,
+        kept: Position,
+    ) -> Shipper {
+        let (durable, shipped) = (spool.durable(), Arc::new(Shipped::default()));
         shipped.position.store(kept.0, Ordering::Relaxed);
-        Shipper { uplink, spool, reader, durable, file, shipped, lost_before: None, kept, keep_due: Instant::now() }
+        Shipper { uplink, spool, waiting, durable, file, shipped, kept, keep_due: Instant::now() }
     }
 
     /// The numbers.
@@ -93,10 +88,13 @@ impl Shipper {
     pub async fn run(mut self, closing: CancellationToken) -> Result<(), LogError> {
         let mut patience = Patience::new("collected calls");
         loop {
-            let gathered = tokio::task::block_in_place(|| self.gather())?;
+            // Whoever looks here again has seen everything that is durable now.
+            self.durable.borrow_and_update();
+            let gathered = tokio::task::block_in_place(|| self.waiting.gather())?;
             let oldest_ms = gathered.batches.first().map_or(0, |batch| batch.at_ms);
             self.shipped.waiting_since_ms.store(oldest_ms, Ordering::Relaxed);
             if gathered.batches.is_empty() {
+                self.done_with(gathered.last);
                 self.keep_position().await?;
                 tokio::select! {
                     // The sender lives as long as the reader.
@@ -108,7 +106,7 @@ impl Shipper {
             if !self.ship(gathered.batches, &mut patience, &closing).await {
                 return self.keep_position().await;
             }
-            self.shipped.position.store(gathered.last.0, Ordering::Relaxed);
+            self.done_with(gathered.last);
             if Instant::now() >= self.keep_due {
                 self.keep_position().await?;
                 self.keep_due = Instant::now() + KEEP_INTERVAL;
@@ -116,42 +114,9 @@ impl Shipper {
         }
     }
 
-    /// Takes what is in the spool, up to a good size.
-    fn gather(&mut self) -> Result<Gathered, LogError> {
-        let mut gathered = Gathered { batches: Vec::new(), last: Position::ZERO };
-        let (mut bytes, mut scratch) = (0, Vec::new());
-        // Whoever looks here again has seen everything that is durable now.
-        self.durable.borrow_and_update();
-        while bytes < SHIPMENT_BYTES
-            && gathered.batches.len() < SHIPMENT_BATCHES_MAX
-            && let Some(record) = self.reader.next()?
-        {
-            match record.kind {
-                RecordKind::Calls => {
-                    let calls = record.calls(&mut scratch)?;
-                    bytes += calls.batch.len();
-                    gathered.last = record.position;
-                    gathered.batches.push(ShippedBatch {
-                        epoch: calls.epoch(),
-                        first: calls.first(),
-                        last: calls.last(),
-                        count: calls.count(),
-                        at_ms: received_ms(record.at_ms, calls.batch, now_ms()),
-                        lost_before: self.lost_before.take(),
-                        calls: calls.batch.to_vec(),
-                    });
-                }
-                RecordKind::Gap => {
-                    let gap: Gap = record.json()?;
-                    // The platform sees from the numbers what else is missing.
-                    if gap.missing == Missing::Unnumbered {
-                        self.lost_before = Some(gap.reason);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(gathered)
+    /// Nothing up to this record waits any more.
+    fn done_with(&self, last: Position) {
+        self.shipped.position.fetch_max(last.0, Ordering::Relaxed);
     }
 
     /// Sends batches until each was taken, or left out. Says `false` where it is to end before that.
@@ -213,8 +178,10 @@ impl Shipper {
         self.shipped.refused_calls.fetch_add(calls.into(), Ordering::Relaxed);
         tracing::error!(why, calls, "the platform refused calls for good; they are left out");
         let Some(lost_before) = batches[index].lost_before.take() else { return };
-        let next = batches.get_mut(index + 1).map_or(&mut self.lost_before, |next| &mut next.lost_before);
-        next.get_or_insert(lost_before);
+        match batches.get_mut(index + 1) {
+            Some(next) => drop(next.lost_before.get_or_insert(lost_before)),
+            None => self.waiting.say_lost(lost_before),
+        }
     }
 
     /// Writes down up to where the platform has everything, and gives the spool's space before it back.
@@ -236,16 +203,6 @@ impl Shipper {
     }
 }
 
-/// When the last call of a batch was received. The spool's time never goes back, so after a clock that was ahead was set right
-/// only the calls know.
-fn received_ms(spooled_ms: i64, calls: &[u8], now_ms: i64) -> i64 {
-    if spooled_ms <= now_ms {
-        return spooled_ms;
-    }
-    let received = BatchReader::new(calls).into_iter().flatten().flatten().map(|call| call.received_ms);
-    received.max().unwrap_or(spooled_ms)
-}
-
 /// A batch that the platform does not take for its time, and that this clock does not come to soon either.
 fn is_far_ahead(at_ms: i64, now_ms: i64) -> bool {
     at_ms.saturating_sub(now_ms) > CLOCK_AHEAD_MS_MAX
@@ -259,6 +216,7 @@ mod tests {
     use outrider_platform::log::{Log, LogSettings, LogWriter, QUEUE_BYTES_DEFAULT};
     use outrider_platform::premises::wire::decode_shipment;
 
+    use super::super::waiting::Limits;
     use super::*;
     use crate::config::UplinkConfig;
 
@@ -312,13 +270,16 @@ mod tests {
         let uplink = Arc::new(Uplink::new(&config, directory.path()).unwrap());
         let (spool, _) = Log::open(&directory.path().join("spool"), LogSettings::default()).unwrap();
         let spool = LogWriter::start(spool, QUEUE_BYTES_DEFAULT).unwrap();
-        let mut shipper = Shipper::new(uplink, spool.handle(), directory.path().join("shipped"), Position::ZERO);
+        let limits = Limits { bytes: u64::MAX, age_ms: None };
+        let waiting = Arc::new(Waiting::behind(spool.handle(), Position::ZERO, limits));
+        let file = directory.path().join("shipped");
+        let mut shipper = Shipper::new(uplink, spool.handle(), Arc::clone(&waiting), file, Position::ZERO);
         let platform = std::thread::spawn(move || answer(listener, shipments, judge));
         assert!(shipper.ship(batches, &mut Patience::new("test"), &CancellationToken::new()).await);
         platform.join().unwrap();
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         assert!(spool.stop());
-        (read(&shipper.shipped.calls), read(&shipper.shipped.refused_calls), shipper.lost_before.take())
+        (read(&shipper.shipped.calls), read(&shipper.shipped.refused_calls), waiting.to_be_said())
     }
 
     #[tokio::test]
@@ -377,12 +338,5 @@ mod tests {
             if tries == 1 { ("409 Conflict", r#"{"detail": "another protocol"}"#) } else { TAKEN }
         };
         assert_eq!(ship(vec![ShippedBatch { at_ms: now_ms() + year_ms, ..batch(1) }], 2, judge).await, (1, 0, None));
-    }
-
-    #[test]
-    fn after_a_clock_was_set_right_the_calls_say_when_they_came() {
-        let call = outrider_model::batch::BatchWriter::default().take();
-        assert_eq!(received_ms(5, &call, 5), 5, "what is not ahead is not looked at");
-        assert_eq!(received_ms(6, &call, 5), 6, "no call says otherwise");
     }
 }

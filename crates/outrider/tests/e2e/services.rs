@@ -114,7 +114,7 @@ pub fn assert_calls(platform: &Outrider, calls: u64) {
 }
 
 /// Waits until the collector has all of these on its disk or beyond.
-fn await_accepted(collector: &Outrider, calls: u64) {
+pub fn await_accepted(collector: &Outrider, calls: u64) {
     // A spool has no API; the records of a torn write would be cut off, so its size says enough.
     let spool = collector.data_dir.join("spool");
     wait_for(&format!("{calls} calls in the spool"), || {

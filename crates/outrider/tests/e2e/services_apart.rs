@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::harness::{Outrider, free_port, line, now_ms, wait_for};
-use crate::services::{Site, assert_calls, lines, outrider, write_expired};
+use crate::services::{Site, assert_calls, await_accepted, lines, outrider, write_expired};
 
 /// What a running service says through its local socket.
 fn status(service: &Outrider) -> Value {
@@ -124,7 +124,7 @@ fn a_certificate_that_the_platform_refuses_is_named_and_can_be_swapped() {
 }
 
 #[test]
-fn a_full_spool_drops_counts_and_says_so() {
+fn a_full_spool_gives_up_its_oldest_calls_counts_them_and_says_so() {
     const BYTES_MAX: u64 = 64 * 1024;
     let site = Site::new();
     site.trust("ca");
@@ -133,6 +133,8 @@ fn a_full_spool_drops_counts_and_says_so() {
     platform.kill();
     let collector = site.collector();
     let toml = std::fs::read_to_string(collector.config_path()).unwrap();
+    collector.send(&lines(20));
+    await_accepted(&collector, 20);
     collector.stop();
     let port = free_port();
     let toml = format!(
@@ -141,13 +143,13 @@ fn a_full_spool_drops_counts_and_says_so() {
     let collector = Outrider::start_as("collector", &site.path("collector"), &toml);
 
     let mut sent = 0;
-    let dropped = || status(&collector)["spool"]["dropped_calls"].as_u64().unwrap();
-    while dropped() == 0 {
+    let given_up = || status(&collector)["spool"]["given_up_calls"]["for_room"].as_u64().unwrap();
+    while given_up() == 0 || sent % 100 != 0 {
         assert!(sent < 20_000, "a spool of {BYTES_MAX} bytes holds {sent} calls");
         let calls: Vec<_> =
-            (0..50).map(|at| line("alice", "GET", &format!("/shop/items/{}", sent + at), 200, now_ms())).collect();
+            (0..10).map(|at| line("alice", "GET", &format!("/shop/items/{}", sent + at), 200, now_ms())).collect();
         collector.send(&calls);
-        sent += 50;
+        sent += 10;
         wait_for("the calls at the source", || {
             (status(&collector)["sources"][0]["counters"]["accepted"] == sent).then_some(())
         });
@@ -157,27 +159,44 @@ fn a_full_spool_drops_counts_and_says_so() {
     assert!(bytes <= BYTES_MAX, "{bytes} bytes");
     let seen = &status(&collector)["spool"];
     assert!(seen["bytes"].as_u64().unwrap() <= BYTES_MAX && seen["waiting_since_ms"].is_i64(), "{seen}");
+    assert_eq!(seen["dropped_calls"], 0, "none was refused");
     let config = collector.config_path().to_owned();
-    let check = await_check(&config, "link.spool", "failed", "and these are gone");
+    let check = await_check(&config, "link.spool", "failed", "were given up for newer ones");
     assert!(check["todo"].as_str().unwrap().contains("log.total_bytes_max"), "{check}");
+    collector.send(&["no call".to_owned()]);
+    let accounts = wait_for("every line in the accounts", || {
+        let accounts = status(&collector)["accounts"].clone();
+        (accounts["rejected"]["not_json"] == 1 && accounts["in_hand"] == 0).then_some(accounts)
+    });
+    let of = |name: &str| accounts[name].as_u64().unwrap();
+    assert_eq!((of("received"), of("at_start"), of("shipped")), (sent + 1, 20, 0), "{accounts}");
+    assert_eq!(of("spooled") + accounts["dropped"]["spool_full"].as_u64().unwrap(), sent + 20, "{accounts}");
+    await_check(&config, "link.accounts", "ok", "1 no calls");
 
-    // Everything else comes to the platform, in order and once, and the rest is counted there, too.
+    // Everything else comes to the platform, in order and once, the newest too, and the rest is counted there, too.
     let platform = site.platform();
     platform.await_calls(1);
-    let kept = wait_for("an empty spool", || {
+    let shipped = wait_for("an empty spool", || {
         let now = status(&collector);
-        (now["spool"]["records_waiting"] == 0).then(|| now["shipped_calls"].as_u64().unwrap())
+        let is_empty = now["spool"]["records_waiting"] == 0 && now["accounts"]["spooled"] == 0;
+        is_empty.then(|| now["accounts"]["shipped"].as_u64().unwrap())
     });
-    assert_eq!(kept + dropped(), sent);
-    assert_calls(&platform, kept);
+    assert_eq!(shipped + given_up(), sent + 20);
+    assert_calls(&platform, shipped);
+    let newest = format!("/shop/items/{}", sent - 1);
+    wait_for("the newest call", || {
+        let found = platform.list(&format!("/api/v1/search?q=path:{newest}"));
+        (found.len() == 1).then_some(())
+    });
     collector.send(&lines(1));
-    assert_calls(&platform, kept + 1);
-    assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["missing_calls"], dropped());
+    assert_calls(&platform, shipped + 1);
+    assert_eq!(platform.get("/api/v1/status")["platform"]["log"]["missing_calls"], given_up());
     let samples = [
-        format!("outrider_spool_dropped_calls_total {}.0", dropped()),
-        format!("outrider_spool_shipped_calls_total {}.0", kept + 1),
+        format!("outrider_spool_given_up_for_room_calls_total {}.0", given_up()),
+        format!("outrider_spool_shipped_calls_total {}.0", shipped + 1),
         "outrider_spool_refused_calls_total 0.0".to_owned(),
         "outrider_spool_waiting_records 0.0".to_owned(),
+        "outrider_spool_waiting_calls 0.0".to_owned(),
         "outrider_link_connected 1.0".to_owned(),
         format!("outrider_collector_calls_total{{source=\"kong_tcp_log {}\"}} {}.0", collector.sources[0], sent + 1),
     ];

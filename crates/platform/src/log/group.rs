@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
-use super::shared::{Shared, count};
+use super::shared::{OldestSegment, Shared, count};
 use super::writing::stored_bytes;
 use super::{Log, LogError, LogReader, LogStats, NewRecord, OnDamage, Position, Stored};
 
@@ -154,6 +154,11 @@ impl LogHandle {
     /// A reader that follows the log, from a record on; [`Position::ZERO`] is the oldest one kept.
     pub fn reader(&self, from: Position) -> LogReader {
         LogReader::following(Arc::clone(&self.shared), from, self.on_damage)
+    }
+
+    /// The oldest segment, if it can be cut: the last one always stays.
+    pub fn oldest_segment(&self) -> Option<OldestSegment> {
+        self.shared.oldest_segment()
     }
 
     /// Follows the newest record on stable storage.

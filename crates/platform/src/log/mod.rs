@@ -32,5 +32,5 @@ pub use record::{
 };
 pub use segment::{FORMAT_VERSION, extent};
 pub use settings::{LogSettings, OnDamage};
-pub use shared::LogStats;
+pub use shared::{LogStats, OldestSegment};
 pub use writing::{Log, Opened, Stored};

@@ -56,6 +56,11 @@ impl LogSettings {
         Ok(())
     }
 
+    /// How much calls may fill it.
+    pub fn calls_bytes_max(&self) -> u64 {
+        self.limit_for(RecordKind::Calls)
+    }
+
     pub(super) fn limit_for(&self, kind: RecordKind) -> u64 {
         match kind {
             RecordKind::Calls => self.total_bytes_max - (self.total_bytes_max / RESERVE_PARTS).min(RESERVE_BYTES_MAX),

@@ -49,7 +49,23 @@ impl State {
     }
 }
 
+/// The oldest segment of a log that has a younger one besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldestSegment {
+    /// Its last record.
+    pub last: Position,
+    /// The log time of that record.
+    pub ended_ms: i64,
+}
+
 impl Shared {
+    /// The oldest segment, if it can be cut.
+    pub fn oldest_segment(&self) -> Option<OldestSegment> {
+        let state = self.lock();
+        let next = state.segments.get(1)?;
+        Some(OldestSegment { last: Position(next.first - 1), ended_ms: next.began_ms })
+    }
+
     pub fn new(segments: Vec<Segment>, durable: u64, closed: bool) -> Self {
         Shared {
             state: Mutex::new(State { segments, durable, closed }),
@@ -99,6 +115,7 @@ impl Shared {
             bytes,
             segments: segments as u64,
             records: read(&counters.records),
+            calls: read(&counters.calls),
             commits: read(&counters.commits),
             duplicate_batches: read(&counters.duplicate_batches),
             missing_calls: read(&counters.missing_calls),
@@ -118,6 +135,7 @@ impl Shared {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub records: AtomicU64,
+    pub calls: AtomicU64,
     pub commits: AtomicU64,
     pub duplicate_batches: AtomicU64,
     pub missing_calls: AtomicU64,
@@ -149,6 +167,8 @@ pub struct LogStats {
     pub segments: u64,
     /// Records stored.
     pub records: u64,
+    /// Calls in them.
+    pub calls: u64,
     /// Commits, each with one sync.
     pub commits: u64,
     /// Batches that came again and were not stored again.

@@ -48,6 +48,7 @@ pub struct Log {
     active: Option<Active>,
     pending: Vec<u8>,
     pending_records: u32,
+    pending_calls: u64,
     durable: u64,
     durable_at_ms: i64,
     at_ms: i64,
@@ -87,6 +88,7 @@ impl Log {
             active: None,
             pending: Vec::new(),
             pending_records: 0,
+            pending_calls: 0,
             durable: 0,
             durable_at_ms: i64::MIN,
             at_ms: i64::MIN,
@@ -155,12 +157,12 @@ impl Log {
             return Err(LogError::Busy { limit: PENDING_BYTES_MAX });
         }
         self.check_room(records, bytes)?;
-        let before = (self.pending.len(), self.pending_records, self.at_ms, self.marks.savepoint());
+        let before = (self.pending.len(), self.pending_records, self.pending_calls, self.at_ms, self.marks.savepoint());
         let mut stored = Stored { last: self.last(), records: 0, duplicates: 0, missing_calls: 0 };
         for record in records {
             if let Err(error) = self.append_one(record, &mut stored) {
                 let (pending, savepoint);
-                (pending, self.pending_records, self.at_ms, savepoint) = before;
+                (pending, self.pending_records, self.pending_calls, self.at_ms, savepoint) = before;
                 self.pending.truncate(pending);
                 self.marks.take_back_to(savepoint);
                 count(&self.shared.counters.refused_other, 1);
@@ -183,7 +185,7 @@ impl Log {
             Ok(()) => Ok(Position(self.durable)),
             Err(error) => {
                 self.pending.clear();
-                self.pending_records = 0;
+                (self.pending_records, self.pending_calls) = (0, 0);
                 self.at_ms = self.durable_at_ms;
                 self.marks.take_back_to(0);
                 count(&self.shared.counters.failed_commits, 1);
@@ -330,6 +332,7 @@ impl Log {
         let result = self.push(at_ms, RecordKind::Calls, &[&header, body.unwrap_or(batch)], stored);
         self.compressed = compressed;
         result?;
+        self.pending_calls += u64::from(calls_count);
         let forgotten = self.marks.advance(epoch, last, self.last().0);
         count(&self.shared.counters.forgotten_epochs, forgotten);
         Ok(())
@@ -382,10 +385,11 @@ impl Log {
         self.durable_at_ms = self.at_ms;
         self.marks.keep();
         count(&self.shared.counters.records, self.pending_records.into());
+        count(&self.shared.counters.calls, self.pending_calls);
         count(&self.shared.counters.commits, 1);
         self.pending.clear();
         self.pending.shrink_to(PENDING_BYTES_MAX);
-        self.pending_records = 0;
+        (self.pending_records, self.pending_calls) = (0, 0);
         let durable = self.durable;
         self.shared.change(|state| {
             state.durable = durable;
@@ -430,7 +434,8 @@ impl Log {
             return Err(error);
         }
         let bytes = header.len() as u64;
-        let segment = Segment { path: path.clone(), first, records_at: bytes, bytes };
+        let began_ms = self.durable_at_ms;
+        let segment = Segment { path: path.clone(), first, began_ms, records_at: bytes, bytes };
         self.shared.change(|state| {
             state.segments.retain(|segment| segment.first < first);
             state.segments.push(segment);

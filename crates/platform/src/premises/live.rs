@@ -124,6 +124,7 @@ impl Live {
                 "gateways": known.service.gateways,
                 // A function is there while it is sent something, and nobody knows whether it would be.
                 "is_connected": (known.service.kind != ServiceKind::Function).then_some(is_connected),
+                "lag_seconds": spoken.and_then(|spoken| spoken.heartbeat.status.pointer("/spool/lag_seconds")),
                 "silent_seconds": known.has_spoken.then(|| now.duration_since(known.at).as_secs()),
                 "version": spoken.map(|spoken| &spoken.heartbeat.version),
                 "instance": spoken.map(|spoken| &spoken.instance),
