@@ -8,6 +8,7 @@ import {
   type Key,
   type KeyboardEvent,
   memo,
+  type MouseEvent as ReactMouseEvent,
   type ReactNode,
   type RefObject,
   useCallback,
@@ -70,6 +71,8 @@ interface Props<T> {
   empty: ReactNode;
   /** Said below, where all rows are few: what one may do next. */
   few?: ReactNode;
+  /** Why the following rows are not here; it stands in their place. */
+  trouble?: ReactNode;
 }
 
 interface Paged<T> {
@@ -78,21 +81,23 @@ interface Paged<T> {
   isPending: boolean;
   error: unknown;
   refetch: () => Promise<unknown>;
+  /** The error is that of a following page. */
+  isFetchNextPageError?: boolean;
+  /** Asks for the following page again. */
+  readOn?: () => void;
 }
 
-/** A table of rows that come in pages, or what went wrong with them. */
+/** A table of rows that come in pages. What went wrong stands where rows would be: those that are loaded stay. */
 export function PagedTable<T>({
   pages,
   ...table
-}: { pages: Paged<T> } & Omit<Props<T>, 'rows' | 'onEnd' | 'isLoading'>) {
-  if (pages.error) {
-    return (
-      <div style={{ padding: 24 }}>
-        <Trouble error={pages.error} again={() => void pages.refetch()} />
-      </div>
-    );
-  }
-  return <DataTable rows={pages.rows} onEnd={pages.onEnd} isLoading={pages.isPending} {...table} />;
+}: { pages: Paged<T> } & Omit<Props<T>, 'rows' | 'onEnd' | 'isLoading' | 'trouble'>) {
+  const { rows, onEnd, isPending, error, refetch, isFetchNextPageError, readOn } = pages;
+  const trouble = error ? (
+    <Trouble error={error} again={isFetchNextPageError ? readOn : () => void refetch()} />
+  ) : undefined;
+  if (trouble && rows.length === 0) return <div style={{ padding: 24 }}>{trouble}</div>;
+  return <DataTable rows={rows} onEnd={onEnd} isLoading={isPending} trouble={trouble} {...table} />;
 }
 
 export function DataTable<T>(props: Props<T>) {
@@ -112,6 +117,7 @@ export function DataTable<T>(props: Props<T>) {
     selection,
     empty,
     few,
+    trouble,
   } = props;
   const scroll = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(opened);
@@ -226,6 +232,11 @@ export function DataTable<T>(props: Props<T>) {
     }
   };
 
+  // "Try again" goes away with what it is about, and would take the focus along.
+  const goOnInRows = ({ target }: ReactMouseEvent) => {
+    if (target instanceof HTMLButtonElement) scroll.current?.focus({ preventScroll: true });
+  };
+
   if (isEmpty) return <>{empty}</>;
   return (
     <div className="table-frame">
@@ -276,7 +287,12 @@ export function DataTable<T>(props: Props<T>) {
               })}
             </div>
           )}
-          {few && rows.length > 0 && rows.length <= FEW && (
+          {trouble && (
+            <div role="row" className="table-few" onClick={goOnInRows}>
+              <div role="cell">{trouble}</div>
+            </div>
+          )}
+          {few && !trouble && rows.length > 0 && rows.length <= FEW && (
             <div role="row" className="table-few">
               <div role="cell">{few}</div>
             </div>

@@ -23,11 +23,15 @@ export function usePages<T>(
     enabled,
   });
   const rows = useMemo(() => pages.data?.pages.flatMap((page) => page.items) ?? [], [pages.data]);
-  const { hasNextPage, isFetchingNextPage, fetchNextPage } = pages;
-  const onEnd = useCallback(() => {
+  const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = pages;
+  const readOn = useCallback(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
-  return { ...pages, rows, onEnd };
+  // A page that did not come is not asked for again by rows that are in view: somebody tries again.
+  const onEnd = useCallback(() => {
+    if (!isFetchNextPageError) readOn();
+  }, [isFetchNextPageError, readOn]);
+  return { ...pages, rows, onEnd, readOn };
 }
 
 /** How many rows are new to a list as it is filtered, whether there may be more of them, and a way to see them. */
