@@ -84,7 +84,7 @@ interface Paged<T> {
   /** The error is that of a following page. */
   isFetchNextPageError?: boolean;
   /** Asks for the following page again. */
-  readOn?: () => void;
+  readOn?: () => Promise<unknown>;
 }
 
 /** A table of rows that come in pages. What went wrong stands where rows would be: those that are loaded stay. */
@@ -94,7 +94,7 @@ export function PagedTable<T>({
 }: { pages: Paged<T> } & Omit<Props<T>, 'rows' | 'onEnd' | 'isLoading' | 'trouble'>) {
   const { rows, onEnd, isPending, error, refetch, isFetchNextPageError, readOn } = pages;
   const trouble = error ? (
-    <Trouble error={error} again={isFetchNextPageError ? readOn : () => void refetch()} />
+    <Trouble error={error} again={() => void (isFetchNextPageError && readOn ? readOn() : refetch())} />
   ) : undefined;
   if (trouble && rows.length === 0) return <div style={{ padding: 24 }}>{trouble}</div>;
   return <DataTable rows={rows} onEnd={onEnd} isLoading={isPending} trouble={trouble} {...table} />;

@@ -24,13 +24,16 @@ export function usePages<T>(
   });
   const rows = useMemo(() => pages.data?.pages.flatMap((page) => page.items) ?? [], [pages.data]);
   const { hasNextPage, isFetchingNextPage, isFetchNextPageError, fetchNextPage } = pages;
-  const readOn = useCallback(() => {
-    if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
+  /** Says whether the following page came. */
+  const readOn = useCallback(async () => {
+    if (!hasNextPage) return false;
+    const { isError } = await fetchNextPage({ cancelRefetch: !isFetchingNextPage });
+    return !isError;
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
   // A page that did not come is not asked for again by rows that are in view: somebody tries again.
   const onEnd = useCallback(() => {
-    if (!isFetchNextPageError) readOn();
-  }, [isFetchNextPageError, readOn]);
+    if (!isFetchingNextPage && !isFetchNextPageError) void readOn();
+  }, [isFetchingNextPage, isFetchNextPageError, readOn]);
   return { ...pages, rows, onEnd, readOn };
 }
 

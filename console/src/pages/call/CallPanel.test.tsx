@@ -82,21 +82,23 @@ const at = stage({
 
 afterEach(() => vi.restoreAllMocks());
 
-let loaded: () => void;
+let readOn: () => Promise<boolean>;
 const calls = {
   rows: ROWS,
   fresh: 0,
-  onEnd: () => loaded(),
+  onEnd: () => undefined,
+  readOn: () => readOn(),
   isPending: false,
   hasNextPage: false,
   isFetchingNextPage: false,
+  isFetchNextPageError: false,
 } as unknown as ReturnType<typeof useCalls>;
 
 function table(from = '/timeline?kind=consumer&entity=mallory') {
   // Without a layout a table has no rows in view.
   vi.spyOn(Element.prototype, 'clientHeight', 'get').mockReturnValue(800);
   call = undefined;
-  loaded = () => undefined;
+  readOn = () => new Promise(() => undefined);
   return at.show(<CallsTable calls={calls} search="" empty={null} />, from);
 }
 
@@ -269,26 +271,40 @@ it('goes with the keys of the list, and leaves alone whoever types or has a menu
   expect(at.address).toBe('/hunt');
 });
 
+const drawWith = (more: object) => at.show(<CallsTable calls={{ ...calls, ...more }} search="" empty={null} />);
+const step = () => panel()!.querySelector('.call-head [role=status]')!.textContent;
+const LONGER = [...ROWS, { ...ROWS[2]!, position: 0 }];
+
 it.each([800, 1440])('goes on to what is not loaded yet, and says so meanwhile: in %i pixels', async (px) => {
   widen(px);
   await table('/hunt?call=1-0');
-  const draw = (more: object) => {
-    const some = { ...calls, ...more };
-    return at.show(<CallsTable calls={some} search="" empty={null} />);
-  };
-  const said = () => panel()!.querySelector('.call-head [role=status]')!.textContent;
-  loaded = vi.fn();
-  await draw({ hasNextPage: true });
+  readOn = vi.fn(readOn);
+  await drawWith({ hasNextPage: true });
   await press('j', panel()!);
-  expect(loaded).toHaveBeenCalled();
-  await draw({ hasNextPage: true, isFetchingNextPage: true });
-  expect([said(), at.address]).toEqual(['Loading more calls…', '/hunt?call=1-0']);
-  const last = { ...ROWS[2]!, position: 0 };
-  await draw({ rows: [...ROWS, last] });
-  expect([said(), at.address]).toEqual(['', '/hunt?call=0-0']);
+  expect(readOn).toHaveBeenCalled();
+  await drawWith({ hasNextPage: true, isFetchingNextPage: true });
+  expect([step(), at.address]).toEqual(['Loading more calls…', '/hunt?call=1-0']);
+  await drawWith({ rows: LONGER });
+  expect([step(), at.address]).toEqual(['', '/hunt?call=0-0']);
   // It does not go on by itself a second time.
   await press('k', panel()!);
   expect(at.address).toBe('/hunt?call=1-0');
+});
+
+it('says that the following calls did not load, stays where it is when they do later, and tries again', async () => {
+  await table('/hunt?call=1-0');
+  readOn = () => Promise.resolve(false);
+  await drawWith({ hasNextPage: true });
+  await press('j', panel()!);
+  await drawWith({ hasNextPage: true, isFetchNextPageError: true });
+  expect(step()).toBe('More calls did not load');
+  await drawWith({ rows: LONGER });
+  expect([step(), at.address]).toEqual(['', '/hunt?call=1-0']);
+  readOn = () => Promise.resolve(true);
+  await drawWith({ hasNextPage: true, isFetchNextPageError: true });
+  await press('j', panel()!);
+  await drawWith({ rows: LONGER });
+  expect(at.address).toBe('/hunt?call=0-0');
 });
 
 it('closes one that the address named, and leaves the rest of the address', async () => {

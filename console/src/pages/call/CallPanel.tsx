@@ -15,13 +15,21 @@ import { AboutCall } from './AboutCall';
 /** The list that it stands in. */
 interface List {
   rows: CallRow[];
-  /** There are rows that are not loaded yet, and `onEnd` loads some. */
+  /** There are rows that are not loaded yet, and `readOn` loads some: it says whether they came. */
   hasNextPage: boolean;
   isFetchingNextPage: boolean;
-  onEnd: () => void;
+  /** They did not come when they were asked for last. */
+  isFetchNextPageError: boolean;
+  readOn: () => Promise<boolean>;
 }
 
-const NONE: List = { rows: [], hasNextPage: false, isFetchingNextPage: false, onEnd: () => undefined };
+const NONE: List = {
+  rows: [],
+  hasNextPage: false,
+  isFetchingNextPage: false,
+  isFetchNextPageError: false,
+  readOn: () => Promise.resolve(false),
+};
 
 /** The call that the address names, if it names one. */
 export function CallPanel({ list = NONE }: { list?: List }) {
@@ -125,12 +133,15 @@ interface Stepping {
   hasBelow: boolean;
   /** The following page is loaded, and it goes on to its first call then. */
   isWaiting: boolean;
+  /** It did not come. */
+  hasFailed: boolean;
   goUp: () => void;
   goDown: () => void;
 }
 
 /** The ways to the calls above and below. Below the last one that is loaded stands the first of the following page. */
-function useSteps(id: string, { rows, hasNextPage, isFetchingNextPage, onEnd }: List): Stepping {
+function useSteps(id: string, list: List): Stepping {
+  const { rows, hasNextPage, isFetchingNextPage, isFetchNextPageError, readOn } = list;
   const { open } = useOpenCall();
   // The last call that is loaded, where somebody wants to go on from it.
   const [from, setFrom] = useState<string>();
@@ -146,19 +157,21 @@ function useSteps(id: string, { rows, hasNextPage, isFetchingNextPage, onEnd }: 
     hasAbove: above !== undefined,
     hasBelow: below !== undefined || (at >= 0 && hasNextPage),
     isWaiting: from === id && isFetchingNextPage,
+    hasFailed: at >= 0 && below === undefined && isFetchNextPageError && !isFetchingNextPage,
     goUp: () => above && open(callKey(above)),
     goDown: () => {
       if (below) {
         open(callKey(below));
       } else if (hasNextPage) {
         setFrom(id);
-        onEnd();
+        // Nobody is taken away from a call by rows that come later, for whatever reason.
+        void readOn().then((hasCome) => !hasCome && setFrom(undefined));
       }
     },
   };
 }
 
-function Steps({ hasAbove, hasBelow, isWaiting, goUp, goDown }: Stepping) {
+function Steps({ hasAbove, hasBelow, isWaiting, hasFailed, goUp, goDown }: Stepping) {
   return (
     <>
       <Step words="The call above (k)" isThere={hasAbove} go={goUp}>
@@ -168,7 +181,7 @@ function Steps({ hasAbove, hasBelow, isWaiting, goUp, goDown }: Stepping) {
         {isWaiting ? <Loader size={12} color="gray" /> : <IconChevronDown size={16} />}
       </Step>
       <span className="faint cut" role="status">
-        {isWaiting && 'Loading more calls…'}
+        {isWaiting ? 'Loading more calls…' : hasFailed && 'More calls did not load'}
       </span>
     </>
   );
