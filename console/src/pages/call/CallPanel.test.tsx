@@ -307,6 +307,36 @@ it('says that the following calls did not load, stays where it is when they do l
   expect(at.address).toBe('/hunt?call=0-0');
 });
 
+it('asks only for the call at which a key that is held down is let go, and the list shows the way', async () => {
+  widen(1440);
+  await table('/hunt?call=3-0');
+  const active = () => at.host.querySelector('.table-row.active')!.textContent;
+  const askedFor = () => at.asked.map(({ pathname }) => pathname).filter((path) => path.includes('/calls/'));
+  const hold = (key: string) =>
+    act(() => {
+      panel()!.dispatchEvent(new KeyboardEvent('keydown', { key, repeat: true, bubbles: true }));
+    });
+  hold('j');
+  expect(active()).toContain('/orders/2');
+  hold('j');
+  await at.settle();
+  expect(active()).toContain('/orders/1');
+  expect(panel()!.querySelector('.call-line')).toBeNull();
+  expect([at.address, askedFor()]).toEqual(['/hunt?call=3-0', ['/api/v1/calls/3.0']]);
+  act(() => void dispatchEvent(new KeyboardEvent('keyup', { key: 'j' })));
+  await at.settle();
+  expect([at.address, askedFor()]).toEqual(['/hunt?call=1-0', ['/api/v1/calls/3.0', '/api/v1/calls/1.0']]);
+  // Whoever comes back to where they began has not gone anywhere.
+  hold('k');
+  hold('j');
+  act(() => void dispatchEvent(new Event('blur')));
+  await at.settle();
+  expect([at.address, askedFor().length]).toEqual(['/hunt?call=1-0', 2]);
+  expect(panel()!.querySelector('.call-line')).not.toBeNull();
+  await press('k', panel()!);
+  expect([at.address, active()]).toEqual(['/hunt?call=2-0', expect.stringContaining('/orders/2')]);
+});
+
 it('closes one that the address named, and leaves the rest of the address', async () => {
   await table('/hunt?q=status:403&call=2-0');
   await press('Escape', panel()!);

@@ -11,6 +11,7 @@ import { Beside, useHasRoomBeside } from '../../parts/Beside';
 import { useFocusBack } from '../../parts/focus';
 import { callId, callKey, useOpenCall } from '../../parts/openCall';
 import { AboutCall } from './AboutCall';
+import { NOT_PASSING, type Passing } from './passing';
 
 /** The list that it stands in. */
 interface List {
@@ -32,12 +33,12 @@ const NONE: List = {
 };
 
 /** The call that the address names, if it names one. */
-export function CallPanel({ list = NONE }: { list?: List }) {
+export function CallPanel({ list = NONE, passing = NOT_PASSING }: { list?: List; passing?: Passing }) {
   const { key } = useOpenCall();
-  return key === undefined ? null : <Opened id={key} list={list} />;
+  return key === undefined ? null : <Opened id={key} list={list} passing={passing} />;
 }
 
-function Opened({ id, list }: { id: string; list: List }) {
+function Opened({ id, list, passing }: { id: string; list: List; passing: Passing }) {
   const { close } = useOpenCall();
   // Going back takes a moment, and who presses twice means once.
   const isClosing = useRef(false);
@@ -52,16 +53,17 @@ function Opened({ id, list }: { id: string; list: List }) {
     // It never changes.
     staleTime: Infinity,
   });
-  const call = found.data?.call as unknown as Call | undefined;
-  const steps = useSteps(id, list);
+  const isPassing = passing.key !== undefined;
+  const call = isPassing ? undefined : (found.data?.call as unknown as Call | undefined);
+  const steps = useSteps(passing.key ?? id, list, passing.pass);
   const press = (event: KeyboardEvent | ReactKeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isInRows = event.target instanceof Element && event.target.closest('.table-scroll') !== null;
     const isStep = { j: 1, k: -1, ArrowDown: isInRows && 1, ArrowUp: isInRows && -1 }[event.key];
     if (!isStep || !steps.isListed) return;
     event.preventDefault();
-    if (isStep > 0) steps.goDown();
-    else steps.goUp();
+    if (isStep > 0) steps.goDown(event);
+    else steps.goUp(event);
   };
   const head = (
     <>
@@ -70,7 +72,8 @@ function Opened({ id, list }: { id: string; list: List }) {
       {call && <CopyJson call={call} />}
     </>
   );
-  const body = call ? <AboutCall call={call} /> : found.error ? <Failed of={found} /> : <Loading lines={14} />;
+  const hasFailed = found.error !== null && !isPassing;
+  const body = call ? <AboutCall call={call} /> : hasFailed ? <Failed of={found} /> : <Loading lines={14} />;
   const Frame = useHasRoomBeside() ? AsideFrame : OverFrame;
   return (
     <Frame head={head} press={press} close={closeOnce}>
@@ -135,12 +138,17 @@ interface Stepping {
   isWaiting: boolean;
   /** It did not come. */
   hasFailed: boolean;
-  goUp: () => void;
-  goDown: () => void;
+  goUp: (by?: Held) => void;
+  goDown: (by?: Held) => void;
+}
+
+/** What somebody goes by: a key that is held down repeats itself. */
+interface Held {
+  repeat?: boolean;
 }
 
 /** The ways to the calls above and below. Below the last one that is loaded stands the first of the following page. */
-function useSteps(id: string, list: List): Stepping {
+function useSteps(id: string, list: List, pass: (key: string) => void): Stepping {
   const { rows, hasNextPage, isFetchingNextPage, isFetchNextPageError, readOn } = list;
   const { open } = useOpenCall();
   // The last call that is loaded, where somebody wants to go on from it.
@@ -152,16 +160,17 @@ function useSteps(id: string, list: List): Stepping {
   useEffect(() => {
     if (hasCome !== undefined) open(hasCome);
   }, [hasCome, open]);
+  const go = (call: CallRow, by: Held = {}) => (by.repeat ? pass : open)(callKey(call));
   return {
     isListed: at >= 0,
     hasAbove: above !== undefined,
     hasBelow: below !== undefined || (at >= 0 && hasNextPage),
     isWaiting: from === id && isFetchingNextPage,
     hasFailed: at >= 0 && below === undefined && isFetchNextPageError && !isFetchingNextPage,
-    goUp: () => above && open(callKey(above)),
-    goDown: () => {
+    goUp: (by) => above && go(above, by),
+    goDown: (by) => {
       if (below) {
-        open(callKey(below));
+        go(below, by);
       } else if (hasNextPage) {
         setFrom(id);
         // Nobody is taken away from a call by rows that come later, for whatever reason.
@@ -174,10 +183,10 @@ function useSteps(id: string, list: List): Stepping {
 function Steps({ hasAbove, hasBelow, isWaiting, hasFailed, goUp, goDown }: Stepping) {
   return (
     <>
-      <Step words="The call above (k)" isThere={hasAbove} go={goUp}>
+      <Step words="The call above (k)" isThere={hasAbove} go={() => goUp()}>
         <IconChevronUp size={16} />
       </Step>
-      <Step words="The call below (j)" isThere={hasBelow} go={goDown}>
+      <Step words="The call below (j)" isThere={hasBelow} go={() => goDown()}>
         {isWaiting ? <Loader size={12} color="gray" /> : <IconChevronDown size={16} />}
       </Step>
       <span className="faint cut" role="status">

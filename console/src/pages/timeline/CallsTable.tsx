@@ -11,6 +11,7 @@ import { callKey, useOpenCall } from '../../parts/openCall';
 import { type Pivoted, PivotMenu } from '../../parts/Pivot';
 import { withTerm } from '../../parts/search';
 import { CallPanel } from '../call/CallPanel';
+import { usePassing } from '../call/passing';
 import type { useCalls } from './useCalls';
 
 interface Props {
@@ -32,6 +33,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
   // The menu takes the focus again where this changes.
   const close = useCallback(() => setPivot(undefined), []);
   const { key, open } = useOpenCall();
+  const passing = usePassing(key, open);
   const isRoomy = useMediaQuery(ROOMY, undefined, { getInitialValueInEffect: false });
   const isTight = useHasRoomBeside() && !isRoomy && key !== undefined;
   const columns = useMemo(() => callColumns(setPivot, whose, isTight), [whose, isTight]);
@@ -44,7 +46,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         rowKey={callKey}
         rowHeight={32}
         onOpen={(call) => open(callKey(call))}
-        opened={key}
+        opened={passing.key ?? key}
         fresh={calls.fresh}
         hasMoreFresh={calls.hasMoreFresh}
         onFresh={calls.showFresh}
@@ -52,7 +54,7 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
         empty={empty}
       />
       {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) }, true)} />}
-      <CallPanel list={calls} />
+      <CallPanel list={calls} passing={passing} />
     </>
   );
 }
