@@ -337,6 +337,29 @@ it('asks only for the call at which a key that is held down is let go, and the l
   expect([at.address, active()]).toEqual(['/hunt?call=2-0', expect.stringContaining('/orders/2')]);
 });
 
+it('says which call is open now, once, to whom does not see it', async () => {
+  widen(1440);
+  await table('/hunt?call=3-0');
+  const told = () => [...panel()!.querySelectorAll('[role=status]')].at(-1)!.textContent;
+  expect(told()).toBe('Call 1 of 3: GET /orders/3, 200');
+  await press('j', panel()!);
+  expect(told()).toBe('Call 2 of 3: GET /orders/2, 200');
+  act(() => at.host.querySelector<HTMLElement>('a.whole')!.click());
+  await at.settle();
+  expect(told()).toBe('Call 1 of 3: GET /orders/3, 200');
+  // Calls that come are no news of this one.
+  await drawWith({ rows: [{ ...ROWS[0]!, position: 4 }, ...ROWS], hasNextPage: true });
+  expect(told()).toBe('Call 1 of 3: GET /orders/3, 200');
+  await press('j', panel()!);
+  expect(told()).toBe('Call 3 of 4 that are loaded: GET /orders/2, 200');
+});
+
+it('says of a call that is in no list what its answer says', async () => {
+  await table('/hunt?call=9-0');
+  const told = [...panel()!.querySelectorAll('[role=status]')].at(-1)!;
+  expect(told.textContent).toBe(`Call: GET /orders/${SCRIPT}, 403`);
+});
+
 it('closes one that the address named, and leaves the rest of the address', async () => {
   await table('/hunt?q=status:403&call=2-0');
   await press('Escape', panel()!);

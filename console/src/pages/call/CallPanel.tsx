@@ -1,5 +1,5 @@
 // One call with all that is known of it: beside the page that it is listed on, or over that where the window has no room.
-import { ActionIcon, Button, CloseButton, CopyButton, Drawer, Loader } from '@mantine/core';
+import { ActionIcon, Button, CloseButton, CopyButton, Drawer, Loader, VisuallyHidden } from '@mantine/core';
 import { IconCheck, IconChevronDown, IconChevronUp, IconCopy } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type KeyboardEvent as ReactKeyboardEvent, type ReactNode, useEffect, useId, useRef, useState } from 'react';
@@ -70,6 +70,7 @@ function Opened({ id, list, passing }: { id: string; list: List; passing: Passin
       {steps.isListed && <Steps {...steps} />}
       <div className="spread" />
       {call && <CopyJson call={call} />}
+      <Told of={id} words={wordsOf(id, list, call)} />
     </>
   );
   const hasFailed = found.error !== null && !isPassing;
@@ -80,6 +81,22 @@ function Opened({ id, list, passing }: { id: string; list: List; passing: Passin
       {body}
     </Frame>
   );
+}
+
+/** Which call is open, for whom does not see it change. Said once: the list around it goes on, and that is no news. */
+function Told({ of, words }: { of: string; words: string | undefined }) {
+  const [said, say] = useState<{ of: string; words: string }>();
+  if (words !== undefined && said?.of !== of) say({ of, words });
+  return <VisuallyHidden role="status">{said?.words}</VisuallyHidden>;
+}
+
+/** The list knows it before the answer does; one that is in no list is known by its answer. */
+function wordsOf(id: string, { rows, hasNextPage }: List, call: Call | undefined): string | undefined {
+  const at = rows.findIndex((row) => callKey(row) === id);
+  const known = rows[at] ?? call;
+  if (!known) return undefined;
+  const place = at < 0 ? '' : ` ${at + 1} of ${rows.length}${hasNextPage ? ' that are loaded' : ''}`;
+  return `Call${place}: ${known.method} ${known.path}, ${known.status}`;
 }
 
 interface FrameProps {
