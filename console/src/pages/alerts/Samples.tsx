@@ -1,6 +1,6 @@
 // Calls that a finding shows. A finding does not say where they are in the log, so one that is to be opened is looked for.
 import { useMutation } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { useEffect, useMemo, useRef } from 'react';
 import { Link } from 'react-router';
 
 import { api, got, Refusal } from '../../api/client';
@@ -11,13 +11,27 @@ import { callKey, useOpenCall } from '../../parts/openCall';
 import { term } from '../../parts/search';
 import { CallPanel } from '../call/CallPanel';
 
+interface Wanted {
+  sample: SampleCall;
+  /** The call that is open. */
+  from?: string;
+}
+
 export function Samples({ samples, gateway }: { samples: SampleCall[]; gateway: string }) {
-  const { open } = useOpenCall();
+  const { key, open } = useOpenCall();
+  // What somebody asked for last, and the call that was open then. Answers come in any order, and one that comes late opens nothing
+  // in the place of what was opened, or closed, since.
+  const wanted = useRef<Wanted>(undefined);
   const { mutate, error, isPending } = useMutation({
-    mutationFn: (sample: SampleCall) => findCall(sample, gateway),
-    onSuccess: (call) => open(callKey(call)),
+    mutationFn: ({ sample }: Wanted) => findCall(sample, gateway),
+    onMutate: (asked) => void (wanted.current = asked),
+    onSuccess: (call, asked) => {
+      if (wanted.current === asked && asked.from === key) open(callKey(call));
+    },
   });
-  const columns = useMemo(() => columnsOf(mutate), [mutate]);
+  // The answer comes also where another alert is looked at by then.
+  useEffect(() => () => void (wanted.current = undefined), []);
+  const columns = useMemo(() => columnsOf((sample) => mutate({ sample, from: key })), [mutate, key]);
   if (samples.length === 0) return null;
   return (
     <Panel title="Sample calls" flush after={isPending && <span className="faint">Looking for the call…</span>}>
