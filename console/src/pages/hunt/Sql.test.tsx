@@ -96,6 +96,23 @@ it('goes back to the statement before, runs it, and has it in the field', async 
   expect(shown.text).toBe('SELECT 1');
 });
 
+it('is one step back from a statement that was run twice before the address had it', async () => {
+  await open('/hunt/sql?statement=SELECT%201');
+  type('SELECT 2');
+  act(() => {
+    editor.run!('SELECT 2');
+    editor.run!('SELECT 2');
+  });
+  await on.settle();
+  expect([on.address, ran]).toEqual(['/hunt/sql?statement=SELECT+2', ['SELECT 1', 'SELECT 2']]);
+  act(() => on.back());
+  await on.settle();
+  expect(on.address).toBe('/hunt/sql?statement=SELECT%201');
+  // What was left can be run again.
+  await run('SELECT 2');
+  expect(on.address).toBe('/hunt/sql?statement=SELECT+2');
+});
+
 it('leaves what is typed alone while the address comes after', async () => {
   await open('/hunt/sql');
   type('SELECT 2');

@@ -3,7 +3,7 @@ import { Button, Kbd, Menu, SegmentedControl } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
-import { useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { api, got } from '../../api/client';
 import { useAddress } from '../../parts/address';
@@ -82,12 +82,18 @@ function Ask() {
   const exporting = useMutation({ mutationFn: (format: (typeof FORMATS)[number]) => exportAs(statement, format) });
   const answer = asking.isFetching ? undefined : asking.data?.table;
   const error = exporting.error ?? (asking.isFetching ? null : asking.error);
+  // The address follows a moment later: who runs a statement twice meanwhile means it once.
+  const onItsWay = useRef(said);
+  useEffect(() => {
+    onItsWay.current = said;
+  }, [said]);
   const run = (asked: string) => {
     if (asking.isFetching || !asked.trim()) return;
     exporting.reset();
     if (asked === said) {
       void asking.refetch();
-    } else {
+    } else if (asked !== onItsWay.current) {
+      onItsWay.current = asked;
       setWritten((before) => ({ ...before, ran: asked }));
       change({ statement: asked }, true);
     }
