@@ -583,6 +583,9 @@ it('bears names without an end', async () => {
   }
 });
 
+/** A rate above zero. */
+const RATE = /[1-9]\S*\/s/;
+
 /** Every page, in both themes; for the documents, where a directory is named, as seen from the repository. */
 it('looks right in both themes', async () => {
   const named = process.env['SCREENSHOTS'];
@@ -625,6 +628,9 @@ it('looks right in both themes', async () => {
       await one.page.goto(path);
       await one.page.getByRole('heading', { level: 1 }).waitFor();
       if (name === 'sql') await one.page.getByRole('button', { name: 'Run' }).click();
+      // A rate needs two readings of the counters.
+      if (name === 'overview') await one.page.locator('.flow-way').getByText(RATE).nth(1).waitFor();
+      await expect.poll(() => one.page.locator('.skeleton').count()).toBe(0);
       await one.page.waitForTimeout(1200);
       await check(one.page, `${name} in ${scheme}`);
       if (directory) writeFileSync(join(directory, `${name}-${scheme}.png`), smaller(await one.page.screenshot()));
