@@ -261,7 +261,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
           <Panel title="In words">
             <p className="wrap">{sentence(policy)}</p>
           </Panel>
-          <WouldHave when={policy.when} />
+          <WouldHave policy={policy} />
           {saving.error && <Trouble error={saving.error} />}
           {mayChange && (
             <div className="row" style={{ justifyContent: 'flex-end' }}>

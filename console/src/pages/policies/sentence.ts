@@ -50,6 +50,11 @@ export function durationWords(duration: string): string {
   return `${number} ${name}${number === '1' ? '' : 's'}`;
 }
 
+/** For how long something is done. */
+export function untilWords(duration: string): string {
+  return duration === 'permanent' ? 'until somebody releases it' : `for ${durationWords(duration)}`;
+}
+
 export function sentence({ when, respond, scope, duration, mode, enabled }: Policy): string {
   const who = when.detectors.length === 0 ? 'a detector' : listed(when.detectors.map(detectorName)).toLowerCase();
   const about = [
@@ -68,11 +73,10 @@ export function sentence({ when, respond, scope, duration, mode, enabled }: Poli
           limits.map(([window, most]) => `${String(most)} calls a ${window}`),
           'and',
         )}`;
-  const until = duration === 'permanent' ? 'until somebody releases it' : `for ${durationWords(duration)}`;
   const doing =
     mode === 'enforce'
       ? what
       : `says that it would have done this: ${what.replace(/^blocks/, 'block').replace(/^limits/, 'limit')}`;
   const except = when.except_consumers.length > 0 ? ` Never ${listed(when.except_consumers)}.` : '';
-  return `${enabled ? '' : '(Off.) '}When ${who} finds ${[atLeast(when.severity_min), ...about].join(' ')}, outrider ${doing} on ${SCOPE_WORDS[scope]}, ${until}.${except}`;
+  return `${enabled ? '' : '(Off.) '}When ${who} finds ${[atLeast(when.severity_min), ...about].join(' ')}, outrider ${doing} on ${SCOPE_WORDS[scope]}, ${untilWords(duration)}.${except}`;
 }
