@@ -36,6 +36,10 @@ export interface Column<T> {
   isFixed?: boolean;
   /** It is left out of a narrow window: what it says is elsewhere, too. */
   needsRoom?: boolean;
+  /** Where columns can be chosen: it is shown only if it is. */
+  isExtra?: boolean;
+  /** Where columns can be chosen: it is always shown. */
+  isNeeded?: boolean;
 }
 
 interface Selection<T> {

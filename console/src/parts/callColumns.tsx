@@ -9,12 +9,21 @@ import { bytes } from './words';
 /** What the call beside them says, and they need not where there is little room. */
 const SAID_BESIDE = ['service', 'latency', 'size'];
 
+/** The name that what is chosen of them is kept by. */
+export const CALLS = 'Calls';
+
+/** Those that one may choose from. */
+export function choosableColumns(whose?: EntityKind): Column<CallRow>[] {
+  return callColumns(() => undefined, whose);
+}
+
 /** Without the column that would say in every row whose calls they are. */
 export function callColumns(open: OpenPivot, whose?: EntityKind, isTight = false): Column<CallRow>[] {
   const columns: Column<CallRow>[] = [
     {
       id: 'time',
       head: 'Time',
+      isNeeded: true,
       width: '136px',
       cell: (call) => (
         <CallLink call={call}>
@@ -107,6 +116,58 @@ export function callColumns(open: OpenPivot, whose?: EntityKind, isTight = false
       cell: (call) => (call.latency_total_ms < 0 ? '–' : `${call.latency_total_ms} ms`),
     },
     { id: 'size', head: 'Size', width: '66px', isNumber: true, cell: (call) => bytes(call.response_bytes) },
+    {
+      id: 'request_size',
+      head: 'Request size',
+      width: '86px',
+      isNumber: true,
+      isExtra: true,
+      cell: (call) => bytes(call.request_bytes),
+    },
+    valueColumn('gateway', 'Gateway', open, ({ gateway }) => gateway),
+    valueColumn('source', 'Answered by', open, ({ answered_by }) => answered_by),
+    valueColumn('type', 'Type', open, ({ response_type }) => response_type),
+    {
+      id: 'asn',
+      head: 'Network',
+      width: '90px',
+      isExtra: true,
+      cell: ({ asn, gateway }) =>
+        asn ? (
+          <Value
+            field="asn"
+            value={String(asn)}
+            entity={{ kind: 'network', value: String(asn), gateway }}
+            open={open}
+          >{`AS${asn}`}</Value>
+        ) : (
+          <span className="faint">–</span>
+        ),
+    },
+    valueColumn('network', 'Network kind', open, ({ network_class }) => network_class),
+    valueColumn('agent', 'Program', open, ({ agent_family }) => agent_family),
   ];
-  return columns.filter(({ id }) => id !== whose && !(isTight && SAID_BESIDE.includes(id)));
+  return columns.filter(
+    ({ id, isExtra }) =>
+      id !== (whose === 'network' ? 'asn' : whose) && !(isTight && (isExtra || SAID_BESIDE.includes(id))),
+  );
+}
+
+/** A column of a value that a search finds, for whom chooses it. */
+function valueColumn(
+  field: string,
+  head: string,
+  open: OpenPivot,
+  valueOf: (call: CallRow) => string | null,
+): Column<CallRow> {
+  return {
+    id: field,
+    head,
+    width: 'minmax(80px, 0.8fr)',
+    isExtra: true,
+    cell: (call) => {
+      const value = valueOf(call);
+      return value ? <Value field={field} value={value} open={open} /> : <span className="faint">–</span>;
+    },
+  };
 }

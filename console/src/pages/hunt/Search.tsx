@@ -4,6 +4,8 @@ import { Link } from 'react-router';
 
 import { useAddress } from '../../parts/address';
 import { Empty } from '../../parts/basics';
+import { CALLS, choosableColumns } from '../../parts/callColumns';
+import { ColumnMenu } from '../../parts/columns';
 import { useMay } from '../../shell/session';
 import { CallsTable } from '../timeline/CallsTable';
 import { useCalls } from '../timeline/useCalls';
@@ -18,6 +20,8 @@ const EXAMPLES = [
   'response_bytes:>1000000',
 ];
 
+const COLUMNS = choosableColumns();
+
 export function Search() {
   const [query, change] = useAddress();
   const search = query.get('q') ?? '';
@@ -30,7 +34,12 @@ export function Search() {
         search={search}
         change={(q) => change({ q })}
         placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
-        after={mayHunt && search !== '' && <SaveAsHunt by="search" text={search} />}
+        after={
+          <>
+            <ColumnMenu table={CALLS} columns={COLUMNS} />
+            {mayHunt && search !== '' && <SaveAsHunt by="search" text={search} />}
+          </>
+        }
       />
       <CallsTable
         calls={calls}

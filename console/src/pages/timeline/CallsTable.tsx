@@ -5,7 +5,8 @@ import { type ReactNode, useCallback, useMemo, useState } from 'react';
 import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { useHasRoomBeside } from '../../parts/Beside';
-import { callColumns } from '../../parts/callColumns';
+import { callColumns, CALLS } from '../../parts/callColumns';
+import { useColumns } from '../../parts/columns';
 import { PagedTable } from '../../parts/DataTable';
 import { callKey, useOpenCall } from '../../parts/openCall';
 import { type Pivoted, PivotMenu } from '../../parts/Pivot';
@@ -36,12 +37,13 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
   const passing = usePassing(key, open);
   const isRoomy = useMediaQuery(ROOMY, undefined, { getInitialValueInEffect: false });
   const isTight = useHasRoomBeside() && !isRoomy && key !== undefined;
-  const columns = useMemo(() => callColumns(setPivot, whose, isTight), [whose, isTight]);
+  const { isShown } = useColumns(CALLS);
+  const columns = useMemo(() => callColumns(setPivot, whose, isTight).filter(isShown), [whose, isTight, isShown]);
   return (
     <>
       <PagedTable
         pages={calls}
-        label="Calls"
+        label={CALLS}
         columns={columns}
         rowKey={callKey}
         rowHeight={32}

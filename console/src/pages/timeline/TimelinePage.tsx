@@ -11,6 +11,8 @@ import { serverNow } from '../../live/clock';
 import type { Summary } from '../../live/follow';
 import { useAddress } from '../../parts/address';
 import { Empty, Page, Time } from '../../parts/basics';
+import { CALLS, choosableColumns } from '../../parts/callColumns';
+import { ColumnMenu } from '../../parts/columns';
 import { ENTITY_WORDS, length } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
@@ -133,23 +135,33 @@ const SUMMARY = 'summary';
 const NOTHING_OF = () => undefined;
 const callsOf = (summary: Summary) => summary.calls ?? undefined;
 
+interface FilterProps {
+  whose: EntityKind;
+  canFollow: boolean;
+  isFollowing: boolean;
+}
+
 /** Not drawn again with each call that comes. */
-const Filter = memo(function Filter({ canFollow, isFollowing }: { canFollow: boolean; isFollowing: boolean }) {
+const Filter = memo(function Filter({ whose, canFollow, isFollowing }: FilterProps) {
   const [query, change] = useAddress();
+  const columns = useMemo(() => choosableColumns(whose), [whose]);
   return (
     <Terms
       search={query.get('q') ?? ''}
       change={(q) => change({ q })}
       after={
-        canFollow && (
-          <Switch
-            size="xs"
-            label="Follow"
-            title="Shows new calls by itself, while the first row is in view, and the pointer and the keys are elsewhere"
-            checked={isFollowing}
-            onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
-          />
-        )
+        <>
+          <ColumnMenu table={CALLS} columns={columns} />
+          {canFollow && (
+            <Switch
+              size="xs"
+              label="Follow"
+              title="Shows new calls by itself, while the first row is in view, and the pointer and the keys are elsewhere"
+              checked={isFollowing}
+              onChange={(event) => change({ follow: event.currentTarget.checked ? 'on' : null })}
+            />
+          )}
+        </>
       }
     />
   );
@@ -189,7 +201,7 @@ function Calls({ whom, range, coming, isPreset, tell }: CallsProps) {
   useEffect(() => tell(source, newest), [tell, source, newest]);
   return (
     <>
-      <Filter canFollow={coming === 'new'} isFollowing={isFollowing} />
+      <Filter whose={whom.kind} canFollow={coming === 'new'} isFollowing={isFollowing} />
       <CallsTable
         calls={calls}
         whose={whom.kind}
