@@ -5,6 +5,7 @@ import './theme.css';
 import './parts/parts.css';
 import './shell/shell.css';
 import './pages/pages.css';
+import './pages/timeline/facets.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -307,8 +307,8 @@ export function DataTable<T>(props: Props<T>) {
   );
 }
 
-/** As in the style sheets. */
-const NARROW = '(max-width: 1100px)';
+/** A window in which not all has room; as in the style sheets. */
+export const NARROW = '(max-width: 1100px)';
 /** A list that is this short is all there is: pages are longer. */
 const FEW = 8;
 

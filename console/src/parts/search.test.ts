@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { entityTerm, splitTerms, term, withTerm } from './search';
+import { entityTerm, splitTerms, term, toggledTerm, withTerm } from './search';
 
 describe('searches', () => {
   it.each([
@@ -22,6 +22,12 @@ describe('searches', () => {
     expect(withTerm('status:403 method:GET', 'status:403')).toBe('method:GET status:403');
     expect(withTerm('status:403', '-status:403')).toBe('-status:403');
     expect(withTerm('', 'ip:::1')).toBe('ip:::1');
+  });
+
+  it('have a term, or have it no more', () => {
+    expect(toggledTerm('path:"/a b" status:403', 'method:GET')).toBe('path:"/a b" status:403 method:GET');
+    expect(toggledTerm('method:GET path:"/a b"', 'method:GET')).toBe('path:"/a b"');
+    expect(toggledTerm('-method:GET', 'method:GET')).toBe('method:GET');
   });
 
   it('find an entity', () => {

@@ -15,6 +15,12 @@ export function withTerm(search: string, added: string): string {
   return [...terms, added].join(' ');
 }
 
+/** A search with a term, or without it where it has that. */
+export function toggledTerm(search: string, toggled: string): string {
+  const terms = splitTerms(search);
+  return terms.includes(toggled) ? terms.filter((one) => one !== toggled).join(' ') : withTerm(search, toggled);
+}
+
 /** The terms of a search; what is in quotes stays together. */
 export function splitTerms(search: string): string[] {
   return search.match(/(?:[^\s"]+|"[^"]*")+/g) ?? [];

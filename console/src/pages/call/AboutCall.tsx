@@ -1,13 +1,12 @@
 // All that is known of a call, in groups. Whom and what it names leads on; all of it is text.
 import { IconSearch } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useId } from 'react';
 import { Link } from 'react-router';
 
-import { api, got } from '../../api/client';
 import { timeOf } from '../../api/sql';
 import type { Call, CallField, EntityKind } from '../../api/types';
 import { type Fact, Facts, StatusCode, Time, timelinePath, useNow } from '../../parts/basics';
+import { useEndpointName } from '../../parts/endpoint';
 import { term } from '../../parts/search';
 import { bytes, count, counted, ENTITY_WORDS } from '../../parts/words';
 
@@ -252,14 +251,10 @@ function To({ call, kind, value, children }: { call: Call; kind: EntityKind; val
 
 /** An endpoint by its method and template, once these are known. */
 function EndpointOf({ id }: { id: string }) {
-  const found = useQuery({
-    queryKey: ['endpoint', id],
-    queryFn: ({ signal }) => got(api.GET('/api/v1/endpoints/{id}', { params: { path: { id } }, signal })),
-  });
-  const key = found.data?.key;
+  const name = useEndpointName(id);
   return (
     <Link to={`/apis/${encodeURIComponent(id)}`}>
-      <code>{key ? `${key.method} ${key.template}` : id}</code>
+      <code>{name}</code>
     </Link>
   );
 }

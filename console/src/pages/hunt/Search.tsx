@@ -8,6 +8,7 @@ import { CALLS, choosableColumns } from '../../parts/callColumns';
 import { ColumnMenu } from '../../parts/columns';
 import { useMay } from '../../shell/session';
 import { CallsTable } from '../timeline/CallsTable';
+import { FacetsButton } from '../timeline/Facets';
 import { useCalls } from '../timeline/useCalls';
 import { SaveAsHunt } from './SaveAsHunt';
 import { Terms } from './Terms';
@@ -36,6 +37,7 @@ export function Search() {
         placeholder="consumer:alice status:>=400 path:/orders/* last 7d"
         after={
           <>
+            <FacetsButton />
             <ColumnMenu table={CALLS} columns={COLUMNS} />
             {mayHunt && search !== '' && <SaveAsHunt by="search" text={search} />}
           </>

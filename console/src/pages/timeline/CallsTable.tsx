@@ -1,10 +1,8 @@
 // Calls as rows; every value of one leads on.
-import { useMediaQuery } from '@mantine/hooks';
 import { type ReactNode, useCallback, useMemo, useState } from 'react';
 
 import type { EntityKind } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { useHasRoomBeside } from '../../parts/Beside';
 import { callColumns, CALLS } from '../../parts/callColumns';
 import { useColumns } from '../../parts/columns';
 import { PagedTable } from '../../parts/DataTable';
@@ -13,6 +11,8 @@ import { type Pivoted, PivotMenu } from '../../parts/Pivot';
 import { withTerm } from '../../parts/search';
 import { CallPanel } from '../call/CallPanel';
 import { usePassing } from '../call/passing';
+import { Facets } from './Facets';
+import { useRoom } from './room';
 import type { useCalls } from './useCalls';
 
 interface Props {
@@ -25,9 +25,6 @@ interface Props {
   empty: ReactNode;
 }
 
-/** A window in which all columns have room beside a call. */
-const ROOMY = '(min-width: 1800px)';
-
 export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) {
   const [, change] = useAddress();
   const [pivot, setPivot] = useState<Pivoted>();
@@ -35,27 +32,32 @@ export function CallsTable({ calls, whose, search, isFollowing, empty }: Props) 
   const close = useCallback(() => setPivot(undefined), []);
   const { key, open } = useOpenCall();
   const passing = usePassing(key, open);
-  const isRoomy = useMediaQuery(ROOMY, undefined, { getInitialValueInEffect: false });
-  const isTight = useHasRoomBeside() && !isRoomy && key !== undefined;
+  const { isTight, hasRoomForFacets } = useRoom();
   const { isShown } = useColumns(CALLS);
   const columns = useMemo(() => callColumns(setPivot, whose, isTight).filter(isShown), [whose, isTight, isShown]);
+  const add = (next: string) => change({ q: next }, true);
   return (
     <>
-      <PagedTable
-        pages={calls}
-        label={CALLS}
-        columns={columns}
-        rowKey={callKey}
-        rowHeight={32}
-        onOpen={(call) => open(callKey(call))}
-        opened={passing.key ?? key}
-        fresh={calls.fresh}
-        hasMoreFresh={calls.hasMoreFresh}
-        onFresh={calls.showFresh}
-        isFollowing={isFollowing}
-        empty={empty}
-      />
-      {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => change({ q: withTerm(search, added) }, true)} />}
+      <div className="calls">
+        <PagedTable
+          pages={calls}
+          label={CALLS}
+          columns={columns}
+          rowKey={callKey}
+          rowHeight={32}
+          onOpen={(call) => open(callKey(call))}
+          opened={passing.key ?? key}
+          fresh={calls.fresh}
+          hasMoreFresh={calls.hasMoreFresh}
+          onFresh={calls.showFresh}
+          isFollowing={isFollowing}
+          empty={empty}
+        />
+        {hasRoomForFacets && (calls.rows.length > 0 || calls.isPending) && (
+          <Facets rows={calls.rows} hasMore={calls.hasNextPage} whose={whose} search={search} change={add} />
+        )}
+      </div>
+      {pivot && <PivotMenu pivot={pivot} close={close} add={(added) => add(withTerm(search, added))} />}
       <CallPanel list={calls} passing={passing} />
     </>
   );

@@ -17,6 +17,7 @@ import { ENTITY_WORDS, length } from '../../parts/words';
 import { Terms } from '../hunt/Terms';
 import { CallsTable } from './CallsTable';
 import { DensityStrips } from './DensityStrips';
+import { FacetsButton } from './Facets';
 import { PickEntity } from './PickEntity';
 import { type Coming, useCalls } from './useCalls';
 import { type Tell, useLook } from './useLook';
@@ -151,6 +152,7 @@ const Filter = memo(function Filter({ whose, canFollow, isFollowing }: FilterPro
       change={(q) => change({ q })}
       after={
         <>
+          <FacetsButton />
           <ColumnMenu table={CALLS} columns={columns} />
           {canFollow && (
             <Switch
