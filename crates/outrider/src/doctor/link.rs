@@ -231,7 +231,7 @@ mod tests {
             connected_since_ms: Some(now_ms - 5000),
             answered_ms: Some(now_ms - 1000),
             clock_ahead_ms: Some(20),
-            trouble: None,
+            ..LinkStatus::default()
         })
     }
 
