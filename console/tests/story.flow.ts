@@ -53,9 +53,9 @@ function attack(key: string): { statuses: number[]; end: () => Promise<void> } {
   };
 }
 
-async function until(found: () => boolean, what: string, waitMs = 60_000): Promise<void> {
+async function until(found: () => boolean | Promise<boolean>, what: string, waitMs = 60_000): Promise<void> {
   const deadline = Date.now() + waitMs;
-  while (!found()) {
+  while (!(await found())) {
     if (Date.now() > deadline) throw new Error(`it did not come to this: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -265,10 +265,15 @@ it('makes a policy from an alert, which blocks the next attack', async () => {
   await page.getByRole('table', { name: 'Actions' }).getByRole('link', { name: 'mallory' }).first().waitFor();
   const loop = attack('key-bob');
   try {
-    // The new row waits until somebody asks for it; nothing moves under the cursor.
-    await page.getByRole('button', { name: /^Show \d+ new$/ }).click({ timeout: 90_000 });
+    // The new row waits until somebody asks for it; nothing moves under the cursor. Others may be new before it is.
+    const fresh = page.getByRole('button', { name: /^Show \d+ new$/ });
+    await fresh.waitFor({ timeout: 90_000 });
     const row = page.getByRole('row').filter({ hasText: 'bob' }).filter({ hasText: 'limit-what-spikes' }).first();
-    await row.waitFor();
+    const isShown = async () => {
+      if (await fresh.isVisible()) await fresh.click();
+      return row.isVisible();
+    };
+    await until(isShown, 'the list shows what the policy does about bob');
     await until(() => loop.statuses.at(-1) === 403, 'the gateway refuses bob');
     const held = (await (await fetch(`${admin}/plugins?tags=outrider`)).json()) as { data: unknown[] };
     expect(held.data.length).toBeGreaterThan(0);
