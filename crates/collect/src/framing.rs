@@ -6,18 +6,23 @@
 //! no IO and does not know what a line means.
 //!
 //! A line that lies whole in the bytes given is handed out from there without a copy. Only the unfinished end of a chunk
-//! is kept, so an idle connection holds next to nothing, and never more than the limit.
+//! is kept, so an idle connection holds nothing, and an unfinished line never more than the limit. Several framers can share a
+//! [`LineRoom`]: a line that would take more than is left of it is discarded as one that is too long is.
+
+mod kept;
+
+use std::sync::Arc;
 
 use memchr::{memchr, memmem};
+
+use kept::Kept;
+pub use kept::LineRoom;
 
 /// The largest line that is read unless configured: 256 KiB. Kong's own limits on a request keep real lines below.
 pub const LINE_BYTES_MAX_DEFAULT: usize = 256 * 1024;
 
 /// The least and the most that the limit can be set to.
 pub const LINE_BYTES_MAX_RANGE: std::ops::RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
-
-/// An empty buffer larger than this is given back between lines.
-const IDLE_BYTES_MAX: usize = 4096;
 
 /// One thing found in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub enum Content<'a> {
     Record(&'a [u8]),
     /// A line over the limit; its bytes are gone.
     TooLong,
+    /// A line for which nothing was left of the [`LineRoom`]; its bytes are gone.
+    NoRoom,
     /// The stream ended in the middle of a line.
     Torn {
         /// What there was of it.
@@ -48,7 +55,7 @@ pub struct LineFramer {
     /// Where one object may end and the next begin.
     between_objects: memmem::Finder<'static>,
     line_bytes_max: usize,
-    kept: Vec<u8>,
+    kept: Kept,
     discarding: bool,
     line: u64,
 }
@@ -56,37 +63,54 @@ pub struct LineFramer {
 impl LineFramer {
     /// A framer for lines of at most so many bytes without their LF; brought into [`LINE_BYTES_MAX_RANGE`].
     pub fn new(line_bytes_max: usize) -> Self {
+        LineFramer::with_kept(line_bytes_max, Kept::new(None))
+    }
+
+    /// The same, whose unfinished line takes its memory from a room.
+    pub fn sharing(line_bytes_max: usize, room: &Arc<LineRoom>) -> Self {
+        LineFramer::with_kept(line_bytes_max, Kept::new(Some(Arc::clone(room))))
+    }
+
+    fn with_kept(line_bytes_max: usize, kept: Kept) -> Self {
         let line_bytes_max = line_bytes_max.clamp(*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end());
         let between_objects = memmem::Finder::new(b"}{");
-        LineFramer { between_objects, line_bytes_max, kept: Vec::new(), discarding: false, line: 1 }
+        LineFramer { between_objects, line_bytes_max, kept, discarding: false, line: 1 }
     }
 
     /// Takes the next bytes of the stream and hands out what is complete with them.
     pub fn feed(&mut self, mut chunk: &[u8], mut take: impl FnMut(Frame<'_>)) {
         while let Some(end) = memchr(b'\n', chunk) {
             let (piece, rest) = (&chunk[..end], &chunk[end + 1..]);
-            if self.kept.is_empty() && piece.len() <= self.line_bytes_max && !self.discarding {
+            if self.kept.bytes().is_empty() && piece.len() <= self.line_bytes_max && !self.discarding {
                 split_line(piece, self.line, &self.between_objects, &mut take);
             } else {
-                self.keep(piece, &mut take);
+                self.keep(piece, true, &mut take);
                 self.end_line(&mut take);
             }
             self.line += 1;
             chunk = rest;
         }
-        self.keep(chunk, &mut take);
+        self.keep(chunk, false, &mut take);
+    }
+
+    /// Hands out the whole objects that the unfinished line begins with, and says whether there were any.
+    pub fn take_objects(&mut self, mut take: impl FnMut(Frame<'_>)) -> bool {
+        let line = self.line;
+        let object = |object: &[u8]| take(Frame { line, content: Content::Record(object) });
+        let whole = leading_objects(self.kept.bytes(), object);
+        self.kept.drop_first(whole);
+        whole > 0
     }
 
     /// Ends the stream: an unfinished last line is handed out if it holds whole objects, and is torn otherwise.
     pub fn finish(&mut self, mut take: impl FnMut(Frame<'_>)) {
-        let kept = std::mem::take(&mut self.kept);
-        let line = self.line;
-        let whole = leading_objects(&kept, |object| take(Frame { line, content: Content::Record(object) }));
-        let rest = kept[whole..].trim_ascii();
+        self.take_objects(&mut take);
+        let rest = self.kept.bytes().trim_ascii();
         if !rest.is_empty() && !self.discarding {
-            take(Frame { line, content: Content::Torn { begun: rest } });
+            take(Frame { line: self.line, content: Content::Torn { begun: rest } });
         }
-        *self = LineFramer::new(self.line_bytes_max);
+        self.kept.clear();
+        (self.discarding, self.line) = (false, 1);
     }
 
     /// Lines that have ended so far, blank ones included.
@@ -94,9 +118,14 @@ impl LineFramer {
         self.line - 1
     }
 
+    /// A line has begun and not ended, whether it is kept or discarded.
+    pub fn is_unfinished(&self) -> bool {
+        self.discarding || !self.kept.bytes().is_empty()
+    }
+
     /// Bytes kept of an unfinished line.
     pub fn pending_bytes(&self) -> usize {
-        self.kept.len()
+        self.kept.bytes().len()
     }
 
     /// Memory held.
@@ -104,42 +133,40 @@ impl LineFramer {
         self.kept.capacity()
     }
 
-    /// Keeps a part of the current line. Whether the line is too long is decided on the line alone, never on how the
-    /// stream was cut into chunks: always on its first `line_bytes_max` bytes and the fact that more follow.
-    fn keep(&mut self, mut piece: &[u8], take: &mut impl FnMut(Frame<'_>)) {
+    /// Keeps a part of the current line, which ends with it or not. Whether the line is too long is decided on the line alone,
+    /// never on how the stream was cut into chunks: always on its first `line_bytes_max` bytes and the fact that more follow.
+    fn keep(&mut self, mut piece: &[u8], ends: bool, take: &mut impl FnMut(Frame<'_>)) {
         while !piece.is_empty() && !self.discarding {
-            let room = self.line_bytes_max - self.kept.len();
-            let (fits, over) = piece.split_at(piece.len().min(room));
-            self.kept.extend_from_slice(fits);
+            let left = self.line_bytes_max - self.kept.bytes().len();
+            let (fits, over) = piece.split_at(piece.len().min(left));
+            if ends {
+                self.kept.extend_to_end(fits);
+            } else if !self.kept.extend(fits, self.line_bytes_max) {
+                self.shorten(Content::NoRoom, take);
+                continue;
+            }
             if !over.is_empty() {
-                self.make_room(take);
+                self.shorten(Content::TooLong, take);
             }
             piece = over;
         }
     }
 
-    /// The line is over the limit. Whole objects at its beginning are good; without any, the line is given up.
-    fn make_room(&mut self, take: &mut impl FnMut(Frame<'_>)) {
-        let line = self.line;
-        let whole = leading_objects(&self.kept, |object| take(Frame { line, content: Content::Record(object) }));
-        if whole > 0 {
-            self.kept.drain(..whole);
-            return;
+    /// The line cannot grow. Whole objects at its beginning are good; without any, the line is given up.
+    fn shorten(&mut self, given_up: Content<'_>, take: &mut impl FnMut(Frame<'_>)) {
+        if !self.take_objects(&mut *take) {
+            self.discarding = true;
+            self.kept.clear();
+            take(Frame { line: self.line, content: given_up });
         }
-        self.discarding = true;
-        self.kept = Vec::new();
-        take(Frame { line, content: Content::TooLong });
     }
 
     fn end_line(&mut self, take: &mut impl FnMut(Frame<'_>)) {
         if !self.discarding {
-            split_line(&self.kept, self.line, &self.between_objects, take);
+            split_line(self.kept.bytes(), self.line, &self.between_objects, take);
         }
         self.discarding = false;
         self.kept.clear();
-        if self.kept.capacity() > IDLE_BYTES_MAX {
-            self.kept = Vec::new();
-        }
     }
 }
 

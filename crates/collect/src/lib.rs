@@ -27,7 +27,7 @@ mod sources;
 
 pub use counters::{Counters, CountersSnapshot, DropReason, FileSeen};
 pub use error::CollectError;
-pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer, body_records};
+pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, LineFramer, LineRoom, body_records};
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use mapping::{FieldFailure, FieldSettings, MAPPED_FIELDS_MAX};
 pub use normalise::{

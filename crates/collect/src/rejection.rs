@@ -17,19 +17,22 @@ pub enum Rejection {
     Stream,
     /// Over the line limit.
     TooLong,
+    /// The unfinished lines of all connections of the source took all the room that they have together.
+    NoRoom,
     /// The stream ended in the middle of the line.
     Torn,
 }
 
 impl Rejection {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Rejection; 7] = [
+    pub const ALL: [Rejection; 8] = [
         Rejection::NotJson,
         Rejection::NotAnObject,
         Rejection::TooDeep,
         Rejection::NoRequest,
         Rejection::Stream,
         Rejection::TooLong,
+        Rejection::NoRoom,
         Rejection::Torn,
     ];
 
@@ -47,6 +50,7 @@ impl Rejection {
             Rejection::NoRequest => "no_request",
             Rejection::Stream => "stream",
             Rejection::TooLong => "too_long",
+            Rejection::NoRoom => "no_room",
             Rejection::Torn => "torn",
         }
     }

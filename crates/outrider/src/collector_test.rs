@@ -121,6 +121,7 @@ impl<W: Write> Test<W> {
         let read = match content {
             Content::Record(record) => self.normaliser.preview(record, |call| self.enricher.enrich(call)),
             Content::TooLong => Err(Rejection::TooLong),
+            Content::NoRoom => Err(Rejection::NoRoom),
             Content::Torn { .. } => Err(Rejection::Torn),
         };
         let rejected = read.as_ref().err().map(|rejection| rejection.as_str());

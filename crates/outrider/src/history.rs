@@ -182,6 +182,7 @@ impl Reading {
                 Err(rejection) => rejection.as_str(),
             },
             Content::TooLong => Rejection::TooLong.as_str(),
+            Content::NoRoom => Rejection::NoRoom.as_str(),
             Content::Torn { .. } => Rejection::Torn.as_str(),
         };
         *self.summary.rejected.entry(rejection).or_default() += 1;

@@ -190,6 +190,7 @@ impl Run {
                 Err(rejection) => rejection,
             },
             Content::TooLong => outrider_collect::Rejection::TooLong,
+            Content::NoRoom => outrider_collect::Rejection::NoRoom,
             Content::Torn { .. } => outrider_collect::Rejection::Torn,
         };
         *self.summary.rejected.entry(rejection.as_str()).or_default() += 1;

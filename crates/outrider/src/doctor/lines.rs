@@ -215,9 +215,11 @@ fn readable(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Check {
     }
     let mut kinds: Vec<(u64, &str, Option<&OutlineSeen>)> =
         counters.health.outlines.iter().map(|seen| (seen.lines, seen.reason.as_str(), Some(seen))).collect();
-    // A line that is too long is given up before there is an outline.
-    let too_long = counters.rejected.get(Rejection::TooLong.as_str());
-    kinds.extend(too_long.map(|lines| (*lines, Rejection::TooLong.as_str(), None)));
+    // A line that is too long, or has no room, is given up before there is an outline.
+    for given_up in [Rejection::TooLong, Rejection::NoRoom] {
+        let lines = counters.rejected.get(given_up.as_str());
+        kinds.extend(lines.map(|lines| (*lines, given_up.as_str(), None)));
+    }
     // What is no log at all has line ends in it, so its first line tells what it is and the rest is text or bytes.
     let is_rest = |seen: &Option<&OutlineSeen>| seen.is_some_and(|seen| matches!(&*seen.outline, "text" | "binary"));
     kinds.sort_by_key(|(lines, _, seen)| (is_rest(seen), std::cmp::Reverse(*lines)));
@@ -264,6 +266,10 @@ fn remedy(reason: &str, outline: &str) -> &'static str {
             "a syslog sender has this port: point it elsewhere; Kong's TCP Log plugin is what this port takes"
         }
         ("too_long", _) => "raise `line_bytes_max` of the source: Kong writes a long path several times into a line",
+        ("no_room", _) => {
+            "many connections hold lines that do not end: look at the network between Kong and this port, and at what else \
+             connects there (ss -tnp)"
+        }
         ("torn", _) => "lines end in the middle: look at the network, and at whether Kong is being killed",
         ("no_request", "object") => {
             "it is JSON, and not a line of Kong's: does `custom_fields_by_lua` of the log plugin take `request` or `response` \

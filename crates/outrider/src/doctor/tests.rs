@@ -541,6 +541,12 @@ fn what_arrives_is_judged() {
         ("another JSON", |f| rejected(f, 500, "no_request", "object"), UNREADABLE, "custom_fields_by_lua"),
         ("long", |f| f.counters().rejected.extend([("too_long".to_owned(), 500)]), UNREADABLE, "line_bytes_max"),
         (
+            "no room",
+            |f| f.counters().rejected.extend([("no_room".to_owned(), 500)]),
+            UNREADABLE,
+            "lines that do not end",
+        ),
+        (
             "long ago",
             |f| {
                 rejected(f, 500, "not_json", "http");

@@ -61,6 +61,7 @@ impl Intake {
         let line = match content {
             Content::Record(line) => line,
             Content::TooLong => return self.ledger.reject(Rejection::TooLong, None),
+            Content::NoRoom => return self.ledger.reject(Rejection::NoRoom, None),
             Content::Torn { begun } => return self.ledger.reject(Rejection::Torn, Some(begun)),
         };
         let Intake { shared, scratch, writer, first, ledger, .. } = self;

@@ -53,6 +53,7 @@ impl Intake {
         match record {
             Content::Record(line) => return self.take_line(line, received_ms),
             Content::TooLong => self.ledger.reject(Rejection::TooLong, None),
+            Content::NoRoom => self.ledger.reject(Rejection::NoRoom, None),
             Content::Torn { begun } => self.ledger.reject(Rejection::Torn, Some(begun)),
         }
         Ok(())

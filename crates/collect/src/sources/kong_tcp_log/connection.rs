@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
 use crate::counters::Tally;
-use crate::framing::{Content, Frame, LineFramer};
+use crate::framing::{Content, Frame, LineFramer, LineRoom};
 use crate::health::Outline;
 use crate::normalise::{Normaliser, Scratch};
 use crate::{Clock, Complete, Counters, Rejection};
@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) line_bytes_max: usize,
+    pub(super) line_room: Arc<LineRoom>,
 }
 
 thread_local! {
@@ -52,7 +53,7 @@ struct Desk {
 
 /// Reads the connection until the other side closes it or the collector stops. Never writes, never closes first.
 pub(super) async fn serve(mut stream: impl AsyncRead + Unpin, shared: &Shared, stop: CancellationToken) {
-    let mut framer = LineFramer::new(shared.line_bytes_max);
+    let mut framer = LineFramer::sharing(shared.line_bytes_max, &shared.line_room);
     while let Some(read) = stop.run_until_cancelled(read_once(&mut stream, &mut framer, shared)).await {
         if read.is_break() {
             return end(framer, shared);
@@ -118,6 +119,7 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
     let line = match frame.content {
         Content::Record(line) => line,
         Content::TooLong => return reject(Rejection::TooLong, None, shared, tally),
+        Content::NoRoom => return reject(Rejection::NoRoom, None, shared, tally),
         Content::Torn { begun } => return reject(Rejection::Torn, Some(begun), shared, tally),
     };
     match shared.normaliser.normalise(line, Some(received_ms), scratch) {

@@ -21,10 +21,15 @@ pub use config::KongTcpLogConfig;
 
 use super::listener::Listener;
 use super::speech::{CurrentTls, Speech, Wire};
+use crate::framing::LineRoom;
 use crate::normalise::Normaliser;
 use crate::{Clock, CollectError, Complete, Counters, MicroBatch, PseudonymKey};
 use batcher::{Batcher, Limits};
 use connection::Shared;
+
+/// What the unfinished lines of all connections may take together: 6 KiB, more than most lines have, for each of 10,000. A line
+/// that would take more is given up and counted.
+const LINES_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A listening source, not yet reading.
 pub struct KongTcpLog {
@@ -58,10 +63,11 @@ impl KongTcpLog {
         let source = Arc::from(format!("kong_tcp_log {}", listener.local_addr()));
         let batcher = Batcher::new(source, limits, sender, Arc::clone(&counters));
         let line_bytes_max = config.line_bytes_max;
+        let line_room = Arc::new(LineRoom::new(LINES_BYTES_MAX));
         Ok(KongTcpLog {
             listener,
             speech: Arc::new(speech),
-            shared: Arc::new(Shared { normaliser, complete, batcher, counters, clock, line_bytes_max }),
+            shared: Arc::new(Shared { normaliser, complete, batcher, counters, clock, line_bytes_max, line_room }),
         })
     }
 
