@@ -104,7 +104,8 @@ pub struct CountersSnapshot {
     pub connections_over_limit: u64,
     /// Connections closed at once because their address is not on the allow-list.
     pub connections_not_allowed: u64,
-    /// Connections closed because the two sides do not agree on TLS, by reason. Reasons that never occurred are left out.
+    /// Connections closed because the two sides do not agree on TLS, or because they took what others need, by reason. Reasons that
+    /// never occurred are left out.
     #[serde(default)]
     pub connections_refused: BTreeMap<String, u64>,
     /// When the last one was, by reason.

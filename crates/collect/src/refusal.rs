@@ -1,5 +1,5 @@
 //! The reasons for which a request with log lines is refused, whose sender keeps the lines and may send them again, and those
-//! for which a connection is closed before there are any.
+//! for which a connection is closed that its sender would have kept open.
 
 /// Why a request is refused. Nothing of it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +58,7 @@ impl Refusal {
     }
 }
 
-/// Why a connection is closed before anything of it is read: the two sides do not agree on TLS.
+/// Why a connection is closed: the two sides do not agree on TLS, or it takes what others need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConnectionRefusal {
     /// The sender speaks plain, and the source TLS.
@@ -69,15 +69,18 @@ pub enum ConnectionRefusal {
     HandshakeSlow,
     /// The handshake failed: the sender went away, or speaks another TLS.
     HandshakeFailed,
+    /// A line has begun and did not come to its end in time.
+    LineSlow,
 }
 
 impl ConnectionRefusal {
     /// All reasons, in the order of their counters.
-    pub const ALL: [ConnectionRefusal; 4] = [
+    pub const ALL: [ConnectionRefusal; 5] = [
         ConnectionRefusal::PlainToTls,
         ConnectionRefusal::TlsToPlain,
         ConnectionRefusal::HandshakeSlow,
         ConnectionRefusal::HandshakeFailed,
+        ConnectionRefusal::LineSlow,
     ];
 
     /// The reason's name in counters and summaries.
@@ -87,6 +90,7 @@ impl ConnectionRefusal {
             ConnectionRefusal::TlsToPlain => "tls_to_plain",
             ConnectionRefusal::HandshakeSlow => "handshake_slow",
             ConnectionRefusal::HandshakeFailed => "handshake_failed",
+            ConnectionRefusal::LineSlow => "line_slow",
         }
     }
 }

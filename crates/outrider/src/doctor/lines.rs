@@ -138,7 +138,7 @@ fn refused_requests(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Opt
     })
 }
 
-/// Connections that came to nothing because one side speaks TLS and the other does not, or another one.
+/// Connections that were closed: one side speaks TLS and the other does not, or they took what others need.
 fn refused_connections(name: &str, counters: &CountersSnapshot, now_ms: i64) -> Option<Check> {
     let (counts, last_ms) = (&counters.connections_refused, &counters.connections_refused_last_ms);
     let of = |refusal: ConnectionRefusal| lately(counts, last_ms, refusal.as_str(), now_ms);
@@ -164,6 +164,11 @@ fn refused_connections(name: &str, counters: &CountersSnapshot, now_ms: i64) -> 
         (
             ConnectionRefusal::HandshakeSlow,
             "did not end their TLS handshake in time",
+            "look at the network between Kong and this port; if Kong's lines come, another program connects (ss -tnp)",
+        ),
+        (
+            ConnectionRefusal::LineSlow,
+            "began a line and did not end it within a minute",
             "look at the network between Kong and this port; if Kong's lines come, another program connects (ss -tnp)",
         ),
     ];

@@ -628,6 +628,12 @@ fn what_arrives_is_judged() {
             &["lines.arriving warning"],
             "handshake in time",
         ),
+        (
+            "half a line",
+            |f| disagreed(f, "line_slow", 1000),
+            &["lines.arriving warning"],
+            "7 connections began a line and did not end it within a minute; 1000 lines came",
+        ),
         ("TLS is put right", |f| disagreed(f, "tls_to_plain", 3_600_000), &[], "the last one 1 s ago"),
         ("a slow disk", |f| refused(f, "busy", 1000), &["lines.arriving warning"], "found no room"),
         ("another configuration", |f| f.status().sources.clear(), &["lines.arriving failed"], "restart outrider"),

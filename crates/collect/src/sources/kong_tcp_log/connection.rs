@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use outrider_model::Trust;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::batcher::Batcher;
@@ -18,10 +19,13 @@ use crate::counters::Tally;
 use crate::framing::{Content, Frame, LineFramer, LineRoom};
 use crate::health::Outline;
 use crate::normalise::{Normaliser, Scratch};
-use crate::{Clock, Complete, Counters, Rejection};
+use crate::{Clock, Complete, ConnectionRefusal, Counters, Rejection};
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
+
+/// A line that has begun has so long to end. Kong itself gives up sending one after 10 s (`timeout`).
+const LINE_TIME: Duration = Duration::from_secs(60);
 
 /// At a stop a connection is read until nothing comes for so long, ...
 const STOP_QUIET: Duration = Duration::from_millis(50);
@@ -51,24 +55,76 @@ struct Desk {
     scratch: Scratch,
 }
 
-/// Reads the connection until the other side closes it or the collector stops. Never writes, never closes first.
+/// Reads the connection until the other side closes it, the collector stops, or a line does not come to its end. Never writes.
 pub(super) async fn serve(mut stream: impl AsyncRead + Unpin, shared: &Shared, stop: CancellationToken) {
-    let mut framer = LineFramer::sharing(shared.line_bytes_max, &shared.line_room);
-    while let Some(read) = stop.run_until_cancelled(read_once(&mut stream, &mut framer, shared)).await {
+    let mut lines = Lines { framer: LineFramer::sharing(shared.line_bytes_max, &shared.line_room), begun: None };
+    while let Some(read) = stop.run_until_cancelled(lines.read(&mut stream, shared)).await {
         if read.is_break() {
-            return end(framer, shared);
+            return lines.end(shared);
         }
         // A connection that always has more to read must not keep its thread from the others.
         tokio::task::consume_budget().await;
     }
     let drain = async {
         while let Ok(ControlFlow::Continue(())) =
-            tokio::time::timeout(STOP_QUIET, read_once(&mut stream, &mut framer, shared)).await
+            tokio::time::timeout(STOP_QUIET, read_once(&mut stream, &mut lines.framer, shared)).await
         {}
     };
     // Either way all that was read has been handed on, whole lines that is.
     let _ = tokio::time::timeout(STOP_LONGEST, drain).await;
-    end(framer, shared);
+    lines.end(shared);
+}
+
+/// The lines of a connection.
+struct Lines {
+    framer: LineFramer,
+    /// The line that has begun and not ended: its number, and since when.
+    begun: Option<(u64, Instant)>,
+}
+
+impl Lines {
+    /// Waits for bytes and takes them. Breaks when the connection is over, or a line has begun and has had its time to end.
+    /// Between two lines there is no hurry.
+    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), shared: &Shared) -> ControlFlow<()> {
+        let read = read_once(stream, &mut self.framer, shared);
+        match self.begun {
+            None => read.await?,
+            // Bytes that are there are read first, however late it is.
+            Some((_, since)) => {
+                if let Ok(read) = tokio::time::timeout_at(since + LINE_TIME, read).await {
+                    read?;
+                }
+            }
+        }
+        self.keep_time(shared)
+    }
+
+    fn keep_time(&mut self, shared: &Shared) -> ControlFlow<()> {
+        if !self.framer.is_unfinished() {
+            self.begun = None;
+            return ControlFlow::Continue(());
+        }
+        let (line, now) = (self.framer.lines_ended(), Instant::now());
+        let since = self.begun.filter(|(begun, _)| *begun == line).map(|(_, since)| since);
+        if since.is_some_and(|since| now < since + LINE_TIME) {
+            return ControlFlow::Continue(());
+        }
+        if since.is_some() && !self.take_objects(shared) {
+            shared.counters.connection_refused(ConnectionRefusal::LineSlow, shared.clock.now_ms());
+            return ControlFlow::Break(());
+        }
+        self.begun = self.framer.is_unfinished().then_some((line, now));
+        ControlFlow::Continue(())
+    }
+
+    /// Takes the whole objects of a line without an end: of a sender who writes no LF, each is a line. Says whether there were any.
+    fn take_objects(&mut self, shared: &Shared) -> bool {
+        taking(shared, |record| self.framer.take_objects(record))
+    }
+
+    fn end(mut self, shared: &Shared) {
+        taking(shared, |record| self.framer.finish(record));
+    }
 }
 
 /// Waits for bytes and takes them, at most a buffer full. Breaks when the connection is over.
@@ -99,12 +155,14 @@ fn take(framer: &mut LineFramer, shared: &Shared, scratch: &mut Scratch, bytes: 
     count(tally, received_ms, shared, scratch);
 }
 
-fn end(mut framer: LineFramer, shared: &Shared) {
+/// Records what is found without reading on.
+fn taking<T>(shared: &Shared, find: impl FnOnce(&mut dyn FnMut(Frame<'_>)) -> T) -> T {
     let received_ms = shared.clock.now_ms();
     let mut tally = Tally::default();
     let mut scratch = Scratch::default();
-    framer.finish(|frame| record(frame, received_ms, shared, &mut scratch, &mut tally));
+    let found = find(&mut |frame| record(frame, received_ms, shared, &mut scratch, &mut tally));
     count(tally, received_ms, shared, &mut scratch);
+    found
 }
 
 fn count(mut tally: Tally, received_ms: i64, shared: &Shared, scratch: &mut Scratch) {
@@ -143,3 +201,6 @@ fn reject(reason: Rejection, line: Option<&[u8]>, shared: &Shared, tally: &mut T
     }
     shared.counters.rejected(reason, 1);
 }
+
+#[cfg(test)]
+mod tests;
