@@ -164,6 +164,12 @@ impl CountersSnapshot {
         self.rejected.get(Rejection::Stream.as_str()).copied().unwrap_or(0)
     }
 
+    /// Connections closed at once because too many were open, in all or from their address.
+    pub fn connections_too_many(&self) -> u64 {
+        let of_address = self.connections_refused.get(ConnectionRefusal::OverAddressLimit.as_str());
+        self.connections_over_limit + of_address.copied().unwrap_or(0)
+    }
+
     /// Good calls given up.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()

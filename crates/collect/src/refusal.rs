@@ -69,17 +69,20 @@ pub enum ConnectionRefusal {
     HandshakeSlow,
     /// The handshake failed: the sender went away, or speaks another TLS.
     HandshakeFailed,
+    /// Its address has as many connections as one may have.
+    OverAddressLimit,
     /// A line has begun and did not come to its end in time.
     LineSlow,
 }
 
 impl ConnectionRefusal {
     /// All reasons, in the order of their counters.
-    pub const ALL: [ConnectionRefusal; 5] = [
+    pub const ALL: [ConnectionRefusal; 6] = [
         ConnectionRefusal::PlainToTls,
         ConnectionRefusal::TlsToPlain,
         ConnectionRefusal::HandshakeSlow,
         ConnectionRefusal::HandshakeFailed,
+        ConnectionRefusal::OverAddressLimit,
         ConnectionRefusal::LineSlow,
     ];
 
@@ -90,6 +93,7 @@ impl ConnectionRefusal {
             ConnectionRefusal::TlsToPlain => "tls_to_plain",
             ConnectionRefusal::HandshakeSlow => "handshake_slow",
             ConnectionRefusal::HandshakeFailed => "handshake_failed",
+            ConnectionRefusal::OverAddressLimit => "over_address_limit",
             ConnectionRefusal::LineSlow => "line_slow",
         }
     }

@@ -380,6 +380,13 @@ async fn who_may_not_connect_and_who_is_one_too_many_is_closed_and_counted() {
     assert_eq!(within(second.read(&mut [0; 1])).await.unwrap_or(0), 0);
     drop(first);
     assert_eq!(source.stop().await.connections_over_limit, 1);
+
+    let source = start(&KongHttpLogConfig { connections_per_address_max: 1, ..config() }, 16);
+    let first = TcpStream::connect(source.address).await.unwrap();
+    let mut second = TcpStream::connect(source.address).await.unwrap();
+    assert_eq!(within(second.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    drop(first);
+    assert_eq!(source.stop().await.connections_refused, [("over_address_limit".to_owned(), 1)].into());
 }
 
 #[tokio::test]

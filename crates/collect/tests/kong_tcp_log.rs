@@ -75,6 +75,12 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    async fn connect_from(&self, address: &str) -> TcpStream {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(address.parse().unwrap(), 0)).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
     /// Waits until the counters say so.
     async fn until(&self, what: &str, reached: impl Fn(&CountersSnapshot) -> bool) -> CountersSnapshot {
         let waited = tokio::time::timeout(PATIENCE, async {
@@ -275,6 +281,36 @@ async fn one_connection_too_many_is_closed_and_counted() {
     assert_eq!(paths(&source.batch().await), ["/b"]);
     let (seen, _) = source.stop().await;
     assert_eq!((seen.connections_total, seen.connections_over_limit), (3, 1));
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_the_places_of_the_others() {
+    let source = start(&KongTcpLogConfig { connections_max: 3, connections_per_address_max: 2, ..config() }, 16);
+    let first = source.connect().await;
+    let _second = source.connect().await;
+    source.until("two are open", |seen| seen.connections_open == 2).await;
+    let mut third = source.connect().await;
+    assert_eq!(within(third.read(&mut [0; 1])).await.unwrap(), 0, "closed at once");
+    // The third place is another's.
+    let mut other = source.connect_from("127.0.0.2").await;
+    other.write_all(line("/other").as_bytes()).await.unwrap();
+    source.until("it is read", |seen| seen.received == 1).await;
+    let seen = source.until("all are open", |seen| seen.connections_open == 3).await;
+    assert_eq!(seen.connections_refused, [("over_address_limit".to_owned(), 1)].into());
+    assert_eq!(seen.connections_refused_last_ms, [("over_address_limit".to_owned(), NOW_MS)].into());
+    assert_eq!((seen.connections_over_limit, seen.connections_too_many()), (0, 1));
+    // Over both limits, it is the one of all.
+    let mut fourth = source.connect().await;
+    assert_eq!(within(fourth.read(&mut [0; 1])).await.unwrap(), 0, "closed at once");
+    source.until("it is counted", |seen| seen.connections_too_many() == 2).await;
+    // A place that becomes free is given to the same address again.
+    drop(first);
+    source.until("one has left", |seen| seen.connections_open == 2).await;
+    let mut fifth = source.connect().await;
+    fifth.write_all(line("/fifth").as_bytes()).await.unwrap();
+    source.until("it is read", |seen| seen.received == 2).await;
+    let (seen, _) = source.stop().await;
+    assert_eq!((seen.connections_total, seen.connections_over_limit), (4, 1));
 }
 
 #[tokio::test]

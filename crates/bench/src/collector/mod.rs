@@ -241,6 +241,7 @@ impl Collector {
             "data_dir = 'data'\n[platform]\nurl = 'http://127.0.0.1:{platform}'\ntoken_file = 'token'\n\
              [metrics]\nlisten = '{metrics}'\n[log]\ntotal_bytes_max = 17179869184\n\
              [[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'kong'\nlisten = '{source}'\nconnections_max = {connections}\n\
+             connections_per_address_max = {connections}\n\
              session = {{ cookie = 'sid' }}\ntrusted_proxies = {{ networks = ['10.0.0.0/8'] }}\n\
              [[collector.sources.fields]]\nname = 'host'\nvalue = 'line.request.headers.host'\n"
         );

@@ -6,7 +6,9 @@ mod kong_http_log;
 mod kong_tcp_log;
 mod ledger;
 mod listener;
+mod places;
 mod speech;
+mod turned_away;
 
 use std::fmt;
 use std::net::SocketAddr;

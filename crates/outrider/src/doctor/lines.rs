@@ -167,6 +167,12 @@ fn refused_connections(name: &str, counters: &CountersSnapshot, now_ms: i64) -> 
             "look at the network between Kong and this port; if Kong's lines come, another program connects (ss -tnp)",
         ),
         (
+            ConnectionRefusal::OverAddressLimit,
+            "were too many from one address",
+            "outrider's log names the address. If it is Kong's, or that of what is in front of this port, raise \
+             `connections_per_address_max` of the source; else find what connects there (ss -tnp) and stop it",
+        ),
+        (
             ConnectionRefusal::LineSlow,
             "began a line and did not end it within a minute",
             "look at the network between Kong and this port; if Kong's lines come, another program connects (ss -tnp)",

@@ -174,7 +174,7 @@ fn drops(status: &Status) -> Check {
             }),
             "calls were given up by the spool, or refused by the platform",
         ),
-        (counters().map(|counters| counters.connections_over_limit).sum(), "connections were too many"),
+        (counters().map(|counters| counters.connections_too_many()).sum(), "connections were too many"),
         (counters().map(|counters| counters.accept_errors).sum(), "connections could not be accepted"),
     ];
     let lost = counts.iter().filter(|(count, _): &&(u64, &str)| *count > 0);
@@ -182,8 +182,8 @@ fn drops(status: &Status) -> Check {
     if lost.is_empty() {
         return Check::ok(Id::ProcessDrops, SUBJECT, "nothing was lost since the start");
     }
-    let todo = "look at disk space, `log.total_bytes_max`, `connections_max` of the source and the limit of open files; what \
-                was dropped is gone";
+    let todo = "look at disk space, `log.total_bytes_max`, `connections_max` and `connections_per_address_max` of the source, and \
+                the limit of open files; what was dropped is gone";
     Check::warning(Id::ProcessDrops, SUBJECT, format!("since the start: {}", some_of(lost)), todo)
 }
 

@@ -629,6 +629,12 @@ fn what_arrives_is_judged() {
             "handshake in time",
         ),
         (
+            "a crowd from one address",
+            |f| disagreed(f, "over_address_limit", 1000),
+            &["lines.arriving warning", "process.drops warning"],
+            "raise `connections_per_address_max`",
+        ),
+        (
             "half a line",
             |f| disagreed(f, "line_slow", 1000),
             &["lines.arriving warning"],

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::listener::Admission;
 use super::super::{AllowList, SourceTls, default_gateway, default_line_bytes_max, is_for_somebody, within};
 use crate::framing::LINE_BYTES_MAX_RANGE;
 use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
@@ -51,6 +52,9 @@ pub struct KongHttpLogConfig {
     /// Most connections at a time, 1 to 100000; one more is closed at once and counted.
     #[serde(default = "default_connections_max")]
     pub connections_max: usize,
+    /// Most connections from one address, 1 to 100000; one more is closed at once and counted. Kong has a few for each worker and plugin.
+    #[serde(default = "default_connections_per_address_max")]
+    pub connections_per_address_max: usize,
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
     #[serde(default = "default_key_names")]
     pub key_names: Vec<String>,
@@ -86,6 +90,10 @@ fn default_connections_max() -> usize {
     1000
 }
 
+fn default_connections_per_address_max() -> usize {
+    500
+}
+
 impl Default for KongHttpLogConfig {
     fn default() -> Self {
         KongHttpLogConfig {
@@ -97,6 +105,7 @@ impl Default for KongHttpLogConfig {
             body_bytes_max: default_body_bytes_max(),
             line_bytes_max: default_line_bytes_max(),
             connections_max: default_connections_max(),
+            connections_per_address_max: default_connections_per_address_max(),
             key_names: default_key_names(),
             session: None,
             field_policies: FieldPolicies::default(),
@@ -113,8 +122,17 @@ impl KongHttpLogConfig {
         within("body_bytes_max", self.body_bytes_max, (64 * 1024, BODIES_BYTES_MAX))?;
         within("line_bytes_max", self.line_bytes_max, (*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end()))?;
         within("connections_max", self.connections_max, (1, 100_000))?;
+        within("connections_per_address_max", self.connections_per_address_max, (1, 100_000))?;
         is_for_somebody(self.listen, &self.allow)?;
         self.line_settings().validate()
+    }
+
+    pub(super) fn admission(&self) -> Admission {
+        Admission {
+            allow: self.allow.clone(),
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+        }
     }
 
     /// A request proves where it comes from, so its lines need not.
@@ -159,6 +177,7 @@ mod tests {
             body_bytes_max = 1048576
             line_bytes_max = 65536
             connections_max = 5
+            connections_per_address_max = 3
             tls = { certificate_file = "log.pem", key_file = "log.key" }
             key_names = ["x-partner-key"]
             session = { header = "x-session" }
@@ -178,6 +197,7 @@ mod tests {
             (KongHttpLogConfig { body_bytes_max: BODIES_BYTES_MAX + 1, ..good() }, "`body_bytes_max`"),
             (KongHttpLogConfig { line_bytes_max: 1, ..good() }, "`line_bytes_max`"),
             (KongHttpLogConfig { connections_max: 0, ..good() }, "`connections_max`"),
+            (KongHttpLogConfig { connections_per_address_max: 0, ..good() }, "`connections_per_address_max`"),
             (KongHttpLogConfig { gateway: String::new(), ..good() }, "`gateway`"),
             (KongHttpLogConfig { listen: "0.0.0.0:1".parse().unwrap(), ..good() }, "no allow-list"),
         ] {

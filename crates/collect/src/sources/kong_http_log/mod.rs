@@ -86,8 +86,7 @@ impl KongHttpLog {
         let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let secret = config.secret_file.as_deref().map(SourceSecret::load).transpose()?;
-        let listener =
-            Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;
+        let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let shared = Shared {
             source: Arc::from(format!("kong_http_log {}", listener.local_addr())),
             speech,

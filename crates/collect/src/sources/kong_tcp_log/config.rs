@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::listener::Admission;
 use super::super::{
     AllowList, SourceTls, default_gateway, default_line_bytes_max, default_secret_field, is_for_somebody, within,
 };
@@ -50,6 +51,10 @@ pub struct KongTcpLogConfig {
     /// Most connections at a time, 1 to 100000; one more is closed at once and counted.
     #[serde(default = "default_connections_max")]
     pub connections_max: usize,
+    /// Most connections from one address, 1 to 100000; one more is closed at once and counted. Kong's workers keep up to 256 each, and twice as many around a
+    /// reload.
+    #[serde(default = "default_connections_per_address_max")]
+    pub connections_per_address_max: usize,
     /// A batch is handed on with so many calls, 1 to 65536, ...
     #[serde(default = "default_batch_calls_max")]
     pub batch_calls_max: u32,
@@ -90,6 +95,10 @@ fn default_connections_max() -> usize {
     10_000
 }
 
+fn default_connections_per_address_max() -> usize {
+    5000
+}
+
 fn default_batch_calls_max() -> u32 {
     1024
 }
@@ -113,6 +122,7 @@ impl Default for KongTcpLogConfig {
             tls: None,
             line_bytes_max: default_line_bytes_max(),
             connections_max: default_connections_max(),
+            connections_per_address_max: default_connections_per_address_max(),
             batch_calls_max: default_batch_calls_max(),
             batch_bytes_max: default_batch_bytes_max(),
             batch_wait_ms: default_batch_wait_ms(),
@@ -131,6 +141,7 @@ impl KongTcpLogConfig {
     pub fn validate(&self) -> Result<(), CollectError> {
         within("line_bytes_max", self.line_bytes_max, (*LINE_BYTES_MAX_RANGE.start(), *LINE_BYTES_MAX_RANGE.end()))?;
         within("connections_max", self.connections_max, (1, 100_000))?;
+        within("connections_per_address_max", self.connections_per_address_max, (1, 100_000))?;
         within("batch_calls_max", self.batch_calls_max, (1, 65_536))?;
         within("batch_bytes_max", self.batch_bytes_max, (1024, 16 * 1024 * 1024))?;
         within("batch_wait_ms", self.batch_wait_ms, (1, 1000))?;
@@ -142,6 +153,14 @@ impl KongTcpLogConfig {
     pub fn normaliser_settings(&self) -> Result<NormaliserSettings, CollectError> {
         let secret = self.secret_file.as_deref().map(SourceSecret::load).transpose()?;
         Ok(NormaliserSettings { secret, ..self.line_settings() })
+    }
+
+    pub(super) fn admission(&self) -> Admission {
+        Admission {
+            allow: self.allow.clone(),
+            connections_max: self.connections_max,
+            connections_per_address_max: self.connections_per_address_max,
+        }
     }
 
     pub(in super::super) fn line_settings(&self) -> NormaliserSettings {
@@ -190,6 +209,7 @@ mod tests {
             secret_field = "proof"
             line_bytes_max = 65536
             connections_max = 5
+            connections_per_address_max = 3
             tls = { certificate_file = "log.pem", key_file = "log.key" }
             batch_calls_max = 10
             batch_bytes_max = 4096
@@ -241,6 +261,7 @@ mod tests {
         let cases = [
             (KongTcpLogConfig { line_bytes_max: 1023, ..good() }, "`line_bytes_max`"),
             (KongTcpLogConfig { connections_max: 0, ..good() }, "`connections_max`"),
+            (KongTcpLogConfig { connections_per_address_max: 0, ..good() }, "`connections_per_address_max`"),
             (KongTcpLogConfig { batch_calls_max: 0, ..good() }, "`batch_calls_max`"),
             (KongTcpLogConfig { batch_bytes_max: 0, ..good() }, "`batch_bytes_max`"),
             (KongTcpLogConfig { batch_wait_ms: 0, ..good() }, "`batch_wait_ms`"),

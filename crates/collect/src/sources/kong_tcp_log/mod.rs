@@ -53,8 +53,7 @@ impl KongTcpLog {
         let normaliser = Arc::new(Normaliser::new(config.normaliser_settings()?, key)?);
         let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
-        let listener =
-            Listener::bind(config.listen, config.allow.clone(), config.connections_max, Arc::clone(&counters))?;
+        let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let limits = Limits {
             calls_max: config.batch_calls_max,
             bytes_max: config.batch_bytes_max,

@@ -119,12 +119,20 @@ impl Sender {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         // It is given to the source by itself, from wherever it comes.
         let source = KongHttpLogConfig { secret_file: None, ..source.clone() };
+        // What is in front of a function has one address for everybody.
+        let connections_per_address_max = source.connections_max;
         Ok(match self {
-            Sender::Lambda => KongHttpLogConfig { listen: loopback, allow: AllowList::default(), ..source },
+            Sender::Lambda => KongHttpLogConfig {
+                listen: loopback,
+                allow: AllowList::default(),
+                connections_per_address_max,
+                ..source
+            },
             Sender::Everybody(port) => {
                 let everybody = AllowList::parse(["0.0.0.0/0", "::/0"]).map_err(anyhow::Error::msg)?;
                 let allow = if source.allow.is_empty() { everybody } else { source.allow.clone() };
-                KongHttpLogConfig { listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), allow, ..source }
+                let listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+                KongHttpLogConfig { listen, allow, connections_per_address_max, ..source }
             }
             Sender::Configured => source,
         })
@@ -153,6 +161,7 @@ mod tests {
         everybody.validate().unwrap();
         assert_eq!(everybody.listen.to_string(), "0.0.0.0:8080");
         assert!(everybody.allow.allows("192.0.2.7".parse().unwrap()));
+        assert_eq!(everybody.connections_per_address_max, source.connections_max, "all come by one");
         let some = KongHttpLogConfig { allow: AllowList::parse(["10.0.0.0/8"]).unwrap(), ..source.clone() };
         assert_eq!(Sender::Everybody(8080).settings(&some).unwrap().allow, some.allow);
         assert!(Sender::Lambda.settings(&some).unwrap().listen.ip().is_loopback());

@@ -89,7 +89,7 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_collector_connections_accepted", Counter, "", source("/counters/connections_total"), "Connections ever accepted"),
     metric("outrider_collector_connections_over_limit", Counter, "", source("/counters/connections_over_limit"), "Connections closed because too many were open"),
     metric("outrider_collector_connections_not_allowed", Counter, "", source("/counters/connections_not_allowed"), "Connections from addresses that are not on the allow-list"),
-    metric("outrider_collector_connections_refused", Counter, "", source_map("/counters/connections_refused"), "Connections that outrider closed, by reason: no agreement on TLS, a line that does not end"),
+    metric("outrider_collector_connections_refused", Counter, "", source_map("/counters/connections_refused"), "Connections that outrider closed, by reason: no agreement on TLS, too many from one address, a line that does not end"),
     metric("outrider_log_last_record", Gauge, "", One("/platform/log/last"), "Number of the newest record on stable storage"),
     metric("outrider_log_size", Gauge, "bytes", One("/platform/log/bytes"), "Size of the log"),
     metric("outrider_log_records", Counter, "", One("/platform/log/records"), "Records stored"),
