@@ -4,7 +4,6 @@
 //! It holds no content of a line (decision 7): the outline of a rejected one is a word from a fixed list.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +11,7 @@ use outrider_model::{ApiCall, ClockCheck, FieldValue, Trust};
 use serde::{Deserialize, Serialize};
 
 use crate::Rejection;
+use crate::normalise::named_in;
 
 /// What the last segment of a probe's path begins with; 16 hexadecimal digits follow.
 pub const PROBE_MARK: &str = "outrider-probe-";
@@ -256,19 +256,22 @@ fn probe_mark(path: &str) -> Option<&str> {
     (mark.len() == 16 && mark.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(mark)
 }
 
-/// A proxy names whom it asks for in `X-Forwarded-For`. A gateway that trusts the proxy logs one of these as the client.
+/// A proxy names whom it asks for, in `X-Forwarded-For` or `Forwarded` as it is configured, and passes the other one on as it came.
+/// A gateway that trusts the proxy logs one of these as the client.
 fn is_forwarded_past(call: &ApiCall<'_>) -> bool {
     let Some(client) = call.client_ip else { return false };
-    let mut named = call.headers.iter().filter(|field| &*field.name == "x-forwarded-for").peekable();
-    named.peek().is_some()
-        && !named.any(|field| match &field.value {
-            FieldValue::Clear(value) => value.split(',').any(|address| address_of(address) == Some(client)),
-            _ => false,
-        })
-}
-
-fn address_of(text: &str) -> Option<IpAddr> {
-    text.trim().trim_start_matches('[').trim_end_matches(']').parse().ok().map(|address: IpAddr| address.to_canonical())
+    let mut is_forwarded = false;
+    for field in call.headers.iter().filter(|field| matches!(&*field.name, "x-forwarded-for" | "forwarded")) {
+        // Of a value that does not leave, nothing can be said.
+        let FieldValue::Clear(value) = &field.value else { continue };
+        for named in named_in(&field.name, value) {
+            if named == Some(client) {
+                return false;
+            }
+            is_forwarded = true;
+        }
+    }
+    is_forwarded
 }
 
 #[cfg(test)]
@@ -299,21 +302,30 @@ mod tests {
         let normaliser = Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[1; 32])).unwrap();
         let now_ms = 1_795_448_391_727;
         let probe = "/shop/outrider-probe-0123456789abcdef";
-        // Path, client, X-Forwarded-For, when it started; forwarded past, clock offset, is a probe.
+        // Path, client, header of a proxy, when it started; forwarded past, clock offset, is a probe.
+        let x = |value| Some(("X-Forwarded-For", value));
+        let standard = |value| Some(("Forwarded", value));
         let cases = [
             ("/", "10.0.0.9", None, now_ms - 5, (0, -2, false)),
-            ("/", "10.0.0.9", Some("198.51.100.1"), now_ms - 3, (1, 0, false)),
-            ("/", "198.51.100.1", Some("203.0.113.5, 198.51.100.1"), now_ms, (0, 3, false)),
-            ("/", "2001:db8::1", Some("[2001:db8::1]"), now_ms + 60_000, (0, 60_003, false)),
-            ("/", "10.0.0.9", Some("unknown"), now_ms, (1, 3, false)),
+            ("/", "10.0.0.9", x("198.51.100.1"), now_ms - 3, (1, 0, false)),
+            ("/", "198.51.100.1", x("203.0.113.5, 198.51.100.1"), now_ms, (0, 3, false)),
+            ("/", "198.51.100.1", x("198.51.100.1:4711"), now_ms, (0, 3, false)),
+            ("/", "2001:db8::1", x("[2001:db8::1]"), now_ms + 60_000, (0, 60_003, false)),
+            ("/", "10.0.0.9", x("unknown"), now_ms, (1, 3, false)),
+            ("/", "10.0.0.9", standard("for=198.51.100.1;proto=https"), now_ms, (1, 3, false)),
+            ("/", "10.0.0.9", standard("for=203.0.113.5, for=\"[2001:db8::1]:4711\""), now_ms, (1, 3, false)),
+            ("/", "198.51.100.1", standard("for=203.0.113.5, For=\"198.51.100.1:80\""), now_ms, (0, 3, false)),
+            ("/", "2001:db8::1", standard("by=10.0.0.9;for=\"[2001:db8::1]\""), now_ms, (0, 3, false)),
+            ("/", "10.0.0.9", standard("for=_hidden"), now_ms, (1, 3, false)),
+            ("/", "10.0.0.9", standard("by=10.0.0.1;proto=https"), now_ms, (0, 3, false)),
             (probe, "10.0.0.9", None, now_ms, (0, 3, true)),
             ("/shop/outrider-probe-0123", "10.0.0.9", None, now_ms, (0, 3, false)),
             ("/shop/outrider-probe-0123456789abcdeg", "10.0.0.9", None, now_ms, (0, 3, false)),
         ];
-        for (path, client, forwarded_for, started_ms, expected) in cases {
+        for (path, client, forwarded, started_ms, expected) in cases {
             let mut headers = serde_json::json!({"host": "shop"});
-            if let Some(addresses) = forwarded_for {
-                headers["X-Forwarded-For"] = addresses.into();
+            if let Some((header, named)) = forwarded {
+                headers[header] = named.into();
             }
             let line = serde_json::json!({
                 "request": {"uri": path, "method": "GET", "headers": headers}, "response": {"status": 200},
@@ -329,6 +341,29 @@ mod tests {
             assert_eq!((seen.forwarded, seen.clock_offset_ms, !seen.probes.is_empty()), expected, "{path} {client}");
             assert_eq!(seen.last_received_ms, now_ms);
             assert_eq!(seen.last_forwarded_ms, if expected.0 > 0 { now_ms } else { 0 });
+        }
+    }
+
+    #[test]
+    fn a_proxy_may_write_one_header_and_pass_on_the_other() {
+        let settings = |proxies: Option<&str>| NormaliserSettings {
+            trusted_proxies: proxies.map(|header| crate::TrustedProxies {
+                networks: vec!["10.0.0.9".parse().unwrap()],
+                header: header.to_owned(),
+            }),
+            ..NormaliserSettings::new("kong")
+        };
+        let headers = r#"{"x-forwarded-for":"203.0.113.5","forwarded":"for=198.51.100.1"}"#;
+        let line = format!(r#"{{"request":{{"uri":"/","headers":{headers}}},"client_ip":"10.0.0.9"}}"#);
+        let mut kept = settings(None);
+        kept.field_policies = toml::from_str("header = { x-forwarded-for = 'drop', forwarded = 'mask' }").unwrap();
+        for (settings, expected) in
+            [(settings(None), 1), (settings(Some("forwarded")), 0), (settings(Some("x-forwarded-for")), 0), (kept, 0)]
+        {
+            let normaliser = Normaliser::new(settings, PseudonymKey::from_bytes(&[1; 32])).unwrap();
+            let (mut tally, mut scratch) = (HealthTally::default(), Scratch::default());
+            tally.see(&normaliser.normalise(line.as_bytes(), Some(1), &mut scratch).unwrap());
+            assert_eq!(tally.forwarded, expected, "{normaliser:?}");
         }
     }
 

@@ -67,11 +67,25 @@ impl TrustedProxies {
     }
 
     fn address_in(&self, element: &str) -> Option<IpAddr> {
-        if self.header.eq_ignore_ascii_case("forwarded") {
+        if is_standard(&self.header) {
             return address(&parameter_for(element)?);
         }
         address(element)
     }
+}
+
+/// Whom a value of such a header names, the last one first: the address, where it is one.
+pub(crate) fn named_in<'v>(header: &str, value: &'v str) -> impl Iterator<Item = Option<IpAddr>> + 'v {
+    let is_standard = is_standard(header);
+    elements(value).filter_map(move |element| match is_standard {
+        true => parameter_for(element).map(|named| address(&named)),
+        false => Some(address(element)),
+    })
+}
+
+/// The header of RFC 7239, whose elements have parameters. Those of any other are addresses.
+fn is_standard(header: &str) -> bool {
+    header.eq_ignore_ascii_case("forwarded")
 }
 
 /// The elements of a list, the last one first; empty ones are left out (RFC 9110, section 5.6.1). A comma in quotes is none, and

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
 pub use client::TrustedProxies;
+pub(crate) use client::named_in;
 pub use clock::RunningMaximum;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::{percent_decoded, split_uri};

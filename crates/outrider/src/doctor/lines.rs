@@ -332,8 +332,8 @@ fn addresses(name: &str, counters: &CountersSnapshot, trusts_proxies: Option<boo
         return Check::ok(Id::LinesAddresses, name, "no call names another client than the one that Kong logs");
     }
     let seen = format!(
-        "{forwarded} calls came through a proxy whose own address Kong logs as the client's (or carried an X-Forwarded-For of \
-         the client's own)"
+        "{forwarded} calls came through a proxy whose own address Kong logs as the client's (or carried an X-Forwarded-For or \
+         Forwarded of the client's own)"
     );
     if let Some(past) = past(counters.health.last_forwarded_ms, now_ms) {
         return Check::ok(Id::LinesAddresses, name, format!("{seen}; {past}"));
