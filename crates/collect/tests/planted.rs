@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use outrider_collect::{Domain, Normaliser, NormaliserSettings, PseudonymKey, Scratch, lossless};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{ApiCall, FieldValue};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use values::{Kind, Planted, Random, benign, planted};
 
@@ -109,7 +110,11 @@ fn normaliser() -> Normaliser {
 
 /// Everything that leaves of a call, as text: the values with their pseudonyms, and the batch.
 fn leaving(normaliser: &Normaliser, request: &Value) -> Vec<String> {
-    let line = json!({"request": request, "response": {"status": 200}}).to_string();
+    leaving_of(normaliser, &json!({"request": request, "response": {"status": 200}}))
+}
+
+fn leaving_of(normaliser: &Normaliser, line: &Value) -> Vec<String> {
+    let line = line.to_string();
     let mut scratch = Scratch::default();
     let call = normaliser.normalise(line.as_bytes(), Some(1_795_448_391_727), &mut scratch).unwrap();
     let mut writer = BatchWriter::default();
@@ -298,4 +303,130 @@ fn what_only_looks_like_it_stays() {
         replaced.len(),
         &replaced[..replaced.len().min(10)]
     );
+}
+
+/// A line with everything in it that clients, backends and plugins decide, as Kong 3.9 writes it.
+fn whole_line() -> Value {
+    json!({
+        "request": {
+            "id": "6f0f4b3a5d1c9e27", "method": "POST", "size": 512,
+            "uri": "/shop/v1/orders;view=full/lines?customer=abc&next=/b?c=d&filter={\"a\":[1,\"x\"]}#top",
+            "url": "https://api.shop.example:8443/shop/v1/orders?customer=abc",
+            "querystring": {"customer": "abc", "flag": true, "list": ["a", "b"]},
+            "headers": {
+                "host": "api.shop.example", "user-agent": "client/1.0 (linux; x86)", "accept": "text/html, */*",
+                "referer": "https://shop.example/start?q=shoes&page=2#x", "origin": "https://shop.example",
+                "cookie": "sid=abcdef; theme=dark", "x-request-id": "abc-def", "traceparent": "00-ab-cd-01",
+                "x-note": "call me: back, or (write)", "x-list": ["one", "two"], "if-none-match": "W/\"abc\"",
+                "content-type": "multipart/form-data; boundary=abc", "x-json": "{\"a\":{\"b\":\"c\"}}",
+                "forwarded": "for=192.0.2.1;host=\"shop\"", "x-forwarded-for": "192.0.2.1",
+            },
+            "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "client_verify": "NONE"},
+        },
+        "response": {"status": 201, "size": 64, "headers": {
+            "content-type": "application/json; charset=utf-8", "location": "/shop/v1/orders/abc", "set-cookie": "sid=abc; Path=/",
+        }},
+        "upstream_uri": "/v1/orders?customer=abc", "upstream_status": "201", "source": "upstream",
+        "client_ip": "192.0.2.1", "trace_id": {"w3c": "abc"}, "correlation_id": "abc",
+        "tries": [{"ip": "192.0.2.9", "port": 80, "state": "failed"}],
+        "custom": {"note": "from Lua", "parts": ["a", "b"]}, "outrider_key": "abc",
+        "started_at": 1_795_448_391_727_i64,
+    })
+}
+
+/// Where a text stands in a line.
+#[derive(Debug, Clone)]
+enum Spot {
+    Value(String),
+    /// The name of the field that a pointer leads to.
+    Name(String),
+}
+
+fn spots(value: &Value, pointer: &str, spots: &mut Vec<Spot>) {
+    match value {
+        Value::String(_) => spots.push(Spot::Value(pointer.to_owned())),
+        Value::Array(elements) => {
+            elements.iter().enumerate().for_each(|(at, value)| self::spots(value, &format!("{pointer}/{at}"), spots));
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let pointer = format!("{pointer}/{name}");
+                // Names that nobody but Kong gives are the shape of the line.
+                if ["/request/headers/", "/request/querystring/", "/custom/"].iter().any(|by| pointer.starts_with(by)) {
+                    spots.push(Spot::Name(pointer.clone()));
+                }
+                self::spots(value, &pointer, spots);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts a text into another one, at a place of its choice.
+fn put_in(text: &str, written: &str, at: &prop::sample::Index) -> String {
+    let ends: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+    let (before, after) = text.split_at(*at.get(&ends));
+    format!("{before}{written}{after}")
+}
+
+/// The line with a text put in somewhere.
+fn planted_line(spot: &Spot, written: &str, at: &prop::sample::Index) -> Value {
+    let mut line = whole_line();
+    match spot {
+        Spot::Value(pointer) => {
+            let value = line.pointer_mut(pointer).unwrap();
+            *value = Value::from(put_in(value.as_str().unwrap(), written, at));
+        }
+        Spot::Name(pointer) => {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            let fields = line.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+            let value = fields.remove(name).unwrap();
+            fields.insert(put_in(name, written, at), value);
+        }
+    }
+    line
+}
+
+/// What is not looked at, as the page on security says: headers that hold ids, lists and addresses by their nature, a host and the type of
+/// the answer, where nothing in them is a sign of more; and Kong's own id of the request. Names of headers are in lower case, in which
+/// a key or a token is none any more.
+fn is_left_alone(kind: Kind, spot: &Spot, written: &str) -> bool {
+    let is_cased = matches!(kind, Kind::JsonWebToken | Kind::ProviderKey);
+    let pointer = match spot {
+        Spot::Name(pointer) => return is_cased && pointer.starts_with("/request/headers/"),
+        Spot::Value(pointer) => pointer.as_str(),
+    };
+    let has_sign = written.contains(['@', '%']);
+    match pointer {
+        "/request/id" => true,
+        "/request/headers/host" | "/response/headers/content-type" => is_cased && !has_sign,
+        _ => match pointer.strip_prefix("/request/headers/") {
+            Some("accept" | "content-type" | "traceparent" | "x-forwarded-for" | "x-request-id") => !has_sign,
+            _ => false,
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn nothing_planted_anywhere_in_a_line_leaves(
+        seed in any::<u64>(),
+        kind in prop::sample::select(vec![Kind::Email, Kind::Card, Kind::JsonWebToken, Kind::Iban, Kind::ProviderKey]),
+        encoding in prop::sample::select(vec![Encoding::Plain, Encoding::Percent, Encoding::DoublePercent, Encoding::Json]),
+        spot in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        around in prop::sample::select(vec![("/", "/"), ("=", "&"), (":", ","), ("(", ")"), (" ", " "), ("'", "'"), ("\"", "\"")]),
+    ) {
+        let value = planted(kind, &mut Random::new(seed));
+        let mut all = Vec::new();
+        spots(&whole_line(), "", &mut all);
+        let spot = spot.get(&all);
+        let written = format!("{}{}{}", around.0, encoded(&value.text, encoding), around.1);
+        prop_assume!(!is_left_alone(kind, spot, &written));
+        let line = planted_line(spot, &written, &at);
+        let context = format!("{kind:?} `{}` {encoding:?} in {spot:?}: {line}", value.text);
+        assert_gone(&context, &value, &leaving_of(&normaliser(), &line));
+    }
 }

@@ -306,7 +306,7 @@ impl Normaliser {
             service: named(line.service),
             route: named(line.route),
             host,
-            method: upper_case(method.0),
+            method: self.sanitiser.method(method.0),
             path: self.sanitiser.path(path),
             query,
             headers: headers.fields,
@@ -323,7 +323,7 @@ impl Normaliser {
                 gateway_ms: latency_ms(line.latencies.kong),
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
-            response_type,
+            response_type: self.sanitiser.response_type(response_type),
             fields: Vec::new(),
             enrichment: Enrichment::default(),
         })
@@ -406,13 +406,6 @@ fn consumer(line: kong::Consumer<'_>) -> Option<Consumer<'_>> {
 
 fn named(entity: kong::Entity<'_>) -> Option<Named<'_>> {
     (!entity.id.0.is_empty()).then_some(Named { id: entity.id.0, name: entity.name.0 })
-}
-
-fn upper_case(method: Text<'_>) -> Text<'_> {
-    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
-        return Text::from(method.to_ascii_uppercase());
-    }
-    method
 }
 
 fn u16_of(number: Int) -> u16 {

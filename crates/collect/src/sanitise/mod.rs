@@ -194,12 +194,25 @@ impl Sanitiser {
 
     /// Sanitises the host that was called, which the client chooses as it does a header.
     pub(crate) fn host<'a>(&self, host: Text<'a>) -> Text<'a> {
-        if is_plain_host(&host) {
-            return host;
-        }
-        match redact(self.rules(), "", &host, Place::List, Scope::Everything) {
+        if is_plain_host(&host) { host } else { self.list(host) }
+    }
+
+    /// Sanitises a method. Kong's own server takes none with other signs than letters, `-` and `_`; whoever else writes lines may.
+    pub(crate) fn method<'a>(&self, method: Text<'a>) -> Text<'a> {
+        let is_usual = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_');
+        if !method.bytes().all(is_usual) { self.list(method) } else { upper_case(method) }
+    }
+
+    /// Sanitises the type of the answer, which whoever answers chooses.
+    pub(crate) fn response_type<'a>(&self, response_type: Text<'a>) -> Text<'a> {
+        let may_hold_value = may_hold_value(&response_type) || response_type.contains('%');
+        if may_hold_value { self.list(response_type) } else { response_type }
+    }
+
+    fn list<'a>(&self, value: Text<'a>) -> Text<'a> {
+        match redact(self.rules(), "", &value, Place::List, Scope::Everything) {
             Some(redacted) => Text::from(redacted.into_text()),
-            None => host,
+            None => value,
         }
     }
 
@@ -348,6 +361,13 @@ fn is_plain_header(name: &str) -> bool {
     )
 }
 
+fn upper_case(method: Text<'_>) -> Text<'_> {
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Text::from(method.to_ascii_uppercase());
+    }
+    method
+}
+
 /// Nearly every host is a name or an address, which is seen in one look at its bytes.
 fn is_plain_host(host: &str) -> bool {
     let mut digits = 0;
@@ -358,7 +378,7 @@ fn is_plain_host(host: &str) -> bool {
     host.bytes().all(is_usual) && digits < NAME_DIGITS_MIN
 }
 
-/// Nearly no header's name does, so it is looked at only with a sign of it.
+/// Nearly no header's name does, and no type of an answer, so they are looked at only with a sign of it.
 fn may_hold_value(name: &str) -> bool {
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     digits >= NAME_DIGITS_MIN || name.contains('@')
