@@ -234,6 +234,26 @@ fn nothing_planted_leaves() {
 }
 
 #[test]
+fn a_token_that_spells_a_name_does_not_leave() {
+    let normaliser = normaliser();
+    for middle in ["a9MVpwd", "Zz.password", "x1Key", "7apiKey"] {
+        let text = format!("eyJhbGciOiJIUzI1NiJ9.eyJgZ5mhg7HdkkArp5AaCcTe{middle}.clnIm0w5ieQB0nCMWRmI7Z8QKkKVe6xX1O9");
+        let value = Planted { core: text.clone(), text: text.clone(), canonical: None };
+        let in_json = json!({"t": text, "list": [text]}).to_string();
+        for request in [
+            json!({"uri": "/a", "headers": {"x-json": in_json}}),
+            json!({"uri": format!("/a?filter={}", percent(&in_json, is_reserved))}),
+            json!({"uri": "/a", "headers": {"x-note": format!("\"{text}\" was sent")}}),
+            json!({"uri": "/a", "headers": {"x-note": format!("{text}=1; {text}: 1")}}),
+            json!({"uri": "/a", "headers": {"referer": format!("https://x.example/a?{text}=1")}}),
+            json!({"uri": format!("/a?{text}=1")}),
+        ] {
+            assert_gone(&request.to_string(), &value, &leaving(&normaliser, &request));
+        }
+    }
+}
+
+#[test]
 fn nothing_split_over_a_repeated_header_leaves() {
     let normaliser = normaliser();
     let mut random = Random::new(7);

@@ -59,11 +59,11 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
             let next = bytes.get(end).copied();
             let token = &self.text[start..end];
             start = match next {
-                Some(b'=') if !token.is_empty() && (self.is_name)(&percent_decoded(token)) => {
+                Some(b'=') if self.names(token, &percent_decoded(token)) => {
                     self.take(self.value_after(end + 1, in_path))
                 }
-                Some(b'"') if !token.is_empty() && (self.is_name)(token) => self.json_values_after(end),
-                Some(b':') if bytes[end..].starts_with(b": ") && (self.is_name)(token) => {
+                Some(b'"') if self.names(token, token) => self.json_values_after(end),
+                Some(b':') if bytes[end..].starts_with(b": ") && self.names(token, token) => {
                     self.take(self.value_after(self.without_spaces(end + 1), false))
                 }
                 Some(b':') if bytes[end..].starts_with(b"://") => self.after_authority(end + 3),
@@ -81,6 +81,12 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
             };
             in_path &= next != Some(b'?');
         }
+    }
+
+    /// Whether a word names a credential, by what it says without its escapes. A token may spell a name by chance, as in `…MVpwd.…`, and
+    /// is none.
+    fn names(&self, token: &str, said: &str) -> bool {
+        !token.is_empty() && (self.is_name)(said) && token_in(token).is_none()
     }
 
     /// Hands out a credential's span and says where to go on.
