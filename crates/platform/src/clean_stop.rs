@@ -31,8 +31,8 @@ pub fn note(data_dir: &Path, lost_calls: u64) -> Result<(), Error> {
 }
 
 /// What a start that follows no clean stop says is missing.
-pub const KILLED: &str = "outrider was not stopped cleanly: what the collector had read and not handed over yet, at most one \
-                          micro-batch of each connection, is missing";
+pub const KILLED: &str = "outrider was not stopped cleanly: what had come by TCP Log and was not written yet is missing, \
+                          which is the open micro-batch of each source and what waited for the disk";
 
 /// What a start says is missing after a clean stop that could not store the last calls.
 pub const DROPPED: &str = "the last calls before outrider was stopped could not be stored and were dropped";
