@@ -312,11 +312,16 @@ mod tests {
                 "the oldest for 90 s",
             ),
             ("fills", |f| spool(f).bytes = 900 << 20, &["link.spool warning"], "in 900 MiB of at most 1024"),
-            ("is full", |f| spool(f).dropped_calls = 7, &["link.spool failed"], "7 calls found no room"),
+            (
+                "is full",
+                |f| spool(f).dropped_calls = 7,
+                &["process.drops warning", "link.spool failed"],
+                "7 calls found no room",
+            ),
             (
                 "gives up",
                 |f| spool(f).given_up_calls = GivenUpCalls { for_room: 5, for_age: 6 },
-                &["link.spool failed"],
+                &["process.drops warning", "link.spool failed"],
                 "5 calls were given up for newer ones, 6 calls were too old",
             ),
             (
@@ -325,7 +330,7 @@ mod tests {
                     spool(f);
                     f.status().refused_calls = 8;
                 },
-                &["link.spool failed"],
+                &["process.drops warning", "link.spool failed"],
                 "8 calls were refused by the platform",
             ),
         ]);
