@@ -160,8 +160,9 @@ pub static ENDPOINT_HOURS: TableShape = TableShape {
 };
 
 impl TableShape {
-    /// What a data file says of its order. Who reads or merges it relies on that, and not on who wrote it: an engine that puts
-    /// files together without a look at their order says nothing.
+    /// What a data file says of the order in each of its row groups. Who reads or merges it relies on that, and not on who wrote it:
+    /// an engine that puts files together without a look at their order says nothing. Whoever does say so writes all groups of a file
+    /// in one order.
     pub(crate) fn sorting(&self) -> Vec<SortingColumn> {
         let schema = (self.schema)();
         // The day is in the folder's name, and none of the columns up to the last of the order has columns of its own.

@@ -56,8 +56,8 @@ pub struct BoundSources {
 }
 
 enum BoundSource {
-    Tcp(KongTcpLog),
-    // Boxed: their settings make these much larger.
+    // Boxed: their settings are large.
+    Tcp(Box<KongTcpLog>),
     Http(Box<KongHttpLog>),
     File(Box<KongFileLog>),
 }
@@ -99,7 +99,8 @@ impl BoundSources {
                 certificates.extend(certificate);
                 sources.push(match source {
                     SourceConfig::KongTcpLog(settings) => {
-                        BoundSource::Tcp(KongTcpLog::bind(settings, key, clock, batches.clone(), complete, tls)?)
+                        let source = KongTcpLog::bind(settings, key, clock, batches.clone(), complete, tls)?;
+                        BoundSource::Tcp(Box::new(source))
                     }
                     SourceConfig::KongHttpLog(settings) => {
                         let source = KongHttpLog::bind(settings, key, clock, delivered.clone(), complete, tls)?;
@@ -133,7 +134,7 @@ impl BoundSources {
                 BoundSource::File(source) => ((source.name().to_owned(), None), source.counters()),
             };
             let task = match source {
-                BoundSource::Tcp(source) => tokio::spawn(source.run(stop.clone())),
+                BoundSource::Tcp(source) => tokio::spawn((*source).run(stop.clone())),
                 BoundSource::Http(source) => tokio::spawn((*source).run(stop.clone())),
                 BoundSource::File(source) => tokio::spawn((*source).run(stop.clone())),
             };

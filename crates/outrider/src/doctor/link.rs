@@ -163,8 +163,8 @@ fn add_up(accounts: &Accounts) -> Check {
         (*in_hand).max(0)
     );
     if *in_hand < IN_HAND_MIN || accounts.left_over() != *in_hand {
-        let todo = "this is a mistake of ours: please report it, with the output of `outrider api /status` here";
-        return Check::failed(id, SPOOL, format!("{seen}; that is {} too many", in_hand.saturating_neg()), todo);
+        let todo = "this is a mistake of ours: please report it, with this line";
+        return Check::failed(id, SPOOL, format!("{seen}; that does not add up"), todo);
     }
     Check::ok(id, SPOOL, seen)
 }

@@ -14,7 +14,7 @@ pub struct Accounts {
     pub at_start: u64,
     /// Calls that the platform has.
     pub shipped: u64,
-    /// Calls that wait in the spool, on stable storage.
+    /// Calls that wait in the spool, or in the shipment that is tried.
     pub spooled: u64,
     /// Lines that are no call, by reason.
     pub rejected: BTreeMap<String, u64>,

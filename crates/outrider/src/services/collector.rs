@@ -49,6 +49,8 @@ pub struct Collector {
     shipper: JoinHandle<Result<(), LogError>>,
     heart: JoinHandle<()>,
     helpers: Vec<JoinHandle<()>>,
+    /// Ends giving calls up.
+    keeping: CancellationToken,
     closing: CancellationToken,
     stop: CancellationToken,
 }
@@ -72,16 +74,18 @@ impl Collector {
             age_ms: config.collector.spool_age_max.end_ms(0),
         };
         let waiting = Arc::new(Waiting::behind(handle.clone(), kept, limits));
-        let at_start = tokio::task::block_in_place(|| waiting.count())?;
-        if at_start > 0 {
-            tracing::info!(calls = at_start, "calls of an earlier start wait in the spool");
-        }
+        let at_start = handle.stats().last;
 
         let progress = Arc::new(Progress::default());
         let ingest = Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?).after_loss(lost_calls);
         let handed = ingest.handed();
         let sources = bound.start(ingest, AnsweredIngest::new(handle.clone(), edges::epoch()?))?;
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), Arc::clone(&waiting), position_file, kept);
+        // Lines are taken meanwhile, however much there is to count.
+        let at_start = tokio::task::block_in_place(|| waiting.count(at_start))?;
+        if at_start > 0 {
+            tracing::info!(calls = at_start, "calls of an earlier start wait in the spool");
+        }
         let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
         let status = Arc::new(Status {
             sources: sources.counters(),
@@ -116,9 +120,10 @@ impl Collector {
             status,
             concerns,
         };
-        let keeping = stop.clone();
+        let keeping = CancellationToken::new();
+        let kept_within = keeping.clone();
         helpers.push(tokio::spawn(async move {
-            if let Err(error) = waiting.keep_within(keeping).await {
+            if let Err(error) = waiting.keep_within(kept_within).await {
                 tracing::error!(%error, "the spool cannot give up its oldest calls; when it is full it drops new ones");
             }
         }));
@@ -132,7 +137,7 @@ impl Collector {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
-        Ok(Collector { config, sources, handed, spool, shipper, heart, helpers, closing, stop })
+        Ok(Collector { config, sources, handed, spool, shipper, heart, helpers, keeping, closing, stop })
     }
 
     /// Ends when the spool has failed in a way that going on could not mend.
@@ -147,6 +152,7 @@ impl Collector {
     /// Drains: sources first, then what they handed over into the spool, then as much of that as the platform takes soon.
     pub async fn stop(mut self) {
         let are_sources_well = self.sources.stop().await;
+        self.keeping.cancel();
         let spool = self.spool;
         let is_spool_well = tokio::task::spawn_blocking(move || spool.stop()).await.unwrap_or(false);
         let lost_calls = self.handed.lost_at_end().await;
@@ -221,13 +227,13 @@ impl StatusSource for Status {
                 "bytes_max": self.spool_bytes_max,
                 "last": stats.last.0,
                 "shipped_position": position,
-                "records_waiting": stats.last.0.saturating_sub(position),
+                "records_waiting": stats.last.0.saturating_sub(position.max(stats.first.0.saturating_sub(1))),
                 "waiting_since_ms": (waiting_since_ms > 0).then_some(waiting_since_ms),
                 "lag_seconds": if waiting_since_ms > 0 { (now_ms() - waiting_since_ms).max(0) / 1000 } else { 0 },
                 "dropped_calls": self.progress.stats().dropped_calls,
                 "given_up_calls": self.waiting.given_up(),
             },
-            "accounts": self.accounts(stats.calls),
+            "accounts": self.accounts(),
             "shipped_calls": read(&self.shipped.calls),
             "refused_calls": read(&self.shipped.refused_calls),
             "tracing": self.traces.as_ref().map(Traces::counters),
@@ -236,15 +242,14 @@ impl StatusSource for Status {
 }
 
 impl Status {
-    /// What became of every line, since the start: `received + at_start = shipped + spooled + rejected + dropped + in_hand`. `stored` is
-    /// how many calls the spool has taken.
-    fn accounts(&self, stored: u64) -> Accounts {
+    /// What became of every line, since the start: `received + at_start = shipped + spooled + rejected + dropped + in_hand`.
+    fn accounts(&self) -> Accounts {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         // Lines go one way, so what is read first is further along, and none is counted twice.
         let given_up = self.waiting.given_up();
         let (room, age) = (read(&given_up.for_room), read(&given_up.for_age));
         let (shipped, refused) = (read(&self.shipped.calls), read(&self.shipped.refused_calls));
-        let by_spool = self.progress.stats().dropped_calls;
+        let (by_spool, stored) = (self.progress.stats().dropped_calls, self.spool.stats().calls);
         let mut accounts = Accounts { at_start: self.at_start, shipped, ..Accounts::default() };
         for (_, counters) in &self.sources {
             let counters = counters.snapshot();

@@ -104,6 +104,11 @@ impl Shipper {
                 continue;
             }
             if !self.ship(gathered.batches, &mut patience, &closing).await {
+                if self.spool.stats().first > gathered.last {
+                    tracing::error!(
+                        "what was being sent is not in the spool any more, which was full, and is gone with this stop"
+                    );
+                }
                 return self.keep_position().await;
             }
             self.done_with(gathered.last);

@@ -5,10 +5,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outrider_model::batch::BatchReader;
-use outrider_platform::log::{Gap, LogError, LogHandle, LogReader, Missing, Position, RecordKind};
+use outrider_platform::log::{Gap, LogError, LogHandle, LogReader, Missing, Position, Record, RecordKind};
 use outrider_platform::premises::wire::{SHIPMENT_BATCHES_MAX, ShippedBatch};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,11 @@ use crate::edges::now_ms;
 const SHIPMENT_BYTES: usize = 4 * 1024 * 1024;
 /// How often it is looked for what is too old.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// A clock that was moved by more than this since the start says nothing of how old calls are.
+const CLOCK_MOVED_MS: i64 = 3_600_000;
+/// What the platform is told where the spool begins behind what was sent of it.
+const GIVEN_UP_BEFORE: &str =
+    "the collector's spool gave calls up before its last start, or with them what it was about to send";
 
 /// Batches that go together, with the last record that they cover.
 pub(super) struct Gathered {
@@ -54,6 +59,8 @@ impl GivenUp {
 pub(super) struct Waiting {
     spool: LogHandle,
     limits: Limits,
+    /// When it was made, by a clock that nobody moves and by the other.
+    began: (Instant, i64),
     given_up: GivenUp,
     queue: Mutex<Queue>,
 }
@@ -82,22 +89,27 @@ impl Why {
 }
 
 impl Waiting {
-    /// All that is behind a record. What of it is not there any more was given up before the process started.
+    /// All that is behind a record. Where that is not there any more, the next batch says that calls are missing.
     pub(super) fn behind(spool: LogHandle, done: Position, limits: Limits) -> Waiting {
-        let from = done.next().max(spool.stats().first);
-        let reader = spool.reader(from);
-        let queue = Queue { reader, scratch: Vec::new(), lost_before: None };
-        Waiting { spool, limits, given_up: GivenUp::default(), queue: Mutex::new(queue) }
+        let first = spool.stats().first;
+        let from = done.next().max(first);
+        let lost_before = (first > done.next() && done > Position::ZERO).then(|| GIVEN_UP_BEFORE.to_owned());
+        if lost_before.is_some() {
+            tracing::error!("{GIVEN_UP_BEFORE}");
+        }
+        let queue = Queue { reader: spool.reader(from), scratch: Vec::new(), lost_before };
+        let began = (Instant::now(), now_ms());
+        Waiting { spool, limits, began, given_up: GivenUp::default(), queue: Mutex::new(queue) }
     }
 
-    /// How many calls wait there. Reads all of it, so it is for the start.
-    pub(super) fn count(&self) -> Result<u64, LogError> {
+    /// How many calls wait there up to a record. Reads all of it, before anything is handed out or given up.
+    pub(super) fn count(&self, until: Position) -> Result<u64, LogError> {
         let mut reader = self.spool.reader(self.lock().reader.position());
-        let (mut calls, mut scratch) = (0, Vec::new());
-        while let Some(record) = reader.next()? {
-            if record.kind == RecordKind::Calls {
-                calls += u64::from(record.calls(&mut scratch)?.count());
-            }
+        let mut calls = 0;
+        while reader.position() <= until
+            && let Some(record) = reader.next()?
+        {
+            calls += u64::from(record.calls_count());
         }
         Ok(calls)
     }
@@ -108,14 +120,23 @@ impl Waiting {
 
     /// Says before the next batch that calls are missing, unless it has a reason of its own to.
     pub(super) fn say_lost(&self, reason: String) {
-        self.lock().lost_before.get_or_insert(reason);
+        say(&mut self.lock().lost_before, &reason);
+    }
+
+    /// How old calls may be now; any age where the clock was moved.
+    fn age_ms_max(&self, now_ms: i64) -> Option<i64> {
+        let (began, began_ms) = self.began;
+        let elapsed_ms = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
+        let moved_ms = now_ms.saturating_sub(began_ms).saturating_sub(elapsed_ms);
+        self.limits.age_ms.filter(|_| moved_ms.saturating_abs() < CLOCK_MOVED_MS)
     }
 
     /// Takes what comes next, up to a good size.
     pub(super) fn gather(&self) -> Result<Gathered, LogError> {
         let Queue { reader, scratch, lost_before } = &mut *self.lock();
         let mut gathered = Gathered { batches: Vec::new(), last: Position::ZERO };
-        let (mut bytes, now_ms) = (0, now_ms());
+        let (mut bytes, mut too_old, now_ms) = (0, 0, now_ms());
+        let age_ms_max = self.age_ms_max(now_ms);
         while bytes < SHIPMENT_BYTES
             && gathered.batches.len() < SHIPMENT_BATCHES_MAX
             && let Some(record) = reader.next()?
@@ -125,9 +146,9 @@ impl Waiting {
                     let calls = record.calls(scratch)?;
                     let at_ms = received_ms(record.at_ms, calls.batch, now_ms);
                     gathered.last = record.position;
-                    if self.limits.age_ms.is_some_and(|age_ms| at_ms < now_ms.saturating_sub(age_ms)) {
-                        self.count_given_up(Why::Age, calls.count());
-                        *lost_before = Some(Why::Age.reason().to_owned());
+                    if age_ms_max.is_some_and(|age_ms| at_ms < now_ms.saturating_sub(age_ms)) {
+                        too_old += u64::from(calls.count());
+                        say(lost_before, Why::Age.reason());
                         continue;
                     }
                     bytes += calls.batch.len();
@@ -141,16 +162,11 @@ impl Waiting {
                         calls: calls.batch.to_vec(),
                     });
                 }
-                RecordKind::Gap => {
-                    let gap: Gap = record.json()?;
-                    // The platform sees from the numbers what else is missing.
-                    if gap.missing == Missing::Unnumbered {
-                        *lost_before = Some(gap.reason);
-                    }
-                }
+                RecordKind::Gap => say_gap(lost_before, &record)?,
                 _ => {}
             }
         }
+        self.count_given_up(Why::Age, too_old);
         Ok(gathered)
     }
 
@@ -159,12 +175,16 @@ impl Waiting {
         let mut durable = self.spool.durable();
         loop {
             durable.borrow_and_update();
-            while let Some(last) = tokio::task::block_in_place(|| self.give_up_oldest(now_ms()))? {
+            while let Some((last, why)) = self.has_to_go(now_ms()) {
+                tokio::task::block_in_place(|| self.give_up(last, why))?;
                 match self.spool.cut_below(last.next()).await {
                     Ok(_) => {}
                     // It was closed: the next start goes on.
                     Err(LogError::Closed) => return Ok(()),
-                    Err(error) => return Err(error),
+                    Err(error) => {
+                        tracing::error!(%error, "the oldest segment of the spool cannot be deleted; it is tried again");
+                        break;
+                    }
                 }
             }
             tokio::select! {
@@ -175,46 +195,73 @@ impl Waiting {
         }
     }
 
-    /// Goes past the oldest segment if it has to go. Says which its last record is.
-    fn give_up_oldest(&self, now_ms: i64) -> Result<Option<Position>, LogError> {
-        let Some(oldest) = self.spool.oldest_segment() else { return Ok(None) };
+    /// The last record of the oldest segment, where that has to go.
+    fn has_to_go(&self, now_ms: i64) -> Option<(Position, Why)> {
+        let oldest = self.spool.oldest_segment()?;
         let is_too_old = |age_ms| oldest.ended_ms < now_ms.saturating_sub(age_ms);
-        let why = if self.limits.age_ms.is_some_and(is_too_old) {
+        let why = if self.age_ms_max(now_ms).is_some_and(is_too_old) {
             Why::Age
         } else if self.spool.stats().bytes > self.limits.bytes {
             Why::Room
         } else {
-            return Ok(None);
+            return None;
         };
-        let Queue { reader, scratch, lost_before } = &mut *self.lock();
+        Some((oldest.last, why))
+    }
+
+    /// Goes past a record, with all that is before it.
+    fn give_up(&self, last: Position, why: Why) -> Result<(), LogError> {
+        let Queue { reader, lost_before, .. } = &mut *self.lock();
         let mut calls = 0;
-        while reader.position() <= oldest.last
+        while reader.position() <= last
             && let Some(record) = reader.next()?
         {
-            if record.kind == RecordKind::Calls {
-                calls += record.calls(scratch)?.count();
+            calls += u64::from(record.calls_count());
+            if record.kind == RecordKind::Gap {
+                say_gap(lost_before, &record)?;
             }
         }
         if calls > 0 {
-            self.count_given_up(why, calls);
-            *lost_before = Some(why.reason().to_owned());
-            tracing::error!(calls, "{}", why.reason());
+            say(lost_before, why.reason());
         }
-        Ok(Some(oldest.last))
+        self.count_given_up(why, calls);
+        Ok(())
     }
 
-    fn count_given_up(&self, why: Why, calls: u32) {
+    fn count_given_up(&self, why: Why, calls: u64) {
+        if calls == 0 {
+            return;
+        }
         let counter = match why {
             Why::Room => &self.given_up.for_room,
             Why::Age => &self.given_up.for_age,
         };
-        counter.fetch_add(calls.into(), Ordering::Relaxed);
+        counter.fetch_add(calls, Ordering::Relaxed);
+        tracing::error!(calls, "{}", why.reason());
     }
 
     /// A panic while it is held leaves a reader that goes on where it was.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds a reason to those for which calls are missing.
+fn say(lost_before: &mut Option<String>, reason: &str) {
+    match lost_before {
+        None => *lost_before = Some(reason.to_owned()),
+        Some(before) if before.contains(reason) => {}
+        Some(before) => *before = format!("{before}; {reason}"),
+    }
+}
+
+/// Adds what a gap record says. What else is missing the platform sees from the numbers.
+fn say_gap(lost_before: &mut Option<String>, record: &Record<'_>) -> Result<(), LogError> {
+    let gap: Gap = record.json()?;
+    if gap.missing == Missing::Unnumbered {
+        say(lost_before, &gap.reason);
+    }
+    Ok(())
 }
 
 /// When the last call of a batch was received. The spool's time never goes back, so after a clock that was ahead was set right
@@ -280,7 +327,8 @@ mod tests {
 
         /// Gives up what has to go, as `keep_within` does.
         async fn keep_within(&self, waiting: &Waiting, now_ms: i64) {
-            while let Some(last) = waiting.give_up_oldest(now_ms).unwrap() {
+            while let Some((last, why)) = waiting.has_to_go(now_ms) {
+                waiting.give_up(last, why).unwrap();
                 self.writer.handle().cut_below(last.next()).await.unwrap();
             }
         }
@@ -315,7 +363,8 @@ mod tests {
         }
         let [for_room, for_age] = given_up(&waiting);
         assert!(for_room > 0 && for_age == 0);
-        assert_eq!(waiting.count().unwrap(), 3 * 30 - for_room);
+        let newest = spool.writer.handle().stats().last;
+        assert_eq!(waiting.count(newest).unwrap(), 3 * 30 - for_room);
         let (left, said) = handed_out(&waiting);
         assert_eq!(left, (12 + for_room + 1..=3 * 34).collect::<Vec<_>>());
         assert!(said.unwrap().contains("full"));
@@ -324,7 +373,8 @@ mod tests {
         assert!(writer.stop());
         let writer = Spool::open(directory.path());
         let again = Waiting::behind(writer.handle(), Position(4), Limits { bytes: 4 * SEGMENT, age_ms: None });
-        assert_eq!(handed_out(&again).0.last(), Some(&(3 * 34)));
+        let (left, said) = handed_out(&again);
+        assert_eq!((left.last(), said.as_deref()), (Some(&(3 * 34)), Some(GIVEN_UP_BEFORE)));
         assert_eq!(handed_out(&again), (vec![], None));
     }
 
@@ -335,7 +385,10 @@ mod tests {
         spool.add(10, now - 3 * DAY_MS).await;
         spool.add(10, now - DAY_MS).await;
         let waiting = spool.waiting(u64::MAX, Some(2 * DAY_MS));
-        assert_eq!(waiting.count().unwrap(), 60);
+        assert_eq!(waiting.count(Position(10)).unwrap(), 30);
+        assert_eq!(waiting.count(Position(20)).unwrap(), 60);
+        // A clock that is a month ahead is no reason to give everything up.
+        assert_eq!(waiting.has_to_go(now + 30 * DAY_MS), None);
         let before = spool.writer.handle().stats();
         spool.keep_within(&waiting, now).await;
         let after = spool.writer.handle().stats();
@@ -344,9 +397,18 @@ mod tests {
         let (left, said) = handed_out(&waiting);
         assert_eq!((left, given_up(&waiting)), ((31..=60).collect(), [0, 30]));
         assert!(said.unwrap().contains("too old"));
-        spool.keep_within(&waiting, now + 10 * DAY_MS).await;
-        assert_eq!(given_up(&waiting), [0, 30], "what is in hand is not given up");
-        assert_eq!(spool.writer.handle().stats().segments, 1, "the last always stays");
+    }
+
+    #[tokio::test]
+    async fn every_reason_for_missing_calls_is_said_once() {
+        let mut spool = Spool::new();
+        let gap = Gap { count: 0, missing: Missing::Unnumbered, reason: "killed".to_owned() };
+        spool.writer.handle().append(vec![NewRecord::gap(now_ms(), &gap).unwrap()]).await.unwrap();
+        spool.add(30, now_ms()).await;
+        let waiting = spool.waiting(2 * SEGMENT, None);
+        spool.keep_within(&waiting, now_ms()).await;
+        let said = handed_out(&waiting).1.unwrap();
+        assert_eq!(said, format!("killed; {}", Why::Room.reason()));
     }
 
     #[test]

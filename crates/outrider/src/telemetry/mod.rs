@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, reload};
@@ -74,7 +74,7 @@ impl Telemetry {
     /// Begins to log, and to queue spans where the configuration says where to. `json` asks for JSON whatever it says.
     pub fn begin(config: &Config, json: bool) -> anyhow::Result<Telemetry> {
         let (filter, handle) = reload::Layer::new(filter(&config.logging)?);
-        let filter = filter.and(filter_fn(may_be_written));
+        let filter = filter.and(filter_fn(may_be_written).with_max_level_hint(LevelFilter::TRACE));
         let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
         let log = match (json, config.logging.format) {
             (false, LogFormat::Text) => log.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),

@@ -117,6 +117,12 @@ impl<'a> Record<'a> {
         header.map(|(header, _)| header.epoch)
     }
 
+    /// How many calls it holds, without reading them; none where it is of another kind.
+    pub fn calls_count(&self) -> u32 {
+        let header = (self.kind == RecordKind::Calls).then(|| CallsHeader::decode(self.payload)).flatten();
+        header.map_or(0, |(header, _)| header.count)
+    }
+
     /// The value of a record whose payload is JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, LogError> {
         serde_json::from_slice(self.payload).map_err(|error| LogError::Payload {

@@ -123,7 +123,7 @@ fn header_crc(bytes: &[u8]) -> u32 {
 pub(super) struct Segment {
     pub path: PathBuf,
     pub first: u64,
-    /// Log time before the first record; the least there is where that cannot be read.
+    /// Log time before the first record; later than any where that cannot be read, so that nothing is too old for it.
     pub began_ms: i64,
     /// Where its records begin.
     pub records_at: u64,
@@ -161,7 +161,7 @@ pub(super) fn list(dir: &Path, on_damage: OnDamage) -> Result<Vec<Segment>, LogE
         let bytes = entry.metadata().map_err(|error| LogError::io("looking at", &path, error))?.len();
         let (began_ms, records_at) = match SegmentHeader::read(&path) {
             Ok((header, records_at)) => (header.at_ms, records_at),
-            Err(LogError::Damaged { .. }) if on_damage == OnDamage::Skip => (i64::MIN, FIXED_BYTES as u64),
+            Err(LogError::Damaged { .. }) if on_damage == OnDamage::Skip => (i64::MAX, FIXED_BYTES as u64),
             Err(error) => return Err(error),
         };
         segments.push(Segment { path, first, began_ms, records_at, bytes });

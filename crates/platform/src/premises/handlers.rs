@@ -133,9 +133,6 @@ pub(super) async fn take_calls(
     let body = body(request, SHIPMENT_BYTES_MAX).await?;
     let now_ms = (shared.premises.now_ms)();
     let service = caller.service.clone();
-    if service.kind == ServiceKind::Function && shared.premises.live.heard(&service, None, Instant::now()) {
-        shared.premises.store.heard_from(&service.name, None, now_ms).await?;
-    }
     // As long as it takes to read so much, the other requests of this thread would wait.
     let enricher = shared.premises.enricher.clone();
     let read = tokio::task::spawn_blocking(move || read_shipment(&caller, &body, now_ms, enricher.as_deref()));
@@ -148,6 +145,12 @@ pub(super) async fn take_calls(
     }
     let batches = records.len() as u32;
     let appended = shared.premises.log.append(records).await.map_err(refused_by_log)?;
+    if service.kind == ServiceKind::Function
+        && shared.premises.live.heard(&service, None, Instant::now())
+        && let Err(error) = shared.premises.store.heard_from(&service.name, None, now_ms).await
+    {
+        tracing::warn!(%error, "it could not be noted that a function sent calls");
+    }
     Ok(Json(Shipped { stored: batches - appended.duplicates, duplicates: appended.duplicates }))
 }
 

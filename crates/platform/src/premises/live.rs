@@ -69,15 +69,21 @@ pub(super) struct Held {
 }
 
 impl Live {
-    /// Takes over which services there are. Those that were revoked are forgotten, with what they held.
-    pub fn know(&self, rows: Vec<ServiceRow>, now: Instant) {
+    /// Takes over which services there are. Those that were revoked are forgotten, with what they held. Whoever says how it is has
+    /// some time to do so after a start; of a function there is only when it last sent something.
+    pub fn know(&self, rows: Vec<ServiceRow>, now: Instant, now_ms: i64) {
         let mut inner = self.lock();
         let mut before = std::mem::take(&mut inner.services);
         for row in rows.into_iter().filter(|row| row.revoked_ms.is_none()) {
             let service = Service { name: row.name, kind: row.kind, gateways: row.gateways };
             let known = match before.remove(&service.name) {
                 Some(known) if known.service == service => known,
-                _ => Known { service, at: now, has_spoken: row.seen_ms.is_some(), spoken: None, noted: None },
+                _ => {
+                    let ago_ms = row.seen_ms.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms).max(0));
+                    let seen = now.checked_sub(Duration::from_millis(ago_ms.cast_unsigned())).unwrap_or(now);
+                    let at = if service.kind == ServiceKind::Function { seen } else { now };
+                    Known { service, at, has_spoken: row.seen_ms.is_some(), spoken: None, noted: None }
+                }
             };
             inner.services.insert(known.service.name.clone(), known);
         }
@@ -211,7 +217,7 @@ mod tests {
                 row("new", ServiceKind::Responder, None, None),
             ]
         };
-        live.know(rows(None), start);
+        live.know(rows(None), start, 0);
         let told = |seconds| {
             let concerns = live.concerns(at(seconds), 1_000_000);
             concerns.into_iter().map(|concern| (concern.kind, concern.subject)).collect::<Vec<_>>()
@@ -240,7 +246,7 @@ mod tests {
         };
         assert!(heard(40), "the first is written down");
         assert!(!heard(50), "the next is not");
-        live.know(rows(None), at(51));
+        live.know(rows(None), at(51), 0);
         let silent = (NoticeKind::CollectorSilent, "known".to_owned());
         let connected = |seconds| {
             let services = live.to_json(at(seconds));
@@ -250,7 +256,7 @@ mod tests {
         assert_eq!(told(60), [silent.clone(), (NoticeKind::ResponderFailing, "new: kong".to_owned())]);
         assert_eq!(told(96), [silent, (NoticeKind::ResponderSilent, "new".to_owned())]);
         assert!(heard(110), "a minute later it is written again");
-        live.know(rows(Some(2)), at(111));
+        live.know(rows(Some(2)), at(111), 0);
         assert_eq!(told(112), [(NoticeKind::ResponderFailing, "new: kong".to_owned())], "revoked is not silent");
     }
 
@@ -259,7 +265,7 @@ mod tests {
         let live = Live::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        live.know(vec![row("edge", ServiceKind::Function, None, None)], start);
+        live.know(vec![row("edge", ServiceKind::Function, None, None)], start, 0);
         let seen = |seconds| {
             let service = live.to_json(at(seconds))[0].clone();
             (service["is_connected"].clone(), service["silent_seconds"].clone())
@@ -272,6 +278,10 @@ mod tests {
         assert_eq!(heard, [2, 62], "once a minute");
         assert_eq!(seen(363), (Value::Null, json!(300)));
         assert_eq!(live.concerns(at(363), 1_000_000), []);
+        // Another process knows it from the control store.
+        let later = Live::default();
+        later.know(vec![row("edge", ServiceKind::Function, Some(40_000), None)], at(363), 100_000);
+        assert_eq!(later.to_json(at(364))[0]["silent_seconds"], 61);
     }
 
     #[test]
@@ -281,10 +291,11 @@ mod tests {
         live.know(
             vec![row("one", ServiceKind::Responder, None, None), row("two", ServiceKind::Responder, None, None)],
             now,
+            0,
         );
         live.hold("kong", "one", "a", now).unwrap();
         assert!(live.hold("kong", "two", "b", now).is_err());
-        live.know(vec![row("two", ServiceKind::Responder, None, None)], now);
+        live.know(vec![row("two", ServiceKind::Responder, None, None)], now, 0);
         live.hold("kong", "two", "b", now).unwrap();
     }
 

@@ -131,7 +131,7 @@ impl Premises {
 
     /// Sees now who was created and revoked. A revoked responder no longer keeps others from its gateways.
     pub async fn look_at_identities(&self) -> Result<(), StoreError> {
-        self.live.know(self.store.services().await?, Instant::now());
+        self.live.know(self.store.services().await?, Instant::now(), (self.now_ms)());
         Ok(())
     }
 
