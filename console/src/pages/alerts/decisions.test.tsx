@@ -16,13 +16,19 @@ afterEach(() => {
   neverBlock = [];
 });
 
-async function offered(state: AlertState, ageMs: number, gateway = 'kong') {
+async function offered(
+  state: AlertState,
+  ageMs: number,
+  gateway = 'kong',
+  kind = 'consumer',
+  anonymous_consumer = false,
+) {
   const alert = {
     id: 'al_1',
     state,
     updated_ms: Date.now() - ageMs,
-    entity: { kind: 'consumer', value: 'mallory', gateway },
-    worst: { target: { anonymous_consumer: false }, consumer_custom_id: '', consumer_tags: ['vip'] },
+    entity: { kind, value: 'mallory', gateway },
+    worst: { target: { anonymous_consumer }, consumer_custom_id: '', consumer_tags: ['vip'] },
   } as Alert;
   await on.show(<Decisions alert={alert} />);
   return Array.from(on.host.querySelectorAll('button, a'), (one) => one.textContent);
@@ -48,4 +54,13 @@ it.each([['mallory'], ['tag:vip']])('offers no block of whom the never-block rul
   neverBlock = ['somebody', rule];
   expect(await offered('open', 0)).toEqual(['Acknowledge', 'Resolve', 'False positive', 'Make a policy']);
   expect(on.host.textContent).toContain('a never-block rule protects this consumer');
+});
+
+it.each([
+  ['ip', false, 'no policy restricts an address'],
+  ['network', false, 'no policy restricts a network'],
+  ['consumer', true, 'no policy restricts the anonymous consumer'],
+])('offers no policy about whom none can restrict: %s', async (kind, isAnonymous, words) => {
+  expect(await offered('open', 0, 'kong', kind, isAnonymous)).toEqual(['Acknowledge', 'Resolve', 'False positive']);
+  expect(on.host.textContent).toContain(words);
 });

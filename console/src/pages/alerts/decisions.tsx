@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'react-router';
 
-import type { Alert } from '../../api/types';
+import type { Alert, EntityKind } from '../../api/types';
 import { decided } from '../../live/follow';
 import { ReasonDialog } from '../../parts/Dialog';
 import { protectingOfAlert, useGuardRails } from '../../parts/neverBlock';
@@ -15,6 +15,25 @@ import { BlockDialog } from './BlockDialog';
 import { CONSEQUENCES, type Decision, decide, HISTORY_WORDS, isPossible, useForgotten, useServed } from './deciding';
 
 type Open = 'resolve' | 'false-positive' | 'block' | undefined;
+
+const WHOM: Record<Exclude<EntityKind, 'consumer'>, string> = {
+  credential: 'a credential',
+  ip: 'an address',
+  network: 'a network',
+  session: 'a session',
+  business: 'a business entity',
+};
+
+/** Why no policy restricts whom an alert is about; undefined where one can. */
+function whyBeyond({ entity, worst }: Alert): { whom: string; why: string } | undefined {
+  if (entity.kind !== 'consumer') {
+    return { whom: WHOM[entity.kind], why: 'Gateways restrict consumers alone, and this alert is not about one' };
+  }
+  if (worst.target.anonymous_consumer) {
+    return { whom: 'the anonymous consumer', why: 'It stands for everybody without a credential' };
+  }
+  return undefined;
+}
 
 export function Decisions({ alert }: { alert: Alert }) {
   const client = useQueryClient();
@@ -30,9 +49,9 @@ export function Decisions({ alert }: { alert: Alert }) {
   const acknowledge = useMutation({ mutationFn: () => take('acknowledge') });
   const isServed = useServed(alert.entity.gateway);
   const protecting = protectingOfAlert(useGuardRails().data?.never_block ?? [], alert);
-  // Only consumers can be restricted at a gateway, and none that stands for everybody without a name.
   const forgotten = useForgotten()(alert);
-  const canBlock = mayAct && !forgotten && alert.entity.kind === 'consumer' && !alert.worst.target.anonymous_consumer;
+  const beyond = whyBeyond(alert);
+  const canBlock = mayAct && !forgotten && !beyond;
   if (!mayDecide) return null;
   return (
     <div className="row wraps">
@@ -56,7 +75,12 @@ export function Decisions({ alert }: { alert: Alert }) {
           False positive
         </Button>
       )}
-      {mayAct && (
+      {mayAct && beyond && (
+        <span className="faint" title={beyond.why}>
+          no policy restricts {beyond.whom}
+        </span>
+      )}
+      {mayAct && !beyond && (
         <Button
           size="xs"
           variant="default"

@@ -16,14 +16,17 @@ vi.mock('./Editor', () => ({
 }));
 
 let saved: unknown[];
+let isThere: boolean;
 const on = stage({
   answer: async (_, request) => {
     if (request.method === 'PUT') saved.push(await request.json());
+    if (request.method === 'GET') return Response.json({}, { status: isThere ? 200 : 404 });
     return Response.json({});
   },
 });
 beforeEach(() => {
   saved = [];
+  isThere = false;
 });
 
 async function open(address: string, role: Me['role']) {
@@ -72,4 +75,12 @@ it('lets read who may not change it', async () => {
   await open('?sql=SELECT%201', 'viewer');
   expect(editor.isReadOnly).toBe(true);
   expect(save()).toBeUndefined();
+});
+
+it('replaces no hunt with a new one of the same name', async () => {
+  isThere = true;
+  await open('?search=status:401', 'analyst');
+  submit();
+  await act(() => vi.waitFor(() => expect(said()).toContain('one of this name already')));
+  expect(saved).toEqual([]);
 });

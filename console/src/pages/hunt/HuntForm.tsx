@@ -13,6 +13,7 @@ import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
 import { bytes, byWhom, count, counted } from '../../parts/words';
 import { Named } from '../../parts/Named';
+import { NameTaken, refuseTaken, troubleWithName, wasFound } from '../../parts/naming';
 import { useMay } from '../../shell/session';
 import { LazyEditor } from './LazyEditor';
 
@@ -64,6 +65,10 @@ function withoutLast(search: string): string {
   return search.replace(/\blast \w+/g, '').trim();
 }
 
+function isHunt(name: string): Promise<boolean> {
+  return wasFound(got(api.GET('/api/v1/hunts/{name}', { params: { path: { name } } })));
+}
+
 function Form({ row, begin }: { row?: Row; begin: Hunt }) {
   const client = useQueryClient();
   const navigate = useNavigate();
@@ -74,7 +79,10 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
   const set = (part: Partial<Hunt>) => setHunt((before) => ({ ...before, ...part }));
   const params = { path: { name: hunt.name } };
   const saving = useMutation({
-    mutationFn: () => got(api.PUT('/api/v1/hunts/{name}', { params, body: hunt })),
+    mutationFn: async () => {
+      if (!row) await refuseTaken(hunt.name, isHunt);
+      return got(api.PUT('/api/v1/hunts/{name}', { params, body: hunt }));
+    },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['hunts'] });
       await client.invalidateQueries({ queryKey: ['hunt', hunt.name] });
@@ -100,6 +108,7 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
           description={hunt.description}
           shown="shown beside its alerts"
           isSaved={row !== undefined}
+          trouble={troubleWithName(saving.error, hunt.name)}
           set={set}
         />
         <Select
@@ -183,7 +192,7 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
             onChange={(event) => set({ enabled: event.currentTarget.checked })}
           />
         </div>
-        {saving.error && <Trouble error={saving.error} />}
+        {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
         {mayHunt && (
           <div className="row">
             <Button type="submit" loading={saving.isPending}>

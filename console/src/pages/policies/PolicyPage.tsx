@@ -10,6 +10,7 @@ import { useAddress } from '../../parts/address';
 import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { Named } from '../../parts/Named';
+import { freeName, NameTaken, refuseTaken, troubleWithName, wasFound } from '../../parts/naming';
 import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { DURATIONS } from './durations';
@@ -35,7 +36,16 @@ export default function PolicyPage() {
     queryFn: ({ signal }) => got(api.GET('/api/v1/alerts/{id}', { params: { path: { id: alertId ?? '' } }, signal })),
     enabled: alertId !== null,
   });
-  const error = known.error ?? alert.error;
+  const proposed = alert.data && `block-${alert.data.detector.replace(/[^a-z0-9]+/g, '-')}`;
+  const free = useQuery({
+    queryKey: ['free policy name', alertId],
+    queryFn: () => freeName(proposed ?? '', isPolicy),
+    enabled: proposed !== undefined,
+    // By the next time it may be taken.
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+  });
+  const error = known.error ?? alert.error ?? free.error;
   if (error) {
     return (
       <Page title="Policy">
@@ -43,7 +53,7 @@ export default function PolicyPage() {
       </Page>
     );
   }
-  if ((name !== undefined && !known.data) || (alertId !== null && !alert.data)) {
+  if ((name !== undefined && !known.data) || (alertId !== null && free.data === undefined)) {
     return (
       <Page title="Policy">
         <Loading lines={8} />
@@ -51,15 +61,23 @@ export default function PolicyPage() {
     );
   }
   return (
-    <PolicyForm key={name ?? alertId ?? ''} row={known.data} begin={known.data?.policy ?? fromAlert(alert.data)} />
+    <PolicyForm
+      key={name ?? alertId ?? ''}
+      row={known.data}
+      begin={known.data?.policy ?? fromAlert(alert.data, free.data)}
+    />
   );
 }
 
+/** Whether there is a policy of that name, in the configuration or by a person. */
+function isPolicy(name: string): Promise<boolean> {
+  return wasFound(got(api.GET('/api/v1/policies/{name}', { params: { path: { name } } })));
+}
+
 /** What one would begin with who does not want an alert like this one again. */
-function fromAlert(alert: Alert | undefined): Policy {
+function fromAlert(alert: Alert | undefined, name = ''): Policy {
   if (!alert) return NEW_POLICY;
   const { detector, severity, worst } = alert;
-  const name = `block-${detector.replace(/[^a-z0-9]+/g, '-')}`;
   const services = worst.service_name ? [worst.service_name] : [];
   return { ...NEW_POLICY, name, when: { ...NEW_POLICY.when, detectors: [detector], severity_min: severity, services } };
 }
@@ -77,10 +95,11 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
   const detectors = useDetectors();
   const services = useServices();
   const saving = useMutation({
-    mutationFn: () =>
-      got(
-        api.PUT('/api/v1/policies/{name}', { params: { path: { name: policy.name } }, body: policy, headers: once() }),
-      ),
+    mutationFn: async () => {
+      if (!row) await refuseTaken(policy.name, isPolicy);
+      const params = { path: { name: policy.name } };
+      return got(api.PUT('/api/v1/policies/{name}', { params, body: policy, headers: once() }));
+    },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['policies'] });
       await navigate('/policies');
@@ -116,6 +135,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
             description={policy.description}
             shown="for whoever reads it later"
             isSaved={row !== undefined}
+            trouble={troubleWithName(saving.error, policy.name)}
             set={set}
           />
           <Panel title="When">
@@ -262,7 +282,7 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
             <p className="wrap">{sentence(policy)}</p>
           </Panel>
           <WouldHave policy={policy} />
-          {saving.error && <Trouble error={saving.error} />}
+          {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
           {mayChange && (
             <div className="row" style={{ justifyContent: 'flex-end' }}>
               {row && (

@@ -1,0 +1,50 @@
+import { act } from 'react';
+import { beforeEach, expect, it, vi } from 'vitest';
+
+import { stage } from '../../testing';
+import PolicyPage from './PolicyPage';
+
+const ALERT = { id: 'al_1', detector: 'request_spike', severity: 'high', worst: { service_name: 'orders' } };
+let names: Set<string>;
+let saved: string[];
+const on = stage({ answer, role: 'responder' });
+beforeEach(() => {
+  names = new Set(['block-request-spike']);
+  saved = [];
+  on.client.setDefaultOptions({ queries: { retry: false } });
+});
+
+function answer({ pathname }: URL, request: Request): Response | undefined {
+  if (pathname === '/api/v1/alerts/al_1') return Response.json(ALERT);
+  const name = /policies\/(.+)$/.exec(pathname)?.[1];
+  if (!name) return undefined;
+  if (request.method === 'PUT') saved.push(name);
+  return names.has(name) ? Response.json({}) : Response.json({}, { status: 404 });
+}
+
+const field = () => on.host.querySelector<HTMLInputElement>('.saved-name input')!;
+const submit = async () => {
+  act(() => {
+    on.host.querySelector('form')!.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
+  });
+  await on.settle();
+};
+
+it('begins from an alert with a name that no other policy has', async () => {
+  await on.show(<PolicyPage />, '/policies/new?alert=al_1');
+  await act(() => vi.waitFor(() => expect(field().value).toBe('block-request-spike-2')));
+});
+
+it('replaces no policy with a new one of the same name, and proposes another', async () => {
+  await on.show(<PolicyPage />, '/policies/new?alert=al_1');
+  // Somebody else saves one meanwhile.
+  names.add('block-request-spike-2');
+  await submit();
+  expect(saved).toEqual([]);
+  expect(on.host.querySelector('[role=alert]')!.textContent).toContain('one of this name already');
+  act(() => on.host.querySelector<HTMLButtonElement>('[role=alert] button')!.click());
+  expect(field().value).toBe('block-request-spike-3');
+  expect(on.host.querySelector('[role=alert]')).toBeNull();
+  await submit();
+  expect(saved).toEqual(['block-request-spike-3']);
+});
