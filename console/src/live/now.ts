@@ -88,6 +88,11 @@ function onAttention(listener: () => void): () => void {
   };
 }
 
+/** How often to ask again, which is never while nobody looks; whoever comes back starts it again. */
+export function useWhileWatched(everyMs: number): number | false {
+  return useIsWatched() && everyMs;
+}
+
 /** For whoever asks again only while somebody looks: the interval stops then, and whoever comes back starts it again. */
 export function useLookAgain() {
   const [, look] = useState(0);

@@ -5,15 +5,20 @@ import { Link } from 'react-router';
 import { api, got, Refusal } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { Strip, StripKeys } from '../../charts/Strip';
+import { serverNow } from '../../live/clock';
+import { useWhileWatched } from '../../live/now';
 import { Panel, timelinePath, Trouble } from '../../parts/basics';
 import { useStretches } from '../timeline/marks';
 
 const MARGIN_MS = 5 * 60_000;
+const AGAIN_MS = 10_000;
 
 export function AroundAlert({ alert }: { alert: Alert }) {
   const { entity } = alert;
   const margin = Math.max(MARGIN_MS, alert.last_finding_ms - alert.started_ms);
   const range = { since: alert.started_ms - margin, until: alert.last_finding_ms + margin };
+  // What goes on has calls that come while one looks.
+  const again = useWhileWatched(AGAIN_MS);
   const density = useQuery({
     queryKey: ['density', entity.kind, entity.value, entity.gateway, range],
     queryFn: ({ signal }) =>
@@ -33,6 +38,9 @@ export function AroundAlert({ alert }: { alert: Alert }) {
         }),
       ),
     staleTime: 10_000,
+    refetchInterval: () => (range.until > serverNow() ? again : false),
+    // A range that grows keeps what is drawn until the rest comes.
+    placeholderData: (before) => before,
   });
   const stretches = useStretches(entity, range);
   if (density.error instanceof Refusal && density.error.status === 404) return null;

@@ -14,12 +14,13 @@ import { happenings } from './history';
 export function WhatWasDone({ alert }: { alert: Alert }) {
   const mayComment = useMay('analyst');
   const forgotten = useForgotten()(alert);
+  // Actions of an alert come after it, so both are read again when it changes.
   const actions = useQuery({
-    queryKey: ['actions', { alert: alert.id }],
+    queryKey: ['actions', { alert: alert.id, updated: alert.updated_ms }],
     queryFn: ({ signal }) =>
       got(api.GET('/api/v1/actions', { params: { query: { alert: alert.id, limit: 50 } }, signal })),
+    placeholderData: (before) => before,
   });
-  // Actions of an alert come after it, so the list is read again when it changes.
   const audit = useQuery({
     queryKey: ['audit', alert.id, alert.updated_ms, alert.state],
     queryFn: ({ signal }) =>
@@ -48,7 +49,7 @@ export function WhatWasDone({ alert }: { alert: Alert }) {
               {action.state_reason && <span className="faint wrap">{action.state_reason}</span>}
             </div>
           ))}
-          {unknown.length > 0 && actions.data && (
+          {unknown.length > 0 && actions.data && !actions.isPlaceholderData && (
             <span className="faint">{unknown.length} more that outrider has forgotten for their age</span>
           )}
           {actions.data && items.length === 0 && <p className="muted">No action came from this alert.</p>}
