@@ -18,7 +18,7 @@ import {
   IconUser,
 } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useState } from 'react';
+import { useEffect, useState } from 'react';
 import { NavLink, Outlet, useNavigate } from 'react-router';
 
 import { api, got } from '../api/client';
@@ -159,26 +159,27 @@ function Person({ me, help }: { me: Me; help: () => void }) {
 function Banners({ connection }: { connection: Connection }) {
   const kill = useKillSwitch();
   const navigate = useNavigate();
-  const banners: ReactNode[] = [];
-  if (connection === 'away') {
-    banners.push(
-      <div key="away" className="banner warning" role="status">
-        <strong>outrider does not answer.</strong> What you see may be old. This page connects again by itself.
-      </div>,
-    );
-  }
-  if (kill.data?.on) {
-    banners.push(
-      <div key="kill" className="banner danger" role="status">
-        <strong>The kill switch is on.</strong>
-        <span className="cut spread">
-          No automatic action is taken. {kill.data.by}: {kill.data.reason}
-        </span>
-        <Button size="compact-xs" variant="default" onClick={() => void navigate('/responses')}>
-          Responses
-        </Button>
-      </div>,
-    );
-  }
-  return <>{banners}</>;
+  return (
+    <>
+      {kill.data?.on && (
+        <div className="banner danger" role="status">
+          <strong>The kill switch is on.</strong>
+          <span className="cut spread">
+            No automatic action is taken. {kill.data.by}: {kill.data.reason}
+          </span>
+          <Button size="compact-xs" variant="default" onClick={() => void navigate('/responses')}>
+            Responses
+          </Button>
+        </div>
+      )}
+      {/* It comes and goes by itself, and the page below stays where it is. */}
+      <div className="banner-over">
+        {connection === 'away' && (
+          <div className="banner warning" role="status">
+            <strong>outrider does not answer.</strong> What you see may be old. This page connects again by itself.
+          </div>
+        )}
+      </div>
+    </>
+  );
 }

@@ -59,9 +59,10 @@ export function AlertPage() {
             <Compare observation={alert.worst.observation} />
           </Panel>
           <AroundAlert alert={alert} />
-          <Evidence alert={alert} />
           <Samples samples={alert.worst.samples} gateway={alert.entity.gateway} />
           <Check finding={alert.worst} />
+          {/* Each new finding is a row above the others, and would push away what stands below. */}
+          <Evidence alert={alert} />
         </div>
         <div className="stack">
           <About alert={alert} />

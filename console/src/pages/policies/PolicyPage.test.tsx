@@ -48,3 +48,10 @@ it('replaces no policy with a new one of the same name, and proposes another', a
   await submit();
   expect(saved).toEqual(['block-request-spike-3']);
 });
+
+it('has its buttons above what grows while one reads', async () => {
+  await on.show(<PolicyPage />, '/policies/new?alert=al_1');
+  const text = on.host.textContent;
+  expect(text.indexOf('Cancel')).toBeGreaterThan(0);
+  expect(text.indexOf('Cancel')).toBeLessThan(text.indexOf('In the last 7 days'));
+});

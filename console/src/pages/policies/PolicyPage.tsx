@@ -281,8 +281,6 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
           <Panel title="In words">
             <p className="wrap">{sentence(policy)}</p>
           </Panel>
-          <WouldHave policy={policy} />
-          {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
           {mayChange && (
             <div className="row" style={{ justifyContent: 'flex-end' }}>
               {row && (
@@ -290,6 +288,9 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
                   Delete
                 </Button>
               )}
+              {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
+              {/* It is read a moment later, and grows with what is typed: nothing stands below it. */}
+              <WouldHave policy={policy} />
               <Button variant="default" component={Link} to="/policies">
                 Cancel
               </Button>
