@@ -1,25 +1,32 @@
 // All alerts, with facets that are part of the address.
 import { Select } from '@mantine/core';
-import { useState } from 'react';
+import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
-import { type Alert, ALERT_STATES, type AlertState, SEVERITIES, type Severity } from '../../api/types';
+import { type Alert, SEVERITIES, type Severity } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { AlertStateTag, Command, Empty, EntityLink, Page, SeverityTag, Time } from '../../parts/basics';
 import { Choice, withChosen } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
-import { Field } from '../../parts/Field';
+import { NameField } from '../../parts/NameField';
 import { useFresh, usePages } from '../../parts/pages';
 import { type Chosen, NONE } from '../../parts/selection';
-import { ALERT_STATE_WORDS, detectorName, figure } from '../../parts/words';
+import { detectorName, figure } from '../../parts/words';
 import { useMay, useSession } from '../../shell/session';
 import { useDetectors, useServices } from '../policies/suggestions';
+import { facetsBy } from '../timeline/counting';
+import { FacetPanel, FacetsButton } from '../timeline/Facets';
+import { useRoom } from '../timeline/room';
+import { useAssignees } from './Assignee';
 import { Bulk } from './Bulk';
-import { fits, ORDERS } from './filter';
+import { ALERT_FIELDS, isTaken, termOf, toggled } from './facets';
+import { fits, NOBODY, ORDERS } from './filter';
+import { statesOf, tabsOf } from './states';
 
-/** In the address, for alerts that nobody looks after; no person has such a name. */
-const NOBODY = '(nobody)';
+/** Whom alerts are about most often. */
+const ENTITY_FIELDS = ['consumer', 'ip'];
 
 /** The name, two lines of the sentence, and room around them. */
 const ROW_HEIGHT = 78;
@@ -104,12 +111,12 @@ const NO_FAILURES: ReadonlyMap<string, string> = new Map();
 export function AlertsPage() {
   const [query, change] = useAddress();
   const navigate = useNavigate();
-  const state = query.get('state') as AlertState | null;
+  const states = statesOf(query.get('state'));
   const severity = query.get('severity_min') as Severity | null;
   const me = useSession().data?.person?.name;
   const assignee = query.get('assignee');
   const filter = {
-    state: state ? [state] : undefined,
+    state: states,
     severity_min: severity ?? undefined,
     detector: query.get('detector') ?? undefined,
     entity: query.get('entity') ?? undefined,
@@ -134,26 +141,30 @@ export function AlertsPage() {
   };
   // What a filter has taken from view is not decided about.
   const about = alerts.rows.filter((alert) => chosen.has(alert.id));
-  const isFiltered = [...query.keys()].some((name) => name !== 'sort');
+  const isFiltered = [...query.keys()].some((name) => name !== 'sort' && name !== 'state');
+  const facets = useMemo(() => facetsBy(ALERT_FIELDS, alerts.rows, termOf), [alerts.rows]);
+  const { hasRoomForFacets } = useRoom();
+  const people = useAssignees().data?.items ?? [];
+  const names = new Map(people.map(({ name, display_name }) => [name, display_name]));
   return (
     <Page
       title="Alerts"
       full
       after={
         <nav className="tabs" aria-label="State">
-          {[null, ...ALERT_STATES].map((one) => {
+          {tabsOf(states).map(({ words, state, isShown }) => {
             const next = new URLSearchParams(query);
-            if (one) next.set('state', one);
+            if (state) next.set('state', state);
             else next.delete('state');
             return (
               <Link
-                key={one ?? 'all'}
+                key={words}
                 to={{ search: next.toString() }}
                 replace
-                className={one === state ? 'active' : ''}
-                aria-current={one === state ? 'true' : undefined}
+                className={isShown ? 'active' : ''}
+                aria-current={isShown ? 'true' : undefined}
               >
-                {one ? ALERT_STATE_WORDS[one] : 'All'}
+                {words}
               </Link>
             );
           })}
@@ -178,7 +189,14 @@ export function AlertsPage() {
           width={190}
           searchable
         />
-        <Field label="Consumer, address or other entity" name="entity" width={230} isSearch />
+        <NameField
+          label="Consumer, address or other entity"
+          name="entity"
+          known={alerts.rows.map(({ entity }) => entity.label || entity.value)}
+          fields={ENTITY_FIELDS}
+          width={230}
+          isSearch
+        />
         <Choice
           label="Service"
           name="service"
@@ -193,12 +211,17 @@ export function AlertsPage() {
           name="assignee"
           any="Assigned to anybody"
           value={assignee}
-          data={[...new Set([me, NOBODY, assignee])]
+          data={[...new Set([me, NOBODY, ...names.keys(), assignee])]
             .filter((one) => one !== null && one !== undefined)
-            .map((one) => ({ value: one, label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : one }))}
+            .map((one) => ({
+              value: one,
+              label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : names.get(one) || one,
+            }))}
           width={186}
+          searchable
         />
         <div className="spread" />
+        <FacetsButton />
         <Select
           size="xs"
           w={170}
@@ -212,37 +235,55 @@ export function AlertsPage() {
           onChange={(value) => change({ sort: value === 'opened' ? value : null })}
         />
       </div>
-      <PagedTable
-        pages={alerts}
-        label="Alerts"
-        columns={failures.size > 0 ? columnsWith(failures) : COLUMNS}
-        rowKey={(alert) => alert.id}
-        rowHeight={ROW_HEIGHT}
-        onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
-        {...fresh}
-        selection={
-          mayDecide
-            ? {
-                chosen,
-                choose,
-                nameOf: (alert) => `${detectorName(alert.detector)} ${alert.entity.label || alert.entity.value}`,
-              }
-            : undefined
-        }
-        few={
-          isFiltered ? (
-            <p>
-              That is all that fits these filters. <Link to="/alerts">Show all alerts</Link>
-            </p>
-          ) : (
-            <p>
-              That is all. A <Link to="/policies">policy</Link> can answer such alerts by itself; a{' '}
-              <Link to="/hunt/saved">saved hunt</Link> raises alerts about something that you know.
-            </p>
-          )
-        }
-        empty={<NoAlerts isFiltered={isFiltered} />}
-      />
+      <div className="calls">
+        <PagedTable
+          pages={alerts}
+          label="Alerts"
+          columns={failures.size > 0 ? columnsWith(failures) : COLUMNS}
+          rowKey={(alert) => alert.id}
+          rowHeight={ROW_HEIGHT}
+          onOpen={(alert) => void navigate(`/alerts/${alert.id}`)}
+          {...fresh}
+          selection={
+            mayDecide
+              ? {
+                  chosen,
+                  choose,
+                  nameOf: (alert) => `${detectorName(alert.detector)} ${alert.entity.label || alert.entity.value}`,
+                }
+              : undefined
+          }
+          few={
+            isFiltered ? (
+              <p>
+                That is all that fits these filters. <Link to="/alerts?state=all">Show all alerts</Link>
+              </p>
+            ) : states ? (
+              <p>
+                That is all in this state. <Link to="/alerts?state=all">Show all alerts</Link>
+              </p>
+            ) : (
+              <p>
+                That is all. A <Link to="/policies">policy</Link> can answer such alerts by itself; a{' '}
+                <Link to="/hunt/saved">saved hunt</Link> raises alerts about something that you know.
+              </p>
+            )
+          }
+          empty={<NoAlerts isFiltered={isFiltered} isOfAll={states === undefined} />}
+        />
+        {hasRoomForFacets && (alerts.rows.length > 0 || alerts.isPending) && (
+          <FacetPanel
+            noun="alert"
+            of={query.toString()}
+            rows={alerts.rows.length}
+            hasMore={alerts.hasNextPage}
+            facets={facets}
+            isTaken={(term) => isTaken(query, term)}
+            toggled={(term) => toggled(query, term)}
+            change={(next) => void navigate({ search: next })}
+          />
+        )}
+      </div>
       {about.length > 0 && (
         <Bulk
           chosen={about}
@@ -258,11 +299,23 @@ export function AlertsPage() {
   );
 }
 
-function NoAlerts({ isFiltered }: { isFiltered: boolean }) {
+function NoAlerts({ isFiltered, isOfAll }: { isFiltered: boolean; isOfAll: boolean }) {
+  const ever = useQuery({
+    queryKey: ['any alert'],
+    queryFn: ({ signal }) => got(api.GET('/api/v1/alerts', { params: { query: { limit: 1 } }, signal })),
+    enabled: !isFiltered && !isOfAll,
+  });
   if (isFiltered) {
     return (
       <Empty title="No alert fits these filters.">
-        <Link to="/alerts">Show all alerts</Link>
+        <Link to="/alerts?state=all">Show all alerts</Link>
+      </Empty>
+    );
+  }
+  if (ever.data && ever.data.items.length > 0) {
+    return (
+      <Empty title="No alert is in this state.">
+        <Link to="/alerts?state=all">Show all alerts</Link>
       </Empty>
     );
   }

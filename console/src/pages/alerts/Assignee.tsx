@@ -18,14 +18,19 @@ export function Assignee({ alert }: { alert: Alert }) {
   return mayAssign && !isForgotten(alert) ? <Assigning alert={alert} /> : (alert.assignee ?? NOBODY);
 }
 
-function Assigning({ alert }: { alert: Alert }) {
-  const client = useQueryClient();
-  const me = useSession().data?.person?.name;
-  const people = useQuery({
+/** Everybody who may look after an alert. */
+export function useAssignees() {
+  return useQuery({
     queryKey: ['assignees'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/assignees', { signal })),
     staleTime: 60_000,
   });
+}
+
+function Assigning({ alert }: { alert: Alert }) {
+  const client = useQueryClient();
+  const me = useSession().data?.person?.name;
+  const people = useAssignees();
   const assign = useMutation({
     mutationFn: async (assignee: string | null) => {
       const params = { path: { id: alert.id } };
@@ -42,7 +47,7 @@ function Assigning({ alert }: { alert: Alert }) {
   }
   return (
     <div className="stack" style={{ gap: 4 }}>
-      <div className="row">
+      <div className="row wraps">
         <Select
           size="xs"
           w={150}

@@ -2,6 +2,9 @@
 import { type Alert, type AlertState, SEVERITIES, type Severity } from '../../api/types';
 import type { Order } from '../../live/fresh';
 
+/** In the address, for alerts that nobody looks after; no person has such a name. */
+export const NOBODY = '(nobody)';
+
 export interface AlertFilter {
   state?: AlertState[];
   severity_min?: Severity;

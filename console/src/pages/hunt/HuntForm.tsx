@@ -308,7 +308,7 @@ function Facts({ row }: { row: Row }) {
         )}
         <dt>Alerts</dt>
         <dd>
-          <Link to={`/alerts?detector=${encodeURIComponent(`hunt:${row.hunt.name}`)}`}>of this hunt</Link>
+          <Link to={`/alerts?state=all&detector=${encodeURIComponent(`hunt:${row.hunt.name}`)}`}>of this hunt</Link>
         </dd>
       </dl>
     </Panel>

@@ -90,7 +90,7 @@ function Actions({ would, policy }: { would: Rehearsal; policy: Policy }) {
             <SeverityTag severity={finding.severity} />
             <Link
               className="cut spread"
-              to={`/alerts?entity=${encodeURIComponent(finding.entity.value)}`}
+              to={`/alerts?state=all&entity=${encodeURIComponent(finding.entity.value)}`}
               title={finding.sentence}
             >
               {finding.entity.label || finding.entity.value} · {detectorName(finding.detector)}

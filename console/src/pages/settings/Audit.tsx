@@ -7,9 +7,10 @@ import type { AuditLine } from '../../api/types';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
-import { Field } from '../../parts/Field';
+import { NameField } from '../../parts/NameField';
 import { usePages } from '../../parts/pages';
 import { byWhom } from '../../parts/words';
+import { useAssignees } from '../alerts/Assignee';
 import { detailWords, LOGS, logOf, pageOf } from './auditing';
 
 const COLUMNS: Column<AuditLine>[] = [
@@ -63,6 +64,7 @@ export default function Audit() {
   const lines = usePages<AuditLine>(['audit', filter], (cursor, signal) =>
     got(api.GET('/api/v1/audit', { params: { query: { ...filter, limit: 200, cursor } }, signal })),
   );
+  const people = useAssignees().data?.items ?? [];
   return (
     <>
       <div className="filters">
@@ -75,8 +77,19 @@ export default function Audit() {
           data={[...LOGS]}
           onChange={(value) => change({ log: value === 'decisions' ? null : value })}
         />
-        <Field label="By, such as person:anna" name="by" width={200} isSearch />
-        <Field label="About, such as al_…" name="subject" width={200} />
+        <NameField
+          label="By, such as person:anna"
+          name="by"
+          known={[...lines.rows.map(({ by }) => by), ...people.map(({ name }) => `person:${name}`)]}
+          width={200}
+          isSearch
+        />
+        <NameField
+          label="About, such as al_…"
+          name="subject"
+          known={lines.rows.map(({ subject }) => subject)}
+          width={200}
+        />
       </div>
       <PagedTable
         pages={lines}

@@ -65,10 +65,10 @@ it('counts values by the terms that find them, the most frequent first, and no o
     ['ip', 3],
   ]);
   expect(facets[0]!.values).toEqual([
-    { term: 'status:200..299', words: '2xx', calls: 10 },
-    { term: 'status:400..499', words: '4xx', calls: 1 },
+    { term: 'status:200..299', words: '2xx', count: 10 },
+    { term: 'status:400..499', words: '4xx', count: 1 },
   ]);
-  expect(facets[3]!.values[0]).toEqual({ term: 'ip:203.0.113.7', words: '203.0.113.7', calls: 4 });
+  expect(facets[3]!.values[0]).toEqual({ term: 'ip:203.0.113.7', words: '203.0.113.7', count: 4 });
   expect(facetsOf([])).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-// The most frequent values of the calls that are loaded, beside them. A click adds one to the filter, or takes it away again.
+// The most frequent values of the rows that are loaded, beside them. A click adds one to the filter, or takes it away again.
 import { Button } from '@mantine/core';
 import { IconFilter } from '@tabler/icons-react';
 import { useMemo, useState } from 'react';
@@ -26,7 +26,7 @@ export function FacetsButton() {
       size="xs"
       variant={isWanted ? 'light' : 'default'}
       aria-pressed={isWanted}
-      title="Counts of the most frequent values, beside the calls"
+      title="Counts of the most frequent values, beside the list"
       leftSection={<IconFilter size={14} />}
       onClick={() => want(!isWanted)}
     >
@@ -44,61 +44,88 @@ interface Props {
   change: (search: string) => void;
 }
 
-/** What is counted, for which search. */
+/** What is counted, for which search or filter. */
 interface Counted {
-  search: string;
-  calls: number;
+  of: string;
+  rows: number;
   hasMore: boolean;
   facets: Facet[];
   /** It is of the search before, until the calls of this one come. */
   isOld?: boolean;
 }
 
-export function Facets(props: Props) {
+export function Facets({ rows, hasMore, whose, search, change }: Props) {
+  const facets = useMemo(() => facetsOf(rows, whose), [rows, whose]);
+  const terms = useMemo(() => new Set(splitTerms(search)), [search]);
+  return (
+    <FacetPanel
+      noun="call"
+      of={search}
+      rows={rows.length}
+      hasMore={hasMore}
+      facets={facets}
+      isTaken={(one) => terms.has(one)}
+      toggled={(one) => toggledTerm(search, one)}
+      change={change}
+    />
+  );
+}
+
+interface PanelProps {
+  /** What one row is. */
+  noun: string;
+  /** The search or the filter that found the rows. */
+  of: string;
+  rows: number;
+  hasMore: boolean;
+  facets: Facet[];
+  isTaken: (term: string) => boolean;
+  /** The search or the filter with a term, or without it where it has that. */
+  toggled: (term: string) => string;
+  change: (next: string) => void;
+}
+
+export function FacetPanel(props: PanelProps) {
   const [isWanted] = useWantsFacets();
   return isWanted ? <Shown {...props} /> : null;
 }
 
-function Shown({ rows, hasMore, whose, search, change }: Props) {
-  const now: Counted = useMemo(
-    () => ({ search, calls: rows.length, hasMore, facets: facetsOf(rows, whose) }),
-    [rows, hasMore, whose, search],
-  );
+function Shown({ noun, of, rows, hasMore, facets, isTaken, toggled, change }: PanelProps) {
+  const now: Counted = useMemo(() => ({ of, rows, hasMore, facets }), [of, rows, hasMore, facets]);
   // Nothing moves under the pointer, and nothing under the keys, while calls come.
   const [held, setHeld] = useState<Counted>();
-  const isHeld = held?.search === search && !(held.isOld && rows.length > 0);
+  const isHeld = held?.of === of && !(held.isOld && rows > 0);
   const shown = isHeld ? held : now;
   const hold = () => {
-    if (!isHeld && rows.length > 0) setHeld(now);
+    if (!isHeld && rows > 0) setHeld(now);
   };
   const release = () => {
     if (!held?.isOld) setHeld(undefined);
   };
   const take = (term: string) => {
-    const next = toggledTerm(search, term);
-    setHeld({ ...shown, search: next, isOld: true });
+    const next = toggled(term);
+    setHeld({ ...shown, of: next, isOld: true });
     change(next);
   };
-  const terms = new Set(splitTerms(search));
   return (
     <section
       className="facets"
-      aria-label="Values of these calls"
-      aria-busy={rows.length === 0}
+      aria-label={`Values of these ${noun}s`}
+      aria-busy={rows === 0}
       onPointerMove={hold}
       onPointerLeave={release}
       onFocus={hold}
       onBlur={release}
     >
-      {shown.calls > 0 && (
+      {shown.rows > 0 && (
         <p className="faint">
           {shown.hasMore
-            ? `Counted in the ${counted(shown.calls, 'call')} that are loaded. There are more.`
-            : `Counted in all ${counted(shown.calls, 'call')}.`}
+            ? `Counted in the ${counted(shown.rows, noun)} that are loaded. There are more.`
+            : `Counted in all ${counted(shown.rows, noun)}.`}
         </p>
       )}
       {shown.facets.map((facet) => (
-        <Values key={facet.field} facet={facet} calls={shown.calls} terms={terms} take={take} />
+        <Values key={facet.field} facet={facet} rows={shown.rows} isTaken={isTaken} take={take} />
       ))}
     </section>
   );
@@ -106,12 +133,12 @@ function Shown({ rows, hasMore, whose, search, change }: Props) {
 
 interface ValuesProps {
   facet: Facet;
-  calls: number;
-  terms: Set<string>;
+  rows: number;
+  isTaken: (term: string) => boolean;
   take: (term: string) => void;
 }
 
-function Values({ facet: { field, title, values, others }, calls, terms, take }: ValuesProps) {
+function Values({ facet: { field, title, values, others }, rows, isTaken, take }: ValuesProps) {
   return (
     <div>
       <h2>{title}</h2>
@@ -122,12 +149,12 @@ function Values({ facet: { field, title, values, others }, calls, terms, take }:
               type="button"
               className="facet"
               title={value.term}
-              aria-pressed={terms.has(value.term)}
-              style={{ backgroundSize: `${(value.calls / calls) * 100}% 100%` }}
+              aria-pressed={isTaken(value.term)}
+              style={{ backgroundSize: `${(value.count / rows) * 100}% 100%` }}
               onClick={() => take(value.term)}
             >
               <code className="cut spread">{field === 'endpoint' ? <EndpointWords value={value} /> : value.words}</code>
-              <span className="number muted">{count(value.calls)}</span>
+              <span className="number muted">{count(value.count)}</span>
             </button>
           </li>
         ))}

@@ -1,0 +1,55 @@
+// What the alerts of a list have in common, and the filter that finds those that have it.
+import { type Alert, SEVERITIES } from '../../api/types';
+import { ALERT_STATE_WORDS, detectorName } from '../../parts/words';
+import type { Countable } from '../timeline/counting';
+import { NOBODY } from './filter';
+
+/** The filter is of a least severity, so the worse ones are counted with each; all have the least. */
+const WORSE = SEVERITIES.slice(1);
+
+export const ALERT_FIELDS: Countable<Alert>[] = [
+  {
+    field: 'severity_min',
+    title: 'Severity',
+    valuesOf: ({ severity }) => WORSE.filter((one) => SEVERITIES.indexOf(one) <= SEVERITIES.indexOf(severity)),
+    words: (value) => (value === SEVERITIES.at(-1) ? value : `${value} or worse`),
+  },
+  {
+    field: 'state',
+    title: 'State',
+    valuesOf: ({ state }) => [state],
+    words: (value) => ALERT_STATE_WORDS[value as Alert['state']],
+  },
+  { field: 'detector', title: 'Detector', valuesOf: ({ detector }) => [detector], words: detectorName },
+  { field: 'entity', title: 'About', valuesOf: ({ entity }) => [entity.label || entity.value] },
+  { field: 'service', title: 'Service', valuesOf: ({ worst }) => [worst.service_name] },
+  {
+    field: 'assignee',
+    title: 'Assigned to',
+    valuesOf: ({ assignee }) => [assignee ?? NOBODY],
+    words: (value) => (value === NOBODY ? 'nobody' : value),
+  },
+];
+
+/** A part of the address. */
+export function termOf(field: string, value: string): string {
+  return new URLSearchParams({ [field]: value }).toString();
+}
+
+function partOf(term: string): [string, string] {
+  return [...new URLSearchParams(term)][0] ?? ['', ''];
+}
+
+export function isTaken(query: URLSearchParams, term: string): boolean {
+  const [field, value] = partOf(term);
+  return query.get(field) === value;
+}
+
+/** The address with that part, or without it where it has that. */
+export function toggled(query: URLSearchParams, term: string): string {
+  const [field, value] = partOf(term);
+  const after = new URLSearchParams(query);
+  if (query.get(field) === value) after.delete(field);
+  else after.set(field, value);
+  return after.toString();
+}
