@@ -9,6 +9,7 @@ import { useAddress } from '../../parts/address';
 import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
+import { NameField } from '../../parts/NameField';
 import { useFresh, usePages } from '../../parts/pages';
 import { byWhom, counted, doing, endOf, scopeWords } from '../../parts/words';
 import { useMay } from '../../shell/session';
@@ -88,6 +89,8 @@ const DECIDE: Column<Action> = {
   cell: (action) => <ActionDecisions action={action} />,
 };
 
+const CONSUMERS = ['consumer'];
+
 /** What the API sorts actions by. */
 const CREATED = (action: Action) => action.created_ms;
 
@@ -144,7 +147,14 @@ export default function ResponsesPage() {
       }
     >
       <div className="filters">
-        <Field label="Consumer name or id" name="target" width={210} isSearch />
+        <NameField
+          label="Consumer name or id"
+          name="target"
+          known={actions.rows.map(({ target }) => target.label || target.value)}
+          fields={CONSUMERS}
+          width={210}
+          isSearch
+        />
         <Field label="Gateway" name="gateway" />
         <div className="spread" />
         <Held />
@@ -187,8 +197,11 @@ function Held() {
     <div className="row wraps muted" role="status">
       {responders.map((one) => (
         <span key={one.gateway} title={one.failure}>
-          <strong>{one.gateway}</strong> holds {counted(one.own_plugins, 'plugin')} of outrider’s, seen{' '}
-          <Time ms={one.listed_ms} relative />
+          <strong>{one.gateway}</strong> holds{' '}
+          <Link to={`/settings/gateways?gateway=${encodeURIComponent(one.gateway)}`}>
+            {counted(one.own_plugins, 'plugin')} of outrider’s
+          </Link>
+          , seen <Time ms={one.listed_ms} relative />
           {one.isSilent ? (
             <span className="bad"> · its responder is silent</span>
           ) : (

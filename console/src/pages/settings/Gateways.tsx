@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 
 import { api, got, type Schemas } from '../../api/client';
+import { useWhileWatched } from '../../live/now';
 import { useAddress } from '../../parts/address';
 import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
@@ -9,11 +10,17 @@ import { count } from '../../parts/words';
 
 type Plugin = Schemas['GatewayPlugin'];
 
+/** Blocks come and go in the gateway without a word in the stream of events. */
+const AGAIN_MS = 20_000;
+
+const isOwn = (plugin: Plugin) => plugin.tags.includes('outrider');
+
 export default function Gateways() {
   const [query, change] = useAddress();
   const gateways = useQuery({
     queryKey: ['gateways'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/gateways', { signal })),
+    refetchInterval: useWhileWatched(AGAIN_MS),
   });
   const rows = gateways.data?.items ?? [];
   const chosen = query.get('gateway') ?? rows[0]?.gateway;
@@ -90,10 +97,13 @@ function Configuration({ gateway }: { gateway: string }) {
     queryKey: ['gateway', gateway],
     queryFn: ({ signal }) =>
       got(api.GET('/api/v1/gateways/{name}/configuration', { params: { path: { name: gateway } }, signal })),
+    refetchInterval: useWhileWatched(AGAIN_MS),
   });
   if (found.error) return <Trouble error={found.error} />;
   if (!found.data) return <Loading />;
   const { services, routes, plugins, consumers } = found.data.configuration;
+  // What outrider holds there is what one comes for.
+  const own = plugins.filter(isOwn);
   const serviceName = (id: string | null) => services.find((service) => service.id === id)?.name ?? id;
   const scope = (plugin: Plugin) => {
     const consumer = consumers.find((one) => one.id === plugin.consumer_id);
@@ -112,11 +122,7 @@ function Configuration({ gateway }: { gateway: string }) {
       head: 'Whose',
       width: '96px',
       cell: (plugin) =>
-        plugin.tags.includes('outrider') ? (
-          <span className="tag accent">outrider</span>
-        ) : (
-          <span className="faint">yours</span>
-        ),
+        isOwn(plugin) ? <span className="tag accent">outrider</span> : <span className="faint">yours</span>,
     },
     {
       id: 'enabled',
@@ -162,8 +168,21 @@ function Configuration({ gateway }: { gateway: string }) {
           ]}
         />
       </Panel>
-      <Panel title={`Plugins of ${gateway}`} flush>
-        <SmallTable label="Plugins" rows={plugins} rowKey={(plugin) => plugin.id} columns={pluginColumns} />
+      <Panel
+        title={`Plugins of ${gateway}`}
+        flush
+        after={
+          <span className="faint">
+            {own.length} of outrider’s, of {plugins.length}
+          </span>
+        }
+      >
+        <SmallTable
+          label="Plugins"
+          rows={[...own, ...plugins.filter((plugin) => !isOwn(plugin))]}
+          rowKey={(plugin) => plugin.id}
+          columns={pluginColumns}
+        />
       </Panel>
     </>
   );
