@@ -94,7 +94,11 @@ export function Lines({ times, series, range, stepMs = 0, height, isTime = true,
             stroke: colour(one.colour),
             width: 1.5,
             spanGaps: false,
-            points: { show: times.length < 40, size: 4 },
+            points: {
+              show: times.length < 40,
+              size: 4,
+              filter: (_: uPlot, __: number, isShown: boolean) => (isShown ? null : lonely(one.values)),
+            },
           })),
         ],
         hooks: { setCursor: [(self) => setNearest(self.cursor.idx ?? null)] },
@@ -136,6 +140,13 @@ export function Lines({ times, series, range, stepMs = 0, height, isTime = true,
       </div>
       <div ref={host} style={{ height }} onPointerMove={point} onPointerLeave={() => onCursor?.(undefined)} />
     </div>
+  );
+}
+
+/** The places of values that no line leads to, because there is none on either side. */
+export function lonely(values: (number | null)[]): number[] {
+  return values.flatMap((value, index) =>
+    value !== null && values[index - 1] == null && values[index + 1] == null ? [index] : [],
   );
 }
 

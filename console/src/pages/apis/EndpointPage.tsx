@@ -1,6 +1,7 @@
 // One endpoint: how it is used, by whom, how it answers and how fast, from the calls in the lake.
 import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
@@ -12,7 +13,7 @@ import { bytes, count, share } from '../../parts/words';
 import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
 import { OverTime } from './OverTime';
-import { useNotKept } from '../timeline/marks';
+import { useGaps, useNotKept } from '../timeline/marks';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, summaryOf, useCallers } from './questions';
 
 export default function EndpointPage() {
@@ -80,7 +81,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
     >
       <div className="alert">
         <div className="stack">
-          <Use id={endpoint.id} span={span} />
+          <Use id={endpoint.id} gateway={key.gateway} span={span} />
           <Callers endpoint={endpoint} span={span} />
           <AccessOf id={endpoint.id} span={span} />
           <FieldsOf id={endpoint.id} span={span} />
@@ -98,7 +99,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
 
 type Span = (typeof SPANS)[number];
 
-function Use({ id, span }: { id: string; span: Span }) {
+function Use({ id, gateway, span }: { id: string; gateway: string; span: Span }) {
   const use = useQuery({
     queryKey: ['endpoint use', id, span.id],
     queryFn: ({ signal }) => overTimeOf(id, span, signal),
@@ -108,6 +109,8 @@ function Use({ id, span }: { id: string; span: Span }) {
     queryFn: ({ signal }) => summaryOf(id, span, signal),
   });
   const notKept = useNotKept(use.data);
+  const gaps = useGaps(gateway, use.data);
+  const stretches = useMemo(() => [...notKept, ...gaps], [notKept, gaps]);
   if (isWithoutLake(use.error))
     return <p className="muted">This outrider keeps no lake, so there is no history to show.</p>;
   const sum = sums.data;
@@ -131,7 +134,7 @@ function Use({ id, span }: { id: string; span: Span }) {
         ))}
       </div>
       {(use.error ?? sums.error) && <Trouble error={use.error ?? sums.error} again={() => void use.refetch()} />}
-      <OverTime use={use.data} stepMs={span.stepMs} stretches={notKept} />
+      <OverTime use={use.data} stepMs={span.stepMs} stretches={stretches} />
     </>
   );
 }

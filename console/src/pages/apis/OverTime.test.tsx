@@ -2,6 +2,7 @@ import { act } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type uPlot from 'uplot';
 
+import { lonely } from '../../charts/Lines';
 import { stage } from '../../testing';
 import { OverTime } from './OverTime';
 
@@ -99,7 +100,7 @@ it('has the same words under both, and each value in the middle of its step', ()
   const under = Array.from(on.host.querySelectorAll('.strip-text[text-anchor=middle]'), (one) => one.textContent);
   const values = plot().options.axes![0]!.values as () => string[];
   expect(values()).toEqual(under);
-  expect(plot().data[0]).toEqual([0.5 * 60, 4.5 * 60]);
+  expect(plot().data[0]).toEqual(Array.from({ length: 10 }, (_, index) => (index + 0.5) * 60));
 });
 
 it('says in the lines what is pointed at among the calls', () => {
@@ -123,4 +124,10 @@ it('says among the calls what is pointed at in the lines, also where nobody call
   expect(cursor()).toBeUndefined();
   // Nothing is drawn anew for that.
   expect(made).toHaveLength(1);
+});
+
+it('draws no line over steps in which nobody called, and a point where no line leads', () => {
+  const nothing = [null, null, null];
+  expect(plot().data[1]).toEqual([10, ...nothing, 34, ...nothing, null, null]);
+  expect(lonely([10, null, 34, 35, null, 36])).toEqual([0, 5]);
 });

@@ -12,19 +12,26 @@ interface Props {
   stretches?: Stretch[];
 }
 
+/** When each step of a range begins. */
+function stepsOf({ since, until }: Use, stepMs: number): number[] {
+  return Array.from({ length: Math.ceil((until - since) / stepMs) }, (_, index) => since + index * stepMs);
+}
+
 export function OverTime({ use, stepMs, stretches }: Props) {
   const [cursor, setCursor] = useState<number>();
   // The lines are drawn anew when these change, and not when the pointer moves.
   const latency = useMemo(() => {
-    const steps = use?.steps ?? [];
+    const steps = new Map(use?.steps.map((step) => [step.start_ms, step]));
+    // A step without calls has no latency, and no line goes over it.
+    const times = use ? stepsOf(use, stepMs) : [];
     return {
-      times: steps.map((step) => step.start_ms),
+      times,
       series: [
-        { name: 'p50', values: steps.map((step) => step.p50), colour: '--accent' },
-        { name: 'p95', values: steps.map((step) => step.p95), colour: '--high' },
+        { name: 'p50', values: times.map((at) => steps.get(at)?.p50 ?? null), colour: '--accent' },
+        { name: 'p95', values: times.map((at) => steps.get(at)?.p95 ?? null), colour: '--high' },
       ],
     };
-  }, [use]);
+  }, [use, stepMs]);
   const shared = { stepMs, cursor, onCursor: setCursor };
   return (
     <>

@@ -7,6 +7,7 @@ import { Strip, StripKeys } from '../../charts/Strip';
 import { serverNow } from '../../live/clock';
 import { isWatched } from '../../live/now';
 import { Loading, Panel, Trouble } from '../../parts/basics';
+import { useGaps } from '../timeline/marks';
 
 const HOUR_MS = 3_600_000;
 const STEP_MS = 60_000;
@@ -40,6 +41,7 @@ export function Traffic() {
     queryFn: ({ signal }) => traffic(signal),
     refetchInterval: () => (isWatched() ? STEP_MS : false),
   });
+  const gaps = useGaps(undefined, found.data);
   // An outrider without a lake has no history to draw.
   if (found.error instanceof Refusal && found.error.status === 404) return null;
   return (
@@ -51,7 +53,14 @@ export function Traffic() {
         </div>
       )}
       {found.data && (
-        <Strip label="All calls" range={found.data} stepMs={STEP_MS} steps={found.data.steps} height={120} />
+        <Strip
+          label="All calls"
+          range={found.data}
+          stepMs={STEP_MS}
+          steps={found.data.steps}
+          stretches={gaps.filter(({ since, until }) => until >= found.data.since && since <= found.data.until)}
+          height={120}
+        />
       )}
     </Panel>
   );

@@ -54,6 +54,33 @@ export function useNotKept(range: Range | undefined): Stretch[] {
   }, [day, range]);
 }
 
+/** Times from which calls of a gateway, or of any, may be missing. */
+export function useGaps(gateway: string | undefined, range: Range | undefined): Stretch[] {
+  const time = range && {
+    since_ms: Math.floor(Math.max(range.since, 0) / ROUND_MS) * ROUND_MS,
+    until_ms: Math.ceil(range.until / ROUND_MS) * ROUND_MS,
+  };
+  const missing = useQuery({
+    queryKey: ['now', 'notices', 'gaps', gateway, time],
+    queryFn: ({ signal }) =>
+      got(api.GET('/api/v1/gaps', { params: { query: { gateway, ...time, limit: LIMIT } }, signal })),
+    enabled: time !== undefined,
+    placeholderData: keepPreviousData,
+  });
+  const now = useNow();
+  return useMemo(
+    () =>
+      (missing.data?.items ?? []).map((gap) => ({
+        id: `gap ${gap.id}`,
+        since: gap.since_ms,
+        until: gap.until_ms ?? now,
+        kind: 'gap',
+        words: `${gap.kind.replaceAll('_', ' ')}: ${gap.detail}`,
+      })),
+    [missing.data, now],
+  );
+}
+
 export function useStretches({ value, gateway }: Whom, range: Range): Stretch[] {
   const { since, until } = range;
   const notKept = useNotKept(range);
@@ -62,16 +89,7 @@ export function useStretches({ value, gateway }: Whom, range: Range): Stretch[] 
     queryFn: ({ signal }) =>
       got(api.GET('/api/v1/actions', { params: { query: { target: value, limit: LIMIT } }, signal })),
   });
-  const time = {
-    since_ms: Math.floor(Math.max(since, 0) / ROUND_MS) * ROUND_MS,
-    until_ms: Math.ceil(until / ROUND_MS) * ROUND_MS,
-  };
-  const missing = useQuery({
-    queryKey: ['now', 'notices', 'gaps', gateway, time],
-    queryFn: ({ signal }) =>
-      got(api.GET('/api/v1/gaps', { params: { query: { gateway, ...time, limit: LIMIT } }, signal })),
-    placeholderData: keepPreviousData,
-  });
+  const gaps = useGaps(gateway, range);
   const now = useNow();
   return useMemo(() => {
     const blocks = (actions.data?.items ?? []).flatMap((action): Stretch[] => {
@@ -88,13 +106,6 @@ export function useStretches({ value, gateway }: Whom, range: Range): Stretch[] 
         },
       ];
     });
-    const gaps = (missing.data?.items ?? []).map((gap): Stretch => ({
-      id: `gap ${gap.id}`,
-      since: gap.since_ms,
-      until: gap.until_ms ?? now,
-      kind: 'gap',
-      words: `${gap.kind.replaceAll('_', ' ')}: ${gap.detail}`,
-    }));
     return [...notKept, ...blocks, ...gaps].filter((stretch) => stretch.until >= since && stretch.since <= until);
-  }, [notKept, actions.data, missing.data, since, until, now]);
+  }, [notKept, actions.data, gaps, since, until, now]);
 }
