@@ -5,6 +5,8 @@ import './theme.css';
 import './parts/parts.css';
 import './shell/shell.css';
 import './pages/pages.css';
+import './pages/call/call.css';
+import './pages/hunt/answer.css';
 import './pages/timeline/facets.css';
 
 import { StrictMode } from 'react';

@@ -5,10 +5,17 @@ const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 // Making one of these takes longer than using it a hundred times.
 const oneDigit = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const threeDigits = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 3 });
+const allDigits = new Intl.NumberFormat(undefined, { maximumFractionDigits: 20 });
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
 
 export function count(value: number | undefined | null): string {
   return value === undefined || value === null ? '–' : whole.format(value);
+}
+
+/** A number as it is, with what sets its thousands apart. */
+export function exact(value: number): string {
+  // More digits than these are not kept in a number.
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? String(value) : allDigits.format(value);
 }
 
 /** So many of them: "1 line", "2 lines". */

@@ -8,10 +8,13 @@ import { Lines } from '../../charts/Lines';
 import { Empty, Time, timelinePath } from '../../parts/basics';
 import { type Column, DataTable } from '../../parts/DataTable';
 import type { Sizing } from '../../parts/widths';
+import { exact } from '../../parts/words';
+import { Bars } from './Bars';
 
 type Row = Record<string, unknown>;
 
 const isNumber = (type: string) => /^(U?Int|Float|Decimal)/.test(type);
+const isText = (type: string) => /^(Large)?Utf8|^Dictionary/.test(type);
 const isTime = (type: string) => type.startsWith('Timestamp');
 const COLOURS = ['--accent', '--high', '--ok', '--refused', '--medium'];
 
@@ -54,6 +57,7 @@ export function Answer({ table, sizing }: { table: Table; sizing: Sizing }) {
 function Cell({ name, type, value }: { name: string; type: string; value: unknown }) {
   if (value === null || value === undefined) return <span className="faint">null</span>;
   if (isTime(type)) return <Time ms={timeOf(value)} />;
+  if (typeof value === 'number' && isCount(name)) return <span title={String(value)}>{exact(value)}</span>;
   const text = typeof value === 'string' ? value : JSON.stringify(value);
   const to = leads(name, text);
   return to ? (
@@ -64,6 +68,9 @@ function Cell({ name, type, value }: { name: string; type: string; value: unknow
     <span title={text}>{text}</span>
   );
 }
+
+/** Numbers that name something are not read as so many of it. */
+const isCount = (name: string) => !/(^|_)(asn|id|ids|position|index|number|status|year|port|date|day)$/.test(name);
 
 /** Where a value of a column of this name leads. */
 function leads(name: string, value: string): string | undefined {
@@ -89,18 +96,34 @@ function leads(name: string, value: string): string | undefined {
   }
 }
 
-/** A chart needs times or numbers first, and numbers beside them. */
+/** A chart needs times, numbers or names first, and numbers beside them. */
 export function canChart(table: Table): boolean {
   const [first, ...others] = table.columns;
   return (
     first !== undefined &&
     table.rows.length > 1 &&
-    (isTime(first.type) || isNumber(first.type)) &&
+    (isTime(first.type) || isNumber(first.type) || isText(first.type)) &&
     others.some((column) => isNumber(column.type))
   );
 }
 
 export function Chart({ table }: { table: Table }) {
+  return isText(table.columns[0]!.type) ? <NamedBars table={table} /> : <OverFirst table={table} />;
+}
+
+function NamedBars({ table }: { table: Table }) {
+  const [first, ...others] = table.columns;
+  const figure = others.find((column) => isNumber(column.type));
+  if (!first || !figure) return null;
+  const bars = (table.rows as Row[]).map((row) => {
+    const [name, value] = [row[first.name], Number(row[figure.name] ?? 0)];
+    const text = typeof name === 'string' ? name : 'null';
+    return { name: text, to: typeof name === 'string' ? leads(first.name, name) : undefined, value };
+  });
+  return <Bars label={`${figure.name} by ${first.name}`} bars={bars} />;
+}
+
+function OverFirst({ table }: { table: Table }) {
   const drawn = useMemo(() => {
     const [first, ...others] = table.columns;
     const isOverTime = isTime(first!.type);

@@ -158,3 +158,31 @@ it('asks nothing for whom no role allows it, and says why', async () => {
   expect(on.asked).toEqual([]);
   expect(on.host.textContent).toContain('You may not ask the lake.');
 });
+
+it('saves no statement as a hunt that a hunt would be refused for', async () => {
+  on.client.setQueryData(['session'], { role: 'analyst' });
+  await open('/hunt/sql?statement=SELECT%201');
+  const link = () => [...on.host.querySelectorAll('a')].find((one) => one.textContent === 'Save as a hunt');
+  expect(link()).toBeUndefined();
+  expect(on.host.textContent).toContain('A hunt reads window_calls');
+  type('SELECT entity FROM window_calls');
+  expect(link()).toBeDefined();
+});
+
+it('exports the statement whose answer is shown, not what is typed since', async () => {
+  await open('/hunt/sql?statement=SELECT%201');
+  type('SELECT 2');
+  const posted: string[] = [];
+  vi.stubGlobal('fetch', (_: string, { body }: { body: string }) => {
+    posted.push((JSON.parse(body) as { statement: string }).statement);
+    return Promise.resolve(Response.json({}, { status: 500 }));
+  });
+  const press = (words: string) =>
+    act(() => {
+      [...document.querySelectorAll<HTMLElement>('button')].find((one) => one.textContent === words)!.click();
+    });
+  press('Export');
+  press('CSV');
+  await on.settle();
+  expect(posted).toEqual(['SELECT 1']);
+});

@@ -14,6 +14,7 @@ import { useMay } from '../../shell/session';
 import { Answer, canChart, Chart } from './Answer';
 import { exportAs, FORMATS } from './exporting';
 import { LazyEditor } from './LazyEditor';
+import { canBeHunt } from './schema';
 import { SaveAsHunt } from './SaveAsHunt';
 import { Tables } from './Tables';
 
@@ -79,7 +80,9 @@ function Ask() {
     editor.current?.focus();
   };
   const asking = useAnswer(said);
-  const exporting = useMutation({ mutationFn: (format: (typeof FORMATS)[number]) => exportAs(statement, format) });
+  // The file has what is shown. Where nothing was asked, what is written is.
+  const exported = said.trim() ? said : statement;
+  const exporting = useMutation({ mutationFn: (format: (typeof FORMATS)[number]) => exportAs(exported, format) });
   const answer = asking.isFetching ? undefined : asking.data?.table;
   const error = exporting.error ?? (asking.isFetching ? null : asking.error);
   // The address follows a moment later: who runs a statement twice meanwhile means it once.
@@ -139,10 +142,21 @@ function Ask() {
               ]}
             />
           )}
-          {mayHunt && <SaveAsHunt by="sql" text={statement} />}
+          {mayHunt &&
+            (canBeHunt(statement) ? (
+              <SaveAsHunt by="sql" text={statement} />
+            ) : (
+              <span
+                className="faint"
+                title="A hunt asks about the calls of its window: FROM window_calls in place of calls or events, with the columns entity_kind, entity and gateway in its answer"
+              >
+                A hunt reads window_calls
+              </span>
+            ))}
           <Menu position="bottom-end">
             <Menu.Target>
               <Button
+                title={exported === statement ? undefined : 'Of the statement whose answer is shown'}
                 size="xs"
                 variant="default"
                 leftSection={<IconDownload size={14} />}

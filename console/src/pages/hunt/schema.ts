@@ -112,6 +112,11 @@ export function ofHunt(lake: Lake): Lake {
   return { ...lake, tables: columns ? [{ name: 'window_calls', columns }, ...whole] : whole };
 }
 
+/** Whether a statement reads what a hunt has to. One that runs here cannot: only a hunt has a window. */
+export function canBeHunt(statement: string): boolean {
+  return /\bwindow_calls\b/i.test(statement);
+}
+
 /** What may stand where the caret is: the most likely first. It is for whoever shows it to leave out what does not fit the word. */
 export function choices(statement: string, caret: number, { tables, functions }: Lake): Choice[] {
   const before = statement.slice(0, caret);
