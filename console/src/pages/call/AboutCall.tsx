@@ -61,10 +61,12 @@ function requestOf(call: Call): Fact[] {
   return [
     ['Began', <Time key="b" ms={timeOf(call.started_time)} isExact />],
     ['Ended', <Time key="o" ms={timeOf(call.event_time)} isExact />],
-    ['Host', call.host],
+    ['Method', <Only key="m" field="method" value={call.method} />],
+    ['Path', <Only key="p" field="path" value={call.path} />],
+    ['Host', only('host', call.host)],
     ['Endpoint', call.endpoint_id && <EndpointOf key="e" id={call.endpoint_id} />],
-    ['Service', call.service_name ?? call.service_id],
-    ['Route', call.route_name ?? call.route_id],
+    ['Service', only('service', call.service_name ?? call.service_id)],
+    ['Route', only('route', call.route_name ?? call.route_id)],
     ['Size', bytes(call.request_bytes)],
     ['Request id', call.request_id && <Found key="i" field="request_id" value={call.request_id} />],
   ];
@@ -77,12 +79,14 @@ function answerOf(call: Call): Fact[] {
     [
       'Status',
       <>
-        <StatusCode status={call.status} refused={call.own_refusal !== undefined} />, from{' '}
-        {ANSWERED_BY[call.answered_by] ?? call.answered_by}
+        <Only field="status" value={String(call.status)}>
+          <StatusCode status={call.status} refused={call.own_refusal !== undefined} />
+        </Only>
+        , from {ANSWERED_BY[call.answered_by] ?? call.answered_by}
       </>,
     ],
     ['Refused by', call.own_refusal !== undefined && <>a block or limit of outrider ({call.own_refusal})</>],
-    ['Type', call.response_type],
+    ['Type', only('type', call.response_type)],
     ['Size', bytes(call.response_bytes)],
     ['Latency', latencyOf(call)],
   ];
@@ -91,12 +95,13 @@ function answerOf(call: Call): Fact[] {
 /** How long it took, and where. */
 function latencyOf({ latency_total_ms, latency_gateway_ms, latency_upstream_ms }: Call): string {
   const parts: [number, string][] = [
-    [latency_total_ms, ''],
+    [latency_total_ms, ' in all'],
     [latency_gateway_ms, ' in the gateway'],
     [latency_upstream_ms, ' upstream'],
   ];
   const known = parts.filter(([ms]) => ms >= 0);
-  return known.map(([ms, where]) => `${count(ms)} ms${where}`).join(', ');
+  // What took less is not counted in whole milliseconds.
+  return known.map(([ms, where]) => `${ms === 0 ? 'less than 1' : count(ms)} ms${where}`).join(', ');
 }
 
 function whoOf(call: Call): Fact[] {
@@ -144,7 +149,8 @@ function whoOf(call: Call): Fact[] {
         </To>
       ),
     ],
-    ['Program', [call.agent_family, call.agent_class].filter(Boolean).join(', ')],
+    ['Program', only('agent', call.agent_family)],
+    ['Kind of program', only('agent_class', call.agent_class)],
   ];
 }
 
@@ -167,8 +173,9 @@ function whereOf(call: Call): Fact[] {
         </To>
       ) : undefined,
     ],
-    ['Network kind', call.network_class],
-    ['Place', [call.city, call.country].filter(Boolean).join(', ')],
+    ['Network kind', only('network', call.network_class)],
+    ['City', only('city', call.city)],
+    ['Country', only('country', call.country)],
     [
       'Position',
       latitude_e4 !== undefined && longitude_e4 !== undefined
@@ -187,7 +194,7 @@ const CLOCK: Record<Call['clock'], string> = {
 
 function gatewayOf(call: Call): Fact[] {
   return [
-    ['Gateway', call.gateway],
+    ['Gateway', only('gateway', call.gateway)],
     ['Workspace', call.workspace],
     [
       'Trust',
@@ -239,6 +246,23 @@ function Found({ field, value }: { field: string; value: string }) {
       </Link>
     </>
   );
+}
+
+/** A value that many calls have, which leads to all of these. */
+function Only({ field, value, children }: { field: string; value: string; children?: ReactNode }) {
+  return (
+    <Link
+      to={`/hunt?q=${encodeURIComponent(term(field, value))}`}
+      title={`Everybody’s calls with ${term(field, value)}`}
+    >
+      {children ?? value}
+    </Link>
+  );
+}
+
+/** The same, of what may not be known. */
+function only(field: string, value: string | undefined): ReactNode {
+  return value ? <Only key={field} field={field} value={value} /> : undefined;
 }
 
 /** The way to an entity's timeline, around the call where that is not shown anyway. */

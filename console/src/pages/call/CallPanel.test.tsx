@@ -128,8 +128,20 @@ it('opens from anywhere in its row, and says all that is known of it as text', a
   expect(group('Headers')!.textContent).toContain('authorizationhidden by the gateway');
   expect(group('Headers')!.textContent).toContain('x-tokenps_t_1 stands for 18 bytes');
   expect(group('Answer')!.textContent).toContain('a block or limit of outrider (outrider-1)');
-  expect(group('Answer')!.textContent).toContain('Latency12 ms, 12 ms in the gateway');
+  expect(group('Answer')!.textContent).toContain('Latency12 ms in all, 12 ms in the gateway');
   expect(group('Answer')!.textContent).not.toContain('upstream');
+});
+
+it.each([
+  ['GET', 'method:GET'],
+  ['api.example.com', 'host:api.example.com'],
+  ['shop', 'service:shop'],
+  ['403', 'status:403'],
+  ['application/json', 'type:application/json'],
+  ['kong', 'gateway:kong'],
+])('leads from %s to everybody’s calls with it', async (words, search) => {
+  await table('/timeline?kind=consumer&entity=mallory&call=3-0');
+  expect(linkOf(words)).toBe(`/hunt?q=${encodeURIComponent(search)}`);
 });
 
 it.each([
