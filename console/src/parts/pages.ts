@@ -1,8 +1,9 @@
 // Lists that come in pages.
 import { type QueryKey, skipToken, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useMemo } from 'react';
+import { useCallback, useEffect, useEffectEvent, useMemo } from 'react';
 
 import { newTo, NOTHING, type Order, type Told, toldKey } from '../live/fresh';
+import { isWatched } from '../live/now';
 
 interface PageOf<T> {
   items: T[];
@@ -35,6 +36,21 @@ export function usePages<T>(
     if (!isFetchingNextPage && !isFetchNextPageError) void readOn();
   }, [isFetchingNextPage, isFetchNextPageError, readOn]);
   return { ...pages, rows, onEnd, readOn };
+}
+
+/** Somebody is about to click into a table, or is in it with the keys. */
+const isInUse = () =>
+  document.querySelector('.table:hover') !== null || Boolean(document.activeElement?.closest('.table'));
+
+/** A list of which no stream tells is read again while somebody looks, unless that would move rows under the pointer. */
+export function useReadAgain(refetch: () => Promise<unknown>, everyMs = 20_000): void {
+  const again = useEffectEvent(() => {
+    if (isWatched() && !isInUse()) void refetch();
+  });
+  useEffect(() => {
+    const timer = setInterval(again, everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
 }
 
 /** How many rows are new to a list as it is filtered, whether there may be more of them, and a way to see them. */

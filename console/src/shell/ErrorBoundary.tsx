@@ -3,11 +3,26 @@ import { Component, type ReactNode } from 'react';
 
 import { Trouble } from '../parts/basics';
 
-export class ErrorBoundary extends Component<{ children: ReactNode }, { error?: Error }> {
-  override state: { error?: Error } = {};
+interface Props {
+  /** Which page it is: another one is tried anew. */
+  path: string;
+  children: ReactNode;
+}
+
+interface State {
+  path: string;
+  error?: Error;
+}
+
+export class ErrorBoundary extends Component<Props, State> {
+  override state: State = { path: this.props.path };
 
   static getDerivedStateFromError(error: Error) {
     return { error };
+  }
+
+  static getDerivedStateFromProps({ path }: Props, state: State): State | null {
+    return path === state.path ? null : { path, error: undefined };
   }
 
   override render() {

@@ -19,7 +19,7 @@ import {
 } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
-import { NavLink, Outlet, useNavigate } from 'react-router';
+import { NavLink, Outlet, useLocation, useNavigate } from 'react-router';
 
 import { api, got } from '../api/client';
 import type { Me } from '../api/types';
@@ -46,6 +46,7 @@ const PLACES: { to: string; name: string; icon: typeof IconGauge; count?: 'alert
 
 export function Shell({ me }: { me: Me }) {
   const client = useQueryClient();
+  const { pathname } = useLocation();
   const [connection, setConnection] = useState<Connection>('connecting');
   const [isPaletteOpen, setPaletteOpen] = useState(false);
   const [isHelpOpen, setHelpOpen] = useState(false);
@@ -92,7 +93,7 @@ export function Shell({ me }: { me: Me }) {
       <div className="main">
         <Banners connection={connection} />
         <main className="main-page">
-          <ErrorBoundary>
+          <ErrorBoundary path={pathname}>
             <Outlet />
           </ErrorBoundary>
         </main>

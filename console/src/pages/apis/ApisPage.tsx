@@ -10,7 +10,7 @@ import { Command, Empty, Page, Time } from '../../parts/basics';
 import { Choice, withChosen } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
-import { usePages } from '../../parts/pages';
+import { usePages, useReadAgain } from '../../parts/pages';
 import { bytes, count, share, short } from '../../parts/words';
 import { useServices } from '../policies/suggestions';
 import { accessWord } from './access';
@@ -106,6 +106,7 @@ export default function ApisPage() {
   const endpoints = usePages(['endpoints', filter], (cursor, signal) =>
     got(api.GET('/api/v1/endpoints', { params: { query: { ...filter, limit: 200, cursor } }, signal })),
   );
+  useReadAgain(endpoints.refetch);
   const isFiltered = Boolean(filter.service ?? filter.method ?? filter.contains);
   const sorted = (name: Sort, words: string, title?: string) => (
     <button

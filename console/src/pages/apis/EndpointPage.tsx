@@ -6,6 +6,7 @@ import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
 import type { Endpoint } from '../../api/types';
+import { useWhileWatched } from '../../live/now';
 import { useAddress } from '../../parts/address';
 import { type Fact, Facts, Loading, Page, Panel, Time, timelinePath, Trouble, Waiting } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
@@ -16,11 +17,14 @@ import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, summaryOf, useCallers } from './questions';
 
+const AGAIN_MS = 30_000;
+
 export default function EndpointPage() {
   const { id = '' } = useParams();
   const found = useQuery({
     queryKey: ['endpoint', id],
     queryFn: ({ signal }) => got(api.GET('/api/v1/endpoints/{id}', { params: { path: { id } }, signal })),
+    refetchInterval: useWhileWatched(AGAIN_MS),
   });
   const endpoint = found.data;
   if (!endpoint) return <Waiting title="Endpoint" of={found} />;
@@ -100,13 +104,16 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
 type Span = (typeof SPANS)[number];
 
 function Use({ id, gateway, span }: { id: string; gateway: string; span: Span }) {
+  const again = useWhileWatched(AGAIN_MS);
   const use = useQuery({
     queryKey: ['endpoint use', id, span.id],
     queryFn: ({ signal }) => overTimeOf(id, span, signal),
+    refetchInterval: again,
   });
   const sums = useQuery({
     queryKey: ['endpoint sums', id, span.id],
     queryFn: ({ signal }) => summaryOf(id, span, signal),
+    refetchInterval: again,
   });
   const notKept = useNotKept(use.data);
   const gaps = useGaps(gateway, use.data);

@@ -6,7 +6,7 @@ import { api, got } from '../../api/client';
 import type { HuntRow } from '../../api/types';
 import { Command, Empty, SeverityTag, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
-import { usePages } from '../../parts/pages';
+import { usePages, useReadAgain } from '../../parts/pages';
 import { byWhom, count } from '../../parts/words';
 import { useMay } from '../../shell/session';
 
@@ -61,6 +61,7 @@ export function Saved() {
   const hunts = usePages<HuntRow>(['hunts'], (cursor, signal) =>
     got(api.GET('/api/v1/hunts', { params: { query: { limit: 100, cursor } }, signal })),
   );
+  useReadAgain(hunts.refetch);
   return (
     <>
       {mayHunt && (

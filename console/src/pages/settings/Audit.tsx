@@ -8,7 +8,7 @@ import { useAddress } from '../../parts/address';
 import { Command, Empty, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { NameField } from '../../parts/NameField';
-import { usePages } from '../../parts/pages';
+import { usePages, useReadAgain } from '../../parts/pages';
 import { byWhom } from '../../parts/words';
 import { useAssignees } from '../alerts/Assignee';
 import { detailWords, LOGS, logOf, pageOf } from './auditing';
@@ -64,6 +64,7 @@ export default function Audit() {
   const lines = usePages<AuditLine>(['audit', filter], (cursor, signal) =>
     got(api.GET('/api/v1/audit', { params: { query: { ...filter, limit: 200, cursor } }, signal })),
   );
+  useReadAgain(lines.refetch);
   const people = useAssignees().data?.items ?? [];
   return (
     <>

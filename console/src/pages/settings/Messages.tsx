@@ -8,7 +8,7 @@ import { Command, Empty, Time } from '../../parts/basics';
 import { Choice } from '../../parts/Choice';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
-import { usePages } from '../../parts/pages';
+import { usePages, useReadAgain } from '../../parts/pages';
 import { useMay } from '../../shell/session';
 
 type Message = Schemas['OutboxRow'];
@@ -26,6 +26,7 @@ export default function Messages() {
   const messages = usePages<Message>(['messages', filter], (cursor, signal) =>
     got(api.GET('/api/v1/notify', { params: { query: { ...filter, limit: 100, cursor } }, signal })),
   );
+  useReadAgain(messages.refetch);
   const columns: Column<Message>[] = [
     { id: 'at', head: 'When', width: '120px', cell: (message) => <Time ms={message.at_ms} /> },
     {
