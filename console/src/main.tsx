@@ -5,6 +5,7 @@ import './theme.css';
 import './parts/parts.css';
 import './shell/shell.css';
 import './pages/pages.css';
+import './parts/controls.css';
 import './pages/call/call.css';
 import './pages/hunt/answer.css';
 import './pages/timeline/facets.css';

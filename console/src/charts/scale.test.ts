@@ -42,6 +42,8 @@ describe('a time axis', () => {
   });
 
   it('goes up to round numbers', () => {
-    expect([0, 1, 3, 17, 240, 2600].map(roundUp)).toEqual([1, 1, 5, 20, 250, 5000]);
+    expect([0, 1, 3, 11, 17, 240, 2600, 5100, 7000, 9000].map(roundUp)).toEqual([
+      1, 1, 3, 15, 20, 250, 3000, 6000, 8000, 10_000,
+    ]);
   });
 });

@@ -4,10 +4,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 
 import { api, got } from '../../api/client';
-import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { useWhileWatched } from '../../live/now';
+import { Command, Empty, Loading, Panel, Time, Trouble, useNow } from '../../parts/basics';
 import { SmallTable } from '../../parts/DataTable';
 import { Dialog } from '../../parts/Dialog';
+import { length } from '../../parts/words';
 import { MadeSecret, revokeColumn, RevokeDialog } from './Made';
+import { accountsOf, lagMsOf, stateOf, troubleOf, troubleWords } from './serviceState';
 
 const KINDS = ['collector', 'function', 'responder'] as const;
 type Kind = (typeof KINDS)[number];
@@ -16,8 +19,9 @@ export default function Services() {
   const services = useQuery({
     queryKey: ['services'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/services', { signal })),
-    refetchInterval: 15_000,
+    refetchInterval: useWhileWatched(15_000),
   });
+  const now = useNow();
   const [isMaking, setMaking] = useState(false);
   const [made, setMade] = useState<{ name: string; token: string }>();
   const [revoking, setRevoking] = useState<string>();
@@ -58,20 +62,45 @@ export default function Services() {
                 id: 'state',
                 head: 'State',
                 width: '90px',
-                cell: (service) =>
-                  service.revoked_ms ? (
-                    <span className="tag">revoked</span>
-                  ) : service.seen_ms ? (
-                    <span className="tag good">known</span>
-                  ) : (
-                    <span className="tag warning">never seen</span>
-                  ),
+                cell: (service) => {
+                  const [looks, words] = stateOf(service, now);
+                  return <span className={`tag ${looks}`}>{words}</span>;
+                },
               },
               {
                 id: 'seen',
                 head: 'Heard from',
                 width: '110px',
                 cell: (service) => <Time ms={service.seen_ms} relative />,
+              },
+              {
+                id: 'lag',
+                head: 'Lag',
+                width: '70px',
+                isNumber: true,
+                cell: (service) => {
+                  const lag = lagMsOf(service);
+                  return lag === undefined ? (
+                    ''
+                  ) : (
+                    <span title={accountsOf(service)}>{lag === 0 ? 'none' : length(lag)}</span>
+                  );
+                },
+              },
+              {
+                id: 'trouble',
+                head: 'Last trouble',
+                width: 'minmax(0, 1.2fr)',
+                cell: (service) => {
+                  const trouble = troubleOf(service);
+                  if (!trouble) return <span className="faint">none</span>;
+                  const lasts = trouble.until_ms === undefined;
+                  return (
+                    <span className={lasts ? 'bad' : 'muted'} title={troubleWords(trouble)}>
+                      <Time ms={trouble.since_ms} />: {troubleWords(trouble)}
+                    </span>
+                  );
+                },
               },
               revokeColumn(setRevoking),
             ]}

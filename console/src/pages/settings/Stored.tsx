@@ -12,7 +12,7 @@ export function LakeAndLog({ platform }: { platform: Status['platform'] }) {
   const facts: Fact[] = [
     ['Calls written', `${count(progress?.lake_rows)} since the start`],
     ['Size', `${bytes(progress?.lake_bytes)} in ${counted(progress?.lake_files, 'file')}`],
-    ['Oldest day', progress?.lake_oldest_day ?? 'none yet'],
+    ['Oldest day', progress?.lake_oldest_day ? `${progress.lake_oldest_day} (UTC)` : 'none yet'],
     ['Keeps', <Kept key="k" retention={platform?.lake_retention} />],
     ['Taken out', `${counted(progress?.lake_days_removed ?? 0, 'day')} since the start`],
     ...(failures > 0

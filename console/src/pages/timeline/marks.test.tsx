@@ -85,7 +85,7 @@ it.each<[string, string | null, number, number | undefined]>([
   ['where it says something else', 'soon', DAY - 48 * HOUR, undefined],
 ])('shades time that is not kept: %s', async (_, day, since, until) => {
   oldestDay = day;
-  const words = 'Not kept: the lake begins with 2026-11-28';
+  const words = 'Not kept: the lake begins with 2026-11-28 (UTC)';
   const expected = until === undefined ? [] : [{ id: 'not kept', kind: 'not_kept', since, until, words }];
   expect(await stretches(since, NOW)).toEqual(expected);
 });

@@ -49,7 +49,7 @@ export function useNotKept(range: Range | undefined): Stretch[] {
     // Days of the lake are those of UTC.
     const until = Date.parse(day ?? '');
     if (range === undefined || !(until > range.since)) return [];
-    const words = `Not kept: the lake begins with ${day}`;
+    const words = `Not kept: the lake begins with ${day} (UTC)`;
     return [{ id: 'not kept', since: range.since, until, kind: 'not_kept', words }];
   }, [day, range]);
 }
