@@ -288,9 +288,6 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
                   Delete
                 </Button>
               )}
-              {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
-              {/* It is read a moment later, and grows with what is typed: nothing stands below it. */}
-              <WouldHave policy={policy} />
               <Button variant="default" component={Link} to="/policies">
                 Cancel
               </Button>
@@ -304,6 +301,9 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
               </Button>
             </div>
           )}
+          {saving.error && !(saving.error instanceof NameTaken) && <Trouble error={saving.error} />}
+          {/* It is read a moment later, and grows with what is typed: nothing stands below it. */}
+          <WouldHave policy={policy} />
         </div>
       </form>
       {isDeleting && (

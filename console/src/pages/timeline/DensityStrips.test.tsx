@@ -51,7 +51,7 @@ const tallest = () =>
 
 it('draws both on one scale', async () => {
   await draw('consumer', 'mallory', 'bob');
-  expect(tallest()).toEqual(['500', '500']);
+  expect(tallest()).toEqual(['400', '400']);
 });
 
 it('draws one on its own scale', async () => {
