@@ -193,6 +193,8 @@ async fn each_identity_does_its_own_work_for_its_own_gateway() {
     site.block("kong", "alice").await;
     site.block("other", "bob").await;
     let shipment = |gateway: &str| encode_shipment(&[batch(gateway, 1, 2, now_ms())]).unwrap();
+    // What a function sends has an epoch of its own.
+    let others = encode_shipment(&[ShippedBatch { epoch: 9, ..batch("kong", 1, 2, now_ms()) }]).unwrap();
     let report = |action: &str| json!({"reports": [{"action": action, "at_ms": 1, "state": {"state": "released"}}]});
     let report = |action: &str| report(action).to_string().into_bytes();
     let snapshot = |gateway: &str| {
@@ -216,7 +218,7 @@ async fn each_identity_does_its_own_work_for_its_own_gateway() {
         (&collector, post, "heartbeat", heartbeat("responder", "kong", now_ms()), 403, "is a collector"),
         (&collector, post, "heartbeat", heartbeat("collector", "other", now_ms()), 403, "and not for `other`"),
         (&responder, post, "calls", shipment("kong"), 403, "this is for a collector"),
-        (&function, post, "calls", shipment("kong"), 200, "\"stored\":1"),
+        (&function, post, "calls", others, 200, "\"stored\":1"),
         (&function, post, "calls", shipment("other"), 422, "and not for `other`"),
         (&function, get, "desired?gateway=kong", vec![], 403, "is a function, and this is for a responder"),
         (&function, post, "heartbeat", heartbeat("collector", "kong", now_ms()), 403, "is a function"),
