@@ -161,7 +161,7 @@ it('opens a call from its row, from the address and from an alert, and gives the
 
   await page.goto(`/hunt?call=${first}`);
   await panel.getByText(String(copied['path'])).first().waitFor();
-  await panel.getByRole('link', { name: String(copied['client_ip']) }).click();
+  await panel.locator('a[href^="/timeline?kind=ip"]', { hasText: String(copied['client_ip']) }).click();
   await page.getByRole('heading', { name: String(copied['client_ip']) }).waitFor();
   expect(await panel.count()).toBe(0);
 
