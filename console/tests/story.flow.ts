@@ -242,7 +242,7 @@ it('lets an analyst decide, and not act', async () => {
 });
 
 it('makes a policy from an alert, which blocks the next attack', async () => {
-  await page.goto('/alerts');
+  await page.goto('/alerts?state=all');
   await page.getByRole('table', { name: 'Alerts' }).getByRole('link', { name: 'Request spike' }).first().click();
   await page.getByRole('link', { name: 'Make a policy' }).click();
   await page.getByText(/of \d+ findings/).waitFor();
@@ -459,7 +459,7 @@ it('says why it was refused, and goes on', async () => {
       ? route.fulfill({ status: 403, contentType: 'application/problem+json', body: JSON.stringify(problem) })
       : route.continue(),
   );
-  await page.goto('/alerts');
+  await page.goto('/alerts?state=all');
   await page.getByRole('alert').filter({ hasText: 'not for you today' }).waitFor();
   await check(page, 'a refused list');
   isRefused = false;

@@ -196,7 +196,7 @@ function Held() {
   return (
     <div className="row wraps muted" role="status">
       {responders.map((one) => (
-        <span key={one.gateway} title={one.failure}>
+        <span key={one.gateway} className="in-text" title={one.failure}>
           <strong>{one.gateway}</strong> holds{' '}
           <Link to={`/settings/gateways?gateway=${encodeURIComponent(one.gateway)}`}>
             {counted(one.own_plugins, 'plugin')} of outrider’s
