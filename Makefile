@@ -1,11 +1,10 @@
 # The two commands: `make demo` shows outrider, `make test` runs what CI runs. `make help` lists the others.
 #
 # Everything is built in one profile, release, into CARGO_TARGET_DIR (cargo's own default: target/). Nothing is downloaded
-# but crates, packages of npm and Python and, for the tests, Debian's Chromium, all of them in the first steps; what follows
-# works offline.
+# but crates and, for the web console, npm packages, all of them in the first steps; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-engines check engines console console-check console-checked chromium console-flows console-flown format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test fuzz test-engines check engines console console-check console-checked console-flows console-flown format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -24,7 +23,7 @@ TEST_FUZZ := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
-# The web console needs Node.js 20 or newer; its flows need Chromium. What is missing is said.
+# The web console needs Node.js 20 or newer; its flows need Chromium, and are no part of `make test`. What is missing is said.
 NODE := $(shell node --version 2>/dev/null | grep -E '^v(2[0-9]|[3-9][0-9])\.')
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 BINARY := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/outrider
@@ -58,11 +57,10 @@ demo: fetch console
 	$(STEP) $(CARGO) build --release --locked --offline --package outrider
 	@$(CARGO) run --quiet --release --locked --offline --package outrider -- demo
 
-test: console check engines console-check chromium
+test: console check engines console-check
 	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
 	@if test -x $(ENGINES)/bin/python; then $(MAKE) --no-print-directory test-engines; else \
 	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, and in a bucket; what that needs could not be installed\n'; fi
-	@$(MAKE) --no-print-directory console-flows
 
 # The lake's tables as engines of others read them, and in a store of another.
 test-engines:
@@ -101,12 +99,6 @@ console-check: console
 
 console-checked:
 	$(STEP) $(NPM) run check
-
-# Debian's Chromium where it is missing, if this user may install it. Why it could not be is said by apt-get itself.
-chromium:
-	@test -n "$(CHROMIUM)" || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || ( \
-	    export DEBIAN_FRONTEND=noninteractive; quick="-o Acquire::Retries=0 -o Acquire::http::Timeout=20"; \
-	    apt-get update -qq $$quick && apt-get install -y -qq $$quick --no-install-recommends chromium </dev/null >/dev/null) || true
 
 # The console of this build in a real browser.
 console-flows:
