@@ -56,7 +56,6 @@ pub struct BoundSources {
 }
 
 enum BoundSource {
-    // Boxed: their settings are large.
     Tcp(Box<KongTcpLog>),
     Http(Box<KongHttpLog>),
     File(Box<KongFileLog>),
