@@ -2,26 +2,16 @@ import { expect, it } from 'vitest';
 
 import { stage } from '../../testing';
 import { NEW_POLICY } from './sentence';
+import { SPIKE } from './testing';
 import { WouldHave } from './WouldHave';
 
 const NOW = Date.now();
 const MINUTE = 60_000;
 
 const finding = (id: string, minutesAgo: number, value: string, kind = 'consumer') => ({
+  ...SPIKE,
   id,
-  detector: 'request_spike',
-  severity: 'high',
-  confidence: 0.9,
-  service_id: 's-1',
-  service_name: 'shop',
-  route_id: '',
-  route_name: '',
-  endpoint: null,
-  endpoint_name: '',
-  consumer_custom_id: '',
-  consumer_tags: [],
   entity: { kind, label: value, value, gateway: 'kong', workspace: 'default' },
-  target: { anonymous_consumer: false, untrusted: false },
   event_ms: NOW - minutesAgo * MINUTE,
   raised_ms: NOW - minutesAgo * MINUTE,
   sentence: '',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Finding, Policy } from '../../api/types';
 import { NEW_POLICY } from './sentence';
 import { rehearse } from './rehearsal';
+import { SPIKE } from './testing';
 
 const MINUTE = 60_000;
 
@@ -11,20 +12,9 @@ const ENTITY = { kind: 'consumer', label: 'mallory', value: 'id-7', gateway: 'ko
 /** One that is found five seconds after it happened. */
 const at = (minute: number, more: object = {}) =>
   ({
+    ...SPIKE,
     id: `f-${minute}`,
-    detector: 'request_spike',
-    severity: 'high',
-    confidence: 0.9,
-    service_id: 's-1',
-    service_name: 'shop',
-    route_id: '',
-    route_name: '',
-    endpoint: null,
-    endpoint_name: '',
-    consumer_custom_id: '',
-    consumer_tags: [],
     entity: ENTITY,
-    target: { anonymous_consumer: false, untrusted: false },
     event_ms: minute * MINUTE,
     raised_ms: minute * MINUTE + 5000,
     ...more,
