@@ -74,7 +74,7 @@ impl Collector {
             age_ms: config.collector.spool_age_max.end_ms(0),
         };
         let waiting = Arc::new(Waiting::behind(handle.clone(), kept, limits));
-        let at_start = handle.stats().last;
+        let newest_before = handle.stats().last;
 
         let progress = Arc::new(Progress::default());
         let ingest = Ingest::new(handle.clone(), Arc::clone(&progress), edges::epoch()?).after_loss(lost_calls);
@@ -82,7 +82,7 @@ impl Collector {
         let sources = bound.start(ingest, AnsweredIngest::new(handle.clone(), edges::epoch()?))?;
         let shipper = Shipper::new(Arc::clone(&uplink), handle.clone(), Arc::clone(&waiting), position_file, kept);
         // Lines are taken meanwhile, however much there is to count.
-        let at_start = tokio::task::block_in_place(|| waiting.count(at_start))?;
+        let at_start = tokio::task::block_in_place(|| waiting.count(newest_before))?;
         if at_start > 0 {
             tracing::info!(calls = at_start, "calls of an earlier start wait in the spool");
         }

@@ -93,7 +93,7 @@ impl Waiting {
     pub(super) fn behind(spool: LogHandle, done: Position, limits: Limits) -> Waiting {
         let first = spool.stats().first;
         let from = done.next().max(first);
-        let lost_before = (first > done.next() && done > Position::ZERO).then(|| GIVEN_UP_BEFORE.to_owned());
+        let lost_before = (first > done.next()).then(|| GIVEN_UP_BEFORE.to_owned());
         if lost_before.is_some() {
             tracing::error!("{GIVEN_UP_BEFORE}");
         }
@@ -376,6 +376,9 @@ mod tests {
         let (left, said) = handed_out(&again);
         assert_eq!((left.last(), said.as_deref()), (Some(&(3 * 34)), Some(GIVEN_UP_BEFORE)));
         assert_eq!(handed_out(&again), (vec![], None));
+        // So does one that never had a platform.
+        let never = Waiting::behind(writer.handle(), Position::ZERO, Limits { bytes: 4 * SEGMENT, age_ms: None });
+        assert_eq!(never.to_be_said().as_deref(), Some(GIVEN_UP_BEFORE));
     }
 
     #[tokio::test]
