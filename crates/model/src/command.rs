@@ -58,6 +58,9 @@ pub enum Command {
     PutPolicy {
         /// The policy.
         policy: Box<Policy>,
+        /// Whether it is only meant where there is none of this name.
+        #[serde(default)]
+        if_new: bool,
     },
     /// Deletes a policy. Actions that it started run on.
     DeletePolicy {
@@ -122,6 +125,12 @@ pub enum CommandRefused {
     #[error("there is no {what}")]
     NotFound {
         /// What was looked for.
+        what: String,
+    },
+    /// Something has this name, and was not to be replaced.
+    #[error("there is a {what} already")]
+    Exists {
+        /// What was found.
         what: String,
     },
     /// It is not in a state in which this can be done.

@@ -45,7 +45,7 @@ pub async fn run(command: HuntCommand) -> anyhow::Result<()> {
                 .check_hunt(&hunt)
                 .await
                 .with_context(|| format!("hunt `{}`", hunt.name))?;
-            store.put_hunt(&hunt, BY, now_ms()).await?;
+            store.put_hunt(&hunt, false, BY, now_ms()).await?;
             let state = if hunt.enabled { format!("runs every {}", hunt.every) } else { "is switched off".to_owned() };
             terminal::note(&format!("hunt `{}` is saved and {state}", hunt.name));
         }

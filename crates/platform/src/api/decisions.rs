@@ -15,7 +15,7 @@ use super::auth::Caller;
 use super::body::Body;
 use super::openapi::Description;
 use super::problem::{self, Problem};
-use super::routes::{Ask, Created, Id, NoContent};
+use super::routes::{Ask, Created, Id, IfNew, NoContent};
 use super::{ApiState, now_ms};
 use crate::store::Gateways;
 
@@ -327,6 +327,7 @@ pub(super) async fn put_policy(
     State(state): State<ApiState>,
     decider: Decider,
     Id(name): Id<String>,
+    IfNew(if_new): IfNew,
     Body(policy): Body<Policy>,
 ) -> Result<Json<PolicyRow>, Problem> {
     if policy.name != name {
@@ -334,7 +335,7 @@ pub(super) async fn put_policy(
         return Err(Problem::unprocessable(detail).at("body field `name`").hint("write the same name in both"));
     }
     policy.validate().map_err(|error| Problem::unprocessable(error.to_string()).at(place_of(&error)))?;
-    submit(&state, decider, Command::PutPolicy { policy: Box::new(policy) }).await?;
+    submit(&state, decider, Command::PutPolicy { policy: Box::new(policy), if_new }).await?;
     stored(state.store.policy(&name).await?)
 }
 

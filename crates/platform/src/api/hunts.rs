@@ -14,7 +14,7 @@ use super::lake::Lake;
 use super::problem::Problem;
 use super::query::{Filter, List, Listed, NoQuery, Parameter, Query};
 use super::reading::{Found, found};
-use super::routes::{Id, NoContent};
+use super::routes::{Id, IfNew, NoContent};
 use super::{ApiState, now_ms};
 use crate::hunts::window_by_hand;
 use crate::store::{AuditLog, Gateways, HuntRow, Page, is_hunt_within};
@@ -57,6 +57,7 @@ pub(super) async fn put(
     Lake(queries): Lake,
     Extension(caller): Extension<Caller>,
     Id(name): Id<String>,
+    IfNew(if_new): IfNew,
     Body(hunt): Body<Hunt>,
 ) -> Found<HuntRow> {
     if hunt.name != name {
@@ -71,7 +72,7 @@ pub(super) async fn put(
         HuntQuestion::Sql(_) => "body field `ask.sql`",
     };
     queries.check_hunt(hunt.clone()).await.map_err(|error| Problem::from(error).at(field))?;
-    state.store.put_hunt(&hunt, &caller.by, now_ms()).await?;
+    state.store.put_hunt(&hunt, if_new, &caller.by, now_ms()).await?;
     found(state.store.hunt(&name).await?, "hunt", &name)
 }
 

@@ -61,6 +61,8 @@ kinds! {
         "What is asked for does not fit the state that things are in, such as approving an action that is over.";
     GUARD_RAIL = "guard-rail", CONFLICT,
         "A guard rail forbids it.";
+    EXISTS = "exists", PRECONDITION_FAILED,
+        "Something has this name already, and the request said `If-None-Match: *`. Nothing was done.";
     TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE,
         "The body is larger than 256 KiB.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE,
@@ -187,6 +189,12 @@ impl Problem {
         Problem::new(&CONFLICT, detail)
     }
 
+    fn exists(detail: impl Into<String>) -> Self {
+        Problem::new(&EXISTS, detail)
+            .at("header `If-None-Match`")
+            .hint("choose another name, or leave the header away to replace it")
+    }
+
     fn guard_rail(detail: impl Into<String>) -> Self {
         Problem::new(&GUARD_RAIL, detail)
     }
@@ -248,6 +256,7 @@ impl From<StoreError> for Problem {
         let words = error.to_string();
         match error {
             StoreError::Cursor(_) => Problem::bad_request(words).at("query parameter `cursor`"),
+            StoreError::HuntExists(_) => Problem::exists(words),
             StoreError::TokenExists(_) | StoreError::ServiceExists(_) => Problem::conflict(words),
             StoreError::TokenMissing(_) | StoreError::ServiceMissing(_) | StoreError::HuntMissing(_) => {
                 Problem::not_found(words)
@@ -320,6 +329,7 @@ impl From<CommandError> for Problem {
                 let words = refused.to_string();
                 match refused {
                     CommandRefused::NotFound { .. } => Problem::not_found(words),
+                    CommandRefused::Exists { .. } => Problem::exists(words),
                     CommandRefused::Conflict { .. } => Problem::conflict(words),
                     CommandRefused::GuardRail { .. } => Problem::guard_rail(words),
                     CommandRefused::Invalid { .. } => Problem::unprocessable(words),

@@ -174,6 +174,7 @@ describes!(A B);
 describes!(A B C);
 describes!(A B C D);
 describes!(A B C D E);
+describes!(A B C D E G);
 
 /// Something that a handler asks for.
 pub(super) trait Ask {
@@ -183,6 +184,30 @@ pub(super) trait Ask {
 /// The platform's own; the caller has no part in it.
 impl Ask for State<ApiState> {
     fn describe(_: &mut Description<'_>) {}
+}
+
+/// Whether what is put is meant to be new (RFC 9110, 13.1.2): the header `If-None-Match: *`, and no other value of it.
+pub(super) struct IfNew(pub(super) bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNew {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes) {
+            None => Ok(IfNew(false)),
+            Some(b"*") => Ok(IfNew(true)),
+            Some(_) => Err(Problem::bad_request("things here have no entity tags; `*` alone can be meant")
+                .at("header `If-None-Match`")),
+        }
+    }
+}
+
+impl Ask for IfNew {
+    fn describe(description: &mut Description<'_>) {
+        description.header_parameter("If-None-Match", "`*` refuses to replace what has this name already.", 1);
+        description.problem(&problem::BAD_REQUEST);
+        description.problem(&problem::EXISTS);
+    }
 }
 
 /// Who asks is noted with what is changed, and what is changed may be in the way of something else.

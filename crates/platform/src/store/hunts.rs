@@ -101,8 +101,8 @@ impl Store {
         found.map(row).transpose()
     }
 
-    /// Makes a hunt, or replaces what the one of the same name asks; its windows go on where they are.
-    pub async fn put_hunt(&self, hunt: &Hunt, by: &str, now_ms: i64) -> Result<(), StoreError> {
+    /// Makes a hunt, or replaces what the one of the same name asks, unless it is meant to be new; its windows go on where they are.
+    pub async fn put_hunt(&self, hunt: &Hunt, if_new: bool, by: &str, now_ms: i64) -> Result<(), StoreError> {
         let doing = "write a hunt";
         let document = json(TABLE, hunt)?;
         let mut transaction = self.begin(doing).await?;
@@ -115,6 +115,9 @@ impl Store {
             .await
             .map_err(StoreError::query(doing))?;
         let is_new = update.rows_affected() == 0;
+        if !is_new && if_new {
+            return Err(StoreError::HuntExists(hunt.name.clone()));
+        }
         if is_new {
             insert(&mut transaction, hunt, document, by, now_ms).await?;
         }

@@ -169,6 +169,9 @@ pub enum StoreError {
     /// There is no such hunt.
     #[error("there is no hunt `{0}`")]
     HuntMissing(String),
+    /// There is such a hunt, and it was not to be replaced.
+    #[error("there is a hunt `{0}` already")]
+    HuntExists(String),
     /// There are too many hunts.
     #[error("there are {0} hunts, which is as many as there may be: delete one first")]
     TooManyHunts(usize),

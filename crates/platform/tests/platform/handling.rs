@@ -29,7 +29,7 @@ fn handling(alert: &Alert) -> (Option<&str>, Vec<(&str, &str)>) {
 async fn it_outlives_restarts_and_goes_with_the_alert() {
     let directory = tempfile::tempdir().unwrap();
     let mut platform = start(directory.path()).await;
-    platform.store().put_hunt(&search("refused", "status:403", 20), "anna", NOW_MS).await.unwrap();
+    platform.store().put_hunt(&search("refused", "status:403", 20), false, "anna", NOW_MS).await.unwrap();
     send(&platform, 1, "alice", 403, 25).await;
     run_due(&platform, NOW_MS).await;
     let id = alerts(&platform).await[0].id;

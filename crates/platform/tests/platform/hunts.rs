@@ -110,7 +110,7 @@ const ONCE: HuntsRun = HuntsRun { done: 1, failed: 0 };
 async fn what_a_hunt_finds_becomes_one_alert_whatever_restarts_come_between() {
     let directory = tempfile::tempdir().unwrap();
     let mut platform = start(directory.path()).await;
-    platform.store().put_hunt(&search("refused", "status:403", 20), "anna", NOW_MS).await.unwrap();
+    platform.store().put_hunt(&search("refused", "status:403", 20), false, "anna", NOW_MS).await.unwrap();
     send(&platform, 1, "alice", 403, 25).await;
     send(&platform, 2, "bob", 403, 19).await;
     send(&platform, 3, "carol", 200, 30).await;
@@ -160,7 +160,7 @@ async fn no_hunt_runs_while_calls_of_somebody_are_to_go() {
     let directory = tempfile::tempdir().unwrap();
     let platform = start(directory.path()).await;
     let looks_back = Hunt { look_back: Some(Every::Seconds(3600)), ..search("refused", "status:403", 20) };
-    platform.store().put_hunt(&looks_back, "anna", NOW_MS).await.unwrap();
+    platform.store().put_hunt(&looks_back, false, "anna", NOW_MS).await.unwrap();
     send(&platform, 1, "alice", 403, 25).await;
     assert_eq!(run_due(&platform, NOW_MS).await, ONCE);
     assert_eq!(alerts(&platform).await.len(), 1);
@@ -231,7 +231,7 @@ async fn a_hunt_that_fails_is_told_of_and_made_up_for() {
     let (store, hunts) = (platform.store(), platform.hunts().unwrap());
     // As a statement is that was good before the lake changed.
     let broken = hunt("refused", HuntQuestion::Sql("SELECT nope FROM window_calls".to_owned()), 1);
-    store.put_hunt(&broken, "anna", NOW_MS).await.unwrap();
+    store.put_hunt(&broken, false, "anna", NOW_MS).await.unwrap();
     send(&platform, 1, "alice", 403, 2).await;
     for number in 1..=HUNT_FAILURES_TOLD {
         assert!(hunts.concerns(NOW_MS).is_empty(), "{number}");
@@ -254,7 +254,7 @@ async fn a_hunt_that_fails_is_told_of_and_made_up_for() {
     let platform = start(directory.path()).await;
     let (store, hunts) = (platform.store(), platform.hunts().unwrap());
     assert_eq!(hunts.concerns(at_ms), concerns);
-    store.put_hunt(&search("refused", "status:403", 1), "anna", at_ms).await.unwrap();
+    store.put_hunt(&search("refused", "status:403", 1), false, "anna", at_ms).await.unwrap();
     assert_eq!(run_due(&platform, at_ms + 5 * MINUTE_MS).await, ONCE);
     run_due(&platform, at_ms + 5 * MINUTE_MS).await;
     assert!(hunts.concerns(at_ms).is_empty());
@@ -271,7 +271,7 @@ async fn hunts_run_when_they_are_due_and_say_who_asked() {
     let off = Hunt { enabled: false, ..search("off", "status:403", 1) };
     let hourly = Hunt { every: Every::Seconds(3600), ..search("hourly", "status:403", 1) };
     for hunt in [&search("refused", "status:403", 1), &hourly, &off] {
-        store.put_hunt(hunt, "anna", NOW_MS).await.unwrap();
+        store.put_hunt(hunt, false, "anna", NOW_MS).await.unwrap();
     }
     for (minutes, expected) in [(0, 2), (4, 0), (5, 1), (60, 2), (-600, 2), (-595, 1), (100_000, 2)] {
         let came = run_due(&platform, NOW_MS + minutes * MINUTE_MS).await;
@@ -290,7 +290,7 @@ async fn hunts_run_when_they_are_due_and_say_who_asked() {
     // Made anew it is another one, which begins anew.
     let before = store.hunt("refused").await.unwrap().unwrap();
     store.delete_hunt("refused", "bob", NOW_MS).await.unwrap();
-    store.put_hunt(&search("refused", "status:403", 1), "bob", NOW_MS + 1).await.unwrap();
+    store.put_hunt(&search("refused", "status:403", 1), false, "bob", NOW_MS + 1).await.unwrap();
     let after = store.hunt("refused").await.unwrap().unwrap();
     assert!(before.id != after.id && before.covered.is_some() && after.covered.is_none());
     platform.stop().await;
@@ -302,13 +302,13 @@ async fn hunts_are_limited_in_number() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(&directory.path().join("control.sqlite")).await.unwrap();
     for number in 0..HUNTS_MAX {
-        store.put_hunt(&search(&format!("h-{number}"), "x", 1), "anna", 1).await.unwrap();
+        store.put_hunt(&search(&format!("h-{number}"), "x", 1), false, "anna", 1).await.unwrap();
     }
-    let error = store.put_hunt(&search("more", "x", 1), "anna", 1).await.unwrap_err();
+    let error = store.put_hunt(&search("more", "x", 1), false, "anna", 1).await.unwrap_err();
     assert!(matches!(error, StoreError::TooManyHunts(HUNTS_MAX)), "{error}");
-    store.put_hunt(&search("h-7", "y", 1), "anna", 2).await.unwrap();
+    store.put_hunt(&search("h-7", "y", 1), false, "anna", 2).await.unwrap();
     store.delete_hunt("h-8", "anna", 3).await.unwrap();
-    store.put_hunt(&search("more", "x", 1), "anna", 4).await.unwrap();
+    store.put_hunt(&search("more", "x", 1), false, "anna", 4).await.unwrap();
     assert!(matches!(store.delete_hunt("h-8", "anna", 5).await, Err(StoreError::HuntMissing(_))));
 }
 

@@ -139,7 +139,7 @@ impl Desk {
             | Command::MarkFalsePositive { .. }) => self.on_alert_command(by, command),
             Command::AssignAlert { alert, assignee } => self.assign_alert(by, *alert, assignee.as_deref()),
             Command::CommentAlert { alert, text } => self.comment_alert(by, *alert, text),
-            Command::PutPolicy { policy } => self.put_policy(by, policy),
+            Command::PutPolicy { policy, if_new } => self.put_policy(by, policy, *if_new),
             Command::DeletePolicy { name } => self.delete_policy(by, name),
             Command::Act { .. } => self.act(by, record),
             Command::ApproveAction { action } => self.approve(by, *action),
@@ -161,7 +161,7 @@ impl Desk {
         }
     }
 
-    fn put_policy(&mut self, by: &Cause<'_>, policy: &Policy) -> Result<CommandDone, CommandRefused> {
+    fn put_policy(&mut self, by: &Cause<'_>, policy: &Policy, if_new: bool) -> Result<CommandDone, CommandRefused> {
         check_name("the name of a policy", &policy.name)?;
         policy.validate().map_err(|error| CommandRefused::Invalid { why: error.to_string() })?;
         let bytes = serde_json::to_vec(policy).map_or(usize::MAX, |json| json.len());
@@ -172,6 +172,9 @@ impl Desk {
         }
         let name = policy.name.clone();
         let known = self.policies.rows.get(&name);
+        if known.is_some() && if_new {
+            return Err(CommandRefused::Exists { what: format!("policy {name}") });
+        }
         if known.is_some_and(|row| row.from_config) {
             return Err(defined_in_configuration(&name));
         }
@@ -390,7 +393,7 @@ fn subject_of(command: &Command) -> String {
         Command::MarkFalsePositive { alert, .. } => format!("call {alert} a false positive"),
         Command::AssignAlert { alert, .. } => format!("assign {alert}"),
         Command::CommentAlert { alert, .. } => format!("comment on {alert}"),
-        Command::PutPolicy { policy } => format!("put policy {}", words::shortened(&policy.name, 64)),
+        Command::PutPolicy { policy, .. } => format!("put policy {}", words::shortened(&policy.name, 64)),
         Command::DeletePolicy { name } => format!("delete policy {}", words::shortened(name, 64)),
         Command::Act { target, response, .. } => {
             let verb = words::verb(&response.action_kind());

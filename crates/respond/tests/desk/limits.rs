@@ -234,7 +234,7 @@ fn policies_have_a_limit() {
     assert!(matches!(desk.apply_settings(Settings::default(), one_more), Err(Error::TooManyPolicies(1001))));
     assert_eq!(desk.policies().count(), 0, "refused as a whole");
     desk.apply_settings(Settings::default(), many).unwrap();
-    let put = Command::PutPolicy { policy: Box::new(block("one-more")) };
+    let put = Command::PutPolicy { policy: Box::new(block("one-more")), if_new: false };
     let refused = desk.on_command(&command(1, "bob", 0, put)).unwrap_err().to_string();
     assert!(refused.contains("as many as there may be"), "{refused}");
 }

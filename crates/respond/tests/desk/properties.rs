@@ -214,6 +214,7 @@ impl Run {
             13 => Command::SetKillSwitch { on: pick.is_multiple_of(2), reason },
             14 => Command::PutPolicy {
                 policy: Box::new(policy("people", Duration::Seconds(7200), PolicyScope::Consumer, Mode::Enforce)),
+                if_new: pick.is_multiple_of(4),
             },
             15 => Command::AssignAlert { alert, assignee: pick.is_multiple_of(2).then(|| "anna".to_owned()) },
             16 => Command::CommentAlert { alert, text: reason },

@@ -719,6 +719,26 @@ fn policies_come_from_the_configuration_or_from_people() {
             ),
         ),
         (
+            "one that is meant to be new replaces none",
+            format!(
+                "
+            bob makes {0}
+            = policy mine config=false
+            bob makes {0}
+            ! there is a policy mine already
+            bob puts {0}
+            = policy mine config=false
+            policy {1}
+            bob makes {1}
+            ! there is a policy theirs already
+            bob deletes mine
+            bob makes {0}
+            = policy mine config=false",
+                put("mine"),
+                put("theirs")
+            ),
+        ),
+        (
             "actions of a deleted policy run on",
             format!(
                 "

@@ -192,7 +192,8 @@ impl Script {
             "approves" => Command::ApproveAction { action: self.action(name) },
             "rejects" => Command::RejectAction { action: self.action(name), reason },
             "releases" => Command::ReleaseAction { action: self.action(name), reason },
-            "puts" => Command::PutPolicy { policy: Box::new(serde_json::from_str(rest).unwrap()) },
+            "puts" => Command::PutPolicy { policy: Box::new(serde_json::from_str(rest).unwrap()), if_new: false },
+            "makes" => Command::PutPolicy { policy: Box::new(serde_json::from_str(rest).unwrap()), if_new: true },
             "deletes" => Command::DeletePolicy { name: name.to_owned() },
             "erases" => {
                 let subject = Subject::new(EntityKind::Consumer, &format!("id-{name}")).unwrap();

@@ -56,6 +56,12 @@ async fn a_hunt_is_saved_read_run_and_deleted() {
     let reply = put(&api, Role::Analyst, "admins", &body("admins")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!((&reply.body["owner"], &reply.body["hunt"]["severity"]), (&json!("the-analyst"), &json!("medium")));
+    for (name, status) in [("admins", 412), ("others", 200), ("others", 412)] {
+        let (path, hunt) = (format!("/api/v1/hunts/{name}"), body(name).to_string());
+        let reply = api.send_with(Role::Analyst, "PUT", &path, Some(&hunt), "if-none-match: *\r\n").await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+    assert_eq!(api.send(Role::Analyst, "DELETE", "/api/v1/hunts/others", None).await.status, 204);
     let sql = "SELECT 'consumer' AS entity_kind, consumer_id AS entity, gateway, count(*) AS calls FROM window_calls GROUP BY 2, 3";
     let changed = json!({"name": "admins", "ask": {"sql": sql}, "every": "1h", "look_back": "1d", "enabled": false});
     let reply = put(&api, Role::Responder, "admins", &changed).await;

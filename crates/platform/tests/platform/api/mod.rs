@@ -384,6 +384,12 @@ async fn a_decision_says_who_and_what_and_answers_with_what_is_stored() {
     let put = r#"{"name": "spikes", "respond": {"kind": "block"}, "duration": "15m", "mode": "enforce"}"#;
     let reply = api.send(Role::Responder, "PUT", "/api/v1/policies/spikes", Some(put)).await;
     assert_eq!((reply.status, reply.body["policy"]["name"].as_str()), (200, Some("spikes")));
+    assert!(matches!(api.last_record().command, Command::PutPolicy { if_new: false, .. }));
+    for (headers, status) in [("if-none-match: *\r\n", 200), ("if-none-match: \"a\"\r\n", 400)] {
+        let reply = api.send_with(Role::Responder, "PUT", "/api/v1/policies/spikes", Some(put), headers).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+        assert!(matches!(api.last_record().command, Command::PutPolicy { if_new: true, .. }));
+    }
     assert_eq!(api.send(Role::Responder, "DELETE", "/api/v1/policies/spikes", None).await.status, 204);
     assert!(matches!(api.last_record().command, Command::DeletePolicy { name } if name == "spikes"));
 }
@@ -394,6 +400,7 @@ async fn a_refused_decision_has_the_status_of_its_cause() {
     let words = || "for a reason".to_owned();
     let cases = [
         (CommandError::Refused(CommandRefused::NotFound { what: words() }), 404, "there is no for a reason"),
+        (CommandError::Refused(CommandRefused::Exists { what: words() }), 412, "there is a for a reason already"),
         (CommandError::Refused(CommandRefused::Conflict { why: words() }), 409, "for a reason"),
         (CommandError::Refused(CommandRefused::GuardRail { why: words() }), 409, "guard rail"),
         (CommandError::Refused(CommandRefused::Invalid { why: words() }), 422, "for a reason"),
