@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -58,8 +58,12 @@ pub struct Counters {
     accept_errors: AtomicU64,
     file: Mutex<Option<FileSeen>>,
     health: Health,
-    fields: Vec<FieldCounters>,
+    fields: Mutex<MappedFields>,
 }
+
+/// The counters of the mapped fields, in the order of the settings that were in force when lines were read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MappedFields(Arc<[Arc<FieldCounters>]>);
 
 /// What came of one mapped field.
 #[derive(Debug)]
@@ -142,6 +146,8 @@ pub struct FileSeen {
     pub rotations: u64,
     /// How often the file was cut in place.
     pub truncations: u64,
+    /// Rotated files that were not read to their end: there were too many, or one could not be read.
+    pub given_up_files: u64,
     /// There is no such file yet, or none any more.
     pub is_missing: bool,
     /// Why it cannot be read, or its position not be kept.
@@ -199,17 +205,25 @@ impl Tally {
 }
 
 impl Counters {
-    /// The counters of a source that maps fields of these names.
-    pub(crate) fn of_fields<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        let field =
-            |name: &str| FieldCounters { name: name.to_owned(), values: AtomicU64::new(0), failed: Default::default() };
-        Counters { fields: names.map(field).collect(), ..Counters::default() }
+    /// The counters of the fields that are mapped from now on; those that were before go on from where they are.
+    pub(crate) fn of_fields<'n>(&self, names: impl Iterator<Item = &'n str>) -> MappedFields {
+        let mut fields = self.fields.lock().unwrap_or_else(PoisonError::into_inner);
+        let field = |name: &str| match fields.0.iter().find(|known| known.name == name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                Arc::new(FieldCounters { name: name.to_owned(), values: AtomicU64::new(0), failed: Default::default() })
+            }
+        };
+        let next = MappedFields(names.map(field).collect());
+        *fields = next.clone();
+        next
     }
 
     /// The counters now. Each is exact; together they are of one moment only while nothing runs.
     pub fn snapshot(&self) -> CountersSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
-        let failed: BTreeMap<_, _> = self.fields.iter().filter_map(FieldCounters::failed).collect();
+        let fields = self.fields.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failed: BTreeMap<_, _> = fields.0.iter().filter_map(|field| field.failed()).collect();
         CountersSnapshot {
             bytes: read(&self.bytes),
             received: read(&self.received),
@@ -235,14 +249,15 @@ impl Counters {
             ),
             accept_errors: read(&self.accept_errors),
             file: self.file.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            fields: self.fields.iter().map(|field| (field.name.clone(), read(&field.values))).collect(),
+            fields: fields.0.iter().map(|field| (field.name.clone(), read(&field.values))).collect(),
             fields_failed: failed.iter().map(|(name, reasons)| (name.clone(), reasons.values().sum())).collect(),
             fields_failed_by: failed,
             health: self.health.snapshot(),
         }
     }
 
-    pub(crate) fn add(&self, tally: &Tally, received_ms: i64) {
+    /// Adds what one read brought; `fields` are those of the settings by which it was read.
+    pub(crate) fn add(&self, tally: &Tally, fields: &MappedFields, received_ms: i64) {
         if tally.received > 0 {
             self.health.add(&tally.health, received_ms);
         }
@@ -256,7 +271,7 @@ impl Counters {
                 counter.fetch_add(more, Ordering::Release);
             }
         }
-        for (field, tally) in self.fields.iter().zip(&tally.fields) {
+        for (field, tally) in fields.0.iter().zip(&tally.fields) {
             field.values.fetch_add(tally.values, Ordering::Release);
             for (counter, more) in field.failed.iter().zip(tally.failed).filter(|(_, more)| *more > 0) {
                 counter.fetch_add(more, Ordering::Release);
@@ -356,20 +371,29 @@ mod tests {
 
     #[test]
     fn mapped_fields_are_counted_by_name_and_reason() {
-        let counters = Counters::of_fields(["account", "tenant"].into_iter());
+        let counters = Counters::default();
+        let fields = counters.of_fields(["account", "tenant"].into_iter());
         let good = FieldTally { values: 2, ..FieldTally::default() };
         let mut bad = FieldTally::default();
         bad.failed[FieldFailure::TooLong as usize] = 1;
         let mut tally = Tally::default();
         tally.add_fields(&[good, bad]);
         tally.add_fields(&[good]);
-        counters.add(&tally, 1);
-        counters.add(&tally, 2);
+        counters.add(&tally, &fields, 1);
+        counters.add(&tally, &fields, 2);
         let snapshot = counters.snapshot();
         let named = |count: u64, name: &str| (name.to_owned(), count);
         assert_eq!(snapshot.fields, BTreeMap::from([named(8, "account"), named(0, "tenant")]));
         assert_eq!(snapshot.fields_failed, BTreeMap::from([named(2, "tenant")]));
         let by_reason = BTreeMap::from([named(2, "too_long")]);
         assert_eq!(snapshot.fields_failed_by, BTreeMap::from([("tenant".to_owned(), by_reason)]));
+
+        // Other settings: a field stays with its count, wherever it is now, and what was read before still counts for it.
+        let next = counters.of_fields(["tenant", "country"].into_iter());
+        counters.add(&tally, &next, 3);
+        counters.add(&tally, &fields, 3);
+        let snapshot = counters.snapshot();
+        assert_eq!(snapshot.fields, BTreeMap::from([named(4, "tenant"), named(0, "country")]));
+        assert_eq!(snapshot.fields_failed, BTreeMap::from([named(3, "tenant"), named(1, "country")]));
     }
 }

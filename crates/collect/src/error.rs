@@ -42,7 +42,7 @@ pub enum CollectError {
         source: std::io::Error,
     },
     /// A secret is too short to be one.
-    #[error("the secret in `{path}` is not valid: use 16 to 512 characters without spaces")]
+    #[error("the secret in `{path}` is not valid: use 16 to 512 characters without spaces, at most four such lines")]
     SecretInvalid {
         /// The file.
         path: PathBuf,

@@ -41,5 +41,6 @@ pub use rejection::Rejection;
 pub use sanitise::{FieldPolicies, FieldPolicy};
 pub use sources::{
     AllowList, Clock, Complete, CurrentTls, Delivery, FileStart, KongFileLog, KongFileLogConfig, KongHttpLog,
-    KongHttpLogConfig, KongTcpLog, KongTcpLogConfig, MicroBatch, SourceConfig, SourceTls, SystemClock,
+    KongHttpLogConfig, KongTcpLog, KongTcpLogConfig, MicroBatch, NewSettings, SourceConfig, SourceControl, SourceTls,
+    SystemClock,
 };

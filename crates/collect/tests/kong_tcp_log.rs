@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use outrider_collect::{
     AllowList, Clock, CollectError, Complete, Counters, CountersSnapshot, KongTcpLog, KongTcpLogConfig, MicroBatch,
-    PseudonymKey,
+    PseudonymKey, SourceConfig,
 };
 use outrider_model::batch::BatchReader;
 use outrider_model::{CountryCode, Trust};
@@ -415,4 +415,102 @@ async fn what_keeps_a_source_from_starting_is_said() {
     assert!(error.contains("cannot listen on `192.0.2.1:1`"), "{error}");
     let error = refused(KongTcpLogConfig { secret_file: Some("/nowhere/secret".into()), ..config() });
     assert!(error.contains("/nowhere/secret"), "{error}");
+}
+
+#[tokio::test]
+async fn other_settings_come_into_force_on_open_connections() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let secret_file = directory.path().join("kong.secret");
+    let write_secret = |text: &str| {
+        std::fs::write(&secret_file, text).unwrap();
+        std::fs::set_permissions(&secret_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write_secret("the-first-secret-of-two\n");
+    let config = KongTcpLogConfig { secret_file: Some(secret_file.clone()), ..config() };
+    let (source, batches, clock_ms) = bind(&config, 64).unwrap();
+    let (address, counters, stop) = (source.local_addr(), source.counters(), CancellationToken::new());
+    let control = source.control();
+    let task = tokio::spawn(source.run(stop.clone()));
+    let mut source = Running { address, counters, stop, task, batches, clock_ms };
+    let mut kong = source.connect().await;
+    let mut trusts = async |source: &mut Running, secrets: &[&str]| {
+        let mut seen = Vec::new();
+        for secret in secrets {
+            let line = line("/a?tenant=acme").replacen('{', &format!(r#"{{"outrider_key":"{secret}","who":"ann","#), 1);
+            kong.write_all(line.as_bytes()).await.unwrap();
+            let batch = source.batch().await;
+            let call = BatchReader::new(&batch.calls).unwrap().next().unwrap().unwrap();
+            let names = call.fields.iter().map(|field| field.name.to_string()).collect::<Vec<_>>().join(",");
+            seen.push((call.trust == Trust::Trusted, names, call.query.len()));
+        }
+        seen
+    };
+    let (first, second) = ("the-first-secret-of-two", "the-second-secret-of-two");
+    let line_of = |is_trusted, names: &str, query| (is_trusted, names.to_owned(), query);
+    assert_eq!(trusts(&mut source, &[first, second]).await, [line_of(true, "", 1), line_of(false, "", 1)]);
+
+    // What cannot be meant changes nothing, and neither does what was prepared and not put in force.
+    let more = r#"fields = [{ name = "who", value = "line.who" }]
+        field_policies = { query = { tenant = "drop" } }"#;
+    let changed = |more: &str| -> SourceConfig {
+        let text = format!("kind = \"kong_tcp_log\"\nsecret_file = {:?}\n{more}", secret_file);
+        let mut changed = SourceConfig::KongTcpLog(config.clone());
+        changed.take_over(&toml::from_str(&text).unwrap());
+        changed
+    };
+    write_secret("short\n");
+    assert!(matches!(control.prepare(&changed(more)), Err(CollectError::SecretInvalid { .. })));
+    write_secret(&format!("{second}\n{first}\n"));
+    let error = control.prepare(&changed("session = { field = \"sid\" }")).err().unwrap().to_string();
+    assert!(error.contains("session"), "{error}");
+    let prepared = control.prepare(&changed(more)).unwrap();
+    assert_eq!(trusts(&mut source, &[second]).await, [line_of(false, "", 1)]);
+
+    // While the secret is replaced both will do; the connection is the same all the time.
+    prepared.put_in_force();
+    assert_eq!(trusts(&mut source, &[first, second]).await, [line_of(true, "who", 0), line_of(true, "who", 0)]);
+    write_secret(&format!("{second}\n"));
+    let nobody = "allow = [\"192.0.2.1\"]";
+    control.prepare(&changed(&format!("{more}\n{nobody}"))).unwrap().put_in_force();
+    assert_eq!(trusts(&mut source, &[first]).await, [line_of(false, "who", 0)]);
+
+    // Who may connect is asked when somebody connects.
+    let mut stranger = source.connect().await;
+    assert_eq!(within(stranger.read(&mut [0; 1])).await.unwrap_or(0), 0);
+    source.until("turned away", |seen| seen.connections_not_allowed == 1).await;
+    let (seen, _) = source.stop().await;
+    assert_eq!((seen.accepted, seen.untrusted, seen.fields["who"]), (6, 3, 3));
+}
+
+#[test]
+fn what_cannot_change_while_a_source_runs_stays_as_it_was() {
+    let read = |text: &str| -> SourceConfig { toml::from_str(text).unwrap() };
+    for (kind, fixed, changing) in [
+        (
+            "kong_tcp_log",
+            "listen = '127.0.0.1:1'\ngateway = 'a'\nbatch_wait_ms = 5\nline_bytes_max = 2048",
+            "connections_max = 7",
+        ),
+        (
+            "kong_http_log",
+            "listen = '127.0.0.1:1'\ngateway = 'a'\nbody_bytes_max = 70000\nline_bytes_max = 2048",
+            "allow = ['192.0.2.1']",
+        ),
+        (
+            "kong_file_log",
+            "path = '/other'\ngateway = 'a'\npoll_ms = 20\nstart = 'beginning'",
+            "secret_field = 'other'",
+        ),
+    ] {
+        let path = if kind == "kong_file_log" { "path = '/log'\n" } else { "" };
+        let before = read(&format!("kind = '{kind}'\n{path}"));
+        let after = read(&format!("kind = '{kind}'\n{path}key_names = ['k']\n{changing}"));
+        let mut source = before.clone();
+        source.take_over(&read(&format!("kind = '{kind}'\n{fixed}\nkey_names = ['k']\n{changing}")));
+        assert_eq!(source, after, "{kind}");
+    }
+    let mut source = read("kind = 'kong_tcp_log'");
+    source.take_over(&read("kind = 'kong_http_log'\nkey_names = ['k']"));
+    assert_eq!(source, read("kind = 'kong_tcp_log'"));
 }

@@ -1,10 +1,11 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How the catalogue learns and what it may hold.
 ///
 /// Every limit says what happens there; the counter of the same name in [`Counters`](crate::Counters) says how often it
 /// happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Services (or hosts without a service) that are learned. Calls of one more belong to no endpoint.

@@ -14,15 +14,18 @@ use outrider_lake::{Answer, Export, ExportFormat, LakeReader, Location, PAGE_ROW
 use outrider_model::{AuditEntry, EntityKind};
 use outrider_platform::service::lake_elsewhere;
 use outrider_platform::side_tables::beside;
-use outrider_platform::store::{AuditLog, Store};
+use outrider_platform::store::{AuditLog, GapFilter, Store};
 
 use crate::audit::store_at_hand;
 use crate::cli::{AskArguments, Format, QueryArguments, TimelineArguments};
 use crate::config::Config;
+use crate::terminal::utc;
 use crate::{installation, service, terminal};
 
 /// Rows that a table in the terminal waits for, so that its columns are as wide as they have to be.
 const TABLE_ROWS_MAX: usize = 10_000;
+/// Gaps that are told with a timeline, the newest ones.
+const GAPS_TOLD_MAX: u32 = 20;
 /// How often the progress is looked at.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
@@ -60,11 +63,10 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
     let place = Place::of(&arguments.ask).await?;
     place.note("read a timeline", &arguments.entity).await?;
     let reader = lake_of(&place.config)?;
-    let mut range = Range {
-        gateways: arguments.gateway.map(|name| vec![name]),
-        since_ms: Some(service::now_ms().saturating_sub(last_ms)),
-        ..Range::default()
-    };
+    let since_ms = service::now_ms().saturating_sub(last_ms);
+    let gaps = GapFilter { gateway: arguments.gateway.clone(), since_ms: Some(since_ms), until_ms: None };
+    let mut range =
+        Range { gateways: arguments.gateway.map(|name| vec![name]), since_ms: Some(since_ms), ..Range::default() };
     let (mut output, mut left) = (None, arguments.rows);
     while left > 0 {
         range.rows = left.min(PAGE_ROWS_MAX);
@@ -84,12 +86,26 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
         }
     }
     match output {
-        Some(output) => output.finish(),
-        None => {
-            terminal::note(&format!("no calls of {} in the last {}", arguments.entity, arguments.last));
-            Ok(())
-        }
+        Some(output) => output.finish()?,
+        None => terminal::note(&format!("no calls of {} in the last {}", arguments.entity, arguments.last)),
     }
+    match &place.store {
+        Some(store) => tell_gaps(store, &gaps).await,
+        None => Ok(()),
+    }
+}
+
+/// Says from when calls are missing, or may be: what is not shown need not have been.
+async fn tell_gaps(store: &Store, filter: &GapFilter) -> anyhow::Result<()> {
+    let page = store.gaps(filter, GAPS_TOLD_MAX, None).await?;
+    for gap in page.items.iter().rev() {
+        let until = gap.until_ms.map_or_else(|| "now".to_owned(), utc);
+        terminal::note(&format!("calls may be missing from {} to {until}: {}", utc(gap.since_ms), gap.detail));
+    }
+    if page.next.is_some() {
+        terminal::note("there are older gaps in this time; `/api/v1/gaps` has all");
+    }
+    Ok(())
 }
 
 /// The installation that is asked.

@@ -43,6 +43,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Check a configuration file and say what is wrong with it, and where.
     CheckConfig(ConfigArgument),
+    /// Print every setting that the configuration file may have, with its default and what it means.
+    Settings(SettingsArguments),
     /// Look at each hop between Kong and outrider, and say what is wrong and what to do.
     ///
     /// Changes nothing. Asks the Admin API of each gateway, and the running outrider through its local socket.
@@ -127,6 +129,13 @@ pub struct LakeCheckArguments {
     /// Write what was found as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SettingsArguments {
+    /// Print the JSON Schema of the file, with which an editor completes and checks it.
+    #[arg(long)]
+    pub json_schema: bool,
 }
 
 #[derive(Debug, Args)]
@@ -438,7 +447,8 @@ pub enum CollectorCommand {
 pub struct CollectorTestArguments {
     #[command(flatten)]
     pub config: ConfigArgument,
-    /// A file of Kong log lines, plain or gzipped; `-` for standard input.
+    /// A file of Kong log lines, plain or gzipped; `-` for standard input. Where the gateway has a `kong_http_log` source, a line may
+    /// be a body with several.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// The gateway that wrote the lines; needed where the configuration has sources of several.

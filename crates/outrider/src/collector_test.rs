@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use outrider_collect::{
-    Content, Fate, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, PreviewRow, PseudonymKey, Rejection, SourceSecret,
+    Content, Fate, LineFramer, Normaliser, PreviewRow, PseudonymKey, Rejection, SourceSecret, body_records,
 };
 use outrider_platform::enrich::{EnrichSettings, Enricher};
 use serde::Serialize;
@@ -42,6 +42,9 @@ struct Seen {
 
 struct Test<W> {
     normaliser: Normaliser,
+    line_bytes_max: usize,
+    /// Of a source whose lines come in bodies, which are lines of the file.
+    body_bytes_max: Option<usize>,
     enricher: Enricher,
     format: PreviewFormat,
     shows_all: bool,
@@ -54,10 +57,14 @@ pub fn test(arguments: &CollectorTestArguments) -> anyhow::Result<ExitCode> {
     let path = &arguments.config.config;
     let config = Config::load(path)?;
     let normaliser = normaliser(&config, arguments.gateway.as_deref()).with_context(|| path.display().to_string())?;
+    let sources: Vec<_> =
+        config.collector.sources.iter().filter(|source| source.gateway() == normaliser.gateway()).collect();
     // Databases and lists say nothing of the line, so they are not read.
     let entities = EnrichSettings { entities: config.entities.clone(), ..EnrichSettings::default() };
     let mut test = Test {
         normaliser,
+        line_bytes_max: sources.iter().map(|source| source.line_bytes_max()).max().unwrap_or(0),
+        body_bytes_max: sources.iter().filter_map(|source| source.body_bytes_max()).max(),
         enricher: Enricher::open(entities, service::now_ms())?,
         format: arguments.format,
         shows_all: arguments.all,
@@ -98,7 +105,7 @@ fn normaliser(config: &Config, gateway: Option<&str>) -> anyhow::Result<Normalis
 impl<W: Write> Test<W> {
     fn file(&mut self, arguments: &CollectorTestArguments) -> anyhow::Result<()> {
         let input = Input::open(std::slice::from_ref(&arguments.file))?;
-        let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);
+        let mut framer = LineFramer::new(self.body_bytes_max.unwrap_or(0).max(self.line_bytes_max));
         let mut failure = None;
         while let Some(chunk) = input.next_chunk() {
             framer.feed(&chunk?, |frame| {
@@ -117,7 +124,18 @@ impl<W: Write> Test<W> {
         }
     }
 
+    /// Shows a line of the file, or those of a body that is one.
     fn record(&mut self, line: u64, content: Content<'_>) -> anyhow::Result<()> {
+        match content {
+            Content::Record(body) if self.body_bytes_max.is_some() && body.trim_ascii_start().starts_with(b"[") => {
+                body_records(body, self.line_bytes_max).try_for_each(|content| self.show(line, content))
+            }
+            Content::Record(record) if record.len() > self.line_bytes_max => self.show(line, Content::TooLong),
+            content => self.show(line, content),
+        }
+    }
+
+    fn show(&mut self, line: u64, content: Content<'_>) -> anyhow::Result<()> {
         let read = match content {
             Content::Record(record) => self.normaliser.preview(record, |call| self.enricher.enrich(call)),
             Content::TooLong => Err(Rejection::TooLong),

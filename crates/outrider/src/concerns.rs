@@ -29,6 +29,8 @@ struct TurnedAway {
     /// Lines of a file that were not stored. They stay in it, so that is trouble only where it lasts.
     not_stored: Rising,
     not_stored_since_ms: Option<i64>,
+    /// Rotated files that were not read to their end.
+    given_up_files: Rising,
 }
 
 impl TurnedAway {
@@ -57,12 +59,28 @@ impl ConcernSource for EdgeConcerns {
         let mut concerns = Vec::new();
         for (name, counters) in &self.sources {
             let before = turned_away.entry(name.clone()).or_default();
-            concerns.extend(of_source(name, &counters.snapshot(), before, now_ms));
+            let counters = counters.snapshot();
+            concerns.extend(of_files(name, &counters, before, now_ms));
+            concerns.extend(of_source(name, &counters, before, now_ms));
         }
         concerns
             .extend(self.responders.iter().filter_map(|(name, status)| of_responder(name, &status.borrow(), now_ms)));
         concerns
     }
+}
+
+/// Whether lines of a source that reads a file are gone with a rotated one.
+fn of_files(name: &str, counters: &CountersSnapshot, before: &mut TurnedAway, now_ms: i64) -> Option<Concern> {
+    let given_up = counters.file.as_ref()?.given_up_files;
+    before.given_up_files.look(given_up, now_ms, HELD_MS).map(|count| Concern {
+        kind: NoticeKind::CallsDropped,
+        subject: name.to_owned(),
+        since_ms: now_ms,
+        detail: format!("{count} rotated files were not read to their end, so their last lines are missing"),
+        remedy:
+            "rotate less often, and keep a rotated file until it is read; look at outrider's own log, which says why"
+                .to_owned(),
+    })
 }
 
 /// Whether a source turned something away lately, or cannot read its file.
@@ -175,6 +193,21 @@ mod tests {
             assert_eq!(found.is_some(), expected, "{counters:?}");
             assert!(found.is_none_or(|concern| concern.detail.contains("Permission denied")));
         }
+    }
+
+    #[test]
+    fn lines_that_are_gone_with_a_rotated_file_are_a_gap() {
+        let counters = |given_up_files| {
+            let file = FileSeen { given_up_files, ..FileSeen::default() };
+            CountersSnapshot { file: Some(file), ..CountersSnapshot::default() }
+        };
+        let mut before = TurnedAway::default();
+        assert_eq!(of_files("a", &counters(1), &mut before, 1), None, "what was before the first look is not news");
+        let found = of_files("a", &counters(3), &mut before, 2).unwrap();
+        assert_eq!(found.kind, NoticeKind::CallsDropped);
+        assert!(found.detail.starts_with("2 rotated files"), "{}", found.detail);
+        assert_eq!(of_files("a", &counters(3), &mut before, 2 + HELD_MS), None, "and it ends");
+        assert_eq!(of_files("a", &CountersSnapshot::default(), &mut before, 3), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::enrich::{EnrichSettings, EntitySettings};
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use access::AccessConfig;
@@ -27,11 +28,12 @@ mod api;
 mod lake;
 mod notify;
 mod place;
+pub mod reference;
 mod services;
 mod telemetry;
 
 /// Everything that `outrider.toml` may say.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The one directory that everything durable is in. Relative paths are relative to the configuration file.
@@ -80,7 +82,7 @@ pub struct Config {
 }
 
 /// Where log lines come from.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CollectorConfig {
     /// The sources to listen on, and the files to read.
@@ -90,6 +92,24 @@ pub struct CollectorConfig {
     pub spool_age_max: outrider_model::Duration,
 }
 
+impl CollectorConfig {
+    /// Takes over from another one what can change while its sources run.
+    pub fn take_over(&mut self, other: &CollectorConfig) {
+        for source in &mut self.sources {
+            if let Some(other) = other.sources.iter().find(|other| other.name() == source.name()) {
+                source.take_over(other);
+            }
+        }
+    }
+
+    /// Whether another one is in force once it has been taken over.
+    fn becomes(&self, other: &CollectorConfig) -> bool {
+        let mut taken = self.clone();
+        taken.take_over(other);
+        taken == *other
+    }
+}
+
 impl Default for CollectorConfig {
     fn default() -> Self {
         CollectorConfig { sources: Vec::new(), spool_age_max: outrider_model::Duration::Seconds(7 * 86_400) }
@@ -97,7 +117,7 @@ impl Default for CollectorConfig {
 }
 
 /// A gateway that actions go to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayConfig {
     /// Its name: the `gateway` of the sources whose lines come from it.
@@ -127,7 +147,7 @@ fn ten() -> u64 {
 }
 
 /// A header whose value is in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeaderConfig {
     /// Its name.
@@ -137,7 +157,7 @@ pub struct HeaderConfig {
 }
 
 /// A second socket for the metrics.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetricsConfig {
     /// Address and port, on loopback: it asks for no token. Without it the metrics are at the API alone.
@@ -145,7 +165,7 @@ pub struct MetricsConfig {
 }
 
 /// How the analysis saves its state.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotConfig {
     /// Seconds between snapshots, 1 to 3600. After a kill, at most this much of the log is analysed again.
@@ -263,7 +283,7 @@ impl Config {
         } = other;
         let differs = [
             ("data_dir", self.data_dir != *data_dir),
-            ("collector", self.collector != *collector),
+            ("collector", !self.collector.becomes(collector)),
             ("gateways", self.gateways != *gateways),
             ("premises", self.premises != *premises),
             ("platform", self.platform != *platform),
@@ -281,8 +301,9 @@ impl Config {
 
     /// Takes over the sections that can change while outrider runs.
     pub fn take_over(&mut self, other: Config) {
-        let Config { logging, enrich, entities, discover, detect, respond, notify, policies, .. } = other;
+        let Config { collector, logging, enrich, entities, discover, detect, respond, notify, policies, .. } = other;
         let logging = LoggingConfig { level: logging.level, ..self.logging };
+        self.collector.take_over(&collector);
         *self =
             Config { logging, enrich, entities, discover, detect, respond, notify, policies, ..std::mem::take(self) };
     }

@@ -83,7 +83,7 @@ async fn show(store: &Store, id: &str, as_json: bool) -> anyhow::Result<()> {
     }
     for erasure in erasures {
         let (id, kind, state) = (&erasure.id, erasure.kind, word(&erasure.state));
-        writeln!(out, "{id}  {}  {state:<10} {kind:<10} {}", utc(erasure.asked_ms), erasure.reference)?;
+        writeln!(out, "{id}  {}  {state:<10} {kind:<10} {}", terminal::utc(erasure.asked_ms), erasure.reference)?;
     }
     Ok(())
 }
@@ -91,18 +91,18 @@ async fn show(store: &Store, id: &str, as_json: bool) -> anyhow::Result<()> {
 fn receipt(out: &mut impl std::io::Write, erasure: &Erasure) -> anyhow::Result<()> {
     let Erasure { id, kind, reference, asked_by, .. } = erasure;
     writeln!(out, "erasure {id} of the {kind} {reference}")?;
-    writeln!(out, "asked for by {asked_by} at {}", utc(erasure.asked_ms))?;
+    writeln!(out, "asked for by {asked_by} at {}", terminal::utc(erasure.asked_ms))?;
     match (erasure.state, erasure.done_ms, &erasure.reason) {
-        (ErasureState::Done, Some(done_ms), _) => writeln!(out, "done at {}", utc(done_ms))?,
+        (ErasureState::Done, Some(done_ms), _) => writeln!(out, "done at {}", terminal::utc(done_ms))?,
         (ErasureState::Refused, _, Some(reason)) => writeln!(out, "refused: {reason}")?,
         (state, ..) => writeln!(out, "{}", word(&state))?,
     }
     if let (Some(position), Some(at_ms)) = (erasure.position, erasure.forgotten_ms) {
-        writeln!(out, "covers everything up to record {position} of the log, of {}", utc(at_ms))?;
+        writeln!(out, "covers everything up to record {position} of the log, of {}", terminal::utc(at_ms))?;
     }
     for place in &erasure.places {
         let when = match (place.state, place.done_ms) {
-            (PlaceState::Done, Some(done_ms)) => format!("gone at {}", utc(done_ms)),
+            (PlaceState::Done, Some(done_ms)) => format!("gone at {}", terminal::utc(done_ms)),
             (state, _) => word(&state),
         };
         let counts: Vec<_> = place.counts.iter().map(|count| format!("{} {}", count.count, count.what)).collect();
@@ -116,8 +116,4 @@ fn receipt(out: &mut impl std::io::Write, erasure: &Erasure) -> anyhow::Result<(
 fn word(value: &impl Serialize) -> String {
     let word = serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned));
     word.unwrap_or_default().replace('_', " ")
-}
-
-fn utc(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms).map(|at| format!("{at:.0}")).unwrap_or_else(|_| format!("{ms} ms"))
 }

@@ -159,11 +159,9 @@ pub fn keep_source_secret(path: &Path, secret: &str) -> anyhow::Result<()> {
     write_durably(path, format!("{secret}\n").as_bytes())
 }
 
-/// The secret that a gateway's lines carry, from its file.
+/// The secret that a gateway's lines are to carry, from its file.
 pub fn known_source_secret(path: &Path) -> anyhow::Result<String> {
-    SourceSecret::load(path)?;
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.trim().to_owned())
+    Ok(SourceSecret::load(path)?.first().to_owned())
 }
 
 /// Random bytes from the system.

@@ -34,6 +34,7 @@ mod premises;
 mod replay;
 mod service;
 mod services;
+mod sources;
 mod telemetry;
 mod terminal;
 mod tokens;
@@ -53,7 +54,7 @@ use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::cli::{
     Cli, CollectorArguments, CollectorCommand, Command, KongCommand, ReplayArguments, ResponderArguments,
-    ResponderCommand, RunArguments,
+    ResponderCommand, RunArguments, SettingsArguments,
 };
 use crate::config::{Config, Role};
 use crate::service::Outrider;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         },
         Command::Demo(arguments) => on_runtime(demo::demo(arguments)),
         Command::CheckConfig(argument) => check_config(&argument.config),
+        Command::Settings(arguments) => settings(&arguments),
         Command::Doctor(arguments) => return exit(on_runtime(doctor::doctor(arguments))),
         Command::Health(argument) => on_runtime(health::health(argument)),
         Command::Backup(arguments) => on_runtime(backup::backup(arguments)),
@@ -139,18 +141,7 @@ fn run(arguments: &RunArguments, role: Role) -> anyhow::Result<()> {
         let mut signals = Signals::listen()?;
         telemetry.start(&config, role)?;
         let mut outrider = Outrider::start(config, telemetry.traces()).await?;
-        manager::ready();
-        let ended = loop {
-            match signals.unless(outrider.failed()).await {
-                Ok(Signal::Stop) => break Ok(()),
-                Ok(Signal::Reload) => {
-                    manager::reloading();
-                    reload(&mut outrider, path, role, &telemetry).await;
-                    manager::ready();
-                }
-                Err(failed) => break Err(failed),
-            }
-        };
+        let ended = signals.serve(&mut outrider, path, role, &telemetry).await;
         manager::stopping();
         outrider.stop().await;
         telemetry.stop().await;
@@ -164,8 +155,7 @@ fn collector(arguments: &RunArguments) -> anyhow::Result<()> {
         let mut signals = Signals::listen()?;
         telemetry.start(&config, Role::Collector)?;
         let mut collector = Collector::start(config, telemetry.traces()).await?;
-        manager::ready();
-        let ended = signals.until_stopped(collector.failed()).await;
+        let ended = signals.serve(&mut collector, &arguments.config.config, Role::Collector, &telemetry).await;
         manager::stopping();
         collector.stop().await;
         telemetry.stop().await;
@@ -212,12 +202,42 @@ fn begin(arguments: &RunArguments, role: Role) -> anyhow::Result<(Config, Teleme
     Ok((config, telemetry))
 }
 
+/// What serves until it is told to stop, and takes another configuration meanwhile.
+trait Service {
+    /// Ends when a part has failed in a way that going on could not mend.
+    async fn failed(&mut self);
+
+    /// Puts another configuration in force as far as that goes without a start, and says which sections wait for one. After an error
+    /// what was in force stays.
+    async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>>;
+}
+
+impl Service for Outrider {
+    async fn failed(&mut self) {
+        Outrider::failed(self).await;
+    }
+
+    async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        Outrider::reload(self, config).await
+    }
+}
+
+impl Service for Collector {
+    async fn failed(&mut self) {
+        Collector::failed(self).await;
+    }
+
+    async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        Collector::reload(self, config)
+    }
+}
+
 /// Reads the configuration again. One that cannot be used changes nothing.
-async fn reload(outrider: &mut Outrider, path: &Path, role: Role, telemetry: &Telemetry) {
+async fn reload(service: &mut impl Service, path: &Path, role: Role, telemetry: &Telemetry) {
     let reloaded = match Config::load_for(path, role) {
         Ok(config) => {
             let logging = config.logging.clone();
-            let reloaded = outrider.reload(config).await;
+            let reloaded = service.reload(config).await;
             // Everything else is in force by then, so this has a word of its own.
             if reloaded.is_ok()
                 && let Err(error) = telemetry.reload(&logging)
@@ -278,6 +298,27 @@ impl Signals {
         }
     }
 
+    /// Tells the service manager that the service is ready, and keeps it until it is told to stop or has failed for good.
+    async fn serve(
+        &mut self,
+        service: &mut impl Service,
+        path: &Path,
+        role: Role,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<()> {
+        manager::ready();
+        loop {
+            match self.unless(service.failed()).await? {
+                Signal::Stop => return Ok(()),
+                Signal::Reload => {
+                    manager::reloading();
+                    reload(service, path, role, telemetry).await;
+                    manager::ready();
+                }
+            }
+        }
+    }
+
     /// As [`Signals::unless`], for what reads its configuration at the start alone.
     async fn until_stopped(&mut self, failed: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut failed = std::pin::pin!(failed);
@@ -285,7 +326,7 @@ impl Signals {
             match self.unless(failed.as_mut()).await? {
                 Signal::Stop => return Ok(()),
                 Signal::Reload => {
-                    tracing::warn!("a collector, function or responder reads its configuration at the start alone")
+                    tracing::warn!("a function or a responder reads its configuration at the start alone")
                 }
             }
         }
@@ -404,6 +445,13 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
         terminal::note(&format!("warning: {warning}"));
     }
     Ok(())
+}
+
+fn settings(arguments: &SettingsArguments) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let text =
+        if arguments.json_schema { format!("{:#}\n", config::reference::schema()) } else { config::reference::page() };
+    std::io::stdout().write_all(text.as_bytes()).context("cannot write the settings")
 }
 
 fn openapi() -> anyhow::Result<()> {

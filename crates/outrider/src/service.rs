@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::Complete;
+use outrider_collect::{Complete, NewSettings};
 use outrider_platform::enrich::Enricher;
 use outrider_platform::notify::Destination;
 use outrider_platform::passwords::Passwords;
@@ -22,9 +22,10 @@ use tokio_util::sync::CancellationToken;
 use crate::concerns::EdgeConcerns;
 use crate::config::{Config, NotifyConfig};
 use crate::doors::{Doors, certificates_json};
-use crate::edges::{self, BoundSources, Gateway, GatewayStatuses, SourceCounters, Sources, Upward, sources_json};
+use crate::edges::{self, Gateway, GatewayStatuses, Upward};
 use crate::installation::{self, RunFile};
 use crate::local;
+use crate::sources::{BoundSources, SourceCounters, Sources, sources_json};
 use crate::telemetry::{Traces, follow_actions};
 
 pub use crate::edges::now_ms;
@@ -172,6 +173,9 @@ impl Outrider {
     /// an error what was in force stays. Certificates, the services' identities and the files of enrichment are looked at, too.
     pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
         let notify = destinations(&config)?;
+        let mut collector = self.config.collector.clone();
+        collector.take_over(&config.collector);
+        let sources = self.sources.prepare(&collector)?;
         // What the store says of identities holds, whatever comes of the configuration.
         if let Some(premises) = &self.premises {
             premises.look_at_identities().await?;
@@ -179,6 +183,7 @@ impl Outrider {
         self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
         // From here on nothing fails: what calls are enriched with was checked when it was read. A certificate that cannot be
         // used leaves the one before it in force, and says so.
+        sources.into_iter().for_each(NewSettings::put_in_force);
         for tls in &self.tls {
             tls.reload();
         }

@@ -35,6 +35,11 @@ pub fn is_confirmed() -> std::io::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
+/// A time as people read it, to the second.
+pub fn utc(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map(|at| format!("{at:.0}")).unwrap_or_else(|_| format!("{ms} ms"))
+}
+
 /// The first few names of a list, and how many more there are.
 pub fn some_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> String {
     let names: Vec<N> = names.into_iter().collect();

@@ -17,6 +17,7 @@ mod wanted;
 use std::fmt;
 
 use outrider_model::{ApiCall, Field, FieldValue, MAPPED_VALUES_MAX, Text};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CollectError;
@@ -39,7 +40,7 @@ const FIELD_VALUES_MAX: usize = 16;
 const DROPS_MAX: usize = 64;
 
 /// One `[[collector.sources.fields]]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FieldSettings {
     /// What the field is called: 1 to 64 lower-case letters, digits and `_`. `account` is who tries to sign in; its value is

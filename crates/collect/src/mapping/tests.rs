@@ -214,6 +214,36 @@ fn the_account_and_the_session_are_of_the_call() {
 }
 
 #[test]
+fn a_policy_says_what_leaves_of_a_mapped_field() {
+    let line = r#"{"request": {"uri": "/"}, "response": {"status": 200}, "who": "eva@corp.example", "note": "tall",
+        "login": "ann", "key": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"}"#;
+    let fields = [("kept", "line.who"), ("hidden", "line.note"), ("masked", "line.note"), ("account", "line.login")]
+        .into_iter()
+        .chain([("key", "line.key"), ("plain", "line.note"), ("mail", "line.who")]);
+    let fields: Vec<_> = fields.map(|(name, value)| field(name, value)).collect();
+    let policy = |policies: &str| {
+        let field_policies = toml::from_str(policies).unwrap();
+        let (fields, failed) = mapped(NormaliserSettings { field_policies, ..settings(&fields) }, line);
+        assert!(failed.is_empty(), "{failed:?}");
+        fields
+    };
+    let all =
+        "field = { kept = \"keep\", hidden = \"pseudonymise\", masked = \"mask\", account = \"mask\", key = \"keep\" }";
+    let fields = policy(all);
+    assert_eq!((fields[0].as_str(), fields[2].as_str()), ("kept=eva@corp.example", "masked=REDACTED!"));
+    assert_eq!(fields[3], "account=REDACTED!");
+    assert!(fields[1].starts_with("hidden=") && fields[1].ends_with("/4") && !fields[1].contains("tall"), "{fields:?}");
+    // What looks like a credential is kept by nobody.
+    assert!(!fields[4].contains("eyJ"), "{fields:?}");
+    assert_eq!(fields[5], "plain=tall");
+    assert!(!fields[6].contains("eva@"), "{fields:?}");
+    // Without a policy nothing of it is so.
+    let fields = policy("");
+    assert!(!fields[0].contains("eva@") && fields[1] == "hidden=tall" && fields[2] == "masked=tall", "{fields:?}");
+    assert!(fields[3].starts_with("account=") && !fields[3].contains("REDACTED"), "{fields:?}");
+}
+
+#[test]
 fn what_is_dropped_leaves_the_call_and_can_be_mapped_before() {
     let line = br#"{"request":{"uri":"/?a=1&b=2&a=3","headers":{"X-Debug":"d","accept":"*/*","host":"h.example"}},
         "response":{"headers":{"content-type":"text/html"}},

@@ -8,6 +8,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use outrider_model::{Field, FieldValue, Network};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Kong logs so many headers at most, and none says that there were more. The end of the header may be among those that are
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 const HEADERS_LOGGED_MAX: usize = 100;
 
 /// The proxies in front of a gateway: `{ networks = ["10.0.0.0/24"] }`, and `header` where it is another one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrustedProxies {
     /// Their addresses and networks.

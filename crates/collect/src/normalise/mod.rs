@@ -15,8 +15,9 @@ use std::path::Path;
 use outrider_model::{
     AnsweredBy, ApiCall, Consumer, Enrichment, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER, Text, Trust,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
 pub use client::TrustedProxies;
 pub(crate) use client::named_in;
@@ -93,7 +94,7 @@ impl NormaliserSettings {
         if self.key_names.len() > KEY_NAMES_MAX || self.key_names.iter().any(String::is_empty) {
             return wrong("key_names", "use at most 64 names, none of them empty");
         }
-        self.field_policies.validate(&self.key_names, self.session.as_ref())?;
+        self.field_policies.validate(&self.key_names, self.session.as_ref(), &self.fields)?;
         if let Some(mistake) = self.trusted_proxies.as_ref().and_then(TrustedProxies::mistake) {
             return wrong("trusted_proxies", mistake);
         }
@@ -124,7 +125,7 @@ pub fn default_key_names() -> Vec<String> {
 }
 
 /// What carries the session: `{ cookie = "sid" }`, `{ header = "x-session" }`, `{ query = "sid" }` or `{ field = "sid" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SessionCarrier {
     /// The cookie of this name.
@@ -137,29 +138,48 @@ pub enum SessionCarrier {
     Field(String),
 }
 
-/// The secret by which a line proves its source. `Debug` shows nothing of it.
+/// Secrets that a file may hold: one, and while it is replaced the next ones.
+const SECRETS_MAX: usize = 4;
+
+/// The secret by which a line proves its source, and while it is replaced any of several. `Debug` shows nothing of it.
 #[derive(Clone)]
-pub struct SourceSecret(String);
+pub struct SourceSecret(Vec<String>);
 
 impl SourceSecret {
-    /// Reads the secret from a file that only its owner can read.
+    /// Reads the secret from a file that only its owner can read: one a line, each of which will do.
     pub fn load(path: &Path) -> Result<Self, CollectError> {
         let failed = |source| CollectError::SecretFile { path: path.to_owned(), source };
         let metadata = std::fs::metadata(path).map_err(failed)?;
         refuse_open_to_others(path, &metadata)?;
         let text = std::fs::read_to_string(path).map_err(failed)?;
-        Self::new(text.trim()).ok_or_else(|| CollectError::SecretInvalid { path: path.to_owned() })
+        let secrets: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        match secrets.len() {
+            1..=SECRETS_MAX if secrets.iter().all(|secret| is_secret(secret)) => {
+                Ok(SourceSecret(secrets.into_iter().map(str::to_owned).collect()))
+            }
+            _ => Err(CollectError::SecretInvalid { path: path.to_owned() }),
+        }
     }
 
     /// A secret of 16 to 512 visible ASCII characters; `None` otherwise.
     pub fn new(secret: &str) -> Option<Self> {
-        let valid = (16..=512).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_graphic());
-        valid.then(|| SourceSecret(secret.to_owned()))
+        is_secret(secret).then(|| SourceSecret(vec![secret.to_owned()]))
+    }
+
+    /// The one that a gateway is to be given: the first.
+    pub fn first(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
     }
 
     pub(crate) fn is(&self, presented: &str) -> bool {
-        self.0.as_bytes().ct_eq(presented.as_bytes()).into()
+        // All are compared, so that the time tells nothing.
+        let is_one = |found: Choice, secret: &String| found | secret.as_bytes().ct_eq(presented.as_bytes());
+        self.0.iter().fold(Choice::from(0), is_one).into()
     }
+}
+
+fn is_secret(text: &str) -> bool {
+    (16..=512).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl fmt::Debug for SourceSecret {

@@ -174,17 +174,19 @@ impl Sanitiser {
         if matches!(&self.session, Some(SessionCarrier::Field(session)) if session == name) {
             return self.session_value(&value, presented);
         }
-        // Whoever signs in is a person, whatever the account's name looks like.
-        if name == ACCOUNT_FIELD {
-            return match &*value {
+        let replaced = if name == ACCOUNT_FIELD {
+            // Whoever signs in is a person, whatever the account's name looks like.
+            Some(match &*value {
                 REDACTED => FieldValue::Redacted,
                 _ => FieldValue::Pseudonym(self.key.personal(name, &value), length(&value)),
-            };
-        }
-        // A mapped field is no key that a client presents, even if it is called like one.
-        let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
-        let replaced = credential.or_else(|| self.redacted(name, &value, Scope::Everything));
-        replaced.unwrap_or(FieldValue::Clear(value))
+            })
+        } else {
+            // A mapped field is no key that a client presents, even if it is called like one.
+            let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
+            credential.or_else(|| self.redacted(name, &value, Scope::Everything))
+        };
+        let policy = self.policies.field.get(name).copied();
+        self.by_policy(policy, name, &value, replaced).unwrap_or(FieldValue::Clear(value))
     }
 
     /// Whether a setting keeps a query field of this name out of the call.

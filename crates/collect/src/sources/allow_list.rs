@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use outrider_model::Network;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Addresses and networks that may connect.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct AllowList(Vec<Network>);
 

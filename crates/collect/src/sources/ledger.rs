@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use outrider_model::{ApiCall, Trust};
 
-use crate::counters::Tally;
+use crate::counters::{MappedFields, Tally};
 use crate::health::{Outline, ProbeSeen, probe_of};
 use crate::{Counters, DropReason, Rejection};
 
@@ -57,8 +57,8 @@ impl Ledger {
     }
 
     /// Counts everything, and says how many lines were no calls.
-    pub(super) fn count(self, counters: &Counters, received_ms: i64) -> u32 {
-        counters.add(&self.tally, received_ms);
+    pub(super) fn count(self, counters: &Counters, fields: &MappedFields, received_ms: i64) -> u32 {
+        counters.add(&self.tally, fields, received_ms);
         counters.accepted(self.calls);
         counters.duplicates(self.duplicates);
         counters.dropped(DropReason::Unencodable, self.unencodable);

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::AllowList;
 use super::places::{Place, Places};
+use super::reading::Current;
 use super::turned_away::{Gathered, TurnedAway};
 use crate::{Clock, CollectError, ConnectionRefusal, Counters};
 
@@ -33,7 +34,7 @@ pub(super) struct Admission {
 pub(super) struct Listener {
     listener: TcpListener,
     local: SocketAddr,
-    admission: Admission,
+    admission: Arc<Current<Admission>>,
     places: Arc<Places>,
     not_allowed: TurnedAway,
     over_limit: TurnedAway,
@@ -57,7 +58,7 @@ impl Listener {
         Ok(Listener {
             listener,
             local,
-            admission,
+            admission: Arc::new(Current::new(admission)),
             places: Arc::default(),
             not_allowed: TurnedAway::default(),
             over_limit: TurnedAway::default(),
@@ -70,6 +71,11 @@ impl Listener {
     /// Where it listens; tells the port when port 0 was asked for.
     pub(super) fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Who is let in, which may change.
+    pub(super) fn admission(&self) -> Arc<Current<Admission>> {
+        Arc::clone(&self.admission)
     }
 
     /// Serves each connection in a task of its own until stopped, and then those that were complete before: they may hold
@@ -123,22 +129,22 @@ impl Listener {
     /// A place for a connection from this address, while so many are open; nothing where it is turned away, and that is counted and
     /// told.
     fn place(&mut self, address: IpAddr, open: usize) -> Option<Place> {
-        let (listen, now) = (self.local, Instant::now());
-        if !self.admission.allow.allows(address) {
+        let (listen, now, admission) = (self.local, Instant::now(), self.admission.get());
+        if !admission.allow.allows(address) {
             self.counters.connection_not_allowed();
             if let Some(Gathered { connections, addresses }) = self.not_allowed.note(address, now) {
                 tracing::warn!(%listen, ?addresses, connections, "`allow` does not name who connects");
             }
             return None;
         }
-        if open >= self.admission.connections_max {
+        if open >= admission.connections_max {
             self.counters.connection_over_limit();
             if let Some(Gathered { connections, addresses }) = self.over_limit.note(address, now) {
                 tracing::warn!(%listen, ?addresses, connections, "`connections_max` are open, and more come");
             }
             return None;
         }
-        let place = self.places.take(address, self.admission.connections_per_address_max);
+        let place = self.places.take(address, admission.connections_per_address_max);
         if place.is_none() {
             self.counters.connection_refused(ConnectionRefusal::OverAddressLimit, self.clock.now_ms());
             if let Some(Gathered { connections, addresses }) = self.over_address_limit.note(address, now) {

@@ -7,6 +7,7 @@ mod kong_tcp_log;
 mod ledger;
 mod listener;
 mod places;
+mod reading;
 mod speech;
 mod turned_away;
 
@@ -17,20 +18,24 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use outrider_model::ApiCall;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use allow_list::AllowList;
 pub use kong_file_log::{FileStart, KongFileLog, KongFileLogConfig};
 pub use kong_http_log::{KongHttpLog, KongHttpLogConfig};
 pub use kong_tcp_log::{KongTcpLog, KongTcpLogConfig};
+pub use reading::{NewSettings, SourceControl};
 pub use speech::{CurrentTls, SourceTls};
 
 use crate::framing::LINE_BYTES_MAX_DEFAULT;
 use crate::normalise::SECRET_FIELD_DEFAULT;
-use crate::{CollectError, NormaliserSettings};
+use crate::{CollectError, NormaliserSettings, PseudonymKey};
+use listener::Admission;
+use reading::Lines;
 
 /// One entry of `[[collector.sources]]`, chosen by its `kind`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum SourceConfig {
     /// Kong's TCP Log plugin.
@@ -129,12 +134,57 @@ impl SourceConfig {
         }
     }
 
+    /// The longest line that it takes, in bytes.
+    pub fn line_bytes_max(&self) -> usize {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.line_bytes_max,
+            SourceConfig::KongHttpLog(source) => source.line_bytes_max,
+            SourceConfig::KongFileLog(source) => source.line_bytes_max,
+        }
+    }
+
+    /// The longest body that it takes, in bytes, where its lines come in bodies.
+    pub fn body_bytes_max(&self) -> Option<usize> {
+        match self {
+            SourceConfig::KongHttpLog(source) => Some(source.body_bytes_max),
+            SourceConfig::KongTcpLog(_) | SourceConfig::KongFileLog(_) => None,
+        }
+    }
+
     /// How it reads lines, without its secret.
     pub fn line_settings(&self) -> NormaliserSettings {
         match self {
             SourceConfig::KongTcpLog(source) => source.line_settings(),
             SourceConfig::KongHttpLog(source) => source.line_settings(),
             SourceConfig::KongFileLog(source) => source.line_settings(),
+        }
+    }
+
+    /// Takes over from other settings of the same source what can change while it runs. What stays as it was waits for a start: the
+    /// kind, where lines come from and whose they are, and the sizes of buffers.
+    pub fn take_over(&mut self, other: &SourceConfig) {
+        match (self, other) {
+            (SourceConfig::KongTcpLog(source), SourceConfig::KongTcpLog(other)) => source.take_over(other),
+            (SourceConfig::KongHttpLog(source), SourceConfig::KongHttpLog(other)) => source.take_over(other),
+            (SourceConfig::KongFileLog(source), SourceConfig::KongFileLog(other)) => source.take_over(other),
+            _ => {}
+        }
+    }
+
+    /// What reads its lines; reads the file with its secret.
+    fn lines(&self, key: PseudonymKey) -> Result<Lines, CollectError> {
+        match self {
+            SourceConfig::KongTcpLog(source) => source.lines(key),
+            SourceConfig::KongHttpLog(source) => source.lines(key),
+            SourceConfig::KongFileLog(source) => source.lines(key),
+        }
+    }
+
+    fn admission(&self) -> Option<Admission> {
+        match self {
+            SourceConfig::KongTcpLog(source) => Some(source.admission()),
+            SourceConfig::KongHttpLog(source) => Some(source.admission()),
+            SourceConfig::KongFileLog(_) => None,
         }
     }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use outrider_platform::oidc::{CALL_TIME_MAX, Oidc, OidcSettings};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ApiConfig;
 
 /// How people sign in, besides with a password.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessConfig {
     /// With an identity provider, by OpenID Connect.

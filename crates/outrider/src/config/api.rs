@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use outrider_model::Network;
 use outrider_platform::tls::TlsSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::services;
 
 /// The people's API.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
     /// Address and port.
@@ -21,6 +22,7 @@ pub struct ApiConfig {
     /// Where the proxy in front connects from, which speaks TLS: an address, a network, or a list of them. This or a
     /// certificate is needed to listen off loopback.
     #[serde(deserialize_with = "networks")]
+    #[schemars(schema_with = "networks_schema")]
     pub behind_proxy: Vec<Network>,
     /// The certificate, with those between it and its authority.
     pub certificate_file: Option<PathBuf>,
@@ -56,6 +58,10 @@ impl Default for ApiConfig {
             key_file: None,
         }
     }
+}
+
+fn networks_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "array"], "items": { "type": "string" } })
 }
 
 /// One network or a list of them. Earlier versions had a name here, which nothing could be held against.

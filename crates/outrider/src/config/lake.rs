@@ -6,12 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use outrider_lake::{BucketSettings, Location, QueryLimits, Retention};
 use outrider_platform::service::LakeSettings;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 const MIB: u64 = 1024 * 1024;
 
 /// The table of all events.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LakeConfig {
     /// Whether events are kept as a table at all.

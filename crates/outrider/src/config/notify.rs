@@ -8,6 +8,7 @@ use outrider_model::Severity;
 use outrider_platform::notify::Destination;
 use outrider_platform::store::DestinationRule;
 use outrider_respond::notify::{MessageKind, WebhookSettings, new_secret};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::installation;
@@ -16,7 +17,7 @@ use crate::installation;
 const DESTINATIONS_MAX: usize = 32;
 
 /// Somebody who is told.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum NotifyConfig {
     /// A signed webhook, after the Standard Webhooks specification.

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use anyhow::{bail, ensure};
 use outrider_collect::SourceConfig;
 use outrider_platform::tls::TlsSettings;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Config;
 
 /// Where collectors and responders on the premises connect.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PremisesConfig {
     /// Address and port.
@@ -29,7 +30,7 @@ pub struct PremisesConfig {
 }
 
 /// The way to the platform.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UplinkConfig {
     /// The platform's premises address, `https`; `http` on the same machine.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use reqwest::header::HeaderName;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::HeaderConfig;
 use super::services::is_loopback;
 
 /// The program's own log, on standard error.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoggingConfig {
     /// What a line is.
@@ -20,7 +21,7 @@ pub struct LoggingConfig {
 }
 
 /// What a line of the log is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -31,7 +32,7 @@ pub enum LogFormat {
 }
 
 /// How much is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// What needs somebody.
@@ -61,7 +62,7 @@ impl LogLevel {
 }
 
 /// Where traces go.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TracingConfig {
     /// The address of an OpenTelemetry collector that takes OTLP over HTTP, without `/v1/traces`.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use outrider_collect::NewSettings;
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::api::StatusSource;
 use outrider_platform::clean_stop;
@@ -32,10 +33,12 @@ use super::waiting::{Limits, Waiting};
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
 use crate::doors::{self, certificates_json};
-use crate::edges::{self, BoundSources, SourceCounters, Sources, now_ms, report_panic, sources_json};
+use crate::edges::{self, now_ms, report_panic};
 use crate::installation::{self, RunFile};
 use crate::local;
+use crate::sources::{BoundSources, SourceCounters, Sources, sources_json};
 use crate::telemetry::Traces;
+use crate::terminal::utc;
 
 /// How long the platform may take to take what is left at the end. The rest stays in the spool.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -44,6 +47,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub struct Collector {
     config: Config,
     sources: Sources,
+    tls: Vec<Arc<TlsServer>>,
     handed: Arc<Handed>,
     spool: LogWriter,
     shipper: JoinHandle<Result<(), LogError>>,
@@ -111,7 +115,7 @@ impl Collector {
             rising: Mutex::default(),
         };
         let mut concerns: Vec<Arc<dyn ConcernSource>> = vec![Arc::new(edge), Arc::new(losses)];
-        concerns.extend(tls.into_iter().map(|tls| tls as Arc<dyn ConcernSource>));
+        concerns.extend(tls.iter().map(|tls| Arc::clone(tls) as Arc<dyn ConcernSource>));
         let heart = Heart {
             uplink,
             kind: ServiceKind::Collector,
@@ -137,7 +141,21 @@ impl Collector {
         };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the collector is ready");
-        Ok(Collector { config, sources, handed, spool, shipper, heart, helpers, keeping, closing, stop })
+        Ok(Collector { config, sources, tls, handed, spool, shipper, heart, helpers, keeping, closing, stop })
+    }
+
+    /// Puts in force what of another configuration can be without a start, and says which sections wait for one. After an error what
+    /// was in force stays.
+    pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        let waiting = self.config.restart_needed(&config);
+        let mut next = self.config.clone();
+        next.take_over(config);
+        let settings = self.sources.prepare(&next.collector)?;
+        settings.into_iter().for_each(NewSettings::put_in_force);
+        // A certificate that cannot be used leaves the one before it in force, and says so.
+        self.tls.iter().for_each(|tls| tls.reload());
+        self.config = next;
+        Ok(waiting)
     }
 
     /// Ends when the spool has failed in a way that going on could not mend.
@@ -281,18 +299,32 @@ impl ConcernSource for SpoolConcerns {
         let dropped = self.progress.stats().dropped_calls + self.waiting.given_up().calls();
         let refused = self.shipped.refused_calls.load(Ordering::Relaxed);
         let mut rising = self.rising.lock().unwrap_or_else(PoisonError::into_inner);
-        lost_calls(dropped, refused, &mut rising, now_ms).into_iter().collect()
+        let given_up = self.waiting.given_up();
+        let concern = lost_calls(dropped, refused, given_up.times(), &mut rising, now_ms);
+        if concern.is_none() {
+            given_up.forget_times();
+        }
+        concern.into_iter().collect()
     }
 }
 
-/// Whether calls were lost lately, of those that the spool and the platform have refused since the start.
-fn lost_calls(dropped: u64, refused: u64, rising: &mut Rising, now_ms: i64) -> Option<Concern> {
+/// Whether calls were lost lately, of those that the spool and the platform have refused since the start; `times` is when those came
+/// that the spool gave up.
+fn lost_calls(
+    dropped: u64,
+    refused: u64,
+    times: Option<(i64, i64)>,
+    rising: &mut Rising,
+    now_ms: i64,
+) -> Option<Concern> {
+    let came = times.map(|(from_ms, until_ms)| format!(" that came from {} to {}", utc(from_ms), utc(until_ms)));
     rising.look(dropped + refused, now_ms, HELD_MS).map(|count| Concern {
         kind: NoticeKind::CallsDropped,
         subject: "spool".to_owned(),
-        since_ms: now_ms,
+        since_ms: times.map_or(now_ms, |(from_ms, _)| from_ms),
         detail: format!(
-            "{count} calls are gone; since its start the spool gave up or refused {dropped}, and the platform refused {refused}"
+            "{count} calls{} are gone; since its start the spool gave up or refused {dropped}, and the platform refused {refused}",
+            came.unwrap_or_default()
         ),
         remedy: "look at the collector's own log: a platform that was away for longer than log.total_bytes_max or \
                  collector.spool_age_max last, a full disk, or versions that do not fit"
@@ -309,12 +341,24 @@ mod tests {
         // Refused by the spool and by the platform, and how many are told.
         for (dropped, refused, expected) in [(5, 2, None), (6, 2, Some("1 calls")), (5, 4, Some("2 calls"))] {
             let mut rising = Rising::default();
-            assert_eq!(lost_calls(5, 2, &mut rising, 0), None);
-            let found = lost_calls(dropped, refused, &mut rising, 1).map(|concern| (concern.kind, concern.detail));
+            assert_eq!(lost_calls(5, 2, None, &mut rising, 0), None);
+            let found =
+                lost_calls(dropped, refused, None, &mut rising, 1).map(|concern| (concern.kind, concern.detail));
             assert_eq!(found.is_some(), expected.is_some(), "{dropped} {refused}");
             let Some((kind, detail)) = found else { continue };
             assert_eq!(kind, NoticeKind::CallsDropped);
             assert!(detail.starts_with(expected.unwrap()), "{detail}");
         }
+        // The gap is where the calls were, not where it was seen that they are gone.
+        let mut rising = Rising::default();
+        lost_calls(0, 0, None, &mut rising, 0);
+        let times = Some((1_795_448_391_727, 1_795_448_451_000));
+        let concern = lost_calls(3, 0, times, &mut rising, 1_795_450_000_000).unwrap();
+        assert_eq!(concern.since_ms, 1_795_448_391_727);
+        assert!(
+            concern.detail.starts_with("3 calls that came from 2026-11-23T15:39:51Z to 2026-11-23T15:40:51Z are gone"),
+            "{}",
+            concern.detail
+        );
     }
 }

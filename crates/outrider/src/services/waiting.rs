@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::edges::now_ms;
+use crate::terminal::utc;
 
 /// How much is handed out at once, plain.
 const SHIPMENT_BYTES: usize = 4 * 1024 * 1024;
@@ -47,11 +48,34 @@ pub(super) struct GivenUp {
     pub(super) for_room: AtomicU64,
     /// For their age.
     pub(super) for_age: AtomicU64,
+    /// Between when and when they came that were given up lately.
+    #[serde(skip)]
+    times: Mutex<Option<(i64, i64)>>,
 }
 
 impl GivenUp {
     pub(super) fn calls(&self) -> u64 {
         self.for_room.load(Ordering::Relaxed) + self.for_age.load(Ordering::Relaxed)
+    }
+
+    /// When the first and the last of those came that were given up since this was forgotten.
+    pub(super) fn times(&self) -> Option<(i64, i64)> {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn forget_times(&self) {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn add(&self, why: Why, calls: u64, (first_ms, last_ms): (i64, i64)) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let (from_ms, until_ms) = times.unwrap_or((first_ms, last_ms));
+        *times = Some((from_ms.min(first_ms), until_ms.max(last_ms)));
+        let counter = match why {
+            Why::Room => &self.for_room,
+            Why::Age => &self.for_age,
+        };
+        counter.fetch_add(calls, Ordering::Relaxed);
     }
 }
 
@@ -77,6 +101,23 @@ struct Queue {
 enum Why {
     Room,
     Age,
+}
+
+/// Calls that are about to be given up, with when the first and the last of them came.
+#[derive(Debug, Default)]
+struct Lost {
+    calls: u64,
+    times: Option<(i64, i64)>,
+}
+
+impl Lost {
+    fn add(&mut self, calls: u32, at_ms: i64) {
+        if calls > 0 {
+            self.calls += u64::from(calls);
+            let (first_ms, last_ms) = self.times.unwrap_or((at_ms, at_ms));
+            self.times = Some((first_ms.min(at_ms), last_ms.max(at_ms)));
+        }
+    }
 }
 
 impl Why {
@@ -135,7 +176,7 @@ impl Waiting {
     pub(super) fn gather(&self) -> Result<Gathered, LogError> {
         let Queue { reader, scratch, lost_before } = &mut *self.lock();
         let mut gathered = Gathered { batches: Vec::new(), last: Position::ZERO };
-        let (mut bytes, mut too_old, now_ms) = (0, 0, now_ms());
+        let (mut bytes, mut too_old, now_ms) = (0, Lost::default(), now_ms());
         let age_ms_max = self.age_ms_max(now_ms);
         while bytes < SHIPMENT_BYTES
             && gathered.batches.len() < SHIPMENT_BATCHES_MAX
@@ -147,7 +188,7 @@ impl Waiting {
                     let at_ms = received_ms(record.at_ms, calls.batch, now_ms);
                     gathered.last = record.position;
                     if age_ms_max.is_some_and(|age_ms| at_ms < now_ms.saturating_sub(age_ms)) {
-                        too_old += u64::from(calls.count());
+                        too_old.add(calls.count(), at_ms);
                         say(lost_before, Why::Age.reason());
                         continue;
                     }
@@ -212,32 +253,26 @@ impl Waiting {
     /// Goes past a record, with all that is before it.
     fn give_up(&self, last: Position, why: Why) -> Result<(), LogError> {
         let Queue { reader, lost_before, .. } = &mut *self.lock();
-        let mut calls = 0;
+        let mut lost = Lost::default();
         while reader.position() <= last
             && let Some(record) = reader.next()?
         {
-            calls += u64::from(record.calls_count());
+            lost.add(record.calls_count(), record.at_ms);
             if record.kind == RecordKind::Gap {
                 say_gap(lost_before, &record)?;
             }
         }
-        if calls > 0 {
+        if lost.calls > 0 {
             say(lost_before, why.reason());
         }
-        self.count_given_up(why, calls);
+        self.count_given_up(why, lost);
         Ok(())
     }
 
-    fn count_given_up(&self, why: Why, calls: u64) {
-        if calls == 0 {
-            return;
-        }
-        let counter = match why {
-            Why::Room => &self.given_up.for_room,
-            Why::Age => &self.given_up.for_age,
-        };
-        counter.fetch_add(calls, Ordering::Relaxed);
-        tracing::error!(calls, "{}", why.reason());
+    fn count_given_up(&self, why: Why, lost: Lost) {
+        let Lost { calls, times: Some(times) } = lost else { return };
+        self.given_up.add(why, calls, times);
+        tracing::error!(calls, from = utc(times.0), until = utc(times.1), "{}", why.reason());
     }
 
     /// A panic while it is held leaves a reader that goes on where it was.
@@ -335,7 +370,7 @@ mod tests {
     }
 
     fn given_up(waiting: &Waiting) -> [u64; 2] {
-        let GivenUp { for_room, for_age } = &waiting.given_up;
+        let GivenUp { for_room, for_age, .. } = &waiting.given_up;
         [for_room, for_age].map(|counter| counter.load(Ordering::Relaxed))
     }
 

@@ -108,6 +108,33 @@ fn what_leaves_stands_beside_what_the_line_said() {
 }
 
 #[test]
+fn lines_are_as_long_as_the_source_takes_them_and_bodies_are_those_of_http_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let padding = "x".repeat(2000);
+    let (short, long) = (line(json!({})), line(json!({"padding": padding})));
+    let body = format!("[{short},{long},{{\"a\":1}},7,{short}]");
+    let source = |kind: &str| format!("[[collector.sources]]\nkind = '{kind}'\nline_bytes_max = 1024\n");
+    for (kind, lines, expected) in [
+        ("kong_tcp_log", vec![short.clone(), long.clone()], vec![(1, ""), (2, "too_long")]),
+        (
+            "kong_http_log",
+            vec![short.clone(), body.clone()],
+            vec![(1, ""), (2, ""), (2, "too_long"), (2, "no_request"), (2, "not_json"), (2, "")],
+        ),
+        ("kong_tcp_log", vec![body], vec![(1, "too_long")]),
+    ] {
+        let said = test(directory.path(), &source(kind), &lines, &["--format", "json"]);
+        assert_eq!(said.status, 4, "{}", said.error);
+        let reports = said.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let seen = reports.map(|report| {
+            (report["line"].as_u64().unwrap(), report["rejected"].as_str().unwrap_or_default().to_owned())
+        });
+        let expected: Vec<_> = expected.into_iter().map(|(line, reason)| (line, reason.to_owned())).collect();
+        assert_eq!(seen.collect::<Vec<_>>(), expected, "{kind}");
+    }
+}
+
+#[test]
 fn mistakes_in_a_mapping_are_refused_with_line_and_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let source = "[[collector.sources]]\nkind = 'kong_tcp_log'\n";

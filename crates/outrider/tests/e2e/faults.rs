@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -219,12 +220,7 @@ fn a_full_disk_drops_and_counts_and_everything_goes_on_when_there_is_room() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=24m", "tmpfs"]).arg(&data).output();
-    if !mounted.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: a small file system cannot be mounted here (needs root)");
-        return;
-    }
-    let _mount = Mounted(data.clone());
+    let Some(_mount) = Mounted::tmpfs(&data, "size=24m") else { return };
     let setup = Setup { more_at_end: "[lake]\ncommit_interval_ms = 100\n".to_owned(), ..Setup::default() };
     let outrider = Outrider::start(directory.path(), &setup);
     outrider.send(&[line("alice", "GET", "/shop/items/1", 200, now_ms())]);
@@ -269,7 +265,20 @@ fn a_full_disk_drops_and_counts_and_everything_goes_on_when_there_is_room() {
     assert_eq!(rows(), Some([accepted; 2]));
 }
 
-struct Mounted(std::path::PathBuf);
+/// A small file system, as long as it is there.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `None`, and a word about it, where that is not allowed.
+    pub fn tmpfs(directory: &Path, options: &str) -> Option<Mounted> {
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(directory).output();
+        if !mounted.is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: a small file system cannot be mounted here (needs root)");
+            return None;
+        }
+        Some(Mounted(directory.to_owned()))
+    }
+}
 
 impl Drop for Mounted {
     fn drop(&mut self) {

@@ -5,6 +5,7 @@
 mod access;
 mod backup;
 mod bucket;
+mod collector;
 mod collector_test;
 mod command_line;
 mod demo;

@@ -12,7 +12,7 @@ use crate::harness::{Outrider, free_port, line, now_ms, wait_for};
 use crate::services::{Site, assert_calls, await_accepted, lines, outrider, write_expired};
 
 /// What a running service says through its local socket.
-fn status(service: &Outrider) -> Value {
+pub fn status(service: &Outrider) -> Value {
     let mut document = String::new();
     UnixStream::connect(service.data_dir.join("local.sock")).unwrap().read_to_string(&mut document).unwrap();
     serde_json::from_str(&document).unwrap()
@@ -133,6 +133,7 @@ fn a_full_spool_gives_up_its_oldest_calls_counts_them_and_says_so() {
     platform.kill();
     let collector = site.collector();
     let toml = std::fs::read_to_string(collector.config_path()).unwrap();
+    let began_ms = now_ms();
     collector.send(&lines(20));
     await_accepted(&collector, 20);
     collector.stop();
@@ -207,6 +208,15 @@ fn a_full_spool_gives_up_its_oldest_calls_counts_them_and_says_so() {
         let notices = platform.list("/api/v1/notices?state=open");
         notices.iter().any(|notice| notice["subject"] == "collector: spool").then_some(())
     });
+    // The gap is where the calls were, and every timeline of that time tells it.
+    let gaps = platform.list("/api/v1/gaps?gateway=kong");
+    let gap = gaps.iter().find(|gap| gap["kind"] == "calls_dropped").unwrap();
+    assert!((began_ms..now_ms()).contains(&gap["since_ms"].as_i64().unwrap()), "{began_ms}: {gap}");
+    assert!(gap["detail"].as_str().unwrap().contains(" calls that came from 20"), "{gap}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
+    let told = command.args(["timeline", "consumer:nobody", "--config"]).arg(platform.config_path()).output().unwrap();
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("calls may be missing from 20") && told.contains(" to now: "), "{told}");
     collector.stop();
     platform.stop();
 }

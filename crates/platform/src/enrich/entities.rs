@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use outrider_model::{ApiCall, BusinessEntity, ENTITIES_MAX, ENTITY_VALUE_BYTES_MAX, EntityKind, FieldValue, Text};
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::SettingsError;
@@ -19,7 +20,7 @@ const NAME_BYTES_MAX: usize = 64;
 const SEGMENTS_MAX: usize = 32;
 
 /// One `[[entities]]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EntitySettings {
     /// What it is called: lower-case letters, digits and `_`.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use outrider_model::NetworkClass;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::entities::EntitySettings;
@@ -13,7 +14,7 @@ const DATABASES_MAX: usize = 8;
 const LISTS_MAX: usize = 16;
 
 /// Databases, lists and entities of the business.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnrichSettings {
     /// Databases in MaxMind's format (`.mmdb`), at most 8. Each says what those before it do not.
@@ -26,7 +27,7 @@ pub struct EnrichSettings {
 }
 
 /// A list of networks.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListSettings {
     /// What its networks are.
@@ -36,7 +37,7 @@ pub struct ListSettings {
 }
 
 /// What the networks of a list are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ListClass {
     /// Data centres and clouds.

@@ -1,5 +1,6 @@
 //! What the log may be told.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LogError, RecordKind};
@@ -9,7 +10,7 @@ const RESERVE_PARTS: u64 = 16;
 const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What the log may be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// At this size a segment is closed and the next one begun. Space is given back by whole segments.
@@ -70,7 +71,7 @@ impl LogSettings {
 }
 
 /// What to do about a record that was stored and cannot be read any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDamage {
     /// Stop and say where it is.

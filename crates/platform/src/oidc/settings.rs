@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
@@ -20,7 +21,7 @@ const SCOPES_MAX: usize = 20;
 const TEXT_BYTES_MAX: usize = 500;
 
 /// How people sign in with an identity provider.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OidcSettings {
     /// The provider's issuer, letter for letter as its discovery document names it; `https`, or on this machine.
@@ -30,7 +31,8 @@ pub struct OidcSettings {
     /// The file with the client's secret; without one outrider is a public client.
     #[serde(default)]
     pub client_secret_file: Option<PathBuf>,
-    /// Where people reach outrider: scheme, host and port. The provider has to know it with [`CALLBACK_PATH`] behind it.
+    /// Where people reach outrider: scheme, host and port. The provider has to know it with
+    /// `/api/v1/session/oidc/callback` behind it.
     pub public_url: String,
     /// What is asked for besides `openid`.
     #[serde(default = "usual_scopes")]
@@ -46,7 +48,7 @@ pub struct OidcSettings {
 }
 
 /// Who gets a role.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoleRule {
     /// The claim of the ID token, such as `groups`; one inside of others is written as `realm_access.roles`.

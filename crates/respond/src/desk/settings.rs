@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 
 /// Settings of the desk.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// The life of alerts.
@@ -19,7 +19,7 @@ pub struct Settings {
 }
 
 /// The life of alerts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertSettings {
     /// An alert without a finding for this long is resolved; the next finding opens a new one. 1 s to 366 d.
@@ -34,7 +34,7 @@ pub struct AlertSettings {
 }
 
 /// The life of actions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ActionSettings {
     /// Evidence older than this, at log time, leads to a proposal only. 1 s to 366 d.

@@ -5,10 +5,11 @@ use outrider_model::{
     Action, ActionId, ActionKind, ActionScope, ActionState, ActionStep, Alert, AlertId, AlertState, Confidence,
     EntityKey, Fingerprint, Notice, Origin, Severity,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a message tells. The name is the message's `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum MessageKind {
     /// Somebody abuses an API.
     #[serde(rename = "alert.opened")]

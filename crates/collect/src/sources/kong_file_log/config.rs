@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::reading::Lines;
 use super::super::{default_gateway, default_line_bytes_max, default_secret_field, within};
 use crate::framing::LINE_BYTES_MAX_RANGE;
-use crate::normalise::{NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names};
-use crate::{CollectError, FieldPolicies, FieldSettings};
+use crate::normalise::{
+    Normaliser, NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
+use crate::{CollectError, FieldPolicies, FieldSettings, PseudonymKey};
 
 /// A file that Kong's File Log plugin writes.
 ///
@@ -17,7 +21,7 @@ use crate::{CollectError, FieldPolicies, FieldSettings};
 /// path = "/var/log/kong/calls.log"
 /// gateway = "kong"
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KongFileLogConfig {
     /// The file, as the plugin names it. It need not be there yet, and may be rotated.
@@ -67,7 +71,7 @@ pub struct KongFileLogConfig {
 }
 
 /// Where to begin in a file that was there before the source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileStart {
     /// With what is written from now on: lines of long ago would count as calls of fifteen minutes ago.
@@ -116,6 +120,22 @@ impl KongFileLogConfig {
     pub(super) fn normaliser_settings(&self) -> Result<NormaliserSettings, CollectError> {
         let secret = self.secret_file.as_deref().map(SourceSecret::load).transpose()?;
         Ok(NormaliserSettings { secret, ..self.line_settings() })
+    }
+
+    pub(in super::super) fn lines(&self, key: PseudonymKey) -> Result<Lines, CollectError> {
+        Ok(Lines { normaliser: Normaliser::new(self.normaliser_settings()?, key)?, secret: None })
+    }
+
+    /// As [`crate::SourceConfig::take_over`].
+    pub(in super::super) fn take_over(&mut self, other: &Self) {
+        *self = KongFileLogConfig {
+            path: self.path.clone(),
+            gateway: self.gateway.clone(),
+            start: self.start,
+            line_bytes_max: self.line_bytes_max,
+            poll_ms: self.poll_ms,
+            ..other.clone()
+        };
     }
 
     pub(in super::super) fn line_settings(&self) -> NormaliserSettings {

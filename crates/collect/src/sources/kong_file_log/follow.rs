@@ -69,6 +69,7 @@ pub(super) struct Seen {
     pub(super) rotated_files: usize,
     pub(super) rotations: u64,
     pub(super) truncations: u64,
+    pub(super) given_up: u64,
     pub(super) is_missing: bool,
     pub(super) problem: Option<String>,
 }
@@ -344,6 +345,7 @@ impl Follow {
             rotated_files: self.rotated.len(),
             rotations: self.rotations,
             truncations: self.truncations,
+            given_up: self.given_up,
             is_missing: self.is_missing,
             problem: self.problem.clone(),
         })
@@ -396,7 +398,7 @@ mod tests {
         let mut follow = follow(directory.path(), ROTATED_MAX - 1, now);
         for expected in [0, 1, 2] {
             follow.add_rotated(Tail::open(&follow.path, LINE_BYTES_MAX).unwrap(), now);
-            assert_eq!((follow.rotated.len(), follow.given_up), (ROTATED_MAX, expected));
+            assert_eq!((follow.rotated.len(), follow.seen().unwrap().given_up), (ROTATED_MAX, expected));
         }
     }
 }

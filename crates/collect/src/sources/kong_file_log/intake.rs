@@ -7,6 +7,7 @@ use std::sync::Arc;
 use outrider_model::batch::BatchWriter;
 
 use super::super::ledger::Ledger;
+use super::super::reading::Reading;
 use super::Shared;
 use super::positions::Mark;
 use crate::framing::Content;
@@ -21,6 +22,7 @@ const BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Lines that are being read.
 pub(super) struct Intake {
     shared: Arc<Shared>,
+    reading: Arc<Reading>,
     received_ms: i64,
     scratch: Scratch,
     writer: BatchWriter,
@@ -42,12 +44,15 @@ pub(super) struct Stretch {
     /// The first of these.
     pub(super) first: Option<Mark>,
     pub(super) ledger: Ledger,
+    /// How they were read.
+    pub(super) reading: Arc<Reading>,
 }
 
 impl Intake {
     pub(super) fn new(shared: &Arc<Shared>, received_ms: i64) -> Self {
         Intake {
             shared: Arc::clone(shared),
+            reading: shared.reading.get(),
             received_ms,
             scratch: Scratch::default(),
             writer: BatchWriter::default(),
@@ -64,8 +69,8 @@ impl Intake {
             Content::NoRoom => return self.ledger.reject(Rejection::NoRoom, None),
             Content::Torn { begun } => return self.ledger.reject(Rejection::Torn, Some(begun)),
         };
-        let Intake { shared, scratch, writer, first, ledger, .. } = self;
-        let mut call = match shared.normaliser.normalise(line, Some(self.received_ms), scratch) {
+        let Intake { shared, reading, scratch, writer, first, ledger, .. } = self;
+        let mut call = match reading.normaliser.normalise(line, Some(self.received_ms), scratch) {
             Ok(call) => call,
             Err(reason) => return ledger.reject(reason, Some(line)),
         };
@@ -105,6 +110,7 @@ impl Intake {
             first_received_ms: received_ms,
             last_received_ms: received_ms,
         });
-        Stretch { file, end, is_at_end, received_ms, batch, first: self.first, ledger: self.ledger }
+        let (first, ledger, reading) = (self.first, self.ledger, self.reading);
+        Stretch { file, end, is_at_end, received_ms, batch, first, ledger, reading }
     }
 }

@@ -33,8 +33,8 @@ use tokio_util::sync::CancellationToken;
 pub use config::{FileStart, KongFileLogConfig};
 
 use super::file_source_name;
+use super::reading::{Current, Reading, SourceControl};
 use crate::counters::FileSeen;
-use crate::normalise::Normaliser;
 use crate::{Clock, CollectError, Complete, Counters, Delivery, PseudonymKey, Refusal};
 use follow::Follow;
 use intake::{Intake, Stretch};
@@ -53,7 +53,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What the reading of lines needs.
 struct Shared {
     source: Arc<str>,
-    normaliser: Normaliser,
+    reading: Arc<Current<Reading>>,
     complete: Option<Complete>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -68,6 +68,7 @@ pub struct KongFileLog {
     kept: Option<Positions>,
     /// The log holds what was handed on last.
     is_handed_stored: AtomicBool,
+    key: PseudonymKey,
 }
 
 impl KongFileLog {
@@ -82,11 +83,11 @@ impl KongFileLog {
         directory: &Path,
     ) -> Result<Self, CollectError> {
         config.validate()?;
-        let normaliser = Normaliser::new(config.normaliser_settings()?, key)?;
+        let counters = Arc::new(Counters::default());
+        let reading = Reading::new(config.lines(key.clone())?, &counters);
         let (book, kept) = Book::open(directory, &config.path)?;
         let source = Arc::from(file_source_name(&config.path));
-        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
-        let shared = Shared { source, normaliser, complete, clock, counters };
+        let shared = Shared { source, reading: Arc::new(Current::new(reading)), complete, clock, counters };
         Ok(KongFileLog {
             config: config.clone(),
             shared: Arc::new(shared),
@@ -94,7 +95,18 @@ impl KongFileLog {
             book,
             kept,
             is_handed_stored: AtomicBool::new(false),
+            key,
         })
+    }
+
+    /// What gives it other settings while it runs.
+    pub fn control(&self) -> SourceControl {
+        SourceControl {
+            reading: Arc::clone(&self.shared.reading),
+            admission: None,
+            counters: Arc::clone(&self.shared.counters),
+            key: self.key.clone(),
+        }
     }
 
     /// Its name, which the file is part of.
@@ -123,7 +135,7 @@ impl KongFileLog {
         let mut reader = apart(move || self.into_reader(Instant::now())).await;
         tracing::info!(
             path = %reader.path.display(),
-            gateway = reader.shared.normaliser.gateway(),
+            gateway = reader.shared.reading.get().normaliser.gateway(),
             "kong_file_log reads"
         );
         while !stop.is_cancelled() {
@@ -155,7 +167,7 @@ impl KongFileLog {
     }
 
     fn into_reader(self, now: Instant) -> Reader {
-        let KongFileLog { config, shared, book, mut kept, is_handed_stored, sender } = self;
+        let KongFileLog { config, shared, book, mut kept, is_handed_stored, sender, key: _ } = self;
         // Whoever takes the lines waits for the last sender, and what follows may hang with the disk.
         drop(sender);
         let is_settled = kept.as_ref().is_some_and(|kept| kept.handed.is_none());
@@ -330,7 +342,7 @@ impl Reader {
         if let Some(tail) = self.follow.tail(stretch.file) {
             tail.store(stretch.end);
         }
-        stretch.ledger.count(&self.shared.counters, stretch.received_ms);
+        stretch.ledger.count(&self.shared.counters, &stretch.reading.fields, stretch.received_ms);
     }
 
     /// Notes the last lines that were stored.
@@ -361,6 +373,7 @@ impl Reader {
             rotated_files: seen.rotated_files as u64,
             rotations: seen.rotations,
             truncations: seen.truncations,
+            given_up_files: seen.given_up,
             is_missing: seen.is_missing,
             problem: self.trouble.clone().or(seen.problem),
         });

@@ -3,13 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::listener::Admission;
+use super::super::reading::Lines;
 use super::super::{AllowList, SourceTls, default_gateway, default_line_bytes_max, is_for_somebody, within};
 use crate::framing::LINE_BYTES_MAX_RANGE;
-use crate::normalise::{NormaliserSettings, SessionCarrier, TrustedProxies, default_key_names};
-use crate::{CollectError, FieldPolicies, FieldSettings};
+use crate::normalise::{
+    Normaliser, NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
+use crate::{CollectError, FieldPolicies, FieldSettings, PseudonymKey};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -22,7 +26,7 @@ pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// listen = "127.0.0.1:9515"
 /// gateway = "kong"
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KongHttpLogConfig {
     /// Address and port to listen on. Off loopback an `allow` list is required.
@@ -127,7 +131,24 @@ impl KongHttpLogConfig {
         self.line_settings().validate()
     }
 
-    pub(super) fn admission(&self) -> Admission {
+    pub(in super::super) fn lines(&self, key: PseudonymKey) -> Result<Lines, CollectError> {
+        let secret = self.secret_file.as_deref().map(SourceSecret::load).transpose()?;
+        Ok(Lines { normaliser: Normaliser::new(self.line_settings(), key)?, secret })
+    }
+
+    /// As [`crate::SourceConfig::take_over`].
+    pub(in super::super) fn take_over(&mut self, other: &Self) {
+        *self = KongHttpLogConfig {
+            listen: self.listen,
+            gateway: self.gateway.clone(),
+            tls: self.tls.clone(),
+            body_bytes_max: self.body_bytes_max,
+            line_bytes_max: self.line_bytes_max,
+            ..other.clone()
+        };
+    }
+
+    pub(in super::super) fn admission(&self) -> Admission {
         Admission {
             allow: self.allow.clone(),
             connections_max: self.connections_max,

@@ -8,6 +8,7 @@ use outrider_model::batch::BatchWriter;
 use tokio::sync::oneshot;
 
 use super::super::ledger::Ledger;
+use super::super::reading::Reading;
 use super::Shared;
 use super::recent::{Claims, Known};
 use super::request::Taken;
@@ -26,6 +27,7 @@ const CALL_BYTES: usize = 64;
 
 pub(super) struct Intake {
     shared: Arc<Shared>,
+    reading: Arc<Reading>,
     room: Room,
     scratch: Scratch,
     claims: Claims,
@@ -35,10 +37,11 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    /// `room` is what the request has taken of it so far.
-    pub(super) fn new(shared: &Arc<Shared>, room: Room) -> Self {
+    /// `reading` is how its lines are read, whatever comes into force meanwhile; `room` is what the request has taken of it so far.
+    pub(super) fn new(shared: &Arc<Shared>, reading: Arc<Reading>, room: Room) -> Self {
         Intake {
             shared: Arc::clone(shared),
+            reading,
             room,
             scratch: Scratch::default(),
             claims: shared.recent.claims(),
@@ -60,12 +63,12 @@ impl Intake {
     }
 
     fn take_line(&mut self, line: &[u8], received_ms: i64) -> Result<(), Refusal> {
-        let shared = Arc::clone(&self.shared);
+        let reading = Arc::clone(&self.reading);
         let mut scratch = std::mem::take(&mut self.scratch);
         // Of a call that is known already nothing is counted.
         scratch.take_truncated();
         scratch.take_fields();
-        let taken = match shared.normaliser.normalise(line, Some(received_ms), &mut scratch) {
+        let taken = match reading.normaliser.normalise(line, Some(received_ms), &mut scratch) {
             Ok(call) => {
                 let calls = self.ledger.calls;
                 let taken = self.take_call(call, line);
@@ -149,7 +152,7 @@ impl Intake {
     /// Counts what came of the request, which is settled.
     fn count(self, received_ms: i64) -> Taken {
         let (stored, duplicates) = (self.ledger.calls, self.ledger.duplicates);
-        let rejected = self.ledger.count(&self.shared.counters, received_ms);
+        let rejected = self.ledger.count(&self.shared.counters, &self.reading.fields, received_ms);
         self.claims.stored();
         Taken { stored, duplicates, rejected }
     }

@@ -30,8 +30,9 @@ pub use config::KongHttpLogConfig;
 
 use super::Delivery;
 use super::listener::Listener;
+use super::reading::{Current, Reading, SourceControl};
 use super::speech::{CurrentTls, Speech, Wire};
-use crate::normalise::{Normaliser, SourceSecret};
+use crate::normalise::SourceSecret;
 use crate::{Clock, CollectError, Complete, Counters, PseudonymKey, Refusal};
 use config::BODIES_BYTES_MAX;
 use recent::{RECENT_MAX, Recent};
@@ -49,8 +50,7 @@ const STOP_LONGEST: Duration = Duration::from_secs(5);
 struct Shared {
     source: Arc<str>,
     speech: Speech,
-    normaliser: Normaliser,
-    secret: Option<SourceSecret>,
+    reading: Arc<Current<Reading>>,
     complete: Option<Complete>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -68,6 +68,7 @@ struct Shared {
 pub struct KongHttpLog {
     listener: Listener,
     shared: Shared,
+    key: PseudonymKey,
 }
 
 impl KongHttpLog {
@@ -82,16 +83,14 @@ impl KongHttpLog {
         tls: Option<CurrentTls>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
-        let normaliser = Normaliser::new(config.line_settings(), key)?;
-        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
+        let counters = Arc::new(Counters::default());
+        let reading = Reading::new(config.lines(key.clone())?, &counters);
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
-        let secret = config.secret_file.as_deref().map(SourceSecret::load).transpose()?;
         let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let shared = Shared {
             source: Arc::from(format!("kong_http_log {}", listener.local_addr())),
             speech,
-            normaliser,
-            secret,
+            reading: Arc::new(Current::new(reading)),
             complete,
             clock,
             counters,
@@ -102,13 +101,24 @@ impl KongHttpLog {
             sender,
             settling: TaskTracker::new(),
         };
-        Ok(KongHttpLog { listener, shared })
+        Ok(KongHttpLog { listener, shared, key })
     }
 
     /// The same with this secret, in the place of one in a file.
-    pub fn with_secret(mut self, secret: SourceSecret) -> Self {
-        self.shared.secret = Some(secret);
+    pub fn with_secret(self, secret: SourceSecret) -> Self {
+        let reading = self.shared.reading.get().with_secret(secret);
+        self.shared.reading.set(reading);
         self
+    }
+
+    /// What gives it other settings while it runs.
+    pub fn control(&self) -> SourceControl {
+        SourceControl {
+            reading: Arc::clone(&self.shared.reading),
+            admission: Some(self.listener.admission()),
+            counters: Arc::clone(&self.shared.counters),
+            key: self.key.clone(),
+        }
     }
 
     /// Where it listens; tells the port when port 0 was asked for.
@@ -124,17 +134,17 @@ impl KongHttpLog {
     /// Remembers a call that is stored already, so that it counts once if its gateway sends it again: the process may have
     /// ended between storing a call and saying so. Calls of other gateways are left alone.
     pub fn remember(&self, call: &ApiCall<'_>) {
-        if &*call.gateway == self.shared.normaliser.gateway() {
+        if &*call.gateway == self.shared.reading.get().normaliser.gateway() {
             self.shared.recent.remember(call);
         }
     }
 
     /// Answers until stopped; then lets requests under way end, and waits until what they brought is stored or refused.
     pub async fn run(self, stop: CancellationToken) {
-        let KongHttpLog { listener, shared } = self;
+        let KongHttpLog { listener, shared, key: _ } = self;
         let shared = Arc::new(shared);
         let local = listener.local_addr();
-        tracing::info!(listen = %local, gateway = shared.normaliser.gateway(), "kong_http_log listens");
+        tracing::info!(listen = %local, gateway = shared.reading.get().normaliser.gateway(), "kong_http_log listens");
         listener.serve(&stop, |stream| serve(stream, Arc::clone(&shared), stop.clone())).await;
         shared.settling.close();
         shared.settling.wait().await;

@@ -17,6 +17,7 @@ use super::intake::Intake;
 use super::room::Room;
 use crate::Refusal;
 use crate::framing::body_records;
+use crate::normalise::SourceSecret;
 
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -50,7 +51,8 @@ async fn take(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Taken,
     if ![Method::POST, Method::PUT, Method::PATCH].contains(request.method()) {
         return Err(Refusal::Method);
     }
-    if !is_authorized(request.headers(), shared) {
+    let reading = shared.reading.get();
+    if !is_authorized(request.headers(), reading.secret.as_ref()) {
         return Err(Refusal::Unauthorized);
     }
     let is_packed = is_packed(request.headers())?;
@@ -61,7 +63,7 @@ async fn take(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Taken,
         body = unpack(&body, &mut room, shared.body_bytes_max)?;
     }
     shared.counters.read(body.len());
-    let mut intake = Intake::new(shared, room);
+    let mut intake = Intake::new(shared, reading, room);
     let received_ms = shared.clock.now_ms();
     for (number, record) in body_records(&body, shared.line_bytes_max).enumerate() {
         intake.take(record, received_ms)?;
@@ -73,8 +75,8 @@ async fn take(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Taken,
     intake.settle(received_ms).await
 }
 
-fn is_authorized(headers: &HeaderMap, shared: &Shared) -> bool {
-    let Some(secret) = &shared.secret else { return true };
+fn is_authorized(headers: &HeaderMap, secret: Option<&SourceSecret>) -> bool {
+    let Some(secret) = secret else { return true };
     let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let presented = presented.and_then(|value| value.split_once(' '));
     presented.is_some_and(|(scheme, value)| scheme.eq_ignore_ascii_case("bearer") && secret.is(value.trim()))

@@ -3,15 +3,19 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::listener::Admission;
+use super::super::reading::Lines;
 use super::super::{
     AllowList, SourceTls, default_gateway, default_line_bytes_max, default_secret_field, is_for_somebody, within,
 };
 use crate::framing::LINE_BYTES_MAX_RANGE;
-use crate::normalise::{NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names};
-use crate::{CollectError, FieldPolicies, FieldSettings};
+use crate::normalise::{
+    Normaliser, NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+};
+use crate::{CollectError, FieldPolicies, FieldSettings, PseudonymKey};
 
 /// A port for Kong's TCP Log plugin.
 ///
@@ -21,7 +25,7 @@ use crate::{CollectError, FieldPolicies, FieldSettings};
 /// listen = "127.0.0.1:9514"
 /// gateway = "kong"
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KongTcpLogConfig {
     /// Address and port to listen on. Off loopback an `allow` list is required.
@@ -55,13 +59,13 @@ pub struct KongTcpLogConfig {
     /// reload.
     #[serde(default = "default_connections_per_address_max")]
     pub connections_per_address_max: usize,
-    /// A batch is handed on with so many calls, 1 to 65536, ...
+    /// A batch is handed on when it has so many calls, 1 to 65536.
     #[serde(default = "default_batch_calls_max")]
     pub batch_calls_max: u32,
-    /// ... or so many bytes, 1024 to 16777216, ...
+    /// A batch is handed on when it has so many bytes, 1024 to 16777216.
     #[serde(default = "default_batch_bytes_max")]
     pub batch_bytes_max: usize,
-    /// ... or when its first call has waited so long, 1 to 1000 ms.
+    /// A batch is handed on when its first call has waited so long, 1 to 1000 ms.
     #[serde(default = "default_batch_wait_ms")]
     pub batch_wait_ms: u64,
     /// Names of the headers and query fields in which clients present keys, most telling first: Kong's `key_names`.
@@ -155,7 +159,25 @@ impl KongTcpLogConfig {
         Ok(NormaliserSettings { secret, ..self.line_settings() })
     }
 
-    pub(super) fn admission(&self) -> Admission {
+    pub(in super::super) fn lines(&self, key: PseudonymKey) -> Result<Lines, CollectError> {
+        Ok(Lines { normaliser: Normaliser::new(self.normaliser_settings()?, key)?, secret: None })
+    }
+
+    /// As [`crate::SourceConfig::take_over`].
+    pub(in super::super) fn take_over(&mut self, other: &Self) {
+        *self = KongTcpLogConfig {
+            listen: self.listen,
+            gateway: self.gateway.clone(),
+            tls: self.tls.clone(),
+            line_bytes_max: self.line_bytes_max,
+            batch_calls_max: self.batch_calls_max,
+            batch_bytes_max: self.batch_bytes_max,
+            batch_wait_ms: self.batch_wait_ms,
+            ..other.clone()
+        };
+    }
+
+    pub(in super::super) fn admission(&self) -> Admission {
         Admission {
             allow: self.allow.clone(),
             connections_max: self.connections_max,

@@ -14,11 +14,12 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::super::reading::{Current, Reading};
 use super::batcher::Batcher;
 use crate::counters::Tally;
 use crate::framing::{Content, Frame, LineFramer, LineRoom};
 use crate::health::Outline;
-use crate::normalise::{Normaliser, Scratch};
+use crate::normalise::Scratch;
 use crate::{Clock, Complete, ConnectionRefusal, Counters, Rejection};
 
 /// Bytes read at a time.
@@ -35,7 +36,7 @@ const STOP_LONGEST: Duration = Duration::from_secs(2);
 
 /// What all connections of a source share.
 pub(super) struct Shared {
-    pub(super) normaliser: Arc<Normaliser>,
+    pub(super) reading: Arc<Current<Reading>>,
     pub(super) complete: Option<Complete>,
     pub(super) batcher: Batcher,
     pub(super) counters: Arc<Counters>,
@@ -149,30 +150,37 @@ async fn read_once(stream: &mut (impl AsyncRead + Unpin), framer: &mut LineFrame
 }
 
 fn take(framer: &mut LineFramer, shared: &Shared, scratch: &mut Scratch, bytes: &[u8]) {
-    let received_ms = shared.clock.now_ms();
+    let (received_ms, reading) = (shared.clock.now_ms(), shared.reading.get());
     let mut tally = Tally { bytes: bytes.len() as u64, ..Tally::default() };
-    framer.feed(bytes, |frame| record(frame, received_ms, shared, scratch, &mut tally));
-    count(tally, received_ms, shared, scratch);
+    framer.feed(bytes, |frame| record(frame, received_ms, &reading, shared, scratch, &mut tally));
+    count(tally, received_ms, &reading, shared, scratch);
 }
 
 /// Records what is found without reading on.
 fn taking<T>(shared: &Shared, find: impl FnOnce(&mut dyn FnMut(Frame<'_>)) -> T) -> T {
-    let received_ms = shared.clock.now_ms();
+    let (received_ms, reading) = (shared.clock.now_ms(), shared.reading.get());
     let mut tally = Tally::default();
     let mut scratch = Scratch::default();
-    let found = find(&mut |frame| record(frame, received_ms, shared, &mut scratch, &mut tally));
-    count(tally, received_ms, shared, &mut scratch);
+    let found = find(&mut |frame| record(frame, received_ms, &reading, shared, &mut scratch, &mut tally));
+    count(tally, received_ms, &reading, shared, &mut scratch);
     found
 }
 
-fn count(mut tally: Tally, received_ms: i64, shared: &Shared, scratch: &mut Scratch) {
+fn count(mut tally: Tally, received_ms: i64, reading: &Reading, shared: &Shared, scratch: &mut Scratch) {
     tally.truncated = scratch.take_truncated();
     tally.health.without_secret = scratch.take_without_secret();
     tally.fields = scratch.take_fields();
-    shared.counters.add(&tally, received_ms);
+    shared.counters.add(&tally, &reading.fields, received_ms);
 }
 
-fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scratch, tally: &mut Tally) {
+fn record(
+    frame: Frame<'_>,
+    received_ms: i64,
+    reading: &Reading,
+    shared: &Shared,
+    scratch: &mut Scratch,
+    tally: &mut Tally,
+) {
     tally.received += 1;
     let line = match frame.content {
         Content::Record(line) => line,
@@ -180,7 +188,7 @@ fn record(frame: Frame<'_>, received_ms: i64, shared: &Shared, scratch: &mut Scr
         Content::NoRoom => return reject(Rejection::NoRoom, None, shared, tally),
         Content::Torn { begun } => return reject(Rejection::Torn, Some(begun), shared, tally),
     };
-    match shared.normaliser.normalise(line, Some(received_ms), scratch) {
+    match reading.normaliser.normalise(line, Some(received_ms), scratch) {
         Ok(mut call) => {
             tally.untrusted += u64::from(call.trust == Trust::Untrusted);
             tally.health.see(&call);

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub use config::KongTcpLogConfig;
 
 use super::listener::Listener;
+use super::reading::{Current, Reading, SourceControl};
 use super::speech::{CurrentTls, Speech, Wire};
 use crate::framing::LineRoom;
-use crate::normalise::Normaliser;
 use crate::{Clock, CollectError, Complete, Counters, MicroBatch, PseudonymKey};
 use batcher::{Batcher, Limits};
 use connection::Shared;
@@ -36,6 +36,7 @@ pub struct KongTcpLog {
     listener: Listener,
     speech: Arc<Speech>,
     shared: Arc<Shared>,
+    key: PseudonymKey,
 }
 
 impl KongTcpLog {
@@ -50,8 +51,8 @@ impl KongTcpLog {
         tls: Option<CurrentTls>,
     ) -> Result<Self, CollectError> {
         config.validate()?;
-        let normaliser = Arc::new(Normaliser::new(config.normaliser_settings()?, key)?);
-        let counters = Arc::new(Counters::of_fields(normaliser.mapped_fields()));
+        let counters = Arc::new(Counters::default());
+        let reading = Reading::new(config.lines(key.clone())?, &counters);
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let limits = Limits {
@@ -66,8 +67,27 @@ impl KongTcpLog {
         Ok(KongTcpLog {
             listener,
             speech: Arc::new(speech),
-            shared: Arc::new(Shared { normaliser, complete, batcher, counters, clock, line_bytes_max, line_room }),
+            shared: Arc::new(Shared {
+                reading: Arc::new(Current::new(reading)),
+                complete,
+                batcher,
+                counters,
+                clock,
+                line_bytes_max,
+                line_room,
+            }),
+            key,
         })
+    }
+
+    /// What gives it other settings while it runs.
+    pub fn control(&self) -> SourceControl {
+        SourceControl {
+            reading: Arc::clone(&self.shared.reading),
+            admission: Some(self.listener.admission()),
+            counters: Arc::clone(&self.shared.counters),
+            key: self.key.clone(),
+        }
     }
 
     /// Where it listens; tells the port when port 0 was asked for.
@@ -82,14 +102,14 @@ impl KongTcpLog {
 
     /// Reads until stopped; then reads what has arrived, hands on what is pending and returns.
     pub async fn run(self, stop: CancellationToken) {
-        let KongTcpLog { listener, speech, shared } = self;
+        let KongTcpLog { listener, speech, shared, key: _ } = self;
         let local = listener.local_addr();
         let batching = CancellationToken::new();
         let batcher = tokio::spawn({
             let (shared, batching) = (Arc::clone(&shared), batching.clone());
             async move { shared.batcher.run(batching).await }
         });
-        tracing::info!(listen = %local, gateway = shared.normaliser.gateway(), "kong_tcp_log listens");
+        tracing::info!(listen = %local, gateway = shared.reading.get().normaliser.gateway(), "kong_tcp_log listens");
         let serve = |stream| {
             let (speech, shared, stop) = (Arc::clone(&speech), Arc::clone(&shared), stop.clone());
             async move {

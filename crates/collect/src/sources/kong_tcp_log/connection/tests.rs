@@ -2,9 +2,10 @@ use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::super::super::reading::Lines;
 use super::super::batcher::Limits;
 use super::*;
-use crate::{MicroBatch, NormaliserSettings, PseudonymKey};
+use crate::{MicroBatch, Normaliser, NormaliserSettings, PseudonymKey};
 
 const LINE: &str = "{\"request\":{\"uri\":\"/a\",\"method\":\"GET\"},\"response\":{\"status\":200}}\n";
 
@@ -20,10 +21,9 @@ impl Source {
         let (sender, batches) = mpsc::channel(10_000);
         let counters = Arc::new(Counters::default());
         let limits = Limits { calls_max: 1, bytes_max: 1024, wait: Duration::from_millis(10) };
+        let normaliser = Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[7; 32])).unwrap();
         let shared = Shared {
-            normaliser: Arc::new(
-                Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[7; 32])).unwrap(),
-            ),
+            reading: Arc::new(Current::new(Reading::new(Lines { normaliser, secret: None }, &counters))),
             complete: None,
             batcher: Batcher::new(Arc::from("test"), limits, sender, Arc::clone(&counters)),
             counters,
