@@ -4,14 +4,16 @@
 //! (service, method, template) an id that survives re-templating, and says to which endpoint a call belongs. It keeps a
 //! trie of path segments per gateway, workspace and service; see [`Catalogue`].
 //!
-//! It leaves out what an endpoint carries (data classes, posture, drift) and how normal use looks: those read the ids
-//! that are given here. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
+//! What an endpoint carries is learned beside it, by the ids that are given here ([`inventory`]).
+//!
+//! It leaves out how normal use looks: that is read from the ids, too. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
 //! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
 
 mod catalogue;
 mod decide;
 mod endpoints;
 mod evidence;
+pub mod inventory;
 mod learn;
 mod likeness;
 mod lookup;
@@ -21,6 +23,7 @@ mod path;
 mod settings;
 mod shape;
 mod snapshot;
+mod template;
 mod trie;
 
 pub use catalogue::{Assignment, Catalogue, Counters, service_key};

@@ -1,0 +1,122 @@
+//! Two endpoints become one: counts add, sketches merge (decision 14).
+//!
+//! Which of the two came first takes no part, but for the id.
+
+use super::parameter::{Parameter, Values};
+use super::profile::{AuthSeen, Counted, Profile};
+use super::settings::{Counters, Settings};
+
+impl Profile {
+    /// Adds what another has seen. Its id stays, and its template where it has one.
+    pub fn merge(&mut self, other: Profile, settings: &Settings, counters: &mut Counters) {
+        self.calls += other.calls;
+        self.known += other.known;
+        self.read += other.read;
+        self.read_ok += other.read_ok;
+        self.first_ms = self.first_ms.min(other.first_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+        let kinds_max = settings.kinds_per_endpoint_max;
+        merge_counts(&mut self.statuses, other.statuses, kinds_max, counters);
+        merge_counts(&mut self.media_types, other.media_types, kinds_max, counters);
+        merge_counts(&mut self.routes, other.routes, kinds_max, counters);
+        merge_auth(&mut self.auth, other.auth);
+        self.carrier = match (self.carrier.take(), other.carrier) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.consumers.merge(&other.consumers);
+        self.request_bytes.merge(&other.request_bytes);
+        self.response_bytes.merge(&other.response_bytes);
+        self.latency_ms.merge(&other.latency_ms);
+        merge_parameters(&mut self.parameters, other.parameters, settings, counters);
+        if self.template.is_empty() {
+            self.template = other.template;
+        }
+        self.drop_other_path_parameters();
+        self.bytes = self.heap_bytes();
+    }
+}
+
+/// Adds counts; at the limit the rarest are left out, ties by what they are.
+fn merge_counts<T: Ord>(
+    seen: &mut Vec<Counted<T>>,
+    others: Vec<Counted<T>>,
+    kinds_max: usize,
+    counters: &mut Counters,
+) {
+    for other in others {
+        match seen.iter_mut().find(|known| known.what == other.what) {
+            Some(known) => known.calls += other.calls,
+            None => seen.push(other),
+        }
+    }
+    seen.sort_unstable_by(|one, other| other.calls.cmp(&one.calls).then_with(|| one.what.cmp(&other.what)));
+    counters.kinds_per_endpoint_max += seen.len().saturating_sub(kinds_max) as u64;
+    seen.truncate(kinds_max);
+}
+
+fn merge_auth(seen: &mut Vec<AuthSeen>, others: Vec<AuthSeen>) {
+    for other in others {
+        match seen.iter_mut().find(|known| known.kind == other.kind) {
+            Some(known) => {
+                known.calls += other.calls;
+                known.calls_ok += other.calls_ok;
+            }
+            None => seen.push(other),
+        }
+    }
+    seen.sort_unstable_by_key(|seen| seen.kind);
+}
+
+/// Adds parameters by location and name; at the limit those that are weak and rare are left out first.
+fn merge_parameters(seen: &mut Vec<Parameter>, others: Vec<Parameter>, settings: &Settings, counters: &mut Counters) {
+    for other in others {
+        match seen.iter_mut().find(|known| known.is(other.location, &other.name)) {
+            Some(known) => known.merge(other, settings),
+            None => seen.push(other),
+        }
+    }
+    let order = |parameter: &Parameter| {
+        (parameter.is_weak(), std::cmp::Reverse((parameter.calls, parameter.last_ms)), parameter.location)
+    };
+    seen.sort_unstable_by(|one, other| order(one).cmp(&order(other)).then_with(|| one.name.cmp(&other.name)));
+    let max = settings.parameters_per_endpoint_max;
+    counters.parameters_per_endpoint_max += seen.len().saturating_sub(max) as u64;
+    seen.truncate(max);
+}
+
+impl Parameter {
+    fn merge(&mut self, other: Parameter, settings: &Settings) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.calls_ok = self.calls_ok.saturating_add(other.calls_ok);
+        self.repeated = self.repeated.saturating_add(other.repeated);
+        for (count, other) in self.kinds.iter_mut().zip(other.kinds) {
+            *count = count.saturating_add(other);
+        }
+        self.range = match (self.range, other.range) {
+            (Some((least, most)), Some((other_least, other_most))) => {
+                Some((least.min(other_least), most.max(other_most)))
+            }
+            (one, other) => one.or(other),
+        };
+        self.actors |= other.actors;
+        self.first_ms = self.first_ms.min(other.first_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+        let (Values::Few(values), Values::Few(others)) = (&mut self.values, other.values) else {
+            self.hide_values();
+            return;
+        };
+        for other in others {
+            match values.binary_search_by(|value| value.text.cmp(&other.text)) {
+                Ok(at) => {
+                    values[at].calls = values[at].calls.saturating_add(other.calls);
+                    values[at].actors |= other.actors;
+                }
+                Err(at) => values.insert(at, other),
+            }
+        }
+        if values.len() > settings.values_per_parameter_max {
+            self.hide_values();
+        }
+    }
+}

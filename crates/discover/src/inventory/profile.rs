@@ -1,0 +1,538 @@
+//! What is learned of one endpoint, and what a call adds to it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use outrider_classify::{credential_shape, find_personal};
+use outrider_model::{Actor, ApiCall, EndpointId, Field, FieldValue};
+use serde::{Deserialize, Serialize};
+
+use super::auth::AuthKind;
+use super::distinct::Distinct;
+use super::histogram::Histogram;
+use super::kind::ValueKind;
+use super::parameter::Parameter;
+use super::report::Location;
+use super::settings::{Counters, Settings};
+use crate::evidence::teaches;
+use crate::path::Path;
+use crate::template::{Segment, segments};
+
+/// Headers that every client or proxy sends, that say nothing of the API. Those of credentials and cookies are no
+/// parameters either: see [`AuthKind`].
+const IGNORED_HEADERS: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "apikey",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "cdn-loop",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "correlation-id",
+    "date",
+    "dnt",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "keep-alive",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "priority",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "referer",
+    "request-id",
+    "save-data",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "x-correlation-id",
+    "x-real-ip",
+    "x-request-id",
+    "x-request-start",
+    "x-requested-with",
+];
+
+/// Beginnings of such names.
+const IGNORED_PREFIXES: &[&str] = &[
+    "access-control-",
+    "cf-",
+    "fastly-",
+    "sec-",
+    "x-amz-",
+    "x-amzn-",
+    "x-b3-",
+    "x-consumer-",
+    "x-credential-",
+    "x-datadog-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-kong-",
+];
+
+/// Segments of a path beyond which its parameters are not read.
+const DEPTH_MAX: usize = 64;
+
+/// Bytes of a media type; a longer one is none.
+const MEDIA_TYPE_BYTES_MAX: usize = 64;
+
+/// Whether a call brought something that its endpoint did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Observed {
+    New,
+    Known,
+}
+
+/// A status with how many calls had it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Counted<T> {
+    pub what: T,
+    pub calls: u64,
+}
+
+/// How callers authenticated.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct AuthSeen {
+    pub kind: AuthKind,
+    pub calls: u64,
+    pub calls_ok: u64,
+}
+
+/// An endpoint as it was seen.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Profile {
+    pub endpoint: EndpointId,
+    /// The template that its path parameters were last read by.
+    pub template: Box<str>,
+    /// Calls that count as evidence.
+    pub calls: u64,
+    /// Of those the ones whose answer shows that the API knows the path.
+    pub known: u64,
+    /// Of those the ones whose parameters were read.
+    pub read: u64,
+    /// Of those the ones that were answered 2xx.
+    pub read_ok: u64,
+    pub first_ms: i64,
+    pub last_ms: i64,
+    pub statuses: Vec<Counted<u16>>,
+    pub auth: Vec<AuthSeen>,
+    pub carrier: Option<(Location, Box<str>)>,
+    pub media_types: Vec<Counted<Box<str>>>,
+    pub routes: Vec<Counted<Box<str>>>,
+    pub consumers: Distinct,
+    pub request_bytes: Histogram,
+    pub response_bytes: Histogram,
+    pub latency_ms: Histogram,
+    pub parameters: Vec<Parameter>,
+    /// What it holds on the heap, as of the last time that it got something new.
+    pub bytes: usize,
+    /// It had calls that were not reported yet.
+    pub is_touched: bool,
+    /// It has something new that was not reported yet.
+    pub is_new: bool,
+    pub reported_epoch: u32,
+}
+
+impl Profile {
+    pub fn new(endpoint: EndpointId) -> Self {
+        Profile {
+            endpoint,
+            template: Box::default(),
+            calls: 0,
+            known: 0,
+            read: 0,
+            read_ok: 0,
+            first_ms: i64::MAX,
+            last_ms: i64::MIN,
+            statuses: Vec::new(),
+            auth: Vec::new(),
+            carrier: None,
+            media_types: Vec::new(),
+            routes: Vec::new(),
+            consumers: Distinct::default(),
+            request_bytes: Histogram::default(),
+            response_bytes: Histogram::default(),
+            latency_ms: Histogram::default(),
+            parameters: Vec::new(),
+            bytes: 0,
+            is_touched: false,
+            is_new: false,
+            reported_epoch: 0,
+        }
+    }
+
+    /// Learns from a call that is evidence. Without room nothing new is taken in.
+    pub fn observe(
+        &mut self,
+        call: &ApiCall<'_>,
+        template: &str,
+        plugin: Option<&str>,
+        settings: &Settings,
+        has_room: bool,
+        counters: &mut Counters,
+    ) -> Observed {
+        let kinds_max = settings.kinds_per_endpoint_max;
+        self.calls += 1;
+        let mut is_new = self.calls == 1;
+        is_new |= count(&mut self.statuses, &call.status, |status| *status, kinds_max, counters);
+        if let Some(route) = &call.route {
+            is_new |= count(&mut self.routes, route.id.as_str(), |id| id.into(), kinds_max, counters);
+        }
+        if teaches(call) {
+            self.known += 1;
+            self.first_ms = self.first_ms.min(call.event_ms);
+            self.last_ms = self.last_ms.max(call.event_ms);
+            is_new |= self.count_known(call, plugin, has_room, kinds_max, counters);
+            let is_due = self.known <= settings.read_calls || self.known.is_multiple_of(settings.read_every);
+            if is_due || self.has_new_query(call, settings.parameter_calls_min) {
+                let mut reader = Reader { call, actor: None, settings, has_room, counters, is_new: false };
+                self.read(&mut reader, template);
+                is_new |= reader.is_new;
+            }
+        }
+        if is_new { Observed::New } else { Observed::Known }
+    }
+
+    /// Counts what every call has. Says whether something is new.
+    fn count_known(
+        &mut self,
+        call: &ApiCall<'_>,
+        plugin: Option<&str>,
+        has_room: bool,
+        kinds_max: usize,
+        counters: &mut Counters,
+    ) -> bool {
+        let mut is_new = self.count_auth(AuthKind::of(call, plugin), is_ok(call));
+        if let Some(consumer) = call.authenticated_consumer() {
+            self.consumers.add(rapidhash::v3::rapidhash_v3(consumer.id.as_bytes()));
+        }
+        if let Some(media_type) = media_type(&call.response_type) {
+            let lower = |text: &str| text.to_ascii_lowercase().into_boxed_str();
+            let known = self.media_types.iter_mut().find(|seen| seen.what.eq_ignore_ascii_case(media_type));
+            match known {
+                Some(seen) => seen.calls += 1,
+                None => is_new |= count(&mut self.media_types, media_type, lower, kinds_max, counters),
+            }
+        }
+        if has_room {
+            self.request_bytes.add(call.request_bytes);
+            self.response_bytes.add(call.response_bytes);
+            if let Ok(latency_ms) = u64::try_from(call.latency.total_ms) {
+                self.latency_ms.add(latency_ms);
+            }
+        } else {
+            counters.bytes_max += 1;
+        }
+        // Sketches grow without saying so, so that what they take is counted anew from time to time.
+        is_new || self.known.is_power_of_two()
+    }
+
+    fn count_auth(&mut self, kind: AuthKind, is_ok: bool) -> bool {
+        if let Some(seen) = self.auth.iter_mut().find(|seen| seen.kind == kind) {
+            seen.calls += 1;
+            seen.calls_ok += u64::from(is_ok);
+            return false;
+        }
+        self.auth.push(AuthSeen { kind, calls: 1, calls_ok: u64::from(is_ok) });
+        self.auth.sort_unstable_by_key(|seen| seen.kind);
+        true
+    }
+
+    /// Whether a call names a query parameter that has not been seen often enough to be reported.
+    fn has_new_query(&self, call: &ApiCall<'_>, calls_min: u32) -> bool {
+        call.query.iter().any(|field| {
+            let name = parameter_name(&field.name);
+            let is_known = |known: &Parameter| known.calls >= calls_min && known.is(Location::Query, &name);
+            !self.parameters.iter().any(is_known) && !is_presented(call, field)
+        })
+    }
+
+    /// Reads a call's parameters.
+    fn read(&mut self, reader: &mut Reader<'_, '_>, template: &str) {
+        let call = reader.call;
+        self.read += 1;
+        self.read_ok += u64::from(is_ok(call));
+        self.read_path(reader, template);
+        for (at, field) in call.query.iter().enumerate() {
+            let is_again = call.query[..at].iter().any(|before| before.name == field.name);
+            self.read_field(reader, Location::Query, field, is_again);
+        }
+        for (at, field) in call.headers.iter().enumerate() {
+            if !is_ignored_header(&field.name) {
+                let is_again = call.headers[..at].iter().any(|before| before.name == field.name);
+                self.read_field(reader, Location::Header, field, is_again);
+            }
+        }
+        for (at, field) in call.fields.iter().enumerate() {
+            let is_again = call.fields[..at].iter().any(|before| before.name == field.name);
+            self.read_field(reader, Location::Field, field, is_again);
+        }
+    }
+
+    fn read_path(&mut self, reader: &mut Reader<'_, '_>, template: &str) {
+        if *self.template != *template {
+            self.template = template.into();
+            self.drop_other_path_parameters();
+            reader.is_new = true;
+        }
+        if !template.contains('{') {
+            return;
+        }
+        let Some(path) = Path::parse(&reader.call.path, DEPTH_MAX) else { return };
+        let segments = segments(template);
+        if segments.len() != path.segments.len() {
+            return;
+        }
+        for (segment, text) in segments.iter().zip(&path.segments) {
+            for (name, value) in segment.values(&text.text) {
+                self.note(reader, Location::Path, name, ValueKind::of(value), value, false);
+            }
+        }
+    }
+
+    /// Forgets parameters of the path that the template does not name.
+    pub fn drop_other_path_parameters(&mut self) {
+        let names: Vec<String> = segments(&self.template).into_iter().flat_map(Segment::into_names).collect();
+        self.parameters
+            .retain(|known| known.location != Location::Path || names.iter().any(|name| **name == *known.name));
+    }
+
+    fn read_field(&mut self, reader: &mut Reader<'_, '_>, location: Location, field: &Field<'_>, is_again: bool) {
+        if is_presented(reader.call, field) {
+            if self.carrier.is_none()
+                && field.name != "authorization"
+                && field.name.len() <= reader.settings.name_bytes_max
+            {
+                self.carrier = Some((location, field.name.as_str().into()));
+                reader.is_new = true;
+            }
+            return;
+        }
+        let name = parameter_name(&field.name);
+        let (kind, text) = match &field.value {
+            FieldValue::Flag => (ValueKind::Flag, ""),
+            FieldValue::Clear(text) => (ValueKind::of(text), text.as_str()),
+            FieldValue::Pseudonym(..) | FieldValue::Redacted => (ValueKind::Hidden, ""),
+        };
+        self.note(reader, location, &name, kind, text, is_again);
+    }
+
+    fn note(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        location: Location,
+        name: &str,
+        kind: ValueKind,
+        text: &str,
+        is_again: bool,
+    ) {
+        let Some(at) = self.parameter_or_add(reader, location, name) else { return };
+        let actor = reader.actor();
+        let call = reader.call;
+        let parameter = &mut self.parameters[at];
+        if is_again {
+            // The second value counts the call, the third no more.
+            parameter.repeated = parameter.repeated.saturating_add(1).min(parameter.calls);
+        } else {
+            parameter.calls = parameter.calls.saturating_add(1);
+            parameter.calls_ok = parameter.calls_ok.saturating_add(u32::from(is_ok(call)));
+            reader.is_new |= parameter.calls == reader.settings.parameter_calls_min;
+        }
+        parameter.actors |= 1 << (actor >> 58);
+        parameter.first_ms = parameter.first_ms.min(call.event_ms);
+        parameter.last_ms = parameter.last_ms.max(call.event_ms);
+        reader.is_new |= parameter.note(kind, text, actor, reader.settings);
+    }
+
+    fn parameter_or_add(&mut self, reader: &mut Reader<'_, '_>, location: Location, name: &str) -> Option<usize> {
+        if let Some(at) = self.parameters.iter().position(|known| known.is(location, name)) {
+            return Some(at);
+        }
+        if name.is_empty() {
+            return None;
+        }
+        if name.len() > reader.settings.name_bytes_max {
+            reader.counters.name_bytes_max += 1;
+            return None;
+        }
+        if !reader.has_room {
+            reader.counters.bytes_max += 1;
+            return None;
+        }
+        if !find_personal("", name).is_empty() || credential_shape(name).is_some() {
+            reader.counters.personal_names += 1;
+            return None;
+        }
+        if self.parameters.len() >= reader.settings.parameters_per_endpoint_max {
+            reader.counters.parameters_per_endpoint_max += 1;
+            let weakest = (0..self.parameters.len())
+                .filter(|&at| self.parameters[at].is_weak())
+                .min_by_key(|&at| (self.parameters[at].calls, self.parameters[at].last_ms))?;
+            self.parameters.remove(weakest);
+        }
+        reader.is_new = true;
+        self.parameters.push(Parameter::new(location, name));
+        Some(self.parameters.len() - 1)
+    }
+
+    /// What it holds, itself included. By what there is and not by what was reserved, so that a restored one counts alike.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Profile>()
+            + self.template.len()
+            + self.statuses.len() * size_of::<Counted<u16>>()
+            + self.auth.len() * size_of::<AuthSeen>()
+            + self.media_types.iter().chain(&self.routes).map(|seen| size_of_val(seen) + seen.what.len()).sum::<usize>()
+            + self.consumers.heap_bytes()
+            + self.request_bytes.heap_bytes()
+            + self.response_bytes.heap_bytes()
+            + self.latency_ms.heap_bytes()
+            + self.parameters.iter().map(Parameter::heap_bytes).sum::<usize>()
+    }
+}
+
+/// A call while its parameters are read.
+struct Reader<'r, 'c> {
+    call: &'r ApiCall<'c>,
+    /// The key of who acted, once it was asked for.
+    actor: Option<u64>,
+    settings: &'r Settings,
+    has_room: bool,
+    counters: &'r mut Counters,
+    /// Whether something was new.
+    is_new: bool,
+}
+
+impl Reader<'_, '_> {
+    fn actor(&mut self) -> u64 {
+        let call = self.call;
+        *self.actor.get_or_insert_with(|| {
+            let key = match call.actor() {
+                None => 0,
+                Some(Actor::Consumer(id) | Actor::Credential(id)) => rapidhash::v3::rapidhash_v3(id.as_bytes()),
+                Some(Actor::PresentedCredential(pseudonym)) => rapidhash::v3::rapidhash_v3(&pseudonym.tag),
+                Some(Actor::Address(IpAddr::V4(address))) => rapidhash::v3::rapidhash_v3(&address.octets()),
+                Some(Actor::Address(IpAddr::V6(address))) => rapidhash::v3::rapidhash_v3(&address.octets()),
+            };
+            key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
+    }
+}
+
+fn is_ok(call: &ApiCall<'_>) -> bool {
+    (200..300).contains(&call.status)
+}
+
+/// Whether a field holds the credential that the call presents, or one of which nothing is known.
+fn is_presented(call: &ApiCall<'_>, field: &Field<'_>) -> bool {
+    match field.value {
+        FieldValue::Pseudonym(pseudonym, _) => call.presented_credential == Some(pseudonym),
+        FieldValue::Redacted => true,
+        FieldValue::Flag | FieldValue::Clear(_) => false,
+    }
+}
+
+/// A name without what differs from call to call: `tag[0]` and `tag[1]` are `tag[]`.
+fn parameter_name<'a>(name: &'a str) -> Cow<'a, str> {
+    let is_index = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = name.split('[');
+    if !parts.clone().skip(1).any(|part| part.split_once(']').is_some_and(|(inside, _)| is_index(inside))) {
+        return Cow::Borrowed(name);
+    }
+    let mut written = String::with_capacity(name.len());
+    written.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        written.push('[');
+        match part.split_once(']') {
+            Some((inside, rest)) if is_index(inside) => {
+                written.push(']');
+                written.push_str(rest);
+            }
+            _ => written.push_str(part),
+        }
+    }
+    Cow::Owned(written)
+}
+
+/// Whether a header is no parameter of an API. The name is in lower case.
+pub(crate) fn is_ignored_header(name: &str) -> bool {
+    IGNORED_HEADERS.binary_search(&name).is_ok() || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The media type without its parameters; `None` for what is none.
+fn media_type(text: &str) -> Option<&str> {
+    let media_type = text.split(';').next().unwrap_or_default().trim();
+    let is_token = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-' | b'_');
+        !part.is_empty() && part.bytes().all(plain)
+    };
+    let (kind, name) = media_type.split_once('/')?;
+    (media_type.len() <= MEDIA_TYPE_BYTES_MAX && is_token(kind) && is_token(name)).then_some(media_type)
+}
+
+/// Counts one of a few; at the limit a further one is left out. Says whether it was new.
+fn count<T: std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
+    seen: &mut Vec<Counted<T>>,
+    what: &Q,
+    own: impl Fn(&Q) -> T,
+    kinds_max: usize,
+    counters: &mut Counters,
+) -> bool {
+    if let Some(known) = seen.iter_mut().find(|known| known.what.borrow() == what) {
+        known.calls += 1;
+        return false;
+    }
+    if seen.len() >= kinds_max {
+        counters.kinds_per_endpoint_max += 1;
+        return false;
+    }
+    seen.push(Counted { what: own(what), calls: 1 });
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_in_order_and_names_lose_their_indices() {
+        assert!(IGNORED_HEADERS.is_sorted());
+        for (name, expected) in [
+            ("tag", "tag"),
+            ("tag[]", "tag[]"),
+            ("tag[0]", "tag[]"),
+            ("a[12][b][3]", "a[][b][]"),
+            ("filter[status]", "filter[status]"),
+            ("[", "["),
+            ("a[1", "a[1"),
+        ] {
+            assert_eq!(parameter_name(name), expected, "{name}");
+        }
+        for (text, expected) in [
+            ("application/json; charset=utf-8", Some("application/json")),
+            ("text/html", Some("text/html")),
+            ("json", None),
+            ("a/b c", None),
+            ("", None),
+        ] {
+            assert_eq!(media_type(text), expected, "{text}");
+        }
+    }
+}
