@@ -2,7 +2,7 @@
 //!
 //! This module decides what is learned from a call that the [catalogue](crate::Catalogue) gave to an endpoint, how much
 //! of it is kept, and what a person may see of it. It leaves out which path is which endpoint, what is normal, and what
-//! the figures mean beside a document.
+//! the figures mean beside a document: see [`openapi`](crate::openapi).
 //!
 //! Cost: every call is counted (status, authentication, sizes, latency, consumer). Parameters are read from the first
 //! [`Settings::read_calls`] calls of an endpoint and from one in [`Settings::read_every`] after that, and from each that
@@ -17,6 +17,7 @@ mod distinct;
 mod histogram;
 mod kind;
 mod merge;
+mod names;
 mod parameter;
 mod profile;
 mod report;
@@ -31,11 +32,14 @@ use serde::{Deserialize, Serialize};
 
 pub use auth::AuthKind;
 pub use kind::ValueKind;
+pub(crate) use names::is_ignored_header;
 use profile::{Observed, Profile};
+pub(crate) use report::is_stray;
 pub use report::{
     AuthCount, Carrier, EndpointInventory, Format, KindCount, Location, NamedCount, ParameterInventory, Quantiles,
     StatusCount, ValueRange, ValueType,
 };
+pub(crate) use rows::percent;
 pub use rows::{InventoryRow, RowError, csv, rows};
 pub use settings::{Counters, Settings, SettingsError};
 

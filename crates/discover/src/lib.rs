@@ -4,7 +4,8 @@
 //! (service, method, template) an id that survives re-templating, and says to which endpoint a call belongs. It keeps a
 //! trie of path segments per gateway, workspace and service; see [`Catalogue`].
 //!
-//! What an endpoint carries is learned beside it, by the ids that are given here ([`inventory`]).
+//! What an endpoint carries is learned beside it, by the ids that are given here ([`inventory`]), and compared with what
+//! its owner says of it ([`openapi`]).
 //!
 //! It leaves out how normal use looks: that is read from the ids, too. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
 //! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
@@ -19,6 +20,7 @@ mod likeness;
 mod lookup;
 mod merge;
 mod name;
+pub mod openapi;
 mod path;
 mod settings;
 mod shape;

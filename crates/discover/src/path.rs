@@ -68,7 +68,7 @@ fn clean(piece: &str) -> Cow<'_, str> {
 }
 
 /// Percent-decodes; what is no valid escape, or would not be UTF-8, stays as it was sent.
-fn decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

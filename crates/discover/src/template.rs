@@ -35,7 +35,8 @@ pub(crate) fn segments(template: &str) -> Vec<Segment> {
 }
 
 impl Segment {
-    fn read(text: &str) -> Segment {
+    /// Reads a segment, percent-decoded.
+    pub fn read(text: &str) -> Segment {
         let (mut texts, mut names) = (Vec::new(), Vec::new());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {

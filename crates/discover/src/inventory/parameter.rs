@@ -78,7 +78,7 @@ impl Parameter {
         *count = count.saturating_add(1);
         let mut is_new = *count == 1;
         match kind {
-            ValueKind::Integer | ValueKind::Number => is_new |= self.note_number(kind, text),
+            ValueKind::Integer | ValueKind::Number => self.note_number(kind, text),
             ValueKind::Boolean | ValueKind::Flag | ValueKind::Empty => {}
             ValueKind::Text => is_new |= self.note_text(text, actor, settings),
             // Ids, addresses and what is hidden are never listed.
@@ -87,23 +87,23 @@ impl Parameter {
         is_new
     }
 
-    fn note_number(&mut self, kind: ValueKind, text: &str) -> bool {
+    /// Widens the range. It comes with the figures and is nothing new, for ids grow all the time.
+    fn note_number(&mut self, kind: ValueKind, text: &str) {
         let (low, high) = match kind {
             ValueKind::Integer => match text.parse::<i64>() {
                 Ok(number) => (number, number),
-                Err(_) => return false,
+                Err(_) => return,
             },
             _ => match text.parse::<f64>() {
                 Ok(number) => (number.floor() as i64, number.ceil() as i64),
-                Err(_) => return false,
+                Err(_) => return,
             },
         };
         let (low, high) = (rounded_down(low), rounded_up(high));
-        let range = match self.range {
-            Some((least, most)) => (least.min(low), most.max(high)),
-            None => (low, high),
+        self.range = match self.range {
+            Some((least, most)) => Some((least.min(low), most.max(high))),
+            None => Some((low, high)),
         };
-        self.range.replace(range) != Some(range)
     }
 
     fn note_text(&mut self, text: &str, actor: u64, settings: &Settings) -> bool {
