@@ -4,10 +4,11 @@
 //! of it is kept, and what a person may see of it. It leaves out which path is which endpoint, what is normal, and what
 //! the figures mean beside a document: see [`openapi`](crate::openapi).
 //!
-//! Cost: every call is counted (status, authentication, sizes, latency, consumer). Parameters are read from the first
+//! Cost: every call is counted (status, authentication, route, consumer). Parameters are read from the first
 //! [`Settings::read_calls`] calls of an endpoint and from one in [`Settings::read_every`] after that, and from each that
-//! names a query parameter that has hardly been seen, so that what is new is never missed. Shares of parameters are of the
-//! calls that were read.
+//! names a query parameter that has hardly been seen, so that what is new is never missed. Sizes, latencies and media types
+//! are taken from the same first calls and from one in [`Settings::measure_every`]. Shares of parameters are of the calls
+//! that were read.
 //!
 //! Privacy: credentials and personal values are pseudonyms before they come here. Of the rest only the kind of a value is
 //! kept, a range of numbers rounded outward, and those texts that are short, plain, few, and sent by several callers.

@@ -2,8 +2,10 @@
 //!
 //! Which of the two came first takes no part, but for the id.
 
+use smallvec::SmallVec;
+
 use super::parameter::{Parameter, Values};
-use super::profile::{AuthSeen, Counted, Profile};
+use super::profile::{AuthSeen, Counts, Profile};
 use super::settings::{Counters, Settings};
 
 impl Profile {
@@ -38,12 +40,7 @@ impl Profile {
 }
 
 /// Adds counts; at the limit the rarest are left out, ties by what they are.
-fn merge_counts<T: Ord>(
-    seen: &mut Vec<Counted<T>>,
-    others: Vec<Counted<T>>,
-    kinds_max: usize,
-    counters: &mut Counters,
-) {
+fn merge_counts<T: Ord>(seen: &mut Counts<T>, others: Counts<T>, kinds_max: usize, counters: &mut Counters) {
     for other in others {
         match seen.iter_mut().find(|known| known.what == other.what) {
             Some(known) => known.calls += other.calls,
@@ -55,7 +52,7 @@ fn merge_counts<T: Ord>(
     seen.truncate(kinds_max);
 }
 
-fn merge_auth(seen: &mut Vec<AuthSeen>, others: Vec<AuthSeen>) {
+fn merge_auth(seen: &mut SmallVec<[AuthSeen; 2]>, others: SmallVec<[AuthSeen; 2]>) {
     for other in others {
         match seen.iter_mut().find(|known| known.kind == other.kind) {
             Some(known) => {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use outrider_classify::{credential_shape, find_personal};
 use outrider_model::{Actor, ApiCall, EndpointId, Field, FieldValue};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::auth::AuthKind;
 use super::distinct::Distinct;
@@ -35,6 +36,9 @@ pub(super) struct Counted<T> {
     pub calls: u64,
 }
 
+/// A few of a kind; most endpoints have no more than stand beside it.
+pub(super) type Counts<T> = SmallVec<[Counted<T>; 4]>;
+
 /// How callers authenticated.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct AuthSeen {
@@ -59,12 +63,14 @@ pub(super) struct Profile {
     pub read_ok: u64,
     pub first_ms: i64,
     pub last_ms: i64,
-    pub statuses: Vec<Counted<u16>>,
-    pub auth: Vec<AuthSeen>,
+    pub statuses: Counts<u16>,
+    pub auth: SmallVec<[AuthSeen; 2]>,
     pub carrier: Option<(Location, Box<str>)>,
-    pub media_types: Vec<Counted<Box<str>>>,
-    pub routes: Vec<Counted<Box<str>>>,
+    pub media_types: Counts<Box<str>>,
+    pub routes: Counts<Box<str>>,
     pub consumers: Distinct,
+    /// The key of the consumer that called last.
+    pub last_consumer: u64,
     pub request_bytes: Histogram,
     pub response_bytes: Histogram,
     pub latency_ms: Histogram,
@@ -89,12 +95,13 @@ impl Profile {
             read_ok: 0,
             first_ms: i64::MAX,
             last_ms: i64::MIN,
-            statuses: Vec::new(),
-            auth: Vec::new(),
+            statuses: SmallVec::new(),
+            auth: SmallVec::new(),
             carrier: None,
-            media_types: Vec::new(),
-            routes: Vec::new(),
+            media_types: SmallVec::new(),
+            routes: SmallVec::new(),
             consumers: Distinct::default(),
+            last_consumer: 0,
             request_bytes: Histogram::default(),
             response_bytes: Histogram::default(),
             latency_ms: Histogram::default(),
@@ -127,7 +134,7 @@ impl Profile {
             self.known += 1;
             self.first_ms = self.first_ms.min(call.event_ms);
             self.last_ms = self.last_ms.max(call.event_ms);
-            is_new |= self.count_known(call, plugin, has_room, kinds_max, counters);
+            is_new |= self.count_known(call, plugin, has_room, settings, counters);
             let is_due = self.known <= settings.read_calls || self.known.is_multiple_of(settings.read_every);
             if is_due || self.has_new_query(call, settings.parameter_calls_min) {
                 let mut reader = Reader { call, actor: None, settings, has_room, counters, is_new: false };
@@ -138,22 +145,30 @@ impl Profile {
         if is_new { Observed::New } else { Observed::Known }
     }
 
-    /// Counts what every call has. Says whether something is new.
+    /// Counts what every call has, and measures some. Says whether something is new.
     fn count_known(
         &mut self,
         call: &ApiCall<'_>,
         plugin: Option<&str>,
         has_room: bool,
-        kinds_max: usize,
+        settings: &Settings,
         counters: &mut Counters,
     ) -> bool {
         let mut is_new = self.count_auth(AuthKind::of(call, plugin), is_ok(call));
         if let Some(consumer) = call.authenticated_consumer() {
-            self.consumers.add(rapidhash::v3::rapidhash_v3(consumer.id.as_bytes()));
+            let key = rapidhash::v3::rapidhash_v3(consumer.id.as_bytes());
+            if self.last_consumer != key {
+                self.last_consumer = key;
+                self.consumers.add(key);
+            }
+        }
+        if self.known > settings.read_calls && !self.known.is_multiple_of(settings.measure_every) {
+            return is_new;
         }
         if let Some(media_type) = media_type(&call.response_type) {
             let lower = |text: &str| text.to_ascii_lowercase().into_boxed_str();
             let known = self.media_types.iter_mut().find(|seen| seen.what.eq_ignore_ascii_case(media_type));
+            let kinds_max = settings.kinds_per_endpoint_max;
             match known {
                 Some(seen) => seen.calls += 1,
                 None => is_new |= count(&mut self.media_types, media_type, lower, kinds_max, counters),
@@ -386,7 +401,7 @@ fn is_presented(call: &ApiCall<'_>, field: &Field<'_>) -> bool {
 
 /// Counts one of a few; at the limit a further one is left out. Says whether it was new.
 fn count<T: std::borrow::Borrow<Q>, Q: Ord + ?Sized>(
-    seen: &mut Vec<Counted<T>>,
+    seen: &mut Counts<T>,
     what: &Q,
     own: impl Fn(&Q) -> T,
     kinds_max: usize,

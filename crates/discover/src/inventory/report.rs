@@ -243,13 +243,13 @@ pub struct EndpointInventory {
     pub key_carrier: Option<Carrier>,
     /// About how many consumers called it: exact up to some sixty, then with a standard error of 4.6 %.
     pub consumers: u64,
-    /// Sizes of requests, head and body.
+    /// Sizes of requests, head and body, of calls that were measured; so are the next two.
     pub request_bytes: Option<Quantiles>,
     /// Sizes of responses, head and body.
     pub response_bytes: Option<Quantiles>,
     /// Times from the first byte of a request to the last of its response.
     pub latency_ms: Option<Quantiles>,
-    /// Media types of responses, the most frequent first.
+    /// Media types of responses, of calls that were measured, the most frequent first.
     pub media_types: Vec<NamedCount>,
     /// Ids of the gateway's routes that calls came by, the most frequent first.
     pub routes: Vec<NamedCount>,

@@ -33,6 +33,8 @@ pub struct Settings {
     pub read_calls: u64,
     /// After those, one in this many is read.
     pub read_every: u64,
+    /// After those, one in this many is measured: sizes, latency and media type.
+    pub measure_every: u64,
     /// Epochs after which an endpoint that was only called, with nothing new, is reported again.
     pub report_every_epochs: u32,
 }
@@ -52,6 +54,7 @@ impl Default for Settings {
             kinds_per_endpoint_max: 24,
             read_calls: 256,
             read_every: 32,
+            measure_every: 8,
             report_every_epochs: 5,
         }
     }
@@ -83,6 +86,7 @@ impl Settings {
             ("kinds_per_endpoint_max", self.kinds_per_endpoint_max, 4, 256),
             ("read_calls", self.read_calls as usize, 16, 1 << 24),
             ("read_every", self.read_every as usize, 1, 1 << 16),
+            ("measure_every", self.measure_every as usize, 1, 1 << 16),
             ("report_every_epochs", self.report_every_epochs as usize, 1, 1 << 16),
         ];
         for (field, found, least, most) in checks {
