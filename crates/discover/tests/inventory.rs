@@ -4,7 +4,6 @@
 
 mod support;
 
-use outrider_discover::Catalogue;
 use outrider_discover::inventory::{
     AuthKind, EndpointInventory, Format, Inventory, Location, ParameterInventory, Settings, SnapshotError, ValueType,
     csv, rows,
@@ -13,7 +12,7 @@ use outrider_model::{
     ApiCall, Endpoint, EndpointId, EndpointKey, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text, Trust,
 };
 use proptest::prelude::*;
-use support::{Line, json_lines, kong_line, shared};
+use support::Line;
 
 const START_MS: i64 = 1_767_571_200_000;
 const ID: EndpointId = EndpointId(7);
@@ -270,6 +269,12 @@ fn a_restored_inventory_goes_on_alike() {
     flood(&mut one, 0, 30_000);
     let mut other = Inventory::restore(settings.clone(), &one.snapshot()).unwrap();
     assert_eq!(one.snapshot(), other.snapshot());
+    for inventory in [&mut one, &mut other] {
+        inventory.drain_changes();
+        inventory.advance(START_MS + 200_000);
+    }
+    let drained = one.drain_changes();
+    assert!(drained.len() > 100 && drained == other.drain_changes(), "{}", drained.len());
     flood(&mut one, 30_000, 30_000);
     flood(&mut other, 30_000, 30_000);
     assert_eq!(one.snapshot(), other.snapshot());
@@ -434,98 +439,4 @@ fn rows_are_in_order_and_no_cell_is_a_formula() {
     assert!(lines[1].contains(",'=cmd|' /C calc'!A0,GET,/a,"), "{}", lines[1]);
     assert!(lines[2].contains(",\"/b,\"\"c\"\"\","), "{}", lines[2]);
     assert_eq!(serde_json::to_value(&rows[0]).unwrap()["auth"], "consumer 1");
-}
-
-/// Nanoseconds that this thread has had a processor, so that a busy machine is not in the figure.
-fn on_cpu_nanos() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
-}
-
-#[test]
-fn calls_of_real_apis_are_learned_at_little_cost() {
-    let Some(events) = shared("data/discovery/events.jsonl.gz") else { return };
-    let values: Vec<serde_json::Value> = json_lines(&events).collect();
-    let lines: Vec<Line> = values.iter().map(kong_line).collect();
-    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let queries: Vec<Vec<(String, String)>> = values
-        .iter()
-        .map(|value| {
-            let query = value["request"]["querystring"].as_object().unwrap();
-            query.iter().map(|(name, value)| (name.clone(), text(value))).collect()
-        })
-        .collect();
-    let headers: Vec<Vec<(String, String)>> = values
-        .iter()
-        .map(|value| {
-            let headers = value["request"]["headers"].as_object().unwrap();
-            headers.iter().map(|(name, value)| (name.clone(), text(value))).collect()
-        })
-        .collect();
-    let mut catalogue = Catalogue::new(outrider_discover::Settings::default());
-    let mut inventory = Inventory::new(Settings::default());
-    let mut calls: Vec<ApiCall<'_>> = Vec::with_capacity(lines.len());
-    for ((line, query), headers) in lines.iter().zip(&queries).zip(&headers) {
-        let mut call = line.call();
-        let field = |(name, value): &'_ (String, String)| -> Field<'_> {
-            let value =
-                if value == "REDACTED" { FieldValue::Redacted } else { FieldValue::Clear(Text::from(value.clone())) };
-            Field { name: Text::from(name.clone()), value }
-        };
-        call.query = query.iter().map(field).collect();
-        call.headers = headers.iter().map(field).collect();
-        calls.push(call);
-    }
-    let mut now_ms = i64::MIN;
-    for call in &calls {
-        now_ms = now_ms.max(call.event_ms);
-        catalogue.advance(now_ms);
-        catalogue.assign(call);
-    }
-    catalogue.advance(now_ms + 60_000);
-    let found: Vec<Option<(EndpointId, String)>> = calls
-        .iter()
-        .map(|call| {
-            let service = call.service.as_ref().map(|service| service.id.as_str()).unwrap_or_default();
-            let id = catalogue.lookup("kong", "default", service, &call.method, &call.path)?;
-            Some((id, catalogue.endpoint(id)?.key.template.clone()))
-        })
-        .collect();
-    // Read as the calls of a new endpoint are, which is all of them, and as those of one that is known.
-    for (name, read_calls) in [("while it learns", 1 << 20), ("once it has learned", 16)] {
-        inventory = Inventory::new(Settings { read_calls, ..Settings::default() });
-        for round in 0..4 {
-            let (mut assigning, mut observing) = (0, 0);
-            for (calls, found) in calls.chunks(200).zip(found.chunks(200)) {
-                // A call comes here from the catalogue, so it is at hand.
-                let started = on_cpu_nanos();
-                for call in calls {
-                    catalogue.assign(call);
-                }
-                let assigned = on_cpu_nanos();
-                for (call, found) in calls.iter().zip(found) {
-                    if let Some((id, template)) = found {
-                        inventory.observe(call, *id, template, None);
-                    }
-                }
-                assigning += assigned - started;
-                observing += on_cpu_nanos() - assigned;
-            }
-            let [assigning, observing] = [assigning, observing].map(|nanos| nanos as usize / calls.len());
-            println!("{name}, round {round}: {observing} ns a call, beside {assigning} ns for its endpoint");
-        }
-        println!("{} bytes an endpoint", inventory.memory_bytes() / inventory.len());
-    }
-    println!(
-        "{} endpoints, snapshot {} bytes, {:?}",
-        inventory.len(),
-        inventory.snapshot().len(),
-        inventory.counters()
-    );
-    let parameters: usize = catalogue
-        .endpoints()
-        .filter_map(|endpoint| inventory.endpoint(endpoint.id))
-        .map(|seen| seen.parameters.len())
-        .sum();
-    assert!(inventory.len() > 1000 && parameters > 1000, "{} endpoints, {parameters} parameters", inventory.len());
 }

@@ -301,7 +301,11 @@ impl Compared<'_> {
             Location::Field => return,
         };
         let mut of_place = documented.parameters.iter().filter(|documented| documented.place == place);
-        if let Some(parameter) = of_place.clone().find(|documented| is_named(documented, &seen.name)) {
+        // Both `tag` and `tag[]` may be documented.
+        let exactly = of_place.clone().find(|documented| documented.name == seen.name);
+        if let Some(parameter) =
+            exactly.or_else(|| of_place.clone().find(|documented| is_named(documented, &seen.name)))
+        {
             return self.types(parameter, seen);
         }
         if of_place.any(|documented| documented.shape == ParameterShape::Open) || self.carries_key(&seen.name) {
@@ -389,10 +393,8 @@ impl Compared<'_> {
 
 /// Whether a seen name is that of a documented parameter: `tag[]` of `tag`, `filter[status]` of an object `filter`.
 fn is_named(documented: &DocumentedParameter, seen: &str) -> bool {
-    let same = |one: &str| match documented.place {
-        Place::Header => one.eq_ignore_ascii_case(&documented.name),
-        _ => one == documented.name,
-    };
+    // Both are in lower case where they are headers.
+    let same = |one: &str| one == documented.name;
     let inside = seen.strip_prefix(documented.name.as_str()).is_some_and(|rest| rest.starts_with('['));
     same(seen) || seen.strip_suffix("[]").is_some_and(same) || (documented.shape == ParameterShape::Deep && inside)
 }

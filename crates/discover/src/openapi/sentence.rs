@@ -25,8 +25,14 @@ pub(super) fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
-/// `34 % of 1,204 calls`.
+/// Below so many calls they are counted, because a percentage would sound like more.
+const PERCENT_CALLS_MIN: u64 = 100;
+
+/// `34 % of 1,204 calls`, `3 of 7 calls`.
 pub(super) fn share(part: u64, all: u64) -> String {
+    if all < PERCENT_CALLS_MIN {
+        return format!("{part} of {}", calls(all));
+    }
     format!("{} % of {}", crate::inventory::percent(part, all), calls(all))
 }
 
@@ -45,6 +51,7 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!((grouped(0), grouped(999), grouped(1204)), ("0".to_owned(), "999".to_owned(), "1,204".to_owned()));
+        assert_eq!((share(3, 7), share(1, 1)), ("3 of 7 calls".to_owned(), "1 of 1 call".to_owned()));
         assert_eq!((calls(1), share(409, 1204)), ("1 call".to_owned(), "34 % of 1,204 calls".to_owned()));
         assert_eq!(
             (share(1, 1000), share(999, 1000)),
