@@ -48,6 +48,16 @@ pub struct Endpoint {
     pub merged_into: Option<EndpointId>,
     /// Why the template is as it is, in one sentence: `merged 214 paths: 9-character hex, all distinct`.
     pub explanation: String,
+    /// How sure it is that the template is as the API means it, from 0 to 1, as its least certain segment says; 1 where
+    /// somebody pinned it.
+    #[serde(default)]
+    pub confidence: f32,
+    /// Calls that the confidence rests on: those through the least certain segment.
+    #[serde(default)]
+    pub observations: u32,
+    /// Somebody decided that its calls belong to no endpoint. It is kept, and comes back when that is taken back.
+    #[serde(default)]
+    pub ignored: bool,
     /// Calls seen that count as evidence.
     pub calls: u64,
     /// Event time of the first such call.

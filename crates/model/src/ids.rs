@@ -139,6 +139,10 @@ id!(
     /// A saved hunt. One that is made anew under the same name is another one.
     HuntId, "hu"
 );
+id!(
+    /// What somebody decided about a template. It derives from what is decided.
+    TemplateDecisionId, "td"
+);
 
 #[cfg(test)]
 mod tests {

@@ -24,6 +24,7 @@ mod policy;
 mod pseudonym;
 mod rate;
 mod subject;
+mod template;
 mod text;
 
 pub use action::{
@@ -52,11 +53,12 @@ pub use hunt::{
     HUNT_DETECTOR, HUNT_ENTITIES_MAX, HUNT_EVERY_SECONDS, HUNT_LOOK_BACK_SECONDS_MAX, HUNT_TEXT_BYTES_MAX,
     HUNT_THRESHOLD_MAX, Hunt, HuntError, HuntFigures, HuntHit, HuntQuestion, HuntRun, HuntWindow,
 };
-pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, HuntId, IdError, PolicyId};
+pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, HuntId, IdError, PolicyId, TemplateDecisionId};
 pub use network::Network;
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};
 pub use pseudonym::{KeyId, Pseudonym, PseudonymError};
 pub use rate::{RateLimits, RateLimitsError};
 pub use subject::{Subject, SubjectError};
+pub use template::{DecisionOrigin, TemplateChange, TemplateDecision, TemplateEffect};
 pub use text::Text;
