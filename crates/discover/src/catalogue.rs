@@ -5,11 +5,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
-use outrider_model::{ApiCall, Endpoint, EndpointId};
+use outrider_model::{ApiCall, Endpoint, EndpointId, TemplateDecision};
 use serde::{Deserialize, Serialize};
 
 use crate::endpoints::Table;
 use crate::evidence::teaches;
+use crate::overlay::{Found, Overlay};
 use crate::path::Path;
 use crate::settings::Settings;
 use crate::trie::{Kind, NONE, Node, NodeId, Place, Trie};
@@ -57,6 +58,8 @@ pub struct Counters {
     pub segment_bytes_max: u64,
     /// Calls with a method for which there was no room.
     pub methods_max: u64,
+    /// Decisions about templates that were refused because there was no room.
+    pub decisions_max: u64,
     /// Nodes that were forgotten to make room.
     pub nodes_forgotten: u64,
 }
@@ -68,6 +71,8 @@ pub(crate) struct State {
     pub trie: Trie,
     pub table: Table,
     pub methods: Vec<Box<str>>,
+    /// What was decided about templates, in the order in which it was.
+    pub decisions: Vec<TemplateDecision>,
     /// The open epoch, in whole minutes since 1970; 0 before the first `advance`.
     pub epoch: u32,
     /// Nodes to weigh when the epoch closes.
@@ -91,6 +96,8 @@ pub struct Catalogue {
     pub(crate) state: State,
     /// Fingerprint of a place's key to its index. Derived from `state`.
     index: HashMap<u64, u32, FixedState>,
+    /// What decisions make of what was learned. Derived from `state`.
+    pub(crate) overlay: Overlay,
 }
 
 /// The service of a call as endpoints are keyed by: Kong's service id, else `host:` and the host asked for (decision 3).
@@ -109,6 +116,7 @@ impl Catalogue {
             trie: Trie::default(),
             table: Table::default(),
             methods: METHODS.iter().map(|&method| method.into()).collect(),
+            decisions: Vec::new(),
             epoch: 0,
             dirty: Vec::new(),
             due: Vec::new(),
@@ -123,7 +131,9 @@ impl Catalogue {
             let key = place_key(&place.gateway, &place.workspace, &place.service);
             index.entry(key).or_insert(at as u32);
         }
-        Catalogue { settings, state, index }
+        let mut catalogue = Catalogue { settings, state, index, overlay: Overlay::default() };
+        catalogue.attach_all_rules();
+        catalogue
     }
 
     /// Moves log time on. When it enters another minute the open epoch closes: names are weighed and counts flushed.
@@ -162,10 +172,11 @@ impl Catalogue {
             return Assignment::UNKNOWN;
         };
         let learned = if teaches(call) { self.learn(call, &path) } else { None };
-        let found = learned.or_else(|| self.find_call(call, &path));
-        let Some(record) = found else { return Assignment::UNKNOWN };
+        let learned = learned.or_else(|| self.find_call(call, &path));
+        let Some((record, own)) = self.shown_for(call, &path, learned) else { return Assignment::UNKNOWN };
         if call.is_evidence() {
-            self.state.table.count(record, call.event_ms);
+            let diverted = learned.filter(|&learned| learned != own);
+            self.state.table.count(own, record, diverted, call.event_ms);
         }
         if self.state.due.is_empty() {
             return self.assignment(record);
@@ -176,6 +187,28 @@ impl Catalogue {
         }
         let now = id.and_then(|id| self.state.table.index(self.state.table.resolve(id)));
         now.map_or(Assignment::UNKNOWN, |record| self.assignment(record))
+    }
+
+    /// The record that is shown for a call, and the one that it counts for.
+    fn shown_for(&mut self, call: &ApiCall<'_>, path: &Path<'_>, learned: Option<u32>) -> Option<(u32, u32)> {
+        let found = match (self.place_of(call), self.method(&call.method)) {
+            (Some(place), Some(method)) => self.shown(place, method, path, learned),
+            _ => return None,
+        };
+        match found {
+            Found::Unknown => None,
+            Found::Ignored { own } => {
+                if call.is_evidence() {
+                    self.state.table.count(own, own, None, call.event_ms);
+                }
+                None
+            }
+            Found::Record { shown, own } => Some((shown, own)),
+            Found::Missing { group, template, why } => {
+                let made = self.make_kept(call, path, learned, (group, template, why))?;
+                Some((made, made))
+            }
+        }
     }
 
     fn assignment(&self, record: u32) -> Assignment {
@@ -197,8 +230,11 @@ impl Catalogue {
     ) -> Option<EndpointId> {
         let place = self.place(gateway, workspace, service_key)?;
         let path = Path::parse(path, self.settings.depth_max)?;
-        let record = self.find(place, self.method(method)?, &path)?;
-        self.state.table.get(record).map(|record| record.endpoint.id)
+        let method = self.method(method)?;
+        match self.shown(place, method, &path, self.find(place, method, &path)) {
+            Found::Record { shown, .. } => self.state.table.get(shown).map(|record| record.endpoint.id),
+            Found::Unknown | Found::Ignored { .. } | Found::Missing { .. } => None,
+        }
     }
 
     /// Follows merges: the endpoint that counts today for an id that was given earlier.
@@ -211,9 +247,9 @@ impl Catalogue {
         self.state.table.by_id(id)
     }
 
-    /// The inventory, ordered by id, without endpoints that were merged away.
+    /// The inventory, ordered by id, without endpoints that were merged away or are ignored.
     pub fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.state.table.iter().filter(|endpoint| endpoint.merged_into.is_none())
+        self.state.table.iter().filter(|endpoint| endpoint.merged_into.is_none() && !endpoint.ignored)
     }
 
     /// Endpoints that were merged away, ordered by id.
@@ -239,6 +275,7 @@ impl Catalogue {
             + self.state.table.memory_bytes()
             + self.state.places.capacity() * size_of::<Place>()
             + self.index.len() * 24
+            + self.overlay.memory_bytes()
     }
 
     // --- Places and methods
@@ -283,6 +320,7 @@ impl Catalogue {
             vocabulary: Default::default(),
         });
         self.index.insert(key, index);
+        self.attach_rules(index);
         Some(index)
     }
 
@@ -321,8 +359,10 @@ impl Catalogue {
                 self.weigh(node);
             }
         }
+        self.follow_learning();
         for record in self.state.table.flush() {
             self.follow_slashes(record);
+            self.weigh_confidence(record);
         }
         if self.state.trie.len() * 8 >= self.settings.nodes_max * 7 {
             self.forget_stale();

@@ -43,6 +43,9 @@ const ONCE_INNER: f32 = 0.5;
 /// Actors that must use a name before its calls say that it is more than somebody's favourite value.
 const POPULAR_ACTORS: u32 = 8;
 
+/// How many times as often as its likes a name comes that is no value for sure.
+const ESTABLISHED: f32 = 64.0;
+
 /// Values of a parameter from which on their style is known.
 const STYLED_TEXTS: u32 = 8;
 
@@ -64,6 +67,8 @@ pub(crate) struct Candidate<'t> {
     methods: SmallVec<[u8; 4]>,
     /// Names right below it, and names below its parameter.
     pub below: SmallVec<[Label; 8]>,
+    /// So many actors use it that it is no single one's own.
+    pub is_popular: bool,
     /// It has a parameter below whose values have a telling shape.
     pub has_typed_parameter: bool,
     pub is_end: bool,
@@ -170,6 +175,7 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
             is_sweep: sweep,
             methods: child.leaves.iter().map(|leaf| leaf.method).collect(),
             below: labels(trie, id),
+            is_popular: is_popular(child.actors, place),
             has_typed_parameter,
             is_end: child.is_end(),
             own: text_odds(name, u32::from(child.styled), place, parameter),
@@ -323,6 +329,12 @@ pub(crate) fn value_odds(parameter: &Parameter, place: &Place, calls: u32, actor
 /// Whether so many actors use a name that it is no single one's own.
 fn is_popular(actors: u64, place: &Place) -> bool {
     actors.count_ones() >= place.actors.count_ones().min(POPULAR_ACTORS)
+}
+
+/// Whether a name is used so widely, and so much more often than its likes, that no resemblance makes it a value: who
+/// sends many texts with the same names below must not take a name of the API with them.
+pub(crate) fn is_established(candidate: &Candidate<'_>, usual_calls: f32) -> bool {
+    candidate.is_popular && candidate.calls as f32 > ESTABLISHED * usual_calls.max(1.0)
 }
 
 /// How much more often than the others of its set a name comes than a popular value would. Popularities of values

@@ -5,40 +5,109 @@ use std::collections::{BTreeMap, VecDeque};
 use outrider_model::{Endpoint, EndpointId, EndpointKey, Fingerprint};
 use serde::{Deserialize, Serialize};
 
+use crate::kept::Kept;
 use crate::trie::{NONE, NodeId};
 
 /// An endpoint with where it hangs in the trie.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub endpoint: Endpoint,
-    /// Its node; [`NONE`] once it was merged into another.
+    /// Its node; [`NONE`] once learning merged it into another, and for one that only a decision keeps.
     pub node: NodeId,
+    /// Set for one that only a decision keeps.
+    pub kept: Option<Box<Kept>>,
+    /// The calls that learning counts for it. Those that it shows are more where others were merged into it by decision.
+    pub seen: Seen,
+    /// How many of them are shown elsewhere, for endpoints that only decisions keep.
+    pub diverted: u64,
+    /// It was in the inventory once, so that somebody may hold its id.
+    pub is_told: bool,
     /// Grows with each endpoint: the smaller is the older.
     pub sequence: u64,
     /// The epoch that was open when it was made or last re-templated.
     pub changed_epoch: u32,
     /// It had calls in the open epoch.
-    touched: bool,
+    pub touched: bool,
     /// It has to be drained.
-    changed: bool,
+    pub changed: bool,
     /// The template shows a trailing slash.
     pub slashed: bool,
+}
+
+/// Calls of an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    pub calls: u64,
+    pub first_ms: i64,
+    pub last_ms: i64,
+}
+
+impl Seen {
+    /// No call.
+    pub const NEVER: Seen = Seen { calls: 0, first_ms: i64::MAX, last_ms: i64::MIN };
+
+    /// Adds the calls of another one.
+    pub fn add(&mut self, other: Seen) {
+        self.calls += other.calls;
+        self.first_ms = self.first_ms.min(other.first_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+    }
+}
+
+impl Record {
+    /// The calls that it shows.
+    pub fn shown(&self) -> Seen {
+        let Endpoint { calls, first_seen_ms, last_seen_ms, .. } = self.endpoint;
+        Seen { calls, first_ms: first_seen_ms, last_ms: last_seen_ms }
+    }
+
+    /// Its own calls that are not shown elsewhere.
+    pub fn own(&self) -> Seen {
+        match self.seen.calls.saturating_sub(self.diverted) {
+            0 => Seen::NEVER,
+            calls => Seen { calls, ..self.seen },
+        }
+    }
+
+    /// Shows calls; says whether they are others than before.
+    pub fn show(&mut self, seen: Seen) -> bool {
+        let is_new = self.shown() != seen;
+        self.endpoint.calls = seen.calls;
+        self.endpoint.first_seen_ms = seen.first_ms;
+        self.endpoint.last_seen_ms = seen.last_ms;
+        is_new
+    }
+
+    /// It is in the inventory.
+    pub fn is_shown(&self) -> bool {
+        self.endpoint.merged_into.is_none() && !self.endpoint.ignored
+    }
 }
 
 /// All endpoints and the redirects that merges left.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Table {
-    records: Vec<Option<Record>>,
-    free: Vec<u32>,
-    by_id: BTreeMap<EndpointId, u32>,
-    redirects: VecDeque<EndpointId>,
-    changed: Vec<u32>,
-    touched: Vec<u32>,
-    sequence: u64,
+    pub records: Vec<Option<Record>>,
+    pub free: Vec<u32>,
+    pub by_id: BTreeMap<EndpointId, u32>,
+    pub redirects: VecDeque<EndpointId>,
+    pub changed: Vec<u32>,
+    pub touched: Vec<u32>,
+    pub sequence: u64,
 }
 
 impl Table {
-    /// Endpoints that are not merged away.
+    /// The smaller is the older.
+    pub fn age(&self, record: u32) -> u64 {
+        self.get(record).map_or(u64::MAX, |record| record.sequence)
+    }
+
+    /// The indices of all records, those that are not in use included.
+    pub fn indices(&self) -> impl Iterator<Item = u32> + use<> {
+        0..self.records.len() as u32
+    }
+
+    /// Endpoints that learning has not merged away.
     pub fn live(&self) -> usize {
         self.by_id.len() - self.redirects.len()
     }
@@ -60,8 +129,10 @@ impl Table {
         self.by_id.get(&id).copied()
     }
 
+    /// All endpoints that were ever in the inventory, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = &Endpoint> {
-        self.by_id.values().filter_map(|&record| self.get(record)).map(|record| &record.endpoint)
+        let records = self.by_id.values().filter_map(|&record| self.get(record));
+        records.filter(|record| record.is_told).map(|record| &record.endpoint)
     }
 
     /// Follows merges to the endpoint that counts today.
@@ -89,6 +160,9 @@ impl Table {
             provisional: true,
             merged_into: None,
             explanation: String::new(),
+            confidence: 0.0,
+            observations: 0,
+            ignored: false,
             calls: 0,
             first_seen_ms: i64::MAX,
             last_seen_ms: i64::MIN,
@@ -96,6 +170,10 @@ impl Table {
         self.insert(Record {
             endpoint,
             node,
+            kept: None,
+            seen: Seen::NEVER,
+            diverted: 0,
+            is_told: false,
             sequence: 0,
             changed_epoch: epoch,
             touched: false,
@@ -124,15 +202,33 @@ impl Table {
         index
     }
 
-    /// Counts a call.
-    pub fn count(&mut self, index: u32, event_ms: i64) {
-        let Some(record) = self.records.get_mut(index as usize).and_then(Option::as_mut) else { return };
-        record.endpoint.calls += 1;
-        record.endpoint.first_seen_ms = record.endpoint.first_seen_ms.min(event_ms);
-        record.endpoint.last_seen_ms = record.endpoint.last_seen_ms.max(event_ms);
-        if !record.touched {
-            record.touched = true;
-            self.touched.push(index);
+    /// Counts a call at the endpoint that it belongs to and, where another is shown for it, there. `diverted` is the one
+    /// that learning has for it, where that is neither.
+    pub fn count(&mut self, own: u32, shown: u32, diverted: Option<u32>, event_ms: i64) {
+        let seen = Seen { calls: 1, first_ms: event_ms, last_ms: event_ms };
+        if let Some(record) = self.get_mut(own) {
+            record.seen.add(seen);
+        }
+        if let Some(record) = diverted.and_then(|learned| self.get_mut(learned)) {
+            record.seen.add(seen);
+            record.diverted += 1;
+        }
+        if let Some(record) = self.get_mut(shown) {
+            let mut all = record.shown();
+            all.add(seen);
+            record.show(all);
+            let is_first = record.is_shown() && !std::mem::replace(&mut record.is_told, true);
+            if is_first {
+                self.mark_changed(shown);
+            }
+        }
+        for index in [own, shown] {
+            if let Some(record) = self.records.get_mut(index as usize).and_then(Option::as_mut)
+                && !record.touched
+            {
+                record.touched = true;
+                self.touched.push(index);
+            }
         }
     }
 
@@ -150,10 +246,11 @@ impl Table {
     pub fn flush(&mut self) -> Vec<u32> {
         let touched = std::mem::take(&mut self.touched);
         for &index in &touched {
-            if let Some(record) = self.get_mut(index) {
-                record.touched = false;
+            let Some(record) = self.get_mut(index) else { continue };
+            record.touched = false;
+            if record.is_shown() {
+                self.mark_changed(index);
             }
-            self.mark_changed(index);
         }
         touched
     }
@@ -162,30 +259,49 @@ impl Table {
     pub fn drain(&mut self) -> Vec<Endpoint> {
         let mut drained = Vec::with_capacity(self.changed.len());
         for index in std::mem::take(&mut self.changed) {
-            if let Some(record) = self.get_mut(index)
-                && record.changed
-            {
-                record.changed = false;
+            let Some(record) = self.get_mut(index).filter(|record| record.changed) else { continue };
+            record.changed = false;
+            if record.is_told {
                 drained.push(record.endpoint.clone());
             }
         }
         drained
     }
 
+    /// Lets two endpoints change their ids and ages, with what is drained of them.
+    pub fn exchange_ids(&mut self, one: u32, other: u32) {
+        let identity = |record: &Record| (record.endpoint.id, record.sequence, record.is_told);
+        let (Some(first), Some(second)) = (self.get(one).map(identity), self.get(other).map(identity)) else { return };
+        for (index, (id, sequence, is_told)) in [(one, second), (other, first)] {
+            if let Some(record) = self.get_mut(index) {
+                record.endpoint.id = id;
+                (record.sequence, record.is_told) = (sequence, is_told);
+            }
+            self.by_id.insert(id, index);
+            self.mark_changed(index);
+        }
+    }
+
     /// Merges two endpoints: the older survives and is given back, the other redirects to it. Gives whether a redirect
     /// had to be forgotten, too.
     pub fn merge(&mut self, one: u32, other: u32, epoch: u32, redirects_max: usize) -> (u32, bool) {
-        let sequence = |index| self.get(index).map_or(u64::MAX, |record| record.sequence);
-        let (survivor, merged) = if sequence(one) <= sequence(other) { (one, other) } else { (other, one) };
+        let (survivor, merged) = if self.age(one) <= self.age(other) { (one, other) } else { (other, one) };
         let Some(gone) = self.get_mut(merged) else { return (survivor, false) };
-        let (calls, first_ms, last_ms) = (gone.endpoint.calls, gone.endpoint.first_seen_ms, gone.endpoint.last_seen_ms);
-        let gone_id = gone.endpoint.id;
+        let (gone_seen, gone_diverted, gone_id) = (gone.seen, gone.diverted, gone.endpoint.id);
         gone.node = NONE;
+        let was_kept = gone.kept.take().is_some();
         gone.endpoint.provisional = false;
+        gone.endpoint.ignored = false;
         let Some(kept) = self.get_mut(survivor) else { return (survivor, false) };
-        kept.endpoint.calls += calls;
-        kept.endpoint.first_seen_ms = kept.endpoint.first_seen_ms.min(first_ms);
-        kept.endpoint.last_seen_ms = kept.endpoint.last_seen_ms.max(last_ms);
+        if was_kept && kept.kept.is_none() {
+            // Learning has counted them already.
+            kept.diverted = kept.diverted.saturating_sub(gone_seen.calls);
+        } else {
+            kept.seen.add(gone_seen);
+            kept.diverted += gone_diverted;
+        }
+        let own = kept.own();
+        kept.show(own);
         kept.changed_epoch = epoch;
         let kept_id = kept.endpoint.id;
         if let Some(gone) = self.get_mut(merged) {
@@ -205,9 +321,20 @@ impl Table {
         }
         let kept = self.get(self.index(to)?)?.clone();
         let explanation = format!("merged into {to}");
-        let endpoint =
-            Endpoint { id, provisional: false, merged_into: Some(to), explanation, calls: 0, ..kept.endpoint };
-        self.insert(Record { endpoint, node: NONE, touched: false, changed: false, ..kept });
+        let endpoint = Endpoint {
+            id,
+            provisional: false,
+            merged_into: Some(to),
+            explanation,
+            calls: 0,
+            ignored: false,
+            ..kept.endpoint
+        };
+        // Whoever has a use for it holds the id.
+        let seen = Seen::NEVER;
+        let record =
+            Record { endpoint, node: NONE, kept: None, seen, diverted: 0, touched: false, changed: false, ..kept };
+        self.insert(Record { is_told: true, ..record });
         Some(self.note_redirect(id, redirects_max))
     }
 

@@ -11,17 +11,24 @@
 //! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
 
 mod catalogue;
+mod confidence;
 mod decide;
+mod decisions;
 mod endpoints;
 mod evidence;
 pub mod inventory;
+mod kept;
 mod learn;
 mod likeness;
 mod lookup;
 mod merge;
 mod name;
 pub mod openapi;
+mod overlay;
 mod path;
+mod pieces;
+mod refusal;
+mod rules;
 mod settings;
 mod shape;
 mod snapshot;
@@ -29,5 +36,6 @@ mod template;
 mod trie;
 
 pub use catalogue::{Assignment, Catalogue, Counters, service_key};
+pub use refusal::DecisionRefused;
 pub use settings::{Settings, SettingsError};
 pub use snapshot::SnapshotError;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use crate::decide::{Candidate, OpenParameter, open_parameter, usual_newness};
+use crate::decide::{Candidate, OpenParameter, is_established, open_parameter, usual_newness};
 use crate::shape::is_plural;
 use crate::trie::{NONE, NodeId, Trie};
 
@@ -80,10 +80,16 @@ pub(crate) fn score_likeness(
     let odds = (1.0 + common).log2() + 1.5 * (universal - 0.3) + share + 3.0 * newness + 0.6 * size.log2()
         - 2.0 * (plurals - 0.4).max(0.0) * (1.0 - direct).max(0.5)
         - LIKENESS_NEED;
+    // The middle one, so that a few names of the API among many texts do not vouch for each other's being usual.
+    let mut sorted: Vec<u32> = group.iter().map(|alike| candidates[alike.at].calls).collect();
+    sorted.sort_unstable();
+    let usual = sorted[sorted.len() / 2] as f32;
     for alike in &group {
         let candidate = &candidates[alike.at];
         let typed = if candidate.has_typed_parameter { TYPED_BELOW * (1.0 - alike.direct) } else { 0.0 };
-        scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
+        if !is_established(candidate, usual) {
+            scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
+        }
     }
     group.into_iter().map(|alike| alike.at).collect()
 }
@@ -101,10 +107,12 @@ struct Alike {
 
 /// Children whose endpoints the parameter has as well.
 pub(crate) fn score_explained(trie: &Trie, open: OpenParameter, candidates: &[Candidate<'_>], scores: &mut [f32]) {
-    let texts = trie[open.id].as_parameter().map_or(0, |parameter| parameter.texts).max(1);
+    let (texts, texts_calls) = trie[open.id].as_parameter().map_or((0, 0), |known| (known.texts, known.texts_calls));
+    let texts = texts.max(1);
+    let mean_calls = texts_calls as f32 / texts as f32;
     let prior = (0.25 * (texts as f32).log2() - 0.5).min(0.5);
     for (at, candidate) in candidates.iter().enumerate() {
-        if candidate.is_end {
+        if candidate.is_end || is_established(candidate, mean_calls) {
             continue;
         }
         let mut found = Explained::default();

@@ -108,12 +108,18 @@ impl Catalogue {
                 continue;
             };
             let mine = self.state.trie[into].leaves[at].record;
+            if !self.overlay.are_together(mine, leaf.record) {
+                self.keep(leaf.record);
+            }
+            let gone = if self.state.table.age(mine) <= self.state.table.age(leaf.record) { leaf.record } else { mine };
+            self.leave(gone);
             let (survivor, forgets) =
                 self.state.table.merge(mine, leaf.record, self.state.epoch, self.settings.redirects_max);
             self.state.counters.redirects_max += u64::from(forgets);
             if let Some(record) = self.state.table.get_mut(survivor) {
                 record.node = into;
             }
+            self.settle_around(survivor);
             let kept = &mut self.state.trie[into].leaves[at];
             kept.record = survivor;
             kept.slashed = kept.slashed.saturating_add(leaf.slashed);
@@ -241,11 +247,17 @@ impl Catalogue {
         if self.state.trie[node].leaves.is_empty() {
             return;
         }
+        if self.overlay.rules(self.state.trie[node].place).is_some() {
+            for at in 0..self.state.trie[node].leaves.len() {
+                self.show(self.state.trie[node].leaves[at].record);
+            }
+            return;
+        }
         let parts = self.parts(node);
         let plain = template(&parts, false);
-        let why = explanation(&parts);
-        drop(parts);
         let provisional = !self.is_confirmed(node);
+        let why = explanation(&parts, !provisional);
+        drop(parts);
         for at in 0..self.state.trie[node].leaves.len() {
             let index = self.state.trie[node].leaves[at].record;
             let epoch = self.state.epoch;
@@ -261,6 +273,7 @@ impl Catalogue {
                 record.endpoint.provisional = provisional;
                 self.state.table.mark_changed(index);
             }
+            self.weigh_confidence(index);
         }
     }
 
@@ -305,7 +318,7 @@ impl Catalogue {
         parts
     }
 
-    fn is_confirmed(&self, node: NodeId) -> bool {
+    pub(crate) fn is_confirmed(&self, node: NodeId) -> bool {
         let mut at = node;
         while at != NONE {
             if !self.state.trie[at].confident {
@@ -355,6 +368,8 @@ impl Catalogue {
         for id in self.state.trie.subtree(top) {
             self.unlearn(id);
             for leaf in std::mem::take(&mut self.state.trie[id].leaves) {
+                self.keep(leaf.record);
+                self.leave(leaf.record);
                 self.state.table.forget(leaf.record);
             }
             self.state.trie.release(id);

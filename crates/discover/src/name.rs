@@ -7,6 +7,34 @@ use crate::trie::Parameter;
 pub(crate) enum Part<'a> {
     Name(&'a str),
     Parameter(&'a Parameter),
+    /// A name because somebody said so.
+    Split {
+        name: &'a str,
+        by: &'a str,
+    },
+    /// A parameter that somebody has named.
+    Renamed {
+        name: &'a str,
+        parameter: &'a Parameter,
+        by: &'a str,
+    },
+    /// A parameter because somebody said so. No values means all texts.
+    Merged {
+        name: &'a str,
+        values: usize,
+        by: &'a str,
+    },
+}
+
+impl<'a> Part<'a> {
+    /// The text that it stands for; `None` for any value of a parameter.
+    pub fn text(&self) -> Option<&'a str> {
+        match self {
+            Part::Name(name) | Part::Split { name, .. } => Some(name),
+            Part::Parameter(parameter) => parameter.constant(),
+            Part::Renamed { .. } | Part::Merged { .. } => None,
+        }
+    }
 }
 
 /// Writes a template: `/users/{user_id}/orders/{order_id}`. Parameter names are unique in it.
@@ -16,25 +44,28 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
     let mut before: Option<&str> = None;
     for part in parts {
         written.push('/');
-        match part {
-            Part::Name(name) => {
+        let name = match part {
+            Part::Name(name) | Part::Split { name, .. } => {
                 written.push_str(name);
                 before = Some(name);
+                continue;
             }
-            Part::Parameter(parameter) => {
-                if let Some(only) = parameter.constant() {
+            Part::Parameter(parameter) => match parameter.constant() {
+                Some(only) => {
                     written.push_str(only);
                     before = None;
                     continue;
                 }
-                let name = unique(parameter_name(before, parameter), &used);
-                written.push('{');
-                written.push_str(&name);
-                written.push('}');
-                used.push(name);
-                before = None;
-            }
-        }
+                None => parameter_name(before, parameter),
+            },
+            Part::Renamed { name, .. } | Part::Merged { name, .. } => (*name).to_owned(),
+        };
+        let name = unique(name, &used);
+        written.push('{');
+        written.push_str(&name);
+        written.push('}');
+        used.push(name);
+        before = None;
     }
     if written.is_empty() || trailing_slash {
         written.push('/');
@@ -42,26 +73,42 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
     written
 }
 
-/// Says why a template is as it is, in one sentence.
-pub(crate) fn explanation(parts: &[Part<'_>]) -> String {
-    let mut sentences = Vec::new();
+/// Says why a template is as it is, in one sentence, and whether that rests on little.
+pub(crate) fn explanation(parts: &[Part<'_>], is_confirmed: bool) -> String {
+    let mut parameters = Vec::new();
+    let mut names = Vec::new();
     for part in parts {
-        let Part::Parameter(parameter) = part else { continue };
-        if let Some(only) = parameter.constant() {
-            sentences.push(format!("`{only}` was the only value seen in its position"));
-            continue;
+        match part {
+            Part::Name(_) => {}
+            Part::Parameter(parameter) => parameters.push(match parameter.constant() {
+                Some(only) => format!("`{only}` was the only value seen in its position"),
+                None => kinds(parameter),
+            }),
+            Part::Split { name, by } => names.push(format!("`{name}` was split off by {by}")),
+            Part::Renamed { parameter, by, .. } => parameters.push(format!("{}, named by {by}", kinds(parameter))),
+            Part::Merged { values: 0, by, .. } => parameters.push(format!("all texts, merged by {by}")),
+            Part::Merged { values, by, .. } => parameters.push(format!("{values} texts merged by {by}")),
         }
-        let mut kinds: Vec<String> = parameter.shapes().map(|shape| shape.plural().to_owned()).collect();
-        if parameter.texts > 0 {
-            kinds.push(format!("{} texts merged, {} of them seen once", parameter.texts, parameter.texts_once));
-        }
-        sentences.push(kinds.join(", "));
     }
-    if sentences.is_empty() {
-        "no parameter was found in its paths".to_owned()
-    } else {
-        format!("parameters: {}", sentences.join("; "))
+    let mut why = match (parameters.is_empty(), names.is_empty()) {
+        (true, true) => "no parameter was found in its paths".to_owned(),
+        (true, false) => format!("names: {}", names.join("; ")),
+        (false, true) => format!("parameters: {}", parameters.join("; ")),
+        (false, false) => format!("parameters: {}; names: {}", parameters.join("; "), names.join("; ")),
+    };
+    if !is_confirmed {
+        why.push_str("; few observations so far");
     }
+    why
+}
+
+/// What values of a parameter were seen.
+fn kinds(parameter: &Parameter) -> String {
+    let mut kinds: Vec<String> = parameter.shapes().map(|shape| shape.plural().to_owned()).collect();
+    if parameter.texts > 0 {
+        kinds.push(format!("{} texts merged, {} of them seen once", parameter.texts, parameter.texts_once));
+    }
+    kinds.join(", ")
 }
 
 fn parameter_name(before: Option<&str>, parameter: &Parameter) -> String {

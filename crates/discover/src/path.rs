@@ -46,6 +46,12 @@ impl<'a> Path<'a> {
         Some(path)
     }
 
+    /// The path of these segments.
+    pub fn of(segments: &'a [Box<str>]) -> Self {
+        let segments = segments.iter().map(|text| Segment { text: Cow::Borrowed(&**text) }).collect();
+        Path { segments, trailing_slash: false }
+    }
+
     fn push(&mut self, piece: &'a str, is_plain: bool) {
         let text = if is_plain { Cow::Borrowed(piece) } else { clean(piece) };
         match text.as_ref() {

@@ -25,6 +25,8 @@ pub struct Settings {
     pub segment_bytes_max: usize,
     /// Methods that are told apart. Calls with one more belong to no endpoint.
     pub methods_max: usize,
+    /// Decisions about templates that may stand. One more is refused.
+    pub decisions_max: usize,
     /// Calls after which a name that was never in doubt counts as confirmed.
     pub confident_calls: u32,
     /// Different actors that must have used a name before it counts as confirmed with `confident_calls`; a name used by
@@ -48,6 +50,7 @@ impl Default for Settings {
             depth_max: 24,
             segment_bytes_max: 256,
             methods_max: 32,
+            decisions_max: 4096,
             confident_calls: 8,
             confident_actors: 2,
             names_per_actor_max: 6,
@@ -78,6 +81,7 @@ impl Settings {
             ("depth_max", self.depth_max, 4, 64),
             ("segment_bytes_max", self.segment_bytes_max, 32, 4096),
             ("methods_max", self.methods_max, 9, 255),
+            ("decisions_max", self.decisions_max, 1, 1 << 16),
             ("confident_calls", self.confident_calls as usize, 1, 1 << 20),
             ("confident_actors", self.confident_actors as usize, 1, 32),
             ("names_per_actor_max", self.names_per_actor_max as usize, 1, 1 << 16),

@@ -2,15 +2,22 @@
 
 use crate::catalogue::{Catalogue, State};
 use crate::settings::Settings;
+use first::FirstState;
 
-/// The version that this build writes; it reads no other.
-const VERSION: u8 = 1;
+mod first;
+
+/// The version that this build writes. It reads the first one, too.
+const VERSION: u8 = 2;
+
+const FIRST_VERSION: u8 = 1;
 
 /// Why bytes are not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by another version.
-    #[error("catalogue snapshot version {found} cannot be read; this build reads version {VERSION}")]
+    #[error(
+        "catalogue snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION} to {VERSION}"
+    )]
     Version {
         /// The version byte found.
         found: u8,
@@ -31,6 +38,9 @@ impl Catalogue {
     pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let state: State = match bytes {
             [VERSION, state @ ..] => postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?,
+            [FIRST_VERSION, state @ ..] => {
+                postcard::from_bytes::<FirstState>(state).map_err(|_| SnapshotError::Damaged)?.into()
+            }
             [found, ..] => return Err(SnapshotError::Version { found: *found }),
             [] => return Err(SnapshotError::Damaged),
         };

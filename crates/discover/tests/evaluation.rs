@@ -106,6 +106,22 @@ fn assignments(lines: &[Line]) -> (Catalogue, Vec<Option<String>>) {
     (catalogue, found)
 }
 
+/// How often templates of each confidence are right, as `(mean confidence, share that is right, templates)`.
+fn reliability(catalogue: &Catalogue, labels: &[Label]) -> Vec<(f64, f64, usize)> {
+    let truth: BTreeSet<(&str, &str, &str)> = labels
+        .iter()
+        .filter_map(|label| Some((label.service.as_str(), label.method.as_str(), label.norm.as_deref()?)))
+        .collect();
+    let mut classes: BTreeMap<u32, (f64, usize, usize)> = BTreeMap::new();
+    for endpoint in catalogue.endpoints() {
+        let norm = normalise(&endpoint.key.template);
+        let is_right = truth.contains(&(endpoint.service_name.as_str(), endpoint.key.method.as_str(), norm.as_str()));
+        let class = classes.entry(endpoint.observations.min(16)).or_default();
+        *class = (class.0 + f64::from(endpoint.confidence), class.1 + usize::from(is_right), class.2 + 1);
+    }
+    classes.into_values().map(|(sum, right, all)| (sum / all as f64, right as f64 / all as f64, all)).collect()
+}
+
 #[test]
 fn templates_are_found_on_traffic_of_real_apis() {
     let (Some(events), Some(labels)) =
@@ -144,6 +160,10 @@ fn templates_are_found_on_traffic_of_real_apis() {
         catalogue.counters()
     );
     println!("noise lines reach {} endpoints", noise.len());
+    for (confidence, right, templates) in reliability(&catalogue, &labels) {
+        println!("confidence {confidence:.2}: {right:.2} of {templates} templates are right");
+        assert!(templates < 100 || (confidence - right).abs() < 0.06, "{confidence} {right}");
+    }
     for hits_min in [1, 5, 20] {
         println!("seen>={hits_min}: {}", score(&labels, &found, hits_min, |_| true));
     }

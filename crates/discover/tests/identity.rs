@@ -295,6 +295,23 @@ fn a_jump_of_days_is_as_many_empty_minutes() {
 }
 
 #[test]
+fn a_snapshot_of_the_first_version_is_read() {
+    let bytes = include_bytes!("data/snapshot_v1.bin");
+    let mut read = Catalogue::restore(Settings::default(), bytes).unwrap();
+    let mut learned = Catalogue::new(Settings::default());
+    play(&mut learned, &traffic(400, 3));
+    let known = |catalogue: &Catalogue| -> Vec<(EndpointId, String, u64, i64)> {
+        let all = catalogue.endpoints().chain(catalogue.redirects());
+        all.map(|found| (found.id, found.key.template.clone(), found.calls, found.last_seen_ms)).collect()
+    };
+    assert_eq!(known(&read), known(&learned));
+    let later: Vec<Line> = traffic(1200, 3).split_off(400);
+    play(&mut read, &later);
+    play(&mut learned, &later);
+    assert_eq!(known(&read), known(&learned));
+}
+
+#[test]
 fn bytes_that_are_no_snapshot_are_refused() {
     let mut catalogue = Catalogue::new(Settings::default());
     play(&mut catalogue, &traffic(200, 1));

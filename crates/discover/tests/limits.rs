@@ -189,3 +189,80 @@ fn stale_names_make_room() {
     }
     assert!(catalogue.assign(&full.call()).endpoint.is_some(), "{:?}", catalogue.counters());
 }
+
+// --- What others than the API's own clients can do on purpose, with answers of 200
+
+/// How the honest templates and their ids are, whatever else there is.
+fn honest_ids(catalogue: &Catalogue) -> Vec<(outrider_model::EndpointId, String)> {
+    let is_honest = |template: &str| HONEST.contains(&template);
+    let of = catalogue.endpoints().map(|endpoint| (endpoint.id, endpoint.key.template.clone()));
+    of.filter(|(_, template)| is_honest(template)).collect()
+}
+
+/// Lets attackers do their worst beside honest traffic, and gives the templates that this made.
+fn attack(attackers: u64, calls: u64, path: impl Fn(u64) -> String) -> Vec<String> {
+    let mut catalogue = Catalogue::new(Settings::default());
+    honest(&mut catalogue, 0, 20);
+    let before = honest_ids(&catalogue);
+    assert_eq!(before.len(), HONEST.len());
+    for at in 0..calls {
+        let now_ms = START_MS + 20 * 60_000 + at as i64 * 100;
+        catalogue.advance(now_ms);
+        catalogue.assign(&Line::get(&path(at), 1000 + at % attackers, now_ms).call());
+    }
+    let minutes = calls as i64 * 100 / 60_000 + 1;
+    honest(&mut catalogue, 21 + minutes, 20);
+    assert_eq!(honest_ids(&catalogue), before, "{attackers} attackers");
+    templates(&catalogue).into_iter().filter(|template| !HONEST.contains(&template.as_str())).collect()
+}
+
+#[test]
+fn values_written_like_names_split_no_parameter() {
+    // The values of the honest clients are numbers; those of the attackers are few, or many, and look like names.
+    for attackers in [1, 40] {
+        let few = attack(attackers, 4000, |at| format!("/api/orders/{}", ["export", "admin", "all"][at as usize % 3]));
+        assert!(few.len() <= 3, "{few:?}");
+        let many = attack(attackers, 4000, |at| format!("/api/orders/{}", letters(at)));
+        assert!(many.len() <= 1, "{attackers}: {} {:?}", many.len(), &many[..many.len().min(5)]);
+    }
+}
+
+#[test]
+fn spread_values_beside_a_name_do_not_make_it_a_value() {
+    for attackers in [1, 40] {
+        for depth in ["", "/api", "/api/orders", "/api/customers"] {
+            let made = attack(attackers, 4000, |at| format!("{depth}/{}", letters(at * 7919)));
+            assert!(made.len() <= 2, "{attackers} at {depth}: {} {:?}", made.len(), &made[..made.len().min(5)]);
+        }
+    }
+}
+
+#[test]
+fn ever_new_paths_do_not_keep_others_out() {
+    let settings = Settings { nodes_max: 4000, ..Settings::default() };
+    let mut catalogue = Catalogue::new(settings);
+    honest(&mut catalogue, 0, 20);
+    let before = honest_ids(&catalogue);
+    let mut kept_out = 0;
+    for minute in 20..140i64 {
+        for at in 0..200u64 {
+            let now_ms = START_MS + minute * 60_000 + at as i64;
+            catalogue.advance(now_ms);
+            let number = minute as u64 * 200 + at;
+            // Each text is under another one, so that no parameter takes them.
+            let path = format!("/x{}/{}/{}", letters(number % 40), letters(number / 3 % 60), letters(number));
+            catalogue.assign(&Line::get(&path, 1000 + number % 50, now_ms).call());
+        }
+        honest(&mut catalogue, minute, 1);
+        // An endpoint that is deployed in the middle of it.
+        if minute >= 80 {
+            let now_ms = START_MS + minute * 60_000 + 59_000;
+            let deployed = Line::get("/api/refunds", minute as u64 % 12, now_ms);
+            kept_out += u64::from(catalogue.assign(&deployed.call()).endpoint.is_none());
+        }
+    }
+    println!("kept out {kept_out} times, {:?}", catalogue.counters());
+    assert_eq!(honest_ids(&catalogue), before);
+    assert!(kept_out <= 5, "kept out {kept_out} of 60 times");
+    assert!(templates(&catalogue).contains(&"/api/refunds".to_owned()));
+}

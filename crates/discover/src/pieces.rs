@@ -1,0 +1,144 @@
+//! Templates as somebody writes them, taken apart.
+
+use outrider_model::{TemplateChange, TemplateDecision};
+
+use crate::name::Part;
+use crate::path::Path;
+use crate::refusal::DecisionRefused;
+use crate::rules::lower;
+
+/// Bytes of a template that somebody writes.
+const TEMPLATE_BYTES_MAX: usize = 2048;
+
+/// Bytes of a parameter's name.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Texts of one merge.
+const VALUES_MAX: usize = 1024;
+
+/// One segment of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Name(Box<str>),
+    Parameter(Box<str>),
+}
+
+/// Takes the template of a decision apart, and refuses what cannot be meant.
+pub(crate) fn parse(decision: &TemplateDecision, depth_max: usize) -> Result<Vec<Piece>, DecisionRefused> {
+    let refuse = |problem: String| {
+        let (service, template) = (decision.service.clone(), decision.template.clone());
+        DecisionRefused::Template { service, template, problem }
+    };
+    let pieces = pieces(&decision.template, depth_max).map_err(|problem| refuse(problem.to_owned()))?;
+    let mut names: Vec<&str> = Vec::new();
+    for piece in &pieces {
+        let Piece::Parameter(name) = piece else { continue };
+        check_name(name, decision)?;
+        if names.contains(&&**name) {
+            return Err(refuse(format!("two parameters are called `{name}`")));
+        }
+        names.push(name);
+    }
+    match &decision.change {
+        TemplateChange::Rename { parameter } => check_name(parameter, decision)?,
+        TemplateChange::Split { value } => check_text(value).map_err(refuse)?,
+        TemplateChange::Merge { values } => {
+            if values.len() > VALUES_MAX {
+                return Err(refuse(format!("{} texts are merged, and at most {VALUES_MAX} can be", values.len())));
+            }
+            values.iter().try_for_each(|value| check_text(value)).map_err(refuse)?;
+        }
+        TemplateChange::Pin { .. } | TemplateChange::Ignore { .. } => {}
+    }
+    Ok(pieces)
+}
+
+/// The segments of a template; the problem where it is none.
+pub(crate) fn pieces(template: &str, depth_max: usize) -> Result<Vec<Piece>, &'static str> {
+    if !template.starts_with('/') {
+        return Err("it does not begin with `/`");
+    }
+    if template.len() > TEMPLATE_BYTES_MAX {
+        return Err("it has more than 2048 bytes");
+    }
+    let path = Path::parse(template, depth_max).ok_or("it has more segments than are learned")?;
+    let piece = |text: &str| {
+        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        match inner {
+            Some(name) if !name.contains(['{', '}']) => Ok(Piece::Parameter(name.into())),
+            _ if text.contains(['{', '}']) => Err("a parameter is a whole segment here, not a part of one"),
+            _ => Ok(Piece::Name(text.into())),
+        }
+    };
+    path.segments.iter().map(|segment| piece(&segment.text)).collect()
+}
+
+fn check_name(name: &str, decision: &TemplateDecision) -> Result<(), DecisionRefused> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    if begins && name.len() <= NAME_BYTES_MAX && name.bytes().all(fits) {
+        return Ok(());
+    }
+    Err(DecisionRefused::Name {
+        service: decision.service.clone(),
+        template: decision.template.clone(),
+        name: name.to_owned(),
+    })
+}
+
+/// The text of a segment, percent-decoded.
+fn check_text(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > TEMPLATE_BYTES_MAX {
+        return Err(format!("`{text}` is no text of a segment"));
+    }
+    Ok(())
+}
+
+/// A template without the names of its parameters and without case, the way endpoints are compared: `/users/{}`.
+pub(crate) fn shape_of_pieces(pieces: &[Piece]) -> Box<str> {
+    shape(pieces.iter().map(|piece| match piece {
+        Piece::Name(name) => Some(&**name),
+        Piece::Parameter(_) => None,
+    }))
+}
+
+/// The same of parts.
+pub(crate) fn shape_of_parts(parts: &[Part<'_>]) -> Box<str> {
+    shape(parts.iter().map(Part::text))
+}
+
+fn shape<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Box<str> {
+    let mut written = String::new();
+    for text in texts {
+        written.push('/');
+        match text {
+            Some(text) => written.push_str(&lower(text)),
+            None => written.push_str("{}"),
+        }
+    }
+    written.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_taken_apart() {
+        let name = |text: &str| Piece::Name(text.into());
+        let parameter = |text: &str| Piece::Parameter(text.into());
+        let cases = [
+            ("/", vec![]),
+            ("/users", vec![name("users")]),
+            ("/users/{user_id}/", vec![name("users"), parameter("user_id")]),
+            ("//a%20b//{x}", vec![name("a b"), parameter("x")]),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(pieces(template, 24), Ok(expected), "{template}");
+        }
+        for template in ["users", "/{a}.json", "/a{b}", "/{{a}}", "/a}"] {
+            assert!(pieces(template, 24).is_err(), "{template}");
+        }
+        assert_eq!(&*shape_of_pieces(&pieces("/Users/{a}/{b}/x", 24).unwrap()), "/users/{}/{}/x");
+    }
+}
