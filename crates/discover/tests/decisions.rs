@@ -423,7 +423,7 @@ fn line(number: u64, is_refused_at_times: bool) -> Line {
     let mut left = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 10;
     let mut next = |below: u64| {
         let found = left % below;
-        left = left / below ^ (found << 40);
+        left = (left / below) ^ (found << 40);
         found
     };
     let text = |at: u64| match at % 12 {

@@ -266,3 +266,8 @@ fn ever_new_paths_do_not_keep_others_out() {
     assert!(kept_out <= 5, "kept out {kept_out} of 60 times");
     assert!(templates(&catalogue).contains(&"/api/refunds".to_owned()));
 }
+
+#[test]
+fn texts_that_look_like_a_collection_do_not_take_it_with_them() {
+    attack(1, 4000, |at| format!("/api/{}{}", letters(at / 2 * 7919), ["", "/7/invoices"][at as usize % 2]));
+}
