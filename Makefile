@@ -13,8 +13,8 @@ TEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo nextest run |
 
 # Tests that are left out otherwise, with the features of the whole workspace so that nothing is built again.
 TEST_IGNORED := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
-    && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give) | test(bucket::)'" \
-    || echo 'test --release --locked --offline --workspace --test lake --test platform --test e2e -- --ignored other_engines_give bucket::')
+    && echo "nextest run --release --locked --offline --workspace --run-ignored only -E 'test(other_engines_give) | test(bucket::) | test(another_validator)'" \
+    || echo 'test --release --locked --offline --workspace --test lake --test platform --test e2e --test real_apis -- --ignored other_engines_give bucket:: another_validator')
 # What comes from outside, made up: so many lines, streams and values for each property, against 256 in `make test`.
 CASES ?= 100000
 TEST_FUZZ := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \

@@ -28,7 +28,7 @@ mod settings;
 use std::collections::{BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
-use outrider_model::{ApiCall, Endpoint, EndpointId};
+use outrider_model::{ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
 pub use auth::AuthKind;
@@ -213,13 +213,14 @@ impl Inventory {
         self.index_anew();
     }
 
-    /// Follows what [`Catalogue::drain_changes`](crate::Catalogue::drain_changes) says: a merged endpoint's figures are
-    /// added to those of the one that survives (decision 14). Others stay as they are.
-    pub fn follow(&mut self, changes: &[Endpoint]) {
-        for change in changes {
-            if let Some(into) = change.merged_into {
-                self.merge(change.id, into);
-            }
+    /// Adds the figures of endpoints that were merged to those of the ones that survive (decision 14). `resolve` says which that
+    /// is, as [`Catalogue::resolve`](crate::Catalogue::resolve) does. Called before each [`Inventory::advance`] that closes an epoch.
+    pub fn follow_merges(&mut self, resolve: impl Fn(EndpointId) -> EndpointId) {
+        let merged = self.state.profiles.iter().map(|profile| (profile.endpoint, resolve(profile.endpoint)));
+        let mut merged: Vec<_> = merged.filter(|(from, into)| from != into).collect();
+        merged.sort_unstable();
+        for (from, into) in merged {
+            self.merge(from, into);
         }
     }
 

@@ -43,6 +43,9 @@ fn seen(id: u64, method: &str, template: &str) -> Seen {
         calls: 100,
         first_seen_ms: 1000,
         last_seen_ms: 2000,
+        confidence: 0.9,
+        observations: 20,
+        ignored: false,
     };
     let inventory = EndpointInventory {
         endpoint: EndpointId(id),

@@ -1,7 +1,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response, Subject};
+use crate::{
+    ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response, Subject, TemplateDecision,
+    TemplateDecisionId,
+};
 
 /// What a person decided, as it enters the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,6 +110,13 @@ pub enum Command {
         on: bool,
         /// Why.
         reason: String,
+    },
+    /// Decides about path templates, and takes decisions about them back: all of it or nothing.
+    DecideTemplates {
+        /// Decisions that do not stand any more.
+        taken_back: Vec<TemplateDecisionId>,
+        /// Decisions that stand from then on.
+        decisions: Vec<TemplateDecision>,
     },
     /// Forgets everything about somebody that was learned up to here.
     Erase {

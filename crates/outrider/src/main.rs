@@ -1,5 +1,6 @@
 //! The `outrider` binary: configuration, wiring, start, drain, subcommands.
 
+mod apis;
 mod ask;
 mod audit;
 mod backup;
@@ -53,8 +54,8 @@ use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::cli::{
-    Cli, CollectorArguments, CollectorCommand, Command, KongCommand, ReplayArguments, ResponderArguments,
-    ResponderCommand, RunArguments, SettingsArguments,
+    Cli, CollectorArguments, CollectorCommand, Command, KongCommand, OpenapiArguments, ReplayArguments,
+    ResponderArguments, ResponderCommand, RunArguments, SettingsArguments,
 };
 use crate::config::{Config, Role};
 use crate::service::Outrider;
@@ -106,7 +107,11 @@ fn main() -> ExitCode {
         Command::Erase(arguments) => return exit(on_runtime(erase::erase(arguments))),
         Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
-        Command::Openapi => openapi(),
+        Command::Endpoints(arguments) => on_runtime(apis::endpoints(arguments)),
+        Command::Openapi(OpenapiArguments { command: None }) => openapi(),
+        Command::Openapi(OpenapiArguments { command: Some(command) }) => {
+            return exit(on_runtime(apis::openapi(command)));
+        }
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
     };
     exit(result.map(|()| ExitCode::SUCCESS))

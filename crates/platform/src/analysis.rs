@@ -6,16 +6,17 @@
 use std::borrow::Cow;
 
 use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
-use outrider_discover::Catalogue;
+use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::{Catalogue, DecisionRefused};
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, Text,
+    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateDecision, TemplateDecisionId, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::store::{EffectBatch, ErasedSubject};
+use crate::store::{EffectBatch, ErasedSubject, TemplateChanges, TemplateRow};
 use hunts::{HuntEnds, findings_of};
 use names::EndpointNames;
 use operations::Operations;
@@ -42,6 +43,9 @@ pub struct AnalysisSettings {
     /// The gateways that have a responder; all of them where nothing is said, as in a replay.
     pub gateways: Option<Vec<String>>,
 }
+
+/// Length of a minute of log time.
+const MINUTE_MS: i64 = 60_000;
 
 /// Why an analysis cannot be set up or restored.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,7 @@ pub enum AnalysisError {
 pub struct Analysis {
     settings: AnalysisSettings,
     catalogue: Catalogue,
+    inventory: Inventory,
     engine: Engine,
     desk: Desk,
     operations: Operations,
@@ -92,6 +97,7 @@ pub struct Analysis {
     configurations: Vec<GatewaySnapshot>,
     hunt_runs: Vec<HuntRun>,
     erased: Vec<ErasedSubject>,
+    templates: TemplateChanges,
 }
 
 /// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
@@ -105,6 +111,7 @@ pub struct Frozen {
     operations: Operations,
     hunts: HuntEnds,
     past: Past,
+    inventory: Vec<u8>,
 }
 
 impl Frozen {
@@ -118,8 +125,8 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        postcard::to_extend(&(parts, &self.operations, &self.hunts, &self.past), vec![SNAPSHOT_VERSION])
-            .map_err(|e| AnalysisError::Snapshot(e.to_string()))
+        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory);
+        postcard::to_extend(&(parts, rest), vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
 
@@ -135,7 +142,9 @@ struct SnapshotParts<'a> {
 }
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 3;
+pub const SNAPSHOT_VERSION: u8 = 4;
+/// The version before there was an [`Inventory`].
+const SNAPSHOT_VERSION_WITHOUT_INVENTORY: u8 = 3;
 /// The version before there was a [`HuntEnds`] and a [`Past`].
 const SNAPSHOT_VERSION_WITHOUT_PAST: u8 = 2;
 /// The oldest version that this build reads: it holds no [`Operations`] either.
@@ -164,6 +173,7 @@ impl Analysis {
         Ok(Analysis {
             settings,
             catalogue,
+            inventory: Inventory::new(inventory::Settings::default()),
             engine,
             desk,
             operations: Operations::default(),
@@ -176,6 +186,7 @@ impl Analysis {
             configurations: Vec::new(),
             hunt_runs: Vec::new(),
             erased: Vec::new(),
+            templates: TemplateChanges::default(),
         })
     }
 
@@ -219,6 +230,7 @@ impl Analysis {
             "detectors": detectors.collect::<Vec<_>>(),
             "detect": self.engine.counters(),
             "discover": self.catalogue.counters(),
+            "inventory": self.inventory.counters(),
             "respond": self.desk.counters(),
             "hunt_runs_repeated": self.hunts.repeated(),
             "past": self.past,
@@ -230,8 +242,13 @@ impl Analysis {
         if now_ms <= self.now_ms {
             return;
         }
+        let is_next_minute = now_ms.div_euclid(MINUTE_MS) != self.now_ms.div_euclid(MINUTE_MS);
         self.now_ms = now_ms;
         self.catalogue.advance(now_ms);
+        if is_next_minute {
+            self.inventory.follow_merges(|id| self.catalogue.resolve(id));
+            self.inventory.advance(now_ms);
+        }
         self.engine.advance(now_ms, &mut self.scratch);
         self.desk.advance(now_ms);
         self.hand_over_findings();
@@ -249,6 +266,9 @@ impl Analysis {
         });
         let call = refused.as_ref().unwrap_or(call);
         let assignment = self.catalogue.assign(call);
+        if let Some(endpoint) = assignment.endpoint.and_then(|id| self.catalogue.endpoint(id)) {
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+        }
         let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
         let observed = Observed {
             call,
@@ -282,6 +302,9 @@ impl Analysis {
         if let Command::Erase { erasure, subject } = &record.command {
             return self.erase(record, erasure, subject);
         }
+        if let Command::DecideTemplates { taken_back, decisions } = &record.command {
+            return self.decide_templates(record, taken_back, decisions);
+        }
         let marked = match &record.command {
             Command::MarkFalsePositive { alert, .. } => self.desk.alert(*alert).filter(|alert| !is_marked(alert)),
             _ => None,
@@ -292,6 +315,32 @@ impl Analysis {
             self.engine.feedback(&mark_of(alert));
         }
         result
+    }
+
+    /// Puts decisions about templates in force, or refuses all of them.
+    fn decide_templates(
+        &mut self,
+        record: &CommandRecord,
+        taken_back: &[TemplateDecisionId],
+        decisions: &[TemplateDecision],
+    ) -> Result<CommandDone, CommandRefused> {
+        let Analysis { desk, catalogue, templates, now_ms, .. } = self;
+        desk.on_command_elsewhere(record, CommandDone::TemplatesDecided, || {
+            if taken_back.is_empty() && decisions.is_empty() {
+                let why = "nothing is decided: name `decisions`, or some to be `taken_back`".to_owned();
+                return Err(CommandRefused::Invalid { why });
+            }
+            catalogue.revise(taken_back, decisions).map_err(refused)?;
+            templates.decided.retain(|row| !taken_back.contains(&row.id));
+            templates.taken_back.extend_from_slice(taken_back);
+            templates.decided.extend(decisions.iter().map(|decision| TemplateRow {
+                id: decision.id(),
+                decision: decision.clone(),
+                decided_ms: *now_ms,
+                decided_by: record.by.clone(),
+            }));
+            Ok(words_of(taken_back, decisions))
+        })
     }
 
     /// Forgets somebody, unless an action against them goes on.
@@ -375,9 +424,11 @@ impl Analysis {
     pub fn drain_effects(&mut self) -> EffectBatch {
         let mut batch = EffectBatch {
             endpoints: self.catalogue.drain_changes(),
+            inventory: self.inventory.drain_changes(),
             configurations: std::mem::take(&mut self.configurations),
             hunt_runs: std::mem::take(&mut self.hunt_runs),
             erased: std::mem::take(&mut self.erased),
+            templates: std::mem::take(&mut self.templates),
             ..EffectBatch::default()
         };
         for effect in self.desk.drain_effects() {
@@ -407,6 +458,7 @@ impl Analysis {
             operations: self.operations.clone(),
             hunts: self.hunts.clone(),
             past: self.past.clone(),
+            inventory: self.inventory.snapshot(),
         }
     }
 
@@ -428,16 +480,29 @@ impl Analysis {
             )));
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let (operations, hunts, past) = match version {
-            SNAPSHOT_VERSION_MIN => Default::default(),
-            SNAPSHOT_VERSION_WITHOUT_PAST => {
-                (postcard::from_bytes(rest).map_err(|e| wrong(&e))?, HuntEnds::default(), Past::default())
+        let known = inventory::Settings::default();
+        let (operations, hunts, past, inventory) = match version {
+            SNAPSHOT_VERSION_MIN => {
+                (Operations::default(), HuntEnds::default(), Past::default(), Inventory::new(known))
             }
-            _ => postcard::from_bytes(rest).map_err(|e| wrong(&e))?,
+            SNAPSHOT_VERSION_WITHOUT_PAST => {
+                let operations = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+                (operations, HuntEnds::default(), Past::default(), Inventory::new(known))
+            }
+            SNAPSHOT_VERSION_WITHOUT_INVENTORY => {
+                let (operations, hunts, past) = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+                (operations, hunts, past, Inventory::new(known))
+            }
+            _ => {
+                let (operations, hunts, past, inventory): (_, _, _, Vec<u8>) =
+                    postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+                (operations, hunts, past, Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?)
+            }
         };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         Ok(Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
+            inventory,
             engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,
@@ -451,6 +516,7 @@ impl Analysis {
             configurations: Vec::new(),
             hunt_runs: Vec::new(),
             erased: Vec::new(),
+            templates: TemplateChanges::default(),
         })
     }
 
@@ -459,6 +525,24 @@ impl Analysis {
             self.desk.on_finding(finding);
         }
     }
+}
+
+fn refused(why: DecisionRefused) -> CommandRefused {
+    let words = why.to_string();
+    match why {
+        DecisionRefused::Unknown { id } => CommandRefused::NotFound { what: format!("decision {id} about templates") },
+        DecisionRefused::Conflict { .. } | DecisionRefused::Full { .. } => CommandRefused::Conflict { why: words },
+        DecisionRefused::Template { .. } | DecisionRefused::NoParameter { .. } | DecisionRefused::Name { .. } => {
+            CommandRefused::Invalid { why: words }
+        }
+    }
+}
+
+/// What the audit log says of decisions about templates: the first few, and how many there are.
+fn words_of(taken_back: &[TemplateDecisionId], decisions: &[TemplateDecision]) -> String {
+    const NAMED_MAX: usize = 3;
+    let named: Vec<String> = decisions.iter().take(NAMED_MAX).map(|decision| decision.template.clone()).collect();
+    format!("{} decided ({}), {} taken back", decisions.len(), named.join(", "), taken_back.len())
 }
 
 /// What a person's mark of an alert says to its detector.

@@ -8,6 +8,7 @@ pub mod api;
 mod assignments;
 pub mod clean_stop;
 mod commands;
+pub mod drift;
 pub mod durable;
 pub mod enrich;
 mod eraser;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not in test functions")]
 
 mod access;
+mod apis;
 mod backup;
 mod bucket;
 mod collector;

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 
 use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
+use outrider_discover::inventory::{self, Inventory};
 use outrider_model::{AlertState, ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +74,7 @@ pub struct Relearning {
     discover: outrider_discover::Settings,
     detect: outrider_detect::Settings,
     catalogue: Catalogue,
+    inventory: Inventory,
     engine: Engine,
     names: EndpointNames,
     has_gone_back: bool,
@@ -101,7 +103,18 @@ impl Analysis {
         let names = EndpointNames::default();
         let present_ms = present_ms.max(self.now_ms);
         let (discover, detect) = (settings.discover.clone(), settings.detect.clone());
-        Ok(Relearning { discover, detect, catalogue, engine, names, has_gone_back: false, present_ms, calls: 0 })
+        let inventory = Inventory::new(inventory::Settings::default());
+        Ok(Relearning {
+            discover,
+            detect,
+            catalogue,
+            inventory,
+            engine,
+            names,
+            has_gone_back: false,
+            present_ms,
+            calls: 0,
+        })
     }
 
     /// From how many calls what is normal was learnt.
@@ -118,7 +131,7 @@ impl Analysis {
     /// Puts what was learnt in the place of what was known, with the settings that it was learnt under: those before may have
     /// room for less. Alerts, policies and actions stay as they are.
     pub fn take_over(&mut self, learnt: Relearning) {
-        let Relearning { discover, detect, mut catalogue, mut engine, present_ms, calls, .. } = learnt;
+        let Relearning { discover, detect, mut catalogue, mut inventory, mut engine, present_ms, calls, .. } = learnt;
         catalogue.advance(present_ms);
         engine.advance(present_ms, &mut Vec::new());
         // What a person has called normal stays so.
@@ -127,9 +140,12 @@ impl Analysis {
             let endpoints: Vec<_> = alert.endpoints.iter().map(|&id| catalogue.resolve(id)).collect();
             engine.feedback(&FalsePositive { endpoints: &endpoints, ..mark_of(alert) });
         }
+        inventory.follow_merges(|id| catalogue.resolve(id));
+        inventory.advance(present_ms);
         engine.take_the_place_of(&self.engine);
         (self.settings.discover, self.settings.detect) = (discover, detect);
         self.catalogue = catalogue;
+        self.inventory = inventory;
         self.engine = engine;
         self.names = EndpointNames::default();
         self.past.version += 1;
@@ -168,6 +184,10 @@ impl Relearning {
         // Its endpoint is the one that is known in the end, so none is re-templated any more.
         let observed = Observed { call, number: self.calls, endpoint, endpoint_settled: true, endpoint_name: name };
         let mut findings = Vec::new();
+        if let Some(endpoint) = endpoint.and_then(|id| self.catalogue.endpoint(id)) {
+            self.inventory.advance(call.event_ms);
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+        }
         self.engine.advance(call.event_ms, &mut findings);
         self.engine.observe(&observed, &mut findings);
     }

@@ -16,21 +16,21 @@ use super::routes::Ask;
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// A body read as a value. An empty one counts as `{}`.
-pub(super) struct Body<T>(pub T);
+pub(super) struct Body<T, const BYTES_MAX: usize = BODY_BYTES_MAX>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
+impl<T: DeserializeOwned, const BYTES_MAX: usize> FromRequest<ApiState> for Body<T, BYTES_MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
         let is_json = is_json(&request);
         let too_large =
-            || Problem::too_large(format!("the body is larger than {BODY_BYTES_MAX} bytes")).hint("send a smaller one");
+            || Problem::too_large(format!("the body is larger than {BYTES_MAX} bytes")).hint("send a smaller one");
         let declared =
             request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        if declared.is_some_and(|bytes: u64| bytes > BODY_BYTES_MAX as u64) {
+        if declared.is_some_and(|bytes: u64| bytes > BYTES_MAX as u64) {
             return Err(too_large());
         }
-        let bytes = to_bytes(request.into_body(), BODY_BYTES_MAX).await.map_err(|error| {
+        let bytes = to_bytes(request.into_body(), BYTES_MAX).await.map_err(|error| {
             let source = std::error::Error::source(&error);
             if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
                 too_large()
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
     }
 }
 
-impl<T: JsonSchema> Ask for Body<T> {
+impl<T: JsonSchema, const BYTES_MAX: usize> Ask for Body<T, BYTES_MAX> {
     fn describe(description: &mut Description<'_>) {
         description.body::<T>();
         for kind in [&problem::BAD_REQUEST, &problem::TOO_LARGE, &problem::UNSUPPORTED_MEDIA_TYPE, &problem::INVALID] {
@@ -65,7 +65,7 @@ fn is_json(request: &Request) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
+fn parse<T: DeserializeOwned, const BYTES_MAX: usize>(bytes: &[u8]) -> Result<Body<T, BYTES_MAX>, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -130,7 +130,8 @@ mod tests {
             ),
         ];
         for (body, what, instead) in cases {
-            let problem = parse::<Policy>(body.as_bytes()).err().map(|problem| format!("{problem:?}")).unwrap();
+            let problem =
+                parse::<Policy, BODY_BYTES_MAX>(body.as_bytes()).err().map(|problem| format!("{problem:?}")).unwrap();
             assert!(problem.contains(what), "{body}: {problem}");
             assert!(problem.contains(&format!("did you mean `{instead}`?")), "{body}: {problem}");
         }
@@ -140,11 +141,11 @@ mod tests {
     fn what_is_not_json_is_told_from_what_does_not_fit() {
         let twice = r#"{"name": "a", "respond": {"kind": "block"}, "duration": "15m"} {}"#;
         for body in ["{", "", "nope", twice, "[", "\u{0}"] {
-            let problem = format!("{:?}", parse::<Policy>(body.as_bytes()).err().unwrap());
+            let problem = format!("{:?}", parse::<Policy, BODY_BYTES_MAX>(body.as_bytes()).err().unwrap());
             assert!(problem.contains("400"), "{body}: {problem}");
         }
         for body in ["{}", "[]", "1", r#"{"name": 7}"#, r#"{"name": "a", "name": "b"}"#] {
-            let problem = format!("{:?}", parse::<Policy>(body.as_bytes()).err().unwrap());
+            let problem = format!("{:?}", parse::<Policy, BODY_BYTES_MAX>(body.as_bytes()).err().unwrap());
             assert!(problem.contains("422"), "{body}: {problem}");
         }
     }

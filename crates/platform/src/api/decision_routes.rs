@@ -3,7 +3,7 @@
 use super::routes::Read::Plain;
 use super::routes::Routes;
 use super::scope::Reach;
-use super::{decisions, notify, people};
+use super::{apis, decisions, notify, people};
 use crate::store::Role;
 
 /// What analysts may besides: work on alerts.
@@ -40,6 +40,22 @@ pub(super) fn analyst_routes() -> Routes {
              of at most 2000 characters each and 32 KiB together.",
         )
         .reaches(Reach::Alert)
+        .post(
+            "/api/v1/templates",
+            decisions::decide_templates,
+            "decide_templates",
+            "Decide about path templates, and take decisions back\nAll of it is done, or nothing. What stands then is the answer.",
+        )
+        .reaches(Reach::ByItself)
+        .put(
+            "/api/v1/apis/document",
+            apis::put_document,
+            "put_document",
+            "Give the OpenAPI document of a service\nIt is what the service is compared with from then on.",
+        )
+        .reaches(Reach::ByItself)
+        .delete("/api/v1/apis/document", apis::delete_document, "delete_document", "Forget the document of a service")
+        .reaches(Reach::ByItself)
         .get("/api/v1/assignees", Plain, people::assignees, "list_assignees", "Who may look after an alert, by name")
 }
 

@@ -5,19 +5,19 @@ use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use outrider_model::{
     Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, Duration, EntityKey, EntityKind, Policy,
-    PolicyError,
+    PolicyError, TemplateDecision, TemplateDecisionId,
 };
 use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::auth::Caller;
-use super::body::Body;
+use super::body::{BODY_BYTES_MAX, Body};
 use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::routes::{Ask, Created, Id, IfNew, NoContent};
 use super::{ApiState, now_ms};
-use crate::store::Gateways;
+use crate::store::{Gateways, Page, TemplateRow};
 
 /// The largest `Idempotency-Key` in bytes.
 const KEY_BYTES_MAX: usize = 128;
@@ -350,6 +350,43 @@ fn place_of(error: &PolicyError) -> String {
         PolicyError::TooMany(list) => return format!("body field `when.{list}`"),
     };
     format!("body field `{field}`")
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Templates {
+    /// Decisions that do not stand any more, by their ids.
+    #[serde(default)]
+    taken_back: Vec<TemplateDecisionId>,
+    /// Decisions that stand from then on.
+    #[serde(default)]
+    decisions: Vec<TemplateDecision>,
+}
+
+pub(super) async fn decide_templates(
+    State(state): State<ApiState>,
+    decider: Decider,
+    Body(Templates { taken_back, decisions }): Body<Templates, { 4 * BODY_BYTES_MAX }>,
+) -> Result<Json<Page<TemplateRow>>, Problem> {
+    let gateways = decider.gateways.clone();
+    // Whoever is for some gateways alone sees the decisions there, and no others.
+    let mine = state.store.template_decisions(&gateways).await?;
+    if let Some(id) = taken_back.iter().find(|id| gateways != Gateways::All && !mine.iter().any(|row| row.id == **id)) {
+        return Err(
+            Problem::not_found(format!("there is no decision {id} about templates")).at("body field `taken_back`")
+        );
+    }
+    if let Some(elsewhere) = decisions.iter().find(|decision| !gateways.has(&decision.gateway)) {
+        state.counters.forbidden();
+        let (by, at) = (&decider.by, &elsewhere.gateway);
+        return Err(Problem::forbidden(format!(
+            "`{by}` is for {} alone, and this is at `{at}`",
+            gateways.names().join(", ")
+        ))
+        .at("body field `decisions`"));
+    }
+    submit(&state, decider, Command::DecideTemplates { taken_back, decisions }).await?;
+    Ok(Json(Page { items: state.store.template_decisions(&gateways).await?, next: None }))
 }
 
 pub(super) async fn delete_policy(

@@ -15,6 +15,7 @@
 //! wrong, where, and what to do.
 
 mod accept;
+mod apis;
 mod auth;
 mod body;
 mod bus;
@@ -238,6 +239,46 @@ fn viewer_routes() -> Routes {
             "One endpoint\nOne that was merged still answers, and names the one it lives on in.",
         )
         .reaches(Reach::Endpoint)
+        .get(
+            "/api/v1/endpoints/{id}/inventory",
+            Sensitive("read an endpoint's inventory"),
+            apis::endpoint,
+            "get_endpoint_inventory",
+            "What an endpoint carries\nParameters, ways of authentication, statuses, sizes and latencies, as of the last whole minutes.",
+        )
+        .reaches(Reach::Endpoint)
+        .get(
+            "/api/v1/apis",
+            Sensitive("read services"),
+            apis::list,
+            "list_apis",
+            "Services behind the gateways, by name",
+        )
+        .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/apis/openapi",
+            Sensitive("exported a service"),
+            apis::export,
+            "export_openapi",
+            "A service as an OpenAPI 3.1 document\nIt says what was seen, which need not be all that there is.",
+        )
+        .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/apis/drift",
+            Sensitive("compared a service with its document"),
+            apis::drift,
+            "list_drift",
+            "How a service differs from its document and its routes, the worst first",
+        )
+        .reaches(Reach::ByItself)
+        .get(
+            "/api/v1/templates",
+            Sensitive("read decisions about templates"),
+            apis::templates,
+            "list_template_decisions",
+            "Decisions about path templates that stand, the newest first",
+        )
+        .reaches(Reach::ByItself)
         .get("/api/v1/policies", Plain, reading::policies, "list_policies", "All policies, by name")
         .get("/api/v1/policies/{name}", Plain, reading::policy, "get_policy", "One policy")
         .get(

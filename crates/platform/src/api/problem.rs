@@ -266,6 +266,7 @@ impl From<StoreError> for Problem {
             }
             StoreError::ServiceGateways(_) => Problem::unprocessable(words).at("body field `gateways`"),
             StoreError::ErasureByName(_) => Problem::unprocessable(words).at("body field `value`"),
+            StoreError::Unreadable(_) => Problem::unprocessable(words).at("body field `text`"),
             StoreError::TokenDescription => Problem::unprocessable(words).at("body field `description`"),
             StoreError::TokenGateways | StoreError::TokenAdminGateways => {
                 Problem::unprocessable(words).at("body field `gateways`")
@@ -275,6 +276,7 @@ impl From<StoreError> for Problem {
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyServices(_)
             | StoreError::TooManyHunts(_)
+            | StoreError::TooManyDocuments(_)
             | StoreError::ErasureUnderWay(_)
             | StoreError::ErasureBlocked(_)
             | StoreError::TooManyErasures(_) => Problem::conflict(words),

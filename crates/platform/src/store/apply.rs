@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits, erase, gateways, hunts, trail};
+use super::{EffectBatch, Store, StoreError, StoreLimits, apis, erase, gateways, hunts, trail};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -66,6 +66,8 @@ async fn write(
     for endpoint in &effects.endpoints {
         write_endpoint(transaction, endpoint).await?;
     }
+    apis::write(transaction, &effects.inventory).await?;
+    apis::write_templates(transaction, &effects.templates).await?;
     for (finding, alert) in &effects.findings {
         write_finding(transaction, finding, *alert).await?;
     }
@@ -119,10 +121,10 @@ async fn write_policies(transaction: &mut Transaction<'_, Sqlite>, effects: &Eff
 async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &Endpoint) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO endpoints (id, gateway, service_name, method, template, merged_into, calls, last_seen_ms, document,
-           first_seen_ms)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         ON CONFLICT (id) DO UPDATE SET gateway = excluded.gateway, service_name = excluded.service_name,
-           method = excluded.method, template = excluded.template, merged_into = excluded.merged_into,
+           first_seen_ms, workspace, service, is_ignored)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (id) DO UPDATE SET gateway = excluded.gateway, workspace = excluded.workspace,
+           service = excluded.service, is_ignored = excluded.is_ignored, service_name = excluded.service_name, method = excluded.method, template = excluded.template, merged_into = excluded.merged_into,
            calls = excluded.calls, last_seen_ms = excluded.last_seen_ms, document = excluded.document",
     )
     .bind(endpoint.id.to_string())
@@ -136,10 +138,16 @@ async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &En
     .bind(json("endpoints", endpoint)?)
     // It may move back later; the row keeps its place in lists all the same.
     .bind(endpoint.first_seen_ms)
+    .bind(&endpoint.key.workspace)
+    .bind(&endpoint.key.service)
+    .bind(i64::from(endpoint.ignored))
     .execute(&mut **transaction)
     .await
-    .map(drop)
-    .map_err(StoreError::query("write an endpoint"))
+    .map_err(StoreError::query("write an endpoint"))?;
+    if endpoint.merged_into.is_some() {
+        apis::forget(transaction, endpoint.id).await?;
+    }
+    Ok(())
 }
 
 async fn write_finding(

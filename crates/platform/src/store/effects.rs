@@ -1,14 +1,22 @@
 //! What a stretch of log changed, as the store writes it.
 
-use outrider_model::{Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun, Subject};
+use outrider_discover::inventory::EndpointInventory;
+use outrider_model::{
+    Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun, Subject, TemplateDecision,
+    TemplateDecisionId,
+};
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// What a stretch of log changed, as whole rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EffectBatch {
     /// Endpoints that are new or changed.
     pub endpoints: Vec<Endpoint>,
+    /// What is known of endpoints, where that changed.
+    pub inventory: Vec<EndpointInventory>,
     /// Findings, with the alert that each belongs to.
     pub findings: Vec<(Finding, Option<AlertId>)>,
     /// Alerts as they are now.
@@ -29,8 +37,32 @@ pub struct EffectBatch {
     pub configurations: Vec<GatewaySnapshot>,
     /// What hunts found, in the order of the log.
     pub hunt_runs: Vec<HuntRun>,
+    /// What was decided about templates.
+    pub templates: TemplateChanges,
     /// Who was forgotten, or not, after everything else.
     pub erased: Vec<ErasedSubject>,
+}
+
+/// Decisions about templates: those of before that went, then those that came.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TemplateChanges {
+    /// Those that do not stand any more.
+    pub taken_back: Vec<TemplateDecisionId>,
+    /// Those that stand.
+    pub decided: Vec<TemplateRow>,
+}
+
+/// A decision about a template that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TemplateRow {
+    /// Its id, by which it is taken back.
+    pub id: TemplateDecisionId,
+    /// The decision.
+    pub decision: TemplateDecision,
+    /// When it was taken.
+    pub decided_ms: i64,
+    /// Who took it.
+    pub decided_by: String,
 }
 
 /// Somebody of whom nothing is to be known any more that was known up to a record of the log.
@@ -52,6 +84,7 @@ impl EffectBatch {
     /// How many rows it writes.
     pub(super) fn rows(&self) -> usize {
         self.endpoints.len()
+            + self.inventory.len()
             + self.findings.len()
             + self.alerts.len()
             + self.actions.len()
@@ -59,6 +92,8 @@ impl EffectBatch {
             + self.audit.len()
             + self.configurations.len()
             + self.hunt_runs.len()
+            + self.templates.taken_back.len()
+            + self.templates.decided.len()
             + self.erased.len()
     }
 

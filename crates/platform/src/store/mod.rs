@@ -4,6 +4,7 @@
 //! position that they cover, in one transaction, so applying a stretch of log twice changes nothing (decision 10).
 //! SQLite by default; the SQL keeps to what PostgreSQL shares.
 
+mod apis;
 mod apply;
 mod effects;
 mod erase;
@@ -36,7 +37,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-pub use effects::{EffectBatch, ErasedSubject};
+pub use apis::{ApiRow, DOCUMENT_BYTES_MAX, DOCUMENTS_MAX, DocumentRow, ServiceKey, read_document};
+pub use effects::{EffectBatch, ErasedSubject, TemplateChanges, TemplateRow};
 pub use erasures::{
     ERASURES_KEPT_MAX, ERASURES_OPEN_MAX, ErasedCount, Erasure, ErasurePlace, ErasureState, Known, Place, PlaceState,
 };
@@ -175,6 +177,12 @@ pub enum StoreError {
     /// There are too many hunts.
     #[error("there are {0} hunts, which is as many as there may be: delete one first")]
     TooManyHunts(usize),
+    /// A document cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// There are too many documents.
+    #[error("there are {0} documents, which is as many as there may be: delete one first")]
+    TooManyDocuments(usize),
     /// A name is not usable.
     #[error("the name `{0}` is not valid: use 1 to 64 characters of letters, digits, `-`, `_`, `.` and `@`")]
     TokenName(String),

@@ -422,7 +422,7 @@ impl Listing {
 
     fn endpoints(&mut self, filter: &EndpointFilter) {
         if !filter.with_merged {
-            self.and().push("merged_into IS NULL");
+            self.and().push("merged_into IS NULL AND is_ignored = 0");
         }
         self.equal("service_name", filter.service.as_deref());
         self.equal("method", filter.method.as_deref());

@@ -54,6 +54,8 @@ pub enum CommandDone {
         /// Whether automatic actions are stopped.
         on: bool,
     },
+    /// What was decided about templates is in force.
+    TemplatesDecided,
     /// Somebody is forgotten.
     Erased {
         /// The erasure.
@@ -101,6 +103,28 @@ impl CommandMemory {
 impl Desk {
     /// Carries out a decision. The same record a second time changes nothing and gives the first answer again.
     pub fn on_command(&mut self, record: &CommandRecord) -> Result<CommandDone, CommandRefused> {
+        self.once(record, |desk, by| desk.carry_out_command(by, record))
+    }
+
+    /// The same for a decision that is carried out elsewhere; that says in words what was done.
+    pub fn on_command_elsewhere(
+        &mut self,
+        record: &CommandRecord,
+        done: CommandDone,
+        carry_out: impl FnOnce() -> Result<String, CommandRefused>,
+    ) -> Result<CommandDone, CommandRefused> {
+        self.once(record, |desk, by| {
+            let words = carry_out()?;
+            desk.audit(by, "decided", &subject_of(&record.command), &words);
+            Ok(done)
+        })
+    }
+
+    fn once(
+        &mut self,
+        record: &CommandRecord,
+        carry_out: impl FnOnce(&mut Desk, &Cause<'_>) -> Result<CommandDone, CommandRefused>,
+    ) -> Result<CommandDone, CommandRefused> {
         check_name("the id of a decision", &record.id)?;
         let decision = decision_hash(record);
         if let Some(known) = self.commands.results.get(&record.id) {
@@ -114,7 +138,7 @@ impl Desk {
         let by = Cause::Person(&record.by);
         let result = check_name("the name of the person", &record.by)
             .and_then(|()| check_reason(&record.command))
-            .and_then(|()| self.carry_out_command(&by, record));
+            .and_then(|()| carry_out(self, &by));
         match &result {
             Ok(_) => self.counters.commands_done += 1,
             Err(refused) => {
@@ -150,6 +174,9 @@ impl Desk {
             }
             Command::ReleaseAction { action, reason } => self.release(by, *action, reason),
             Command::Erase { erasure, subject } => self.erase(by, erasure, subject),
+            Command::DecideTemplates { .. } => {
+                Err(CommandRefused::Invalid { why: "the desk knows no templates".to_owned() })
+            }
             Command::SetKillSwitch { on, reason } => {
                 self.kill_switch =
                     KillSwitch { on: *on, by: by.person(), reason: reason.clone(), since_ms: self.now_ms };
@@ -403,6 +430,7 @@ fn subject_of(command: &Command) -> String {
         Command::RejectAction { action, .. } => format!("reject {action}"),
         Command::ReleaseAction { action, .. } => format!("release {action}"),
         Command::SetKillSwitch { on, .. } => format!("set the kill switch {}", if *on { "on" } else { "off" }),
+        Command::DecideTemplates { .. } => "templates".to_owned(),
         Command::Erase { erasure, .. } => format!("erasure {}", words::shortened(erasure, 64)),
     }
 }

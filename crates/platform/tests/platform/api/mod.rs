@@ -1,5 +1,6 @@
 //! The people's API with real requests over a socket: who may do what, what is refused and how, pages, decisions.
 
+mod apis;
 mod console;
 mod contract;
 mod endpoints;
@@ -25,11 +26,13 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-const READS: [&str; 22] = [
+const READS: [&str; 24] = [
     "/api/v1/alerts",
     "/api/v1/alerts/al_0000000000000001",
     "/api/v1/findings",
     "/api/v1/endpoints",
+    "/api/v1/apis",
+    "/api/v1/templates",
     "/api/v1/policies",
     "/api/v1/policies/spikes",
     "/api/v1/actions",
