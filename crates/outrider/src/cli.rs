@@ -4,8 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use apis::{
+    DriftFormat, EndpointsArguments, InventoryFormat, OpenapiArguments, OpenapiCommand, OpenapiDiffArguments,
+    ServiceArguments,
+};
+pub use ask::{AskArguments, Format, HuntCommand, QueryArguments, TimelineArguments};
 pub use identities::{CaCommand, CaIssueArguments, PersonCommand, ServiceCommand, TokenCommand};
 
+mod apis;
+mod ask;
 mod identities;
 
 /// Behavioural API security that stands beside Kong Gateway, never in the request path.
@@ -137,97 +144,6 @@ pub struct LakeCheckArguments {
 }
 
 #[derive(Debug, Args)]
-pub struct EndpointsArguments {
-    #[command(flatten)]
-    pub config: ConfigArgument,
-    /// Only those of this service, by name or id.
-    #[arg(long, value_name = "SERVICE")]
-    pub service: Option<String>,
-    /// Only those at this gateway.
-    #[arg(long, value_name = "NAME")]
-    pub gateway: Option<String>,
-    /// How they are written to standard output.
-    #[arg(long, value_enum, default_value_t = InventoryFormat::Table)]
-    pub format: InventoryFormat,
-}
-
-/// How the inventory is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum InventoryFormat {
-    /// For reading, with the most important.
-    Table,
-    /// With a header, and everything.
-    Csv,
-    /// An object a line, with everything.
-    Json,
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct OpenapiArguments {
-    #[command(subcommand)]
-    pub command: Option<OpenapiCommand>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OpenapiCommand {
-    /// Write a service as an OpenAPI 3.1 document: what was seen of it, which need not be all that there is.
-    Export(ServiceArguments),
-    /// Give the document of a service, OpenAPI 3.0 or 3.1 in JSON or YAML; it takes the place of the one before.
-    Import {
-        #[command(flatten)]
-        service: ServiceArguments,
-        /// The document.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// Say how what was seen of a service differs from its document, and from the gateway's routes.
-    ///
-    /// Exit status: 0 if nothing differs but information, 1 after an error, 4 if something does.
-    Diff(OpenapiDiffArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct ServiceArguments {
-    #[command(flatten)]
-    pub config: ConfigArgument,
-    /// The service, by name or id.
-    #[arg(long, value_name = "SERVICE")]
-    pub service: String,
-    /// Its gateway, where several have such a service.
-    #[arg(long, value_name = "NAME")]
-    pub gateway: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct OpenapiDiffArguments {
-    #[command(flatten)]
-    pub service: ServiceArguments,
-    /// A document in the place of the one that was given.
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Only what is at least so grave: info, low, medium, high, critical.
-    #[arg(long, value_name = "SEVERITY", default_value = "info", value_parser = severity)]
-    pub severity_min: outrider_model::Severity,
-    /// How differences are written to standard output.
-    #[arg(long, value_enum, default_value_t = DriftFormat::Text)]
-    pub format: DriftFormat,
-}
-
-/// How differences are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum DriftFormat {
-    /// A line each, for reading.
-    Text,
-    /// An object a line, with what shows it.
-    Json,
-}
-
-fn severity(text: &str) -> Result<outrider_model::Severity, String> {
-    serde_json::from_value(text.into()).map_err(|_| "use info, low, medium, high or critical".to_owned())
-}
-
-#[derive(Debug, Args)]
 pub struct SettingsArguments {
     /// Print the JSON Schema of the file, with which an editor completes and checks it.
     #[arg(long)]
@@ -248,105 +164,6 @@ pub struct ConfigArgument {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
     pub config: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct AskArguments {
-    #[command(flatten)]
-    pub config: ConfigArgument,
-    /// The data directory, in the place of a configuration; limits are then the usual ones.
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    pub data_dir: Option<PathBuf>,
-    /// How rows are written to standard output.
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
-}
-
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For reading, 10,000 rows at most.
-    Table,
-    /// With a header.
-    Csv,
-    /// An object a line.
-    Json,
-    /// A Parquet file.
-    Parquet,
-}
-
-#[derive(Debug, Args)]
-pub struct QueryArguments {
-    #[command(flatten)]
-    pub ask: AskArguments,
-    /// One SELECT, EXPLAIN, SHOW or DESCRIBE.
-    #[arg(value_name = "SQL")]
-    pub statement: String,
-}
-
-#[derive(Debug, Args)]
-pub struct TimelineArguments {
-    #[command(flatten)]
-    pub ask: AskArguments,
-    /// Whose calls: the kind (consumer, credential, ip, network, session, business) and the id, such as `ip:192.0.2.7` or
-    /// `business:merchant_id:4711`; a consumer's name will do.
-    #[arg(value_name = "KIND:ID")]
-    pub entity: String,
-    /// How far back, such as 30m, 24h or 7d.
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub last: String,
-    /// Only calls at this gateway.
-    #[arg(long, value_name = "NAME")]
-    pub gateway: Option<String>,
-    /// Rows at most.
-    #[arg(long, value_name = "ROWS", default_value_t = 200)]
-    pub rows: usize,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum HuntCommand {
-    /// List hunts, and how the last run of each went.
-    List {
-        #[command(flatten)]
-        config: ConfigArgument,
-    },
-    /// Show one hunt with everything that is known of it, as JSON.
-    Show {
-        #[command(flatten)]
-        config: ConfigArgument,
-        /// The hunt's name.
-        name: String,
-    },
-    /// Save a hunt, or change the one of the same name.
-    ///
-    /// What cannot be answered is refused. It runs from now on, without a restart.
-    Add {
-        #[command(flatten)]
-        config: ConfigArgument,
-        /// A TOML file with the hunt; `-` for standard input.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-    /// Delete a hunt by name. The alerts that it raised stay.
-    Remove {
-        #[command(flatten)]
-        config: ConfigArgument,
-        /// The hunt's name.
-        name: String,
-    },
-    /// Say what a hunt finds now. It raises nothing.
-    ///
-    /// Reads what is committed, over the calls of the hunt's `look_back`, or of `every`.
-    Run {
-        #[command(flatten)]
-        config: ConfigArgument,
-        /// The hunt's name.
-        #[arg(required_unless_present = "file")]
-        name: Option<String>,
-        /// A TOML file with a hunt that is not saved, in the place of a name; `-` for standard input.
-        #[arg(long, value_name = "FILE", conflicts_with = "name")]
-        file: Option<PathBuf>,
-    },
 }
 
 #[derive(Debug, Args)]

@@ -3,8 +3,6 @@
 //! One owner feeds it everything that a decision reads, in the log's order; it gives back the effects. It does no IO and
 //! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
 
-use std::borrow::Cow;
-
 use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
 use outrider_discover::inventory::{self, Inventory};
 use outrider_discover::{Catalogue, DecisionRefused};
@@ -21,8 +19,10 @@ use hunts::{HuntEnds, findings_of};
 use names::EndpointNames;
 use operations::Operations;
 
+pub use frozen::{Frozen, SNAPSHOT_VERSION, SNAPSHOT_VERSION_MIN};
 pub use past::{Past, Preview, Relearning};
 
+mod frozen;
 mod hunts;
 mod names;
 mod operations;
@@ -99,56 +99,6 @@ pub struct Analysis {
     erased: Vec<ErasedSubject>,
     templates: TemplateChanges,
 }
-
-/// The state at one moment, apart from the analysis that goes on. It becomes bytes wherever there is time for it.
-pub struct Frozen {
-    settings: AnalysisSettings,
-    calls: u64,
-    now_ms: i64,
-    catalogue: Vec<u8>,
-    engine: Vec<u8>,
-    desk: Desk,
-    operations: Operations,
-    hunts: HuntEnds,
-    past: Past,
-    inventory: Vec<u8>,
-}
-
-impl Frozen {
-    /// The whole state as bytes: a version byte, then the rooms' own snapshots.
-    pub fn encode(&self) -> Result<Vec<u8>, AnalysisError> {
-        let parts = SnapshotParts {
-            settings: serde_json::to_string(&self.settings).map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
-            calls: self.calls,
-            now_ms: self.now_ms,
-            catalogue: Cow::Borrowed(&self.catalogue),
-            engine: Cow::Borrowed(&self.engine),
-            desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
-        };
-        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory);
-        postcard::to_extend(&(parts, rest), vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
-    }
-}
-
-/// What a snapshot holds; each room's part is in the room's own format.
-#[derive(Serialize, Deserialize)]
-struct SnapshotParts<'a> {
-    settings: String,
-    calls: u64,
-    now_ms: i64,
-    catalogue: Cow<'a, [u8]>,
-    engine: Cow<'a, [u8]>,
-    desk: Vec<u8>,
-}
-
-/// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 4;
-/// The version before there was an [`Inventory`].
-const SNAPSHOT_VERSION_WITHOUT_INVENTORY: u8 = 3;
-/// The version before there was a [`HuntEnds`] and a [`Past`].
-const SNAPSHOT_VERSION_WITHOUT_PAST: u8 = 2;
-/// The oldest version that this build reads: it holds no [`Operations`] either.
-pub const SNAPSHOT_VERSION_MIN: u8 = 1;
 
 impl AnalysisSettings {
     /// Refuses what cannot be meant, naming the section.
@@ -446,78 +396,9 @@ impl Analysis {
         batch
     }
 
-    /// Copies the state, so that the analysis can go on while the copy becomes bytes.
-    pub fn freeze(&self) -> Frozen {
-        Frozen {
-            settings: self.settings.clone(),
-            calls: self.calls,
-            now_ms: self.now_ms,
-            catalogue: self.catalogue.snapshot(),
-            engine: self.engine.snapshot(),
-            desk: self.desk.clone(),
-            operations: self.operations.clone(),
-            hunts: self.hunts.clone(),
-            past: self.past.clone(),
-            inventory: self.inventory.snapshot(),
-        }
-    }
-
     /// What of detection began with nothing when it was restored, and why.
     pub fn begun_anew(&self) -> &[DetectError] {
         self.engine.begun_anew()
-    }
-
-    /// The state that [`Frozen::encode`] wrote.
-    pub fn restore(bytes: &[u8]) -> Result<Self, AnalysisError> {
-        let wrong = |problem: &dyn std::fmt::Display| AnalysisError::Snapshot(problem.to_string());
-        let Some((&version, rest)) = bytes.split_first() else { return Err(wrong(&"it is empty")) };
-        if version > SNAPSHOT_VERSION {
-            return Err(AnalysisError::NewerSnapshot { found: version, known: SNAPSHOT_VERSION });
-        }
-        if version < SNAPSHOT_VERSION_MIN {
-            return Err(wrong(&format_args!(
-                "it has version {version}, this build reads {SNAPSHOT_VERSION_MIN} and later"
-            )));
-        }
-        let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let known = inventory::Settings::default();
-        let (operations, hunts, past, inventory) = match version {
-            SNAPSHOT_VERSION_MIN => {
-                (Operations::default(), HuntEnds::default(), Past::default(), Inventory::new(known))
-            }
-            SNAPSHOT_VERSION_WITHOUT_PAST => {
-                let operations = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, HuntEnds::default(), Past::default(), Inventory::new(known))
-            }
-            SNAPSHOT_VERSION_WITHOUT_INVENTORY => {
-                let (operations, hunts, past) = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, hunts, past, Inventory::new(known))
-            }
-            _ => {
-                let (operations, hunts, past, inventory): (_, _, _, Vec<u8>) =
-                    postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, hunts, past, Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?)
-            }
-        };
-        let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
-        Ok(Analysis {
-            catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
-            inventory,
-            engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
-            desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
-            settings,
-            operations,
-            hunts,
-            past,
-            names: EndpointNames::default(),
-            calls: parts.calls,
-            now_ms: parts.now_ms,
-            scratch: Vec::new(),
-            configurations: Vec::new(),
-            hunt_runs: Vec::new(),
-            erased: Vec::new(),
-            templates: TemplateChanges::default(),
-        })
     }
 
     fn hand_over_findings(&mut self) {
