@@ -11,6 +11,9 @@ use crate::health::{Health, HealthSnapshot, HealthTally};
 use crate::mapping::{FieldFailure, FieldTally};
 use crate::{ConnectionRefusal, Refusal, Rejection};
 
+/// Fields that are mapped no more and keep their counts, the latest first.
+const FIELDS_BEFORE_MAX: usize = 64;
+
 /// Why a good call was given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
@@ -58,7 +61,7 @@ pub struct Counters {
     accept_errors: AtomicU64,
     file: Mutex<Option<FileSeen>>,
     health: Health,
-    fields: Mutex<MappedFields>,
+    fields: Mutex<Vec<Arc<FieldCounters>>>,
 }
 
 /// The counters of the mapped fields, in the order of the settings that were in force when lines were read.
@@ -205,17 +208,20 @@ impl Tally {
 }
 
 impl Counters {
-    /// The counters of the fields that are mapped from now on; those that were before go on from where they are.
+    /// The counters of the fields that are mapped from now on. Those that were mapped before, and those that are again, go on from
+    /// where they are.
     pub(crate) fn of_fields<'n>(&self, names: impl Iterator<Item = &'n str>) -> MappedFields {
         let mut fields = self.fields.lock().unwrap_or_else(PoisonError::into_inner);
-        let field = |name: &str| match fields.0.iter().find(|known| known.name == name) {
+        let field = |name: &str| match fields.iter().find(|known| known.name == name) {
             Some(known) => Arc::clone(known),
             None => {
                 Arc::new(FieldCounters { name: name.to_owned(), values: AtomicU64::new(0), failed: Default::default() })
             }
         };
         let next = MappedFields(names.map(field).collect());
-        *fields = next.clone();
+        let is_kept = |known: &Arc<FieldCounters>| next.0.iter().all(|field| field.name != known.name);
+        let before: Vec<_> = fields.iter().filter(|known| is_kept(known)).take(FIELDS_BEFORE_MAX).cloned().collect();
+        *fields = next.0.iter().cloned().chain(before).collect();
         next
     }
 
@@ -223,7 +229,7 @@ impl Counters {
     pub fn snapshot(&self) -> CountersSnapshot {
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let fields = self.fields.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let failed: BTreeMap<_, _> = fields.0.iter().filter_map(|field| field.failed()).collect();
+        let failed: BTreeMap<_, _> = fields.iter().filter_map(|field| field.failed()).collect();
         CountersSnapshot {
             bytes: read(&self.bytes),
             received: read(&self.received),
@@ -249,7 +255,7 @@ impl Counters {
             ),
             accept_errors: read(&self.accept_errors),
             file: self.file.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            fields: fields.0.iter().map(|field| (field.name.clone(), read(&field.values))).collect(),
+            fields: fields.iter().map(|field| (field.name.clone(), read(&field.values))).collect(),
             fields_failed: failed.iter().map(|(name, reasons)| (name.clone(), reasons.values().sum())).collect(),
             fields_failed_by: failed,
             health: self.health.snapshot(),
@@ -393,7 +399,11 @@ mod tests {
         counters.add(&tally, &next, 3);
         counters.add(&tally, &fields, 3);
         let snapshot = counters.snapshot();
-        assert_eq!(snapshot.fields, BTreeMap::from([named(4, "tenant"), named(0, "country")]));
+        assert_eq!(snapshot.fields, BTreeMap::from([named(12, "account"), named(4, "tenant"), named(0, "country")]));
         assert_eq!(snapshot.fields_failed, BTreeMap::from([named(3, "tenant"), named(1, "country")]));
+        for number in 0..100 {
+            counters.of_fields([format!("f-{number}").as_str()].into_iter());
+        }
+        assert_eq!(counters.snapshot().fields.len(), 1 + FIELDS_BEFORE_MAX);
     }
 }

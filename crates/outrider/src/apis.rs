@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail, ensure};
 use outrider_discover::inventory::{self, EndpointInventory, InventoryRow};
 use outrider_discover::openapi::{Drift, Warning};
 use outrider_model::{AuditEntry, Endpoint, Severity};
-use outrider_platform::drift::{drift_of, export_of};
+use outrider_platform::drift::{self, Compared, drift_of, export_of};
 use outrider_platform::store::{ApiRow, AuditLog, DOCUMENT_BYTES_MAX, Gateways, Store};
 use serde_json::json;
 
@@ -77,8 +77,8 @@ async fn export(arguments: ServiceArguments) -> anyhow::Result<()> {
 async fn import(arguments: ServiceArguments, file: &Path) -> anyhow::Result<()> {
     let (place, row) = Place::of(&arguments).await?;
     let text = read(file)?;
-    let document = place.store.put_api_document(&row.key, &text, BY, service::now_ms()).await;
-    let document = document.with_context(|| file.display().to_string())?;
+    let document = drift::read(text.clone()).await.with_context(|| file.display().to_string())?;
+    place.store.put_api_document(&row.key, &text, &document, BY, service::now_ms()).await?;
     let (title, version, operations) = (&document.title, &document.version, document.operations.len());
     terminal::note(&format!(
         "`{title}` {version} with {operations} operations is the document of {} now",
@@ -96,8 +96,9 @@ async fn diff(arguments: OpenapiDiffArguments) -> anyhow::Result<ExitCode> {
         Some(file) => Some(read(file)?),
         None => place.store.api_document(&row.key).await?,
     };
-    let found = drift_of(&place.store, &row.key, text.as_deref()).await;
-    let (mut drifts, warnings) = found.context("the document")?;
+    let has_document = text.is_some();
+    let compared = drift_of(&place.store, &row.key, text).await.context("the document")?;
+    let Compared { mut drifts, warnings, warnings_left_out } = compared;
     drifts.retain(|drift| drift.severity >= arguments.severity_min);
     match arguments.format {
         DriftFormat::Json => {
@@ -106,8 +107,8 @@ async fn diff(arguments: OpenapiDiffArguments) -> anyhow::Result<ExitCode> {
         }
         DriftFormat::Text => out(&drifts.iter().map(line_of).collect::<String>())?,
     }
-    tell(&warnings, 0);
-    if text.is_none() {
+    tell(&warnings, warnings_left_out);
+    if !has_document {
         terminal::note(&format!(
             "{} has no document, so only the gateway's routes were compared; name one, or `outrider openapi import` it",
             row.service_name

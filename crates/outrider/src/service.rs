@@ -181,14 +181,19 @@ impl Outrider {
             premises.look_at_identities().await?;
         }
         self.platform.reconfigure(config.analysis(), notify, now_ms()).await?;
-        // From here on nothing fails: what calls are enriched with was checked when it was read. A certificate that cannot be
-        // used leaves the one before it in force, and says so.
+        // From here on what fails says so by itself: a certificate that cannot be used leaves the one before it in force, and what
+        // calls are enriched with was checked when it was read.
         sources.into_iter().for_each(NewSettings::put_in_force);
         for tls in &self.tls {
             tls.reload();
         }
         let (enricher, settings) = (Arc::clone(&self.enricher), config.enrichment());
-        tokio::task::spawn_blocking(move || enricher.reconfigure(settings, now_ms())).await??;
+        let enriched = tokio::task::spawn_blocking(move || enricher.reconfigure(settings, now_ms())).await;
+        if let Err(error) = enriched.map_err(anyhow::Error::from).and_then(|done| Ok(done?)) {
+            // Everything else is in force by then.
+            let error = format!("{error:#}");
+            tracing::error!(error, "what calls are enriched with stays as it was");
+        }
         let waiting = self.config.restart_needed(&config);
         self.config.take_over(config);
         Ok(waiting)

@@ -8,12 +8,13 @@ CREATE TABLE api_documents (
     gateway    TEXT NOT NULL,
     workspace  TEXT NOT NULL,
     service    TEXT NOT NULL,
-    text       TEXT NOT NULL,
     title      TEXT NOT NULL,
     version    TEXT NOT NULL,
     operations BIGINT NOT NULL,
     changed_ms BIGINT NOT NULL,
     changed_by TEXT NOT NULL,
+    -- Last, so that the others are read without it.
+    text       TEXT NOT NULL,
     PRIMARY KEY (gateway, workspace, service)
 );
 ALTER TABLE endpoints ADD COLUMN workspace TEXT NOT NULL DEFAULT '';

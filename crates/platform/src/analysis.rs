@@ -8,13 +8,15 @@ use outrider_discover::inventory::{self, Inventory};
 use outrider_discover::{Catalogue, DecisionRefused};
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateDecision, TemplateDecisionId, Text,
+    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateChange, TemplateDecision,
+    TemplateDecisionId, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::store::{EffectBatch, ErasedSubject, TemplateChanges, TemplateRow};
+use credentials::CredentialKinds;
 use hunts::{HuntEnds, findings_of};
 use names::EndpointNames;
 use operations::Operations;
@@ -22,6 +24,7 @@ use operations::Operations;
 pub use frozen::{Frozen, SNAPSHOT_VERSION, SNAPSHOT_VERSION_MIN};
 pub use past::{Past, Preview, Relearning};
 
+mod credentials;
 mod frozen;
 mod hunts;
 mod names;
@@ -85,6 +88,7 @@ pub struct Analysis {
     settings: AnalysisSettings,
     catalogue: Catalogue,
     inventory: Inventory,
+    credentials: CredentialKinds,
     engine: Engine,
     desk: Desk,
     operations: Operations,
@@ -124,6 +128,7 @@ impl Analysis {
             settings,
             catalogue,
             inventory: Inventory::new(inventory::Settings::default()),
+            credentials: CredentialKinds::default(),
             engine,
             desk,
             operations: Operations::default(),
@@ -217,7 +222,8 @@ impl Analysis {
         let call = refused.as_ref().unwrap_or(call);
         let assignment = self.catalogue.assign(call);
         if let Some(endpoint) = assignment.endpoint.and_then(|id| self.catalogue.endpoint(id)) {
-            self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+            let plugin = self.credentials.of(call);
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, plugin);
         }
         let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
         let observed = Observed {
@@ -329,8 +335,9 @@ impl Analysis {
         self.desk.on_report(report);
     }
 
-    /// Takes in what a gateway is configured to do. No decision reads it yet; it goes through here so that one can.
+    /// Takes in what a gateway is configured to do.
     pub fn configured(&mut self, snapshot: GatewaySnapshot) {
+        self.credentials.take_in(&snapshot);
         self.configurations.push(snapshot);
     }
 
@@ -421,9 +428,24 @@ fn refused(why: DecisionRefused) -> CommandRefused {
 
 /// What the audit log says of decisions about templates: the first few, and how many there are.
 fn words_of(taken_back: &[TemplateDecisionId], decisions: &[TemplateDecision]) -> String {
-    const NAMED_MAX: usize = 3;
-    let named: Vec<String> = decisions.iter().take(NAMED_MAX).map(|decision| decision.template.clone()).collect();
-    format!("{} decided ({}), {} taken back", decisions.len(), named.join(", "), taken_back.len())
+    const NAMED_MAX: usize = 5;
+    let decided = decisions.iter().map(|decision| {
+        let TemplateDecision { gateway, service, template, change, .. } = decision;
+        let verb = match change {
+            TemplateChange::Split { value } => format!("split `{value}` off"),
+            TemplateChange::Merge { values } if values.is_empty() => "merge all into".to_owned(),
+            TemplateChange::Merge { values } => format!("merge {} texts into", values.len()),
+            TemplateChange::Rename { parameter } => format!("call it `{parameter}` in"),
+            TemplateChange::Pin { method } => format!("pin {}", method.as_deref().unwrap_or("all of")),
+            TemplateChange::Ignore { method } => format!("ignore {}", method.as_deref().unwrap_or("all of")),
+        };
+        format!("{verb} {template} of service {service} at {gateway} ({})", decision.id())
+    });
+    let gone = taken_back.iter().map(|id| format!("take back {id}"));
+    let mut words: Vec<String> = decided.chain(gone).take(NAMED_MAX).collect();
+    let more = (decisions.len() + taken_back.len()).saturating_sub(NAMED_MAX);
+    words.extend((more > 0).then(|| format!("and {more} more")));
+    words.join("; ")
 }
 
 /// What a person's mark of an alert says to its detector.

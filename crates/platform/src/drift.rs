@@ -1,8 +1,9 @@
 //! A service as an OpenAPI document, and what was seen of it beside its owner's: the same for the API and the command line.
 
 use outrider_discover::inventory::EndpointInventory;
-use outrider_discover::openapi::{self, Drift, ExportInfo, Route, Warning};
-use outrider_model::Endpoint;
+use outrider_discover::openapi::{self, Document, Drift, ExportInfo, Route, Warning};
+use outrider_model::{Endpoint, GatewaySnapshot};
+use tokio::sync::Semaphore;
 
 use crate::store::{ApiRow, ServiceKey, Store, StoreError, read_document};
 
@@ -14,32 +15,63 @@ pub fn export_of(row: &ApiRow, inventory: &[(Endpoint, EndpointInventory)]) -> S
     openapi::export(&info, inventory)
 }
 
+/// Documents that are read or compared at a time. Either may take a core for seconds, and the runtime has to read the gateways' lines.
+static AT_A_TIME: Semaphore = Semaphore::const_new(1);
+
+/// How what was seen differs from what is documented.
+#[derive(Debug)]
+pub struct Compared {
+    /// The differences, the worst first.
+    pub drifts: Vec<Drift>,
+    /// What is broken in the document and was left out.
+    pub warnings: Vec<Warning>,
+    /// Further ones that are not listed.
+    pub warnings_left_out: u64,
+}
+
+/// Reads a document, apart from the tasks that serve connections.
+pub async fn read(text: String) -> Result<Document, StoreError> {
+    apart(move || read_document(&text)).await
+}
+
 /// Compares what was seen of a service with a document, and with the gateway's routes as they were read last.
-pub async fn drift_of(
-    store: &Store,
-    key: &ServiceKey,
-    text: Option<&str>,
-) -> Result<(Vec<Drift>, Vec<Warning>), StoreError> {
+pub async fn drift_of(store: &Store, key: &ServiceKey, text: Option<String>) -> Result<Compared, StoreError> {
     let inventory = store.api_inventory(key).await?;
     let snapshot = store.gateway_configuration(&key.gateway, None).await?;
-    let routes: Vec<Route> = snapshot
-        .iter()
-        .flat_map(|snapshot| &snapshot.configuration.routes)
-        .filter_map(|route| {
-            let is_of_service = route.service_id.as_deref() == Some(key.service.as_str());
-            is_of_service.then(|| Route::from(route))
-        })
-        .collect();
-    let mut drifts = Vec::new();
-    let mut warnings = Vec::new();
+    let key = key.clone();
+    apart(move || compare(&key, text.as_deref(), &inventory, snapshot.as_ref())).await
+}
+
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    // It is never closed.
+    let _turn = AT_A_TIME.acquire().await;
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // It is never aborted.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+fn compare(
+    key: &ServiceKey,
+    text: Option<&str>,
+    inventory: &[(Endpoint, EndpointInventory)],
+    snapshot: Option<&GatewaySnapshot>,
+) -> Result<Compared, StoreError> {
+    let routes = snapshot.into_iter().flat_map(|snapshot| &snapshot.configuration.routes);
+    let routes = routes.filter(|route| route.service_id.as_deref() == Some(key.service.as_str()));
+    let routes: Vec<Route> = routes.map(Route::from).collect();
+    let mut compared = Compared { drifts: Vec::new(), warnings: Vec::new(), warnings_left_out: 0 };
     if let Some(text) = text {
         let document = read_document(text)?;
-        drifts = openapi::drift(&document, &routes, &inventory);
-        warnings = document.warnings;
+        compared.drifts = openapi::drift(&document, &routes, inventory);
+        (compared.warnings, compared.warnings_left_out) = (document.warnings, document.warnings_left_out);
     }
     if let Some(snapshot) = snapshot.filter(|_| !routes.is_empty()) {
-        drifts.extend(openapi::route_drift(&routes, snapshot.taken_ms, &inventory));
+        compared.drifts.extend(openapi::route_drift(&routes, snapshot.taken_ms, inventory));
     }
-    drifts.sort_by_key(|drift| std::cmp::Reverse(drift.severity));
-    Ok((drifts, warnings))
+    compared.drifts.sort_by_key(|drift| std::cmp::Reverse(drift.severity));
+    Ok(compared)
 }

@@ -296,13 +296,13 @@ struct SpoolConcerns {
 
 impl ConcernSource for SpoolConcerns {
     fn concerns(&self, now_ms: i64) -> Vec<Concern> {
+        let times = self.waiting.given_up().times();
         let dropped = self.progress.stats().dropped_calls + self.waiting.given_up().calls();
         let refused = self.shipped.refused_calls.load(Ordering::Relaxed);
         let mut rising = self.rising.lock().unwrap_or_else(PoisonError::into_inner);
-        let given_up = self.waiting.given_up();
-        let concern = lost_calls(dropped, refused, given_up.times(), &mut rising, now_ms);
+        let concern = lost_calls(dropped, refused, times, &mut rising, now_ms);
         if concern.is_none() {
-            given_up.forget_times();
+            self.waiting.given_up().forget_times(times);
         }
         concern.into_iter().collect()
     }
@@ -317,13 +317,15 @@ fn lost_calls(
     rising: &mut Rising,
     now_ms: i64,
 ) -> Option<Concern> {
-    let came = times.map(|(from_ms, until_ms)| format!(" that came from {} to {}", utc(from_ms), utc(until_ms)));
+    let came = times.map(|(from_ms, until_ms)| {
+        format!("; those that the spool gave up came from {} to {}", utc(from_ms), utc(until_ms))
+    });
     rising.look(dropped + refused, now_ms, HELD_MS).map(|count| Concern {
         kind: NoticeKind::CallsDropped,
         subject: "spool".to_owned(),
         since_ms: times.map_or(now_ms, |(from_ms, _)| from_ms),
         detail: format!(
-            "{count} calls{} are gone; since its start the spool gave up or refused {dropped}, and the platform refused {refused}",
+            "{count} calls are gone{}; since its start the spool gave up or refused {dropped}, and the platform refused {refused}",
             came.unwrap_or_default()
         ),
         remedy: "look at the collector's own log: a platform that was away for longer than log.total_bytes_max or \
@@ -356,7 +358,7 @@ mod tests {
         let concern = lost_calls(3, 0, times, &mut rising, 1_795_450_000_000).unwrap();
         assert_eq!(concern.since_ms, 1_795_448_391_727);
         assert!(
-            concern.detail.starts_with("3 calls that came from 2026-11-23T15:39:51Z to 2026-11-23T15:40:51Z are gone"),
+            concern.detail.starts_with("3 calls are gone; those that the spool gave up came from 2026-11-23T15:39:51Z to 2026-11-23T15:40:51Z; "),
             "{}",
             concern.detail
         );

@@ -63,8 +63,12 @@ impl GivenUp {
         *self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn forget_times(&self) {
-        *self.times.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Forgets these times, unless more were given up meanwhile.
+    pub(super) fn forget_times(&self, known: Option<(i64, i64)>) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        if *times == known {
+            *times = None;
+        }
     }
 
     fn add(&self, why: Why, calls: u64, (first_ms, last_ms): (i64, i64)) {

@@ -33,6 +33,8 @@ fn a_service_is_written_as_a_document_and_held_against_its_owners() {
     assert!(nothing.error.contains("no endpoint is known yet"), "{}", nothing.error);
 
     let consumers = ["alice", "bob", "carol", "dave", "eve"];
+    // All in one minute: what is known is told when that is over, and again only after some.
+    wait_for("the beginning of a minute", || (5_000..30_000).contains(&(now_ms() % 60_000)).then_some(()));
     let began_ms = now_ms();
     let mut lines = Vec::new();
     for at in 0..200 {
@@ -44,7 +46,6 @@ fn a_service_is_written_as_a_document_and_held_against_its_owners() {
     }
     outrider.send(&lines);
     outrider.await_calls(210);
-    // What is known is told when the minute is over in which it was learned.
     let minute = now_ms() / 60_000;
     wait_for("the end of the minute", || (now_ms() / 60_000 > minute).then_some(()));
     let rows = wait_for("the inventory", || {

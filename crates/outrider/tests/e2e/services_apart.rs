@@ -212,7 +212,7 @@ fn a_full_spool_gives_up_its_oldest_calls_counts_them_and_says_so() {
     let gaps = platform.list("/api/v1/gaps?gateway=kong");
     let gap = gaps.iter().find(|gap| gap["kind"] == "calls_dropped").unwrap();
     assert!((began_ms..now_ms()).contains(&gap["since_ms"].as_i64().unwrap()), "{began_ms}: {gap}");
-    assert!(gap["detail"].as_str().unwrap().contains(" calls that came from 20"), "{gap}");
+    assert!(gap["detail"].as_str().unwrap().contains("; those that the spool gave up came from 20"), "{gap}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_outrider"));
     let told = command.args(["timeline", "consumer:nobody", "--config"]).arg(platform.config_path()).output().unwrap();
     let told = String::from_utf8(told.stderr).unwrap();

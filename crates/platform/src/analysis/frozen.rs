@@ -8,6 +8,7 @@ use outrider_discover::inventory::{self, Inventory};
 use outrider_respond::desk::Desk;
 use serde::{Deserialize, Serialize};
 
+use super::credentials::CredentialKinds;
 use super::hunts::HuntEnds;
 use super::names::EndpointNames;
 use super::operations::Operations;
@@ -26,6 +27,7 @@ pub struct Frozen {
     hunts: HuntEnds,
     past: Past,
     inventory: Vec<u8>,
+    credentials: CredentialKinds,
 }
 
 impl Frozen {
@@ -39,7 +41,7 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory);
+        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory, &self.credentials);
         postcard::to_extend(&(parts, rest), vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
@@ -78,6 +80,7 @@ impl Analysis {
             hunts: self.hunts.clone(),
             past: self.past.clone(),
             inventory: self.inventory.snapshot(),
+            credentials: self.credentials.clone(),
         }
     }
 
@@ -95,28 +98,31 @@ impl Analysis {
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
         let known = inventory::Settings::default();
-        let (operations, hunts, past, inventory) = match version {
+        let none = CredentialKinds::default();
+        let (operations, hunts, past, inventory, credentials) = match version {
             SNAPSHOT_VERSION_MIN => {
-                (Operations::default(), HuntEnds::default(), Past::default(), Inventory::new(known))
+                (Operations::default(), HuntEnds::default(), Past::default(), Inventory::new(known), none)
             }
             SNAPSHOT_VERSION_WITHOUT_PAST => {
                 let operations = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, HuntEnds::default(), Past::default(), Inventory::new(known))
+                (operations, HuntEnds::default(), Past::default(), Inventory::new(known), none)
             }
             SNAPSHOT_VERSION_WITHOUT_INVENTORY => {
                 let (operations, hunts, past) = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, hunts, past, Inventory::new(known))
+                (operations, hunts, past, Inventory::new(known), none)
             }
             _ => {
-                let (operations, hunts, past, inventory): (_, _, _, Vec<u8>) =
+                let (operations, hunts, past, inventory, credentials): (_, _, _, Vec<u8>, _) =
                     postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
-                (operations, hunts, past, Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?)
+                let inventory = Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?;
+                (operations, hunts, past, inventory, credentials)
             }
         };
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         Ok(Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
             inventory,
+            credentials,
             engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
             settings,

@@ -13,6 +13,7 @@ use outrider_discover::inventory::{self, Inventory};
 use outrider_model::{AlertState, ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
+use super::credentials::CredentialKinds;
 use super::{Analysis, AnalysisError, AnalysisSettings, EndpointNames, mark_of};
 use crate::log::{History, Position};
 
@@ -75,6 +76,7 @@ pub struct Relearning {
     detect: outrider_detect::Settings,
     catalogue: Catalogue,
     inventory: Inventory,
+    credentials: CredentialKinds,
     engine: Engine,
     names: EndpointNames,
     has_gone_back: bool,
@@ -109,6 +111,7 @@ impl Analysis {
             detect,
             catalogue,
             inventory,
+            credentials: self.credentials.clone(),
             engine,
             names,
             has_gone_back: false,
@@ -186,7 +189,8 @@ impl Relearning {
         let mut findings = Vec::new();
         if let Some(endpoint) = endpoint.and_then(|id| self.catalogue.endpoint(id)) {
             self.inventory.advance(call.event_ms);
-            self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+            let plugin = self.credentials.of(call);
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, plugin);
         }
         self.engine.advance(call.event_ms, &mut findings);
         self.engine.observe(&observed, &mut findings);

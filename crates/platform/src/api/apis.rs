@@ -17,7 +17,7 @@ use super::query::{Filter, NoQuery, Only, Parameter, Query};
 use super::reading::{Found, found};
 use super::routes::{Id, NoContent};
 use super::{ApiState, now_ms};
-use crate::drift::{drift_of, export_of};
+use crate::drift::{self, Compared, drift_of, export_of};
 use crate::store::{ApiRow, DOCUMENT_BYTES_MAX, Gateways, Page, ServiceKey, Store, TemplateRow};
 
 /// The largest body with a document: as JSON it may be twice as long.
@@ -56,8 +56,8 @@ impl Filter for Which {
 impl Which {
     /// The service, where the caller may see it and it has endpoints or a document.
     async fn row(&self, store: &Store) -> Result<ApiRow, Problem> {
-        let rows = store.apis(&self.gateways).await?;
-        rows.into_iter().find(|row| row.key == self.key).ok_or_else(|| {
+        let row = if self.gateways.has(&self.key.gateway) { store.api(&self.key).await? } else { None };
+        row.ok_or_else(|| {
             let ServiceKey { gateway, service, .. } = &self.key;
             Problem::not_found(format!("nothing was seen of a service `{service}` at `{gateway}`"))
                 .at("query parameter `service`")
@@ -109,13 +109,16 @@ pub(super) struct DriftAnswer {
     items: Vec<Drift>,
     /// What is broken in the document and was left out.
     warnings: Vec<Warning>,
+    /// Further ones that are not listed.
+    warnings_left_out: u64,
 }
 
-pub(super) async fn drift(State(state): State<ApiState>, Only(which): Only<Which>) -> Found<DriftAnswer> {
+pub(super) async fn compare(State(state): State<ApiState>, Only(which): Only<Which>) -> Found<DriftAnswer> {
     let row = which.row(&state.store).await?;
     let text = state.store.api_document(&row.key).await?;
-    let (drifts, warnings) = drift_of(&state.store, &row.key, text.as_deref()).await?;
-    Ok(Json(DriftAnswer { has_document: text.is_some(), items: drifts, warnings }))
+    let has_document = text.is_some();
+    let Compared { drifts, warnings, warnings_left_out } = drift_of(&state.store, &row.key, text).await?;
+    Ok(Json(DriftAnswer { has_document, items: drifts, warnings, warnings_left_out }))
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -147,7 +150,8 @@ pub(super) async fn put_document(
     Body(Given { text }): Body<Given, BODY_BYTES_MAX>,
 ) -> Found<Read> {
     let row = which.row(&state.store).await?;
-    let document = state.store.put_api_document(&row.key, &text, &caller.by, now_ms()).await?;
+    let document = drift::read(text.clone()).await?;
+    state.store.put_api_document(&row.key, &text, &document, &caller.by, now_ms()).await?;
     Ok(Json(Read {
         title: document.title,
         version: document.version,
@@ -162,10 +166,14 @@ pub(super) async fn delete_document(
     Extension(caller): Extension<Caller>,
     Only(which): Only<Which>,
 ) -> Result<NoContent, Problem> {
-    let row = which.row(&state.store).await?;
-    match state.store.delete_api_document(&row.key, &caller.by, now_ms()).await? {
+    // Nothing may be left of the service but its document.
+    let key = &which.key;
+    let is_there = which.gateways.has(&key.gateway);
+    match is_there && state.store.delete_api_document(key, &caller.by, now_ms()).await? {
         true => Ok(NoContent),
-        false => Err(Problem::not_found(format!("there is no document of `{}`", row.service_name))
-            .at("query parameter `service`")),
+        false => {
+            Err(Problem::not_found(format!("there is no document of `{}`", key.service))
+                .at("query parameter `service`"))
+        }
     }
 }

@@ -40,13 +40,6 @@ pub(super) fn analyst_routes() -> Routes {
              of at most 2000 characters each and 32 KiB together.",
         )
         .reaches(Reach::Alert)
-        .post(
-            "/api/v1/templates",
-            decisions::decide_templates,
-            "decide_templates",
-            "Decide about path templates, and take decisions back\nAll of it is done, or nothing. What stands then is the answer.",
-        )
-        .reaches(Reach::ByItself)
         .put(
             "/api/v1/apis/document",
             apis::put_document,
@@ -83,5 +76,12 @@ pub(super) fn responder_routes() -> Routes {
             "set_kill_switch",
             "Stop automatic actions, or let them go on",
         )
+        .post(
+            "/api/v1/templates",
+            decisions::decide_templates,
+            "decide_templates",
+            "Decide about path templates, and take decisions back\nAll of it is done, or nothing. What stands then is the answer.",
+        )
+        .reaches(Reach::ByItself)
         .post("/api/v1/notify/{number}/resend", notify::resend, "resend_message", "Send a dead letter again")
 }

@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use outrider_model::{
-    Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, Duration, EntityKey, EntityKind, Policy,
-    PolicyError, TemplateDecision, TemplateDecisionId,
+    Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, DecisionOrigin, Duration, EntityKey,
+    EntityKind, Policy, PolicyError, TemplateDecision, TemplateDecisionId,
 };
 use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -366,8 +366,10 @@ pub(super) struct Templates {
 pub(super) async fn decide_templates(
     State(state): State<ApiState>,
     decider: Decider,
-    Body(Templates { taken_back, decisions }): Body<Templates, { 4 * BODY_BYTES_MAX }>,
+    Body(Templates { taken_back, mut decisions }): Body<Templates, { 4 * BODY_BYTES_MAX }>,
 ) -> Result<Json<Page<TemplateRow>>, Problem> {
+    // Whoever asks is a person, whatever they say.
+    decisions.iter_mut().for_each(|decision| decision.origin = DecisionOrigin::Operator);
     let gateways = decider.gateways.clone();
     // Whoever is for some gateways alone sees the decisions there, and no others.
     let mine = state.store.template_decisions(&gateways).await?;

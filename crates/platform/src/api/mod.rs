@@ -266,7 +266,7 @@ fn viewer_routes() -> Routes {
         .get(
             "/api/v1/apis/drift",
             Sensitive("compared a service with its document"),
-            apis::drift,
+            apis::compare,
             "list_drift",
             "How a service differs from its document and its routes, the worst first",
         )

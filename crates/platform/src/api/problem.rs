@@ -64,7 +64,7 @@ kinds! {
     EXISTS = "exists", PRECONDITION_FAILED,
         "Something has this name already, and the request said `If-None-Match: *`. Nothing was done.";
     TOO_LARGE = "too-large", PAYLOAD_TOO_LARGE,
-        "The body is larger than 256 KiB.";
+        "The body is larger than its route takes, 256 KiB where nothing else is said.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE,
         "The body is not declared as JSON.";
     INVALID = "invalid", UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ use outrider_discover::openapi::{Document, Limits};
 use outrider_model::{AuditEntry, Endpoint, EndpointId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Sqlite, Transaction};
 
 use super::apply::json;
 use super::{AuditLog, Gateways, Store, StoreError, TemplateChanges, TemplateRow, trail};
@@ -42,10 +42,10 @@ pub struct ApiRow {
     pub endpoints: u64,
     /// How often they were called.
     pub calls: u64,
-    /// When one of them was first seen.
-    pub first_seen_ms: i64,
+    /// When one of them was first seen; null where there is none.
+    pub first_seen_ms: Option<i64>,
     /// When one of them was last seen.
-    pub last_seen_ms: i64,
+    pub last_seen_ms: Option<i64>,
     /// The document of its owner, where there is one.
     pub document: Option<DocumentRow>,
 }
@@ -65,33 +65,80 @@ pub struct DocumentRow {
     pub changed_by: String,
 }
 
-type ApiColumns = (String, String, String, String, i64, i64, i64, i64);
-type DocumentColumns = (String, String, i64, i64, String);
+#[derive(sqlx::FromRow)]
+struct ApiColumns {
+    gateway: String,
+    workspace: String,
+    service: String,
+    service_name: String,
+    endpoints: i64,
+    calls: i64,
+    first_seen_ms: Option<i64>,
+    last_seen_ms: Option<i64>,
+    title: Option<String>,
+    version: Option<String>,
+    operations: Option<i64>,
+    changed_ms: Option<i64>,
+    changed_by: Option<String>,
+}
+
+/// Those of which an endpoint was seen, and those that have nothing but a document.
+const APIS: &str = "SELECT coalesce(seen.gateway, given.gateway) AS gateway,
+      coalesce(seen.workspace, given.workspace) AS workspace, coalesce(seen.service, given.service) AS service,
+      coalesce(service_name, given.service) AS service_name, coalesce(endpoints, 0) AS endpoints, coalesce(calls, 0) AS calls,
+      first_seen_ms, last_seen_ms, title, version, operations, changed_ms, changed_by
+    FROM
+      (SELECT gateway, workspace, service, max(service_name) AS service_name, count(*) AS endpoints,
+         CAST(sum(calls) AS BIGINT) AS calls, min(first_seen_ms) AS first_seen_ms, max(last_seen_ms) AS last_seen_ms
+       FROM endpoints WHERE merged_into IS NULL AND is_ignored = 0 GROUP BY gateway, workspace, service) AS seen
+    FULL JOIN api_documents AS given
+      ON given.gateway = seen.gateway AND given.workspace = seen.workspace AND given.service = seen.service";
+
+impl From<ApiColumns> for ApiRow {
+    fn from(columns: ApiColumns) -> ApiRow {
+        let document = columns.changed_ms.map(|changed_ms| DocumentRow {
+            title: columns.title.unwrap_or_default(),
+            version: columns.version.unwrap_or_default(),
+            operations: columns.operations.unwrap_or_default().cast_unsigned(),
+            changed_ms,
+            changed_by: columns.changed_by.unwrap_or_default(),
+        });
+        ApiRow {
+            key: ServiceKey { gateway: columns.gateway, workspace: columns.workspace, service: columns.service },
+            service_name: columns.service_name,
+            endpoints: columns.endpoints.cast_unsigned(),
+            calls: columns.calls.cast_unsigned(),
+            first_seen_ms: columns.first_seen_ms,
+            last_seen_ms: columns.last_seen_ms,
+            document,
+        }
+    }
+}
 
 impl Store {
-    /// The services at gateways that have endpoints, by name.
+    /// The services at gateways that have endpoints or a document, by name.
     pub async fn apis(&self, gateways: &Gateways) -> Result<Vec<ApiRow>, StoreError> {
-        let doing = "read services";
-        let rows: Vec<ApiColumns> = sqlx::query_as(
-            "SELECT gateway, workspace, service, max(service_name), count(*), CAST(sum(calls) AS BIGINT),
-               min(first_seen_ms), max(last_seen_ms)
-             FROM endpoints WHERE merged_into IS NULL AND is_ignored = 0 GROUP BY gateway, workspace, service
-             ORDER BY 4, gateway, workspace, service",
-        )
-        .fetch_all(&self.readers)
-        .await
-        .map_err(StoreError::query(doing))?;
-        let mut apis = Vec::new();
-        for (gateway, workspace, service, service_name, endpoints, calls, first_seen_ms, last_seen_ms) in rows {
-            if !gateways.has(&gateway) {
-                continue;
-            }
-            let key = ServiceKey { gateway, workspace, service };
-            let document = self.api_document_row(&key).await?;
-            let (endpoints, calls) = (endpoints.cast_unsigned(), calls.cast_unsigned());
-            apis.push(ApiRow { key, service_name, endpoints, calls, first_seen_ms, last_seen_ms, document });
-        }
-        Ok(apis)
+        let order = "ORDER BY 4, 1, 2, 3";
+        let rows: Vec<ApiColumns> = sqlx::query_as(AssertSqlSafe(format!("{APIS} {order}")))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::query("read services"))?;
+        Ok(rows.into_iter().map(ApiRow::from).filter(|row| gateways.has(&row.key.gateway)).collect())
+    }
+
+    /// One of them.
+    pub async fn api(&self, key: &ServiceKey) -> Result<Option<ApiRow>, StoreError> {
+        let which =
+            "WHERE coalesce(seen.gateway, given.gateway) = $1 AND coalesce(seen.workspace, given.workspace) = $2
+               AND coalesce(seen.service, given.service) = $3";
+        let row: Option<ApiColumns> = sqlx::query_as(AssertSqlSafe(format!("{APIS} {which}")))
+            .bind(&key.gateway)
+            .bind(&key.workspace)
+            .bind(&key.service)
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::query("read a service"))?;
+        Ok(row.map(ApiRow::from))
     }
 
     /// The endpoints of a service with what is known of each, by id. One of which nothing is known yet is left out.
@@ -125,26 +172,6 @@ impl Store {
         row.map(|(text,)| serde_json::from_str(&text)).transpose().map_err(StoreError::document(TABLE))
     }
 
-    async fn api_document_row(&self, key: &ServiceKey) -> Result<Option<DocumentRow>, StoreError> {
-        let row: Option<DocumentColumns> = sqlx::query_as(
-            "SELECT title, version, operations, changed_ms, changed_by FROM api_documents
-             WHERE gateway = $1 AND workspace = $2 AND service = $3",
-        )
-        .bind(&key.gateway)
-        .bind(&key.workspace)
-        .bind(&key.service)
-        .fetch_optional(&self.readers)
-        .await
-        .map_err(StoreError::query("read a document"))?;
-        Ok(row.map(|(title, version, operations, changed_ms, changed_by)| DocumentRow {
-            title,
-            version,
-            operations: operations.cast_unsigned(),
-            changed_ms,
-            changed_by,
-        }))
-    }
-
     /// The document of a service as it was given.
     pub async fn api_document(&self, key: &ServiceKey) -> Result<Option<String>, StoreError> {
         let row: Option<(String,)> =
@@ -158,16 +185,16 @@ impl Store {
         Ok(row.map(|(text,)| text))
     }
 
-    /// Keeps the document of a service, in the place of the one before. It is read first, and refused where that cannot be.
+    /// Keeps the document of a service, in the place of the one before; `document` is what the text was read as.
     pub async fn put_api_document(
         &self,
         key: &ServiceKey,
         text: &str,
+        document: &Document,
         by: &str,
         now_ms: i64,
-    ) -> Result<Document, StoreError> {
+    ) -> Result<(), StoreError> {
         let doing = "write a document";
-        let document = read_document(text)?;
         let operations = i64::try_from(document.operations.len()).unwrap_or(i64::MAX);
         let mut transaction = self.begin(doing).await?;
         sqlx::query(
@@ -198,8 +225,7 @@ impl Store {
         }
         let detail = format!("{} {}, {operations} operations", document.title, document.version);
         note(&mut transaction, by, "gave a document", key, &detail, now_ms).await?;
-        transaction.commit().await.map_err(StoreError::query(doing))?;
-        Ok(document)
+        transaction.commit().await.map_err(StoreError::query(doing))
     }
 
     /// Forgets the document of a service; says whether there was one.

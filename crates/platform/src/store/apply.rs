@@ -63,10 +63,11 @@ async fn write(
 ) -> Result<Put, StoreError> {
     let is_told = !rules.destinations.is_empty();
     let mut messages = Vec::new();
+    // Before endpoints: of one that was merged meanwhile nothing stays.
+    apis::write(transaction, &effects.inventory).await?;
     for endpoint in &effects.endpoints {
         write_endpoint(transaction, endpoint).await?;
     }
-    apis::write(transaction, &effects.inventory).await?;
     apis::write_templates(transaction, &effects.templates).await?;
     for (finding, alert) in &effects.findings {
         write_finding(transaction, finding, *alert).await?;

@@ -1,8 +1,8 @@
 //! Services, what their endpoints carry, and how that differs from a document: learned by the analysis, stored, and asked for.
 
 use outrider_model::{
-    Command, CommandRecord, CommandRefused, DecisionOrigin, Field, FieldValue, GatewayConfiguration, GatewayRoute,
-    GatewaySnapshot, TemplateChange, TemplateDecision, TemplateDecisionId,
+    Command, CommandRecord, CommandRefused, DecisionOrigin, Field, FieldValue, GatewayConfiguration, GatewayCredential,
+    GatewayRoute, GatewaySnapshot, TemplateChange, TemplateDecision, TemplateDecisionId,
 };
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::log::Position;
@@ -19,6 +19,15 @@ const OF_SHOP: &str = "gateway=kong&workspace=w&service=s";
 /// Half an hour of calls of a shop: orders with a limit, and some to an endpoint that changes something, without a credential.
 fn learned() -> Analysis {
     let mut analysis = Analysis::new("test", AnalysisSettings::default()).unwrap();
+    let credentials = ["c-0", "c-1", "c-2"].map(|id| GatewayCredential {
+        id: id.to_owned(),
+        kind: "jwt".to_owned(),
+        consumer_id: None,
+        tags: Vec::new(),
+        created_ms: None,
+    });
+    let configuration = GatewayConfiguration { credentials: credentials.into(), ..GatewayConfiguration::default() };
+    analysis.configured(GatewaySnapshot { gateway: "kong".to_owned(), taken_ms: BEGAN_MS, configuration });
     for number in 0..600 {
         let at_ms = BEGAN_MS + number * 3000;
         let path = if number % 10 == 0 { "/carts".to_owned() } else { format!("/orders/{}", 1000 + number) };
@@ -87,6 +96,9 @@ async fn what_endpoints_carry_is_stored_exported_and_compared() {
     let of = |name: &str| parameters.iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{known}"));
     assert_eq!((&of("limit")["location"], &of("limit")["value_type"]), (&json!("query"), &json!("integer")));
     assert_eq!(of("order_id")["location"], "path");
+    // Of three of the seven the gateway's configuration says which plugin checks them.
+    let auth: Vec<_> = known["auth"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!((auth.len(), auth.contains(&"jwt")), (2, true), "{known}");
     let reply = api.send(Role::Viewer, "GET", "/api/v1/endpoints/ep_00000000000000ff/inventory", None).await;
     assert_eq!(reply.status, 404, "{}", reply.body);
 
@@ -278,18 +290,26 @@ async fn templates_are_decided_once_are_in_force_over_a_restart_and_can_be_taken
     store(&mut analysis).await;
     assert_eq!(templates(&api).await, ["/carts", "/orders/{order_id}"]);
     let audit = api.store.audit(&AuditFilter::default(), 50, None).await.unwrap();
-    assert_eq!(audit.items.iter().filter(|line| line.entry.what == "decided").count(), 6);
+    let decided: Vec<_> = audit.items.iter().filter(|line| line.entry.what == "decided").collect();
+    assert_eq!(decided.len(), 6);
+    let first = &decided[5].entry.detail;
+    for words in
+        ["call it `number` in /orders/{order_id} of service s at kong (td_", "; ignore all of /carts of service s"]
+    {
+        assert!(first.contains(words), "{first}");
+    }
+    assert!(decided[4].entry.detail.starts_with("take back td_"), "{decided:?}");
     assert_eq!(audit.items.iter().filter(|line| line.entry.what == "was refused").count(), 3);
 
     // Over the API it is a decision like any other.
     api.answer(Ok(CommandDone::TemplatesDecided));
     let body = json!({"decisions": [rename], "taken_back": [ignore.id()]}).to_string();
-    assert_eq!(api.send(Role::Viewer, "POST", "/api/v1/templates", Some(&body)).await.status, 403);
-    let reply = api.send(Role::Analyst, "POST", "/api/v1/templates", Some(&body)).await;
+    assert_eq!(api.send(Role::Analyst, "POST", "/api/v1/templates", Some(&body)).await.status, 403);
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&body)).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     let Command::DecideTemplates { taken_back, decisions } = api.last_record().command else { panic!() };
     assert_eq!((taken_back, decisions), (vec![ignore.id()], vec![rename]));
     let reply =
-        api.send(Role::Analyst, "POST", "/api/v1/templates", Some(r#"{"decisions": [{"gateway": "a"}]}"#)).await;
+        api.send(Role::Responder, "POST", "/api/v1/templates", Some(r#"{"decisions": [{"gateway": "a"}]}"#)).await;
     assert_eq!(reply.status, 422, "{}", reply.body);
 }

@@ -64,7 +64,7 @@ const ROUTES: &[(&str, &str, Option<Role>)] = &[
     ("POST", "/api/v1/alerts/{id}/assign", Some(Role::Analyst)),
     ("POST", "/api/v1/alerts/{id}/comment", Some(Role::Analyst)),
     ("GET", "/api/v1/assignees", Some(Role::Analyst)),
-    ("POST", "/api/v1/templates", Some(Role::Analyst)),
+    ("POST", "/api/v1/templates", Some(Role::Responder)),
     ("PUT DELETE", "/api/v1/apis/document", Some(Role::Analyst)),
     ("PUT DELETE", "/api/v1/hunts/{name}", Some(Role::Analyst)),
     ("POST", "/api/v1/hunts/{name}/run", Some(Role::Analyst)),

@@ -1,10 +1,12 @@
 //! Tokens for some gateways only: what is at others is not there, and what is about all of outrider is refused.
 
+use outrider_discover::inventory::{self, Inventory};
 use outrider_model::{
-    ActionId, ActionState, Alert, AlertId, AlertState, EntityKey, GatewayConfiguration, GatewaySnapshot,
+    ActionId, ActionState, Alert, AlertId, AlertState, DecisionOrigin, EntityKey, GatewayConfiguration,
+    GatewaySnapshot, TemplateChange, TemplateDecision,
 };
 use outrider_platform::log::Position;
-use outrider_platform::store::{EffectBatch, Role, WantedToken};
+use outrider_platform::store::{EffectBatch, Role, TemplateChanges, TemplateRow, WantedToken};
 use outrider_respond::desk::CommandDone;
 use serde_json::{Value, json};
 
@@ -12,6 +14,7 @@ use super::contract::DOCUMENT;
 use super::events::Listener;
 use super::harness::{Api, Reply};
 use crate::fixtures::{action, alert, consumer, endpoint, finding, policy};
+use crate::support::{Call, api_call};
 
 /// Its number there; what is at the gateway `kong` has others.
 const EDGE: u64 = 21;
@@ -42,7 +45,11 @@ impl Scoped {
         endpoint.key.gateway = "edge".to_owned();
         endpoint.id = endpoint.key.first_id();
         let id = endpoint.id.to_string();
+        let call = Call { at_ms: 1, consumer: "bob".to_owned(), path: "/edge".to_owned(), status: 200 };
+        let mut inventory = Inventory::new(inventory::Settings::default());
+        inventory.observe(&api_call(&call), endpoint.id, "/edge", None);
         let effects = EffectBatch {
+            inventory: vec![inventory.endpoint(endpoint.id).unwrap()],
             endpoints: vec![endpoint],
             findings: vec![(finding, Some(AlertId(EDGE)))],
             alerts: vec![edge_alert(AlertState::Open)],
@@ -93,6 +100,14 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("get", "/api/v1/findings"),
     ("get", "/api/v1/endpoints"),
     ("get", "/api/v1/endpoints/{id}"),
+    ("get", "/api/v1/endpoints/{id}/inventory"),
+    ("get", "/api/v1/apis"),
+    ("get", "/api/v1/apis/openapi"),
+    ("get", "/api/v1/apis/drift"),
+    ("put", "/api/v1/apis/document"),
+    ("delete", "/api/v1/apis/document"),
+    ("get", "/api/v1/templates"),
+    ("post", "/api/v1/templates"),
     ("get", "/api/v1/actions"),
     ("post", "/api/v1/actions"),
     ("get", "/api/v1/actions/{id}"),
@@ -253,4 +268,52 @@ async fn gateways_of_a_token_are_checked_and_shown() {
     let token = scoped.api.store.make_token(&wanted, "test", 3).await.unwrap();
     let reply = scoped.api.send_as(token.reveal(), "GET", "/api/v1/policies", None, "").await;
     assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test]
+async fn services_and_templates_are_those_at_the_tokens_gateways() {
+    let scoped = Scoped::start().await;
+    let apis = scoped.send("GET", "/api/v1/apis", "").await;
+    assert_eq!(apis.items().iter().map(|row| row["gateway"].clone()).collect::<Vec<_>>(), ["edge"], "{}", apis.body);
+    let document = json!({"text": "openapi: 3.1.0\ninfo: {title: a, version: '1'}\npaths: {}"}).to_string();
+    for (gateway, status) in [("edge", 200), ("kong", 404)] {
+        let of = format!("gateway={gateway}&service=s-1");
+        for path in ["openapi", "drift"] {
+            let reply = scoped.send("GET", &format!("/api/v1/apis/{path}?{of}"), "").await;
+            assert_eq!(reply.status, status, "{path} {gateway}: {}", reply.body);
+        }
+        let reply = scoped.send("PUT", &format!("/api/v1/apis/document?{of}"), &document).await;
+        assert_eq!(reply.status, status, "{gateway}: {}", reply.body);
+    }
+    // Somebody else's document is not there for it either.
+    let of = "/api/v1/apis/document?gateway=kong&service=s-1";
+    assert_eq!(scoped.api.send(Role::Admin, "PUT", of, Some(&document)).await.status, 200);
+    assert_eq!(scoped.send("DELETE", of, "").await.status, 404);
+    assert_eq!(scoped.api.send(Role::Admin, "DELETE", of, None).await.status, 204);
+    assert_eq!(scoped.send("DELETE", "/api/v1/apis/document?gateway=edge&service=s-1", "").await.status, 204);
+
+    let decision = |gateway: &str| TemplateDecision {
+        gateway: gateway.to_owned(),
+        workspace: String::new(),
+        service: "s-1".to_owned(),
+        template: "/edge".to_owned(),
+        change: TemplateChange::Ignore { method: None },
+        origin: DecisionOrigin::Operator,
+    };
+    let row = |gateway: &str| {
+        let decision = decision(gateway);
+        TemplateRow { id: decision.id(), decision, decided_ms: 1, decided_by: "anna".to_owned() }
+    };
+    let templates = TemplateChanges { taken_back: Vec::new(), decided: vec![row("edge"), row("kong")] };
+    scoped.api.store.apply(Position(3), &EffectBatch { templates, ..EffectBatch::default() }).await.unwrap();
+    let standing = scoped.send("GET", "/api/v1/templates", "").await;
+    assert_eq!(standing.items().len(), 1, "{}", standing.body);
+    scoped.api.answer(Ok(CommandDone::TemplatesDecided));
+    for (gateway, decides, takes_back) in [("edge", 200, 200), ("kong", 403, 404)] {
+        let body = json!({"decisions": [decision(gateway)]}).to_string();
+        assert_eq!(scoped.send("POST", "/api/v1/templates", &body).await.status, decides, "{gateway}");
+        let body = json!({"taken_back": [decision(gateway).id()]}).to_string();
+        assert_eq!(scoped.send("POST", "/api/v1/templates", &body).await.status, takes_back, "{gateway}");
+    }
+    assert_eq!(scoped.api.bus.records.lock().unwrap().len(), 2);
 }
