@@ -10,7 +10,7 @@ import { Sql } from './Sql';
 let editor: EditorProps;
 let shown: { edition?: number; text: string } | undefined;
 vi.mock('./Editor', () => ({
-  default: (props: EditorProps) => {
+  default: function Editor(props: EditorProps) {
     editor = props;
     if (shown?.edition !== props.edition) shown = { edition: props.edition, text: props.statement };
     useImperativeHandle(props.viewRef, () => ({ state: { doc: { toString: () => shown!.text } } }) as EditorView);
