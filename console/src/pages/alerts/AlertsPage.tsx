@@ -211,7 +211,7 @@ export function AlertsPage() {
           name="assignee"
           any="Assigned to anybody"
           value={assignee}
-          data={[...new Set([me, NOBODY, ...names.keys(), assignee])]
+          data={[...new Set([me, NOBODY, ...names.keys(), ...alerts.rows.map((alert) => alert.assignee), assignee])]
             .filter((one) => one !== null && one !== undefined)
             .map((one) => ({
               value: one,
