@@ -1,11 +1,10 @@
 // How smoothly a timeline is drawn while 500 calls a second stream into it, and how smoothly 10,000 rows are scrolled. Those figures are
 // printed, and nothing fails by them: they depend on what else the machine does. Rows have to come, and nothing may move by itself.
-import { connect, type Socket } from 'node:net';
-
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { launch, open, signIn } from './browser';
+import { portOf, type Stream, streamTo } from './calls';
 import { fresh, type Running } from './outrider';
 
 const CALLS_PER_SECOND = 500;
@@ -25,68 +24,17 @@ beforeAll(async () => {
   outrider.addPerson('admin', 'admin');
   ({ page, context, faults } = await open(browser, outrider));
   await signIn(page, 'admin');
-  const [, port] = /kong_tcp_log listens listen=127\.0\.0\.1:(\d+)/.exec(outrider.said())!;
-  stream = streamTo(Number(port));
+  stream = streamTo(portOf(outrider), CALLS_PER_SECOND, (number) => ({
+    consumer: 'streamer',
+    path: `/shop/items/${number % 3000}`,
+    status: number % 20 === 0 ? 404 : 200,
+  }));
 });
 afterAll(async () => {
   stream?.end();
   await browser?.close();
   await outrider?.stop();
 });
-
-interface Stream {
-  /** How many calls were sent so far. */
-  sent: () => number;
-  end: () => void;
-}
-
-/** Calls of one consumer, as Kong's TCP Log plugin writes them, as many in each second. */
-function streamTo(port: number): Stream {
-  const socket: Socket = connect(port, '127.0.0.1');
-  const began = Date.now();
-  let sent = 0;
-  const timer = setInterval(() => {
-    const due = Math.floor(((Date.now() - began) / 1000) * CALLS_PER_SECOND);
-    let lines = '';
-    for (; sent < due; sent += 1) lines += `${line(sent)}\n`;
-    socket.write(lines);
-  }, 20);
-  return {
-    sent: () => sent,
-    end: () => {
-      clearInterval(timer);
-      socket.destroy();
-    },
-  };
-}
-
-function line(number: number): string {
-  const uri = `/shop/items/${number % 3000}`;
-  const status = number % 20 === 0 ? 404 : 200;
-  return JSON.stringify({
-    request: {
-      id: `r-${number}`,
-      method: 'GET',
-      uri,
-      url: `http://shop.example${uri}`,
-      size: 120,
-      querystring: {},
-      headers: { host: 'shop.example', 'user-agent': 'flow', apikey: 'key-streamer' },
-    },
-    response: { status, size: 300 + (number % 700), headers: { 'content-type': 'application/json' } },
-    latencies: { request: 3, kong: 1, proxy: 2, receive: 0 },
-    client_ip: '198.51.100.7',
-    started_at: Date.now() - 3,
-    upstream_status: String(status),
-    source: 'upstream',
-    workspace: 'w',
-    workspace_name: 'default',
-    route: { id: 'r-shop', name: 'shop-route' },
-    service: { id: 's-shop', name: 'shop' },
-    consumer: { id: 'id-streamer', username: 'streamer' },
-    authenticated_entity: { id: 'cred-streamer' },
-  });
-}
 
 interface Figures {
   frames: number;

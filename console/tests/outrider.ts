@@ -62,10 +62,10 @@ export function demo(): Promise<Running> {
   return started(['demo', '--data-dir', data], directory, config, /outrider's API at http:\/\/([\d.:]+)/);
 }
 
-/** One that nobody has used yet. */
-export function fresh(): Promise<Running> {
+/** One that nobody has used yet. `source` is said of where the calls come in, `more` of anything else, as the configuration has it. */
+export function fresh({ source = '', more = '' } = {}): Promise<Running> {
   const { directory, config } = place(
-    '[api]\nlisten = "127.0.0.1:0"\n[[collector.sources]]\nkind = "kong_tcp_log"\ngateway = "kong"\nlisten = "127.0.0.1:0"\n',
+    `[api]\nlisten = "127.0.0.1:0"\n[[collector.sources]]\nkind = "kong_tcp_log"\ngateway = "kong"\nlisten = "127.0.0.1:0"\n${source}\n${more}`,
   );
   return started(['run', '--config', config], directory, config, /api["=: ]+([\d.]+:\d+)/);
 }

@@ -26,9 +26,28 @@ export async function freeName(name: string, isThere: IsThere): Promise<string> 
   return free;
 }
 
-/** Fails with `NameTaken` where something has the name. */
-export async function refuseTaken(name: string, isThere: IsThere): Promise<void> {
-  if (await isThere(name)) throw new NameTaken(name, await freeName(name, isThere));
+/** What a save of something new says: what has the name stays as it is. */
+const ONLY_NEW = { 'If-None-Match': '*' };
+/** What is answered then where something has the name (RFC 9110, section 13.1.2). */
+const PRECONDITION_FAILED = 412;
+
+/**
+ * Saves something new, or fails with `NameTaken` where something has the name. That is looked for before, since not every outrider
+ * heeds what the save says; of one that does, nobody else takes the name between the two.
+ */
+export async function saveNew<T>(
+  name: string,
+  isThere: IsThere,
+  save: (headers: Record<string, string>) => Promise<T>,
+): Promise<T> {
+  const taken = async () => new NameTaken(name, await freeName(name, isThere));
+  if (await isThere(name)) throw await taken();
+  try {
+    return await save(ONLY_NEW);
+  } catch (error) {
+    if (error instanceof Refusal && error.status === PRECONDITION_FAILED) throw await taken();
+    throw error;
+  }
 }
 
 /** Whether what is asked for by its name was answered. */

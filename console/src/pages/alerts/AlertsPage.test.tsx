@@ -4,13 +4,25 @@ import { beforeEach, expect, it, vi } from 'vitest';
 import { stage } from '../../testing';
 import { AlertsPage } from './AlertsPage';
 
+const ALERT = {
+  id: 'al_1',
+  detector: 'request_spike',
+  entity: { kind: 'consumer', gateway: 'kong', value: 'id', label: 'mallory' },
+  state: 'open',
+  severity: 'high',
+  sentence: 'mallory called',
+  finding_count: 1,
+  last_finding_ms: 0,
+  worst: { observation: { observed: 2, expected: 1 } },
+};
+let rows: object[];
 let everAny = false;
 const on = stage({ answer, role: 'viewer' });
 
 function answer(url: URL): Response {
   switch (url.pathname) {
     case '/api/v1/alerts':
-      return Response.json({ items: everAny && url.searchParams.get('limit') === '1' ? [{}] : [], next: null });
+      return Response.json({ items: everAny && url.searchParams.get('limit') === '1' ? [{}] : rows, next: null });
     case '/api/v1/assignees':
       return Response.json({ items: [{ name: 'berta', display_name: 'Berta' }] });
     case '/api/v1/search/completions': {
@@ -29,7 +41,10 @@ function answer(url: URL): Response {
 }
 
 // Lists of choices scroll to what is chosen.
-beforeEach(() => void (Element.prototype.scrollIntoView = () => undefined));
+beforeEach(() => {
+  rows = [];
+  Element.prototype.scrollIntoView = () => undefined;
+});
 
 const open = (address: string) => on.show(<AlertsPage />, `/alerts${address}`);
 
@@ -87,9 +102,18 @@ it('says that nothing is unfinished where there are alerts that are over', async
 });
 
 it('filters by anybody who may look after alerts', async () => {
+  on.client.setQueryData(['session'], { role: 'analyst' });
   await open('');
   act(() => facet('Assigned to').click());
   expect(words()).toEqual(expect.arrayContaining(['Nobody’s', 'Berta']));
+});
+
+it('asks nothing for a viewer that would be refused, and filters by those who have one of the alerts', async () => {
+  rows = [{ ...ALERT, assignee: 'carla' }];
+  await open('');
+  expect(on.asked.map((url) => url.pathname)).not.toContain('/api/v1/assignees');
+  act(() => facet('Assigned to').click());
+  expect(words()).toEqual(expect.arrayContaining(['Nobody’s', 'carla']));
 });
 
 it('asks for an entity when its name is complete, and not before', async () => {

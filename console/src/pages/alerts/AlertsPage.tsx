@@ -178,7 +178,7 @@ export function AlertsPage() {
           any="Any severity"
           value={severity}
           data={SEVERITIES.map((one) => ({ value: one, label: `${one} or worse` }))}
-          width={150}
+          width={136}
         />
         <Choice
           label="Detector"
@@ -186,7 +186,7 @@ export function AlertsPage() {
           any="Any detector"
           value={filter.detector}
           data={withChosen(detectors, filter.detector).map((one) => ({ value: one, label: detectorName(one) }))}
-          width={190}
+          width={170}
           searchable
         />
         <NameField
@@ -194,7 +194,7 @@ export function AlertsPage() {
           name="entity"
           known={alerts.rows.map(({ entity }) => entity.label || entity.value)}
           fields={ENTITY_FIELDS}
-          width={230}
+          width={214}
           isSearch
         />
         <Choice
@@ -203,7 +203,7 @@ export function AlertsPage() {
           any="Any service"
           value={filter.service}
           data={withChosen(services, filter.service)}
-          width={160}
+          width={150}
           searchable
         />
         <Choice
@@ -211,20 +211,20 @@ export function AlertsPage() {
           name="assignee"
           any="Assigned to anybody"
           value={assignee}
-          data={[...new Set([me, NOBODY, ...names.keys(), assignee])]
+          data={[...new Set([me, NOBODY, ...names.keys(), ...alerts.rows.map((alert) => alert.assignee), assignee])]
             .filter((one) => one !== null && one !== undefined)
             .map((one) => ({
               value: one,
               label: one === me ? 'Mine' : one === NOBODY ? 'Nobody’s' : names.get(one) || one,
             }))}
-          width={186}
+          width={170}
           searchable
         />
         <div className="spread" />
         <FacetsButton />
         <Select
           size="xs"
-          w={170}
+          w={156}
           aria-label="Order"
           allowDeselect={false}
           value={filter.sort}

@@ -18,11 +18,12 @@ export function Assignee({ alert }: { alert: Alert }) {
   return mayAssign && !isForgotten(alert) ? <Assigning alert={alert} /> : (alert.assignee ?? NOBODY);
 }
 
-/** Everybody who may look after an alert. */
+/** Everybody who may look after an alert, for whom may give it to one of them: others are not told. */
 export function useAssignees() {
   return useQuery({
     queryKey: ['assignees'],
     queryFn: ({ signal }) => got(api.GET('/api/v1/assignees', { signal })),
+    enabled: useMay('analyst'),
     staleTime: 60_000,
   });
 }

@@ -1,35 +1,16 @@
 // How those who call an endpoint were known, and what they ask for in the query.
-import { useQuery } from '@tanstack/react-query';
-
 import type { AccessFigures } from '../../api/types';
 import { Loading, Panel, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
+import { useSteady } from '../../parts/steady';
 import { count, share } from '../../parts/words';
 import { inOrder, knownWords, mixedShare } from './access';
-import {
-  accessOf,
-  FIELDS_CALLS_MAX,
-  FIELDS_MAX,
-  fieldsOf,
-  isWithoutLake,
-  type QueryField,
-  type Span,
-  useCallers,
-} from './questions';
+import { FIELDS_CALLS_MAX, FIELDS_MAX, isWithoutLake, type QueryField } from './questions';
+import { type Of, useAccess, useFields } from './tables';
 
-interface Of {
-  id: string;
-  span: Span;
-}
-
-/** One after the other: the lake answers few questions at a time, and others ask, too. */
-function useAccess({ id, span }: Of) {
-  const before = useCallers(id, span);
-  return useQuery({
-    queryKey: ['endpoint access', id, span.id],
-    queryFn: ({ signal }) => accessOf(id, span, signal),
-    enabled: !before.isPending,
-  });
+interface Props extends Of {
+  /** The rows stay where they are. */
+  isHeld: boolean;
 }
 
 function total(access: AccessFigures[]): number {
@@ -54,9 +35,9 @@ function Share({ of }: { of: number }) {
   );
 }
 
-export function AccessOf(of: Of) {
+export function AccessOf({ isHeld, ...of }: Props) {
   const found = useAccess(of);
-  const rows = inOrder(found.data ?? []);
+  const { shown: rows } = useSteady(inOrder(found.data ?? []), ({ how }) => how, isHeld);
   const all = total(rows);
   const mixed = mixedShare(rows);
   if (isWithoutLake(found.error)) return null;
@@ -88,7 +69,7 @@ export function AccessOf(of: Of) {
       flush
       after={mixed !== undefined && <span className="tag danger">with and without a credential</span>}
     >
-      {found.error && <Trouble error={found.error} again={() => void found.refetch()} />}
+      {found.error && !found.data && <Trouble error={found.error} again={() => void found.refetch()} />}
       {found.isPending && <Wait />}
       {mixed !== undefined && (
         <p className="wrap" role="note" style={{ padding: '8px 16px' }}>
@@ -104,13 +85,10 @@ export function AccessOf(of: Of) {
 
 const KINDS = ['no value', 'as sent', 'pseudonyms', 'not kept'];
 
-export function FieldsOf(of: Of) {
+export function FieldsOf({ isHeld, ...of }: Props) {
   const access = useAccess(of);
-  const found = useQuery({
-    queryKey: ['endpoint fields', of.id, of.span.id],
-    queryFn: ({ signal }) => fieldsOf(of.id, of.span, signal),
-    enabled: !access.isPending,
-  });
+  const found = useFields(of);
+  const { shown: rows } = useSteady(found.data ?? [], ({ name }) => name, isHeld);
   if (isWithoutLake(found.error)) return null;
   const all = Math.min(total(access.data ?? []), FIELDS_CALLS_MAX);
   const columns: Column<QueryField>[] = [
@@ -136,17 +114,17 @@ export function FieldsOf(of: Of) {
       flush
       after={<span className="faint">of the newest {count(FIELDS_CALLS_MAX)} calls at most</span>}
     >
-      {found.error && <Trouble error={found.error} again={() => void found.refetch()} />}
+      {found.error && !found.data && <Trouble error={found.error} again={() => void found.refetch()} />}
       {found.isPending && <Wait />}
       {found.data &&
-        (found.data.length > 0 ? (
-          <SmallTable label="Query fields" rows={found.data} columns={columns} rowKey={({ name }) => name} />
+        (rows.length > 0 ? (
+          <SmallTable label="Query fields" rows={rows} columns={columns} rowKey={({ name }) => name} />
         ) : (
           <p className="muted" style={{ padding: 16 }}>
             No call of this time had a query.
           </p>
         ))}
-      {found.data?.length === FIELDS_MAX && (
+      {rows.length === FIELDS_MAX && (
         <p className="faint" style={{ padding: '8px 16px' }}>
           The {FIELDS_MAX} that most calls have.
         </p>

@@ -182,6 +182,7 @@ export default function ApisPage() {
           head: sorted(name, head, `in the last ${span.id}`),
           width,
           isNumber: true,
+          needsRoom: name === 'response_size' && sort !== name,
           cell: ({ figures }) => (figures ? <span title={title?.(figures)}>{of(figures)}</span> : '–'),
         }))
       : []),
@@ -190,6 +191,7 @@ export default function ApisPage() {
       head: sorted('first_seen', 'First seen'),
       width: '74px',
       isNumber: true,
+      needsRoom: sort !== 'first_seen',
       cell: (endpoint) => <Time ms={endpoint.first_seen_ms} relative />,
     },
     {

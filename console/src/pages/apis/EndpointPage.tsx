@@ -10,12 +10,14 @@ import { useWhileWatched } from '../../live/now';
 import { useAddress } from '../../parts/address';
 import { type Fact, Facts, Loading, Page, Panel, Time, timelinePath, Trouble, Waiting } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
+import { useIsIn, useSteady } from '../../parts/steady';
 import { bytes, count, share } from '../../parts/words';
 import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
 import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
-import { type Caller, isWithoutLake, overTimeOf, SPANS, summaryOf, useCallers } from './questions';
+import { type Caller, isWithoutLake, overTimeOf, SPANS, type Span, summaryOf } from './questions';
+import { type Of, useCallersAgain } from './tables';
 
 const AGAIN_MS = 30_000;
 
@@ -86,9 +88,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
       <div className="alert">
         <div className="stack">
           <Use id={endpoint.id} gateway={key.gateway} span={span} />
-          <Callers endpoint={endpoint} span={span} />
-          <AccessOf id={endpoint.id} span={span} />
-          <FieldsOf id={endpoint.id} span={span} />
+          <Tables key={span.id} id={endpoint.id} span={span} />
         </div>
         <Panel title={<Template text={key.template} />}>
           <Facts facts={facts} />
@@ -100,8 +100,6 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
     </Page>
   );
 }
-
-type Span = (typeof SPANS)[number];
 
 function Use({ id, gateway, span }: { id: string; gateway: string; span: Span }) {
   const again = useWhileWatched(AGAIN_MS);
@@ -146,8 +144,22 @@ function Use({ id, gateway, span }: { id: string; gateway: string; span: Span })
   );
 }
 
-export function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) {
-  const callers = useCallers(endpoint.id, span);
+/** They are read again, and nothing in them moves while the pointer or the keys are in one of them. */
+export function Tables(of: Of) {
+  const { isIn, around } = useIsIn();
+  return (
+    <div className="stack" {...around}>
+      <Callers {...of} isHeld={isIn} />
+      <AccessOf {...of} isHeld={isIn} />
+      <FieldsOf {...of} isHeld={isIn} />
+    </div>
+  );
+}
+
+function Callers({ isHeld, ...of }: Of & { isHeld: boolean }) {
+  const callers = useCallersAgain(of);
+  const keyOf = (caller: Caller) => `${caller.gateway} ${caller.consumer_id ?? ''}`;
+  const { shown } = useSteady(callers.data ?? [], keyOf, isHeld);
   const columns: Column<Caller>[] = [
     {
       id: 'who',
@@ -176,17 +188,12 @@ export function Callers({ endpoint, span }: { endpoint: Endpoint; span: Span }) 
   if (isWithoutLake(callers.error)) return null;
   return (
     <Panel title="Callers" flush after={<span className="faint">the 20 with the most calls</span>}>
-      {callers.error ? (
+      {callers.data ? (
+        <SmallTable label="Callers" rows={shown} columns={columns} rowKey={keyOf} />
+      ) : callers.error ? (
         <div style={{ padding: 16 }}>
           <Trouble error={callers.error} again={() => void callers.refetch()} />
         </div>
-      ) : callers.data ? (
-        <SmallTable
-          label="Callers"
-          rows={callers.data}
-          columns={columns}
-          rowKey={(caller) => `${caller.gateway} ${caller.consumer_id ?? ''}`}
-        />
       ) : (
         <div style={{ padding: 16 }}>
           <Loading lines={3} />

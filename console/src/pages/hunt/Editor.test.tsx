@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { stage } from '../../testing';
 import Editor, { type EditorProps } from './Editor';
+import { schemaOfLake } from './schema';
 
 const view = createRef<EditorView>();
 const change = vi.fn();
@@ -46,6 +47,24 @@ it('replaces what the browser would, although the editor has not heard yet that 
   expect(write('2')).toBe(false);
   expect(text()).toBe('2');
   expect(change).toHaveBeenCalledExactlyOnceWith('2');
+});
+
+it('leaves chosen what the browser has chosen where the tables come meanwhile', async () => {
+  await open({});
+  choose(8, 8);
+  const line = content().querySelector('.cm-line')!;
+  const chosen = {
+    anchorNode: line,
+    anchorOffset: line.childNodes.length,
+    focusNode: line,
+    focusOffset: 0,
+  } as unknown as Selection;
+  vi.spyOn(document, 'getSelection').mockReturnValue(chosen);
+  const reconfigure = vi.spyOn(view.current!, 'dispatch');
+  on.client.setQueryData(schemaOfLake.queryKey, { tables: [], functions: [] });
+  await act(() => vi.waitFor(() => expect(reconfigure).toHaveBeenCalled()));
+  const { anchor, head } = view.current!.state.selection.main;
+  expect([anchor, head]).toEqual([8, 0]);
 });
 
 it('leaves to the browser what replaces nothing', async () => {

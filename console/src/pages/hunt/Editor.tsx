@@ -17,7 +17,7 @@ import {
 import { defaultKeymap, history, historyKeymap } from '@codemirror/commands';
 import { SQLDialect } from '@codemirror/lang-sql';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
-import { Compartment, EditorState, Prec } from '@codemirror/state';
+import { Compartment, EditorSelection, EditorState, Prec, type SelectionRange } from '@codemirror/state';
 import { drawSelection, EditorView, keymap, lineNumbers } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -138,7 +138,13 @@ export default function Editor(props: EditorProps) {
   }, [viewRef, client, isReadOnly, description, isRequired, isOfHunt]);
 
   useEffect(() => {
-    if (schema.data) viewRef.current!.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)) });
+    if (!schema.data) return;
+    const made = viewRef.current!;
+    // It may come between what somebody chooses and what they type over it, and would put back what was chosen before. Where that
+    // is known already, a completion that waits for this goes on.
+    const chosen = chosenIn(made);
+    const selection = chosen.eq(made.state.selection.main) ? undefined : chosen;
+    made.dispatch({ effects: dialect.current.reconfigure(dialectOf(schema.data)), selection });
   }, [viewRef, schema.data, isReadOnly, description, isRequired, isOfHunt]);
 
   useEffect(() => {
@@ -154,29 +160,26 @@ export default function Editor(props: EditorProps) {
 /** A browser that replaces coloured text itself keeps its colour in an inline style, which the Content-Security-Policy forbids. */
 function replaceChosen(event: InputEvent, view: EditorView): boolean {
   if (event.inputType !== 'insertText' || event.data === null || view.composing) return false;
-  const [from, to] = chosenIn(view);
-  if (from === to) return false;
+  const selection = chosenIn(view);
+  if (selection.empty) return false;
   event.preventDefault();
-  view.dispatch({ selection: { anchor: from, head: to } });
+  view.dispatch({ selection });
+  const { from, to } = selection;
   const insert = () => view.state.update(view.state.replaceSelection(event.data!), { userEvent: 'input.type' });
   const handlers = view.state.facet(EditorView.inputHandler);
   if (!handlers.some((handle) => handle(view, from, to, event.data!, insert))) view.dispatch(insert());
   return true;
 }
 
-/** What is chosen by the browser. The editor hears of it later, and not before something that is written at once. */
-function chosenIn(view: EditorView): [from: number, to: number] {
+/** What is chosen by the browser. The editor hears of it later, and not before something that is done at once. */
+function chosenIn(view: EditorView): SelectionRange {
   // Only some browsers have one of their own for a shadow root.
   const root = view.root as Document;
   const chosen = typeof root.getSelection === 'function' ? root.getSelection() : document.getSelection();
-  const { from, to } = view.state.selection.main;
   const isInside = (node: Node | null | undefined) => node != null && view.contentDOM.contains(node);
-  if (!chosen || !isInside(chosen.anchorNode) || !isInside(chosen.focusNode)) return [from, to];
-  const ends = [
-    view.posAtDOM(chosen.anchorNode!, chosen.anchorOffset),
-    view.posAtDOM(chosen.focusNode!, chosen.focusOffset),
-  ] as const;
-  return [Math.min(...ends), Math.max(...ends)];
+  if (!chosen || !isInside(chosen.anchorNode) || !isInside(chosen.focusNode)) return view.state.selection.main;
+  const anchor = view.posAtDOM(chosen.anchorNode!, chosen.anchorOffset);
+  return EditorSelection.range(anchor, view.posAtDOM(chosen.focusNode!, chosen.focusOffset));
 }
 
 /** What the lake's own SQL has, so that a column named like a word of another database looks like a column. */

@@ -16,16 +16,22 @@ vi.mock('./Editor', () => ({
 }));
 
 let saved: unknown[];
+/** What each save said of what has the name already. */
+let conditions: (string | null)[];
 let isThere: boolean;
 const on = stage({
   answer: async (_, request) => {
-    if (request.method === 'PUT') saved.push(await request.json());
+    if (request.method === 'PUT') {
+      saved.push(await request.json());
+      conditions.push(request.headers.get('if-none-match'));
+    }
     if (request.method === 'GET') return Response.json({}, { status: isThere ? 200 : 404 });
     return Response.json({});
   },
 });
 beforeEach(() => {
   saved = [];
+  conditions = [];
   isThere = false;
 });
 
@@ -50,6 +56,7 @@ it('saves the statement as it was written', async () => {
   submit();
   await act(() => vi.waitFor(() => expect(saved).toHaveLength(1)));
   expect(saved).toMatchObject([{ ask: { sql: 'SELECT 2' } }]);
+  expect(conditions).toEqual(['*']);
 });
 
 it('saves no empty statement, and says so', async () => {

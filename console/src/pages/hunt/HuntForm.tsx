@@ -13,7 +13,7 @@ import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
 import { bytes, byWhom, count, counted } from '../../parts/words';
 import { Named } from '../../parts/Named';
-import { NameTaken, refuseTaken, troubleWithName, wasFound } from '../../parts/naming';
+import { NameTaken, saveNew, troubleWithName, wasFound } from '../../parts/naming';
 import { useMay } from '../../shell/session';
 import { LazyEditor } from './LazyEditor';
 
@@ -79,9 +79,9 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
   const set = (part: Partial<Hunt>) => setHunt((before) => ({ ...before, ...part }));
   const params = { path: { name: hunt.name } };
   const saving = useMutation({
-    mutationFn: async () => {
-      if (!row) await refuseTaken(hunt.name, isHunt);
-      return got(api.PUT('/api/v1/hunts/{name}', { params, body: hunt }));
+    mutationFn: () => {
+      const save = (headers = {}) => got(api.PUT('/api/v1/hunts/{name}', { params, body: hunt, headers }));
+      return row ? save() : saveNew(hunt.name, isHunt, save);
     },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['hunts'] });

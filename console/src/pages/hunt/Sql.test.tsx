@@ -1,4 +1,5 @@
-import { act } from 'react';
+import type { EditorView } from '@codemirror/view';
+import { act, useImperativeHandle } from 'react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
 import { stage } from '../../testing';
@@ -7,11 +8,12 @@ import { Sql } from './Sql';
 
 // The real one needs a layout. This one keeps its text as that does: another one is written into it only where the edition changes.
 let editor: EditorProps;
-let shown: { edition?: number; text: string };
+let shown: { edition?: number; text: string } | undefined;
 vi.mock('./Editor', () => ({
-  default: (props: EditorProps) => {
+  default: function Editor(props: EditorProps) {
     editor = props;
     if (shown?.edition !== props.edition) shown = { edition: props.edition, text: props.statement };
+    useImperativeHandle(props.viewRef, () => ({ state: { doc: { toString: () => shown!.text } } }) as EditorView);
     return null;
   },
 }));
@@ -35,6 +37,7 @@ const on = stage({
 const table = (value: string) =>
   Response.json({ columns: [{ name: 'x', type: 'Utf8' }], rows: [{ x: value }], rows_read: 7, bytes_read: 9 });
 beforeEach(() => {
+  shown = undefined;
   ran = [];
   answer = table;
 });
@@ -47,7 +50,7 @@ async function open(address: string) {
   await on.settle();
 }
 const type = (text: string) => {
-  shown.text = text;
+  shown!.text = text;
   act(() => editor.change(text));
 };
 const run = async (text: string) => {
@@ -55,6 +58,7 @@ const run = async (text: string) => {
   act(() => editor.run!(text));
   await on.settle();
 };
+const button = (words: string) => [...on.host.querySelectorAll('button')].find((one) => one.textContent === words);
 const status = () => on.host.querySelector('[role=status]')?.textContent;
 
 it('runs the statement of its address, once', async () => {
@@ -85,6 +89,17 @@ it('runs what is typed, once, and again where that is asked for', async () => {
   expect(editor.edition).toBe(0);
 });
 
+it('runs what is typed, although it is not drawn yet', async () => {
+  await open('/hunt/sql');
+  act(() => {
+    shown!.text = 'SELECT 2';
+    editor.change('SELECT 2');
+    button('Run')!.click();
+  });
+  await on.settle();
+  expect(ran).toEqual(['SELECT 2']);
+});
+
 it('goes back to the statement before, runs it, and has it in the field', async () => {
   await open('/hunt/sql?statement=SELECT%201');
   await run('SELECT 2');
@@ -93,7 +108,7 @@ it('goes back to the statement before, runs it, and has it in the field', async 
   await on.settle();
   expect(on.address).toBe('/hunt/sql?statement=SELECT%201');
   expect(ran).toEqual(['SELECT 1', 'SELECT 2', 'SELECT 1']);
-  expect(shown.text).toBe('SELECT 1');
+  expect(shown!.text).toBe('SELECT 1');
 });
 
 it('is one step back from a statement that was run twice before the address had it', async () => {
@@ -132,7 +147,6 @@ it('stops, and asks only when it is told to again', async () => {
     return new Promise(() => undefined);
   };
   on.draw(<Sql />, '/hunt/sql?statement=SELECT%201');
-  const button = (words: string) => [...on.host.querySelectorAll('button')].find((one) => one.textContent === words);
   await act(() => vi.waitFor(() => expect(ran).toEqual(['SELECT 1'])));
   act(() => button('Stop')!.click());
   await on.settle();

@@ -101,6 +101,8 @@ function Ask() {
       change({ statement: asked }, true);
     }
   };
+  // What is drawn follows the field a moment later: who types and presses at once means what they typed.
+  const runWritten = () => run(editor.current?.state.doc.toString() ?? statement);
   const stop = () => void client.cancelQueries({ queryKey: ['answer', said] });
   return (
     <div className="sql-page">
@@ -116,7 +118,7 @@ function Ask() {
             <Button
               size="xs"
               leftSection={<IconPlayerPlay size={14} />}
-              onClick={() => run(statement)}
+              onClick={runWritten}
               disabled={!statement.trim()}
             >
               Run

@@ -1,16 +1,21 @@
 import { act } from 'react';
+import { Route, Routes } from 'react-router';
 import { beforeEach, expect, it, vi } from 'vitest';
 
 import { stage } from '../../testing';
 import PolicyPage from './PolicyPage';
+import { NEW_POLICY } from './sentence';
 
 const ALERT = { id: 'al_1', detector: 'request_spike', severity: 'high', worst: { service_name: 'orders' } };
 let names: Set<string>;
 let saved: string[];
+/** What each save said of what has the name already. */
+let conditions: (string | null)[];
 const on = stage({ answer, role: 'responder' });
 beforeEach(() => {
   names = new Set(['block-request-spike']);
   saved = [];
+  conditions = [];
   on.client.setDefaultOptions({ queries: { retry: false } });
 });
 
@@ -18,8 +23,12 @@ function answer({ pathname }: URL, request: Request): Response | undefined {
   if (pathname === '/api/v1/alerts/al_1') return Response.json(ALERT);
   const name = /policies\/(.+)$/.exec(pathname)?.[1];
   if (!name) return undefined;
-  if (request.method === 'PUT') saved.push(name);
-  return names.has(name) ? Response.json({}) : Response.json({}, { status: 404 });
+  if (request.method === 'PUT') {
+    saved.push(name);
+    conditions.push(request.headers.get('if-none-match'));
+  }
+  const row = { policy: { ...NEW_POLICY, name }, from_config: false, changed_ms: 0, changed_by: 'person:anna' };
+  return names.has(name) ? Response.json(row) : Response.json({}, { status: 404 });
 }
 
 const field = () => on.host.querySelector<HTMLInputElement>('.saved-name input')!;
@@ -46,7 +55,18 @@ it('replaces no policy with a new one of the same name, and proposes another', a
   expect(field().value).toBe('block-request-spike-3');
   expect(on.host.querySelector('[role=alert]')).toBeNull();
   await submit();
-  expect(saved).toEqual(['block-request-spike-3']);
+  expect([saved, conditions]).toEqual([['block-request-spike-3'], ['*']]);
+});
+
+it('changes a policy that is there, and says nothing of new ones', async () => {
+  const page = (
+    <Routes>
+      <Route path="/policies/:name" element={<PolicyPage />} />
+    </Routes>
+  );
+  await on.show(page, '/policies/block-request-spike');
+  await submit();
+  expect([saved, conditions]).toEqual([['block-request-spike'], [null]]);
 });
 
 it('has its buttons above what grows while one reads', async () => {

@@ -10,7 +10,7 @@ import { useAddress } from '../../parts/address';
 import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { Named } from '../../parts/Named';
-import { freeName, NameTaken, refuseTaken, troubleWithName, wasFound } from '../../parts/naming';
+import { freeName, NameTaken, saveNew, troubleWithName, wasFound } from '../../parts/naming';
 import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { DURATIONS } from './durations';
@@ -95,10 +95,11 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
   const detectors = useDetectors();
   const services = useServices();
   const saving = useMutation({
-    mutationFn: async () => {
-      if (!row) await refuseTaken(policy.name, isPolicy);
+    mutationFn: () => {
       const params = { path: { name: policy.name } };
-      return got(api.PUT('/api/v1/policies/{name}', { params, body: policy, headers: once() }));
+      const save = (headers = {}) =>
+        got(api.PUT('/api/v1/policies/{name}', { params, body: policy, headers: { ...once(), ...headers } }));
+      return row ? save() : saveNew(policy.name, isPolicy, save);
     },
     onSuccess: async () => {
       await client.invalidateQueries({ queryKey: ['policies'] });

@@ -2,18 +2,17 @@
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
-import { partsOf } from '../../api/parts';
 import { type Action, type ActionState, ACTIVE_STATES } from '../../api/types';
-import { useStatus } from '../../live/now';
 import { useAddress } from '../../parts/address';
 import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { NameField } from '../../parts/NameField';
 import { useFresh, usePages } from '../../parts/pages';
-import { byWhom, counted, doing, endOf, scopeWords } from '../../parts/words';
+import { byWhom, doing, endOf, scopeWords } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { ActionDecisions, KillSwitch } from './decisions';
+import { Held } from './Held';
 
 const GROUPS: { id: string; name: string; states?: ActionState[] }[] = [
   { id: 'active', name: 'Active', states: ACTIVE_STATES },
@@ -68,7 +67,14 @@ const COLUMNS: Column<Action>[] = [
       );
     },
   },
-  { id: 'since', head: 'Since', width: '116px', isNumber: true, cell: (action) => <Time ms={action.created_ms} /> },
+  {
+    id: 'since',
+    head: 'Since',
+    width: '116px',
+    isNumber: true,
+    needsRoom: true,
+    cell: (action) => <Time ms={action.created_ms} />,
+  },
   {
     id: 'until',
     head: 'Until',
@@ -186,30 +192,6 @@ export default function ResponsesPage() {
         empty={<NoActions group={group.id} isFiltered={isFiltered} />}
       />
     </Page>
-  );
-}
-
-/** What the gateways hold of outrider's, by their own word. */
-function Held() {
-  const status = useStatus();
-  const responders = status.data ? partsOf(status.data).responders : [];
-  return (
-    <div className="row wraps muted" role="status">
-      {responders.map((one) => (
-        <span key={one.gateway} className="in-text" title={one.failure}>
-          <strong>{one.gateway}</strong> holds{' '}
-          <Link to={`/settings/gateways?gateway=${encodeURIComponent(one.gateway)}`}>
-            {counted(one.own_plugins, 'plugin')} of outrider’s
-          </Link>
-          , seen <Time ms={one.listed_ms} relative />
-          {one.isSilent ? (
-            <span className="bad"> · its responder is silent</span>
-          ) : (
-            one.failure && <span className="bad"> · cannot be reached</span>
-          )}
-        </span>
-      ))}
-    </div>
   );
 }
 

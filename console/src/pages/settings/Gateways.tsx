@@ -7,13 +7,15 @@ import { useAddress } from '../../parts/address';
 import { Command, Empty, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { count } from '../../parts/words';
+import { HeldAt } from '../responses/Held';
 
 type Plugin = Schemas['GatewayPlugin'];
 
-/** Blocks come and go in the gateway without a word in the stream of events. */
+/** A responder reads it every minute, and no stream tells of it. */
 const AGAIN_MS = 20_000;
 
-const isOwn = (plugin: Plugin) => plugin.tags.includes('outrider');
+/** Those of this outrider are no part of it. */
+const isOfAnother = (plugin: Plugin) => plugin.tags.includes('outrider');
 
 export default function Gateways() {
   const [query, change] = useAddress();
@@ -46,7 +48,7 @@ export default function Gateways() {
             {
               id: 'name',
               head: 'Gateway',
-              width: 'minmax(0, 1.5fr)',
+              width: 'minmax(0, 1fr)',
               cell: (row) => (
                 <button
                   type="button"
@@ -58,11 +60,11 @@ export default function Gateways() {
                 </button>
               ),
             },
-            { id: 'version', head: 'Version', width: '110px', cell: (row) => row.newest.version },
+            { id: 'version', head: 'Version', width: '80px', cell: (row) => row.newest.version },
             ...(['services', 'routes', 'plugins', 'consumers', 'credentials'] as const).map((name) => ({
               id: name,
               head: name.charAt(0).toUpperCase() + name.slice(1),
-              width: '92px',
+              width: '84px',
               isNumber: true,
               cell: (row: Schemas['GatewayRow']) => count(row.newest[name]),
             })),
@@ -102,8 +104,6 @@ function Configuration({ gateway }: { gateway: string }) {
   if (found.error) return <Trouble error={found.error} />;
   if (!found.data) return <Loading />;
   const { services, routes, plugins, consumers } = found.data.configuration;
-  // What outrider holds there is what one comes for.
-  const own = plugins.filter(isOwn);
   const serviceName = (id: string | null) => services.find((service) => service.id === id)?.name ?? id;
   const scope = (plugin: Plugin) => {
     const consumer = consumers.find((one) => one.id === plugin.consumer_id);
@@ -120,9 +120,9 @@ function Configuration({ gateway }: { gateway: string }) {
     {
       id: 'owner',
       head: 'Whose',
-      width: '96px',
+      width: '130px',
       cell: (plugin) =>
-        isOwn(plugin) ? <span className="tag accent">outrider</span> : <span className="faint">yours</span>,
+        isOfAnother(plugin) ? <span className="tag">another outrider</span> : <span className="faint">yours</span>,
     },
     {
       id: 'enabled',
@@ -133,6 +133,8 @@ function Configuration({ gateway }: { gateway: string }) {
   ];
   return (
     <>
+      {/* It is what one comes for. */}
+      <HeldAt gateway={gateway} />
       <Panel title={`Services of ${gateway}`} flush>
         <SmallTable
           label="Services"
@@ -168,21 +170,8 @@ function Configuration({ gateway }: { gateway: string }) {
           ]}
         />
       </Panel>
-      <Panel
-        title={`Plugins of ${gateway}`}
-        flush
-        after={
-          <span className="faint">
-            {own.length} of outrider’s, of {plugins.length}
-          </span>
-        }
-      >
-        <SmallTable
-          label="Plugins"
-          rows={[...own, ...plugins.filter((plugin) => !isOwn(plugin))]}
-          rowKey={(plugin) => plugin.id}
-          columns={pluginColumns}
-        />
+      <Panel title={`Plugins of ${gateway}`} flush after={<span className="faint">without outrider’s own</span>}>
+        <SmallTable label="Plugins" rows={plugins} rowKey={(plugin) => plugin.id} columns={pluginColumns} />
       </Panel>
     </>
   );

@@ -17,6 +17,8 @@ const step = (calls: number, client_errors: number, refused = 0) => ({
 });
 const STEPS: Record<string, object[]> = { mallory: [step(400, 40, 4)], bob: [step(20, 1)] };
 
+const BUSY = ['consumer:mallory', 'consumer:bob'];
+
 const on = stage({
   answer: ({ pathname, searchParams }) =>
     pathname === '/api/v1/timeline/density'
@@ -26,7 +28,9 @@ const on = stage({
           until_ms: RANGE.until,
           steps: STEPS[searchParams.get('entity')!] ?? [],
         })
-      : Response.json({ items: [] }),
+      : Response.json({
+          items: pathname.endsWith('/completions') ? BUSY.map((search) => ({ search, words: '' })) : [],
+        }),
 });
 beforeEach(() => void vi.useFakeTimers({ now: RANGE.until }));
 afterEach(() => void vi.useRealTimers());
@@ -35,6 +39,7 @@ async function draw(kind: 'consumer' | 'ip' | 'network' | 'business', value: str
   const strips = (
     <DensityStrips
       whom={{ kind, value }}
+      name={value.replace('id-', '')}
       range={RANGE}
       shown={RANGE}
       asOf={1}
@@ -89,6 +94,13 @@ it.each([
   await draw(kind, value);
   const completions = on.asked.filter((url) => url.pathname.endsWith('/completions'));
   expect(completions.map((url) => url.searchParams.get('q'))).toEqual([q]);
+});
+
+it('offers nobody as a peer of themselves, by an id or a name', async () => {
+  await draw('consumer', 'id-mallory');
+  act(() => on.host.querySelector<HTMLElement>('[aria-label="Compare with"]')!.click());
+  await act(() => vi.advanceTimersByTimeAsync(1));
+  expect([...document.querySelectorAll('[role=option]')].map((one) => one.textContent)).toEqual(['bob']);
 });
 
 it('offers no peers of a business entity: no search tells them', async () => {

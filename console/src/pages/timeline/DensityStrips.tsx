@@ -47,6 +47,8 @@ function useDensity({ kind, value, gateway }: Whom, range: Range, asOf: number) 
 
 interface Props {
   whom: Whom;
+  /** What the page calls them: who is opened by an id is offered by a name. */
+  name: string;
   range: Range;
   /** The range that is drawn, which may be ahead of what is asked for. */
   shown: Range;
@@ -56,7 +58,7 @@ interface Props {
   setRange: (range: Range, isTurning: boolean) => void;
 }
 
-export function DensityStrips({ whom, range, shown, asOf, asOfPeer, setRange }: Props) {
+export function DensityStrips({ whom, name, range, shown, asOf, asOfPeer, setRange }: Props) {
   const [query, change] = useAddress();
   const peer = query.get('peer') ?? '';
   const density = useDensity(whom, range, asOf);
@@ -119,7 +121,7 @@ export function DensityStrips({ whom, range, shown, asOf, asOfPeer, setRange }: 
         </span>
         {query.get('q') && <span className="muted">All calls are drawn; the filter is for the list below.</span>}
         <div className="spread" />
-        {!peer && <PickPeer whom={whom} pick={(name) => change({ peer: name })} />}
+        {!peer && <PickPeer whom={whom} name={name} pick={(peer) => change({ peer })} />}
       </div>
     </div>
   );
@@ -163,8 +165,14 @@ function totals(name: string, steps: Step[]): string {
   return `${name}: ${counted(calls, 'call')}, ${errors} errors${refused > 0 ? `, ${share(refused / calls)} refused by outrider` : ''}`;
 }
 
+interface PickProps {
+  whom: Whom;
+  name: string;
+  pick: (value: string) => void;
+}
+
 /** Whom to compare with: the busiest of the kind are offered, others are typed. */
-function PickPeer({ whom: { kind, value }, pick }: { whom: Whom; pick: (value: string) => void }) {
+function PickPeer({ whom: { kind, value }, name: own, pick }: PickProps) {
   const [typed, setTyped] = useState('');
   const field = entityField(kind);
   const busy = useQuery({
@@ -177,7 +185,7 @@ function PickPeer({ whom: { kind, value }, pick }: { whom: Whom; pick: (value: s
   });
   const names = (busy.data?.items ?? []).map((item) => item.search.slice(`${field}:`.length).replaceAll('"', ''));
   // Calls without one have an empty value.
-  const others = [...new Set(names)].filter((name) => name !== '' && name !== value);
+  const others = [...new Set(names)].filter((name) => name !== '' && name !== value && name !== own);
   return (
     <Autocomplete
       size="xs"

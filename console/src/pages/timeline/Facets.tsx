@@ -138,7 +138,8 @@ interface ValuesProps {
   take: (term: string) => void;
 }
 
-function Values({ facet: { field, title, values, others }, rows, isTaken, take }: ValuesProps) {
+function Values({ facet: { field, title, values, areAsWritten, others }, rows, isTaken, take }: ValuesProps) {
+  const Said = areAsWritten ? 'code' : 'span';
   return (
     <div>
       <h2>{title}</h2>
@@ -150,10 +151,10 @@ function Values({ facet: { field, title, values, others }, rows, isTaken, take }
               className="facet"
               title={value.term}
               aria-pressed={isTaken(value.term)}
-              style={{ backgroundSize: `${(value.count / rows) * 100}% 100%` }}
+              style={{ backgroundSize: `${(value.count / rows) * 100}% 2px` }}
               onClick={() => take(value.term)}
             >
-              <code className="cut spread">{field === 'endpoint' ? <EndpointWords value={value} /> : value.words}</code>
+              <Said className="cut spread">{field === 'endpoint' ? <EndpointWords value={value} /> : value.words}</Said>
               <span className="number muted">{count(value.count)}</span>
             </button>
           </li>

@@ -105,6 +105,7 @@ function OneTimeline({ whom }: { whom: Whom }) {
     >
       <DensityStrips
         whom={whom}
+        name={name}
         range={range}
         shown={shown}
         asOf={coming === 'none' ? OVER : asOf}

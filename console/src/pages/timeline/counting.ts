@@ -5,6 +5,7 @@ import { term } from '../../parts/search';
 export interface FacetValue {
   /** The term that finds these rows. */
   term: string;
+  /** What it is called, or the value itself. */
   words: string;
   count: number;
 }
@@ -15,6 +16,8 @@ export interface Facet {
   title: string;
   /** The most frequent first. */
   values: FacetValue[];
+  /** They stand there as the filter has them, and not by what they are called. */
+  areAsWritten: boolean;
   /** How many other values there are. */
   others: number;
 }
@@ -26,6 +29,8 @@ export interface Countable<T> {
   /** What a filter finds the row by; none where it has none. */
   valuesOf: (row: T) => (string | null)[];
   words?: (value: string) => string;
+  /** How values follow each other that are as frequent; by themselves where it says nothing. */
+  order?: readonly string[];
 }
 
 interface Field extends Countable<CallRow> {
@@ -74,7 +79,7 @@ export function facetsBy<T>(
 }
 
 function facetOf<T>(
-  { field, title, valuesOf, words = (value) => value }: Countable<T>,
+  { field, title, valuesOf, words, order = [] }: Countable<T>,
   rows: T[],
   termOf: (field: string, value: string) => string,
 ): Facet {
@@ -83,9 +88,12 @@ function facetOf<T>(
     for (const value of valuesOf(row)) if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
   }
   // Those that are as frequent have one order, whichever comes first.
-  const sorted = [...counts].sort(([one, few], [other, many]) => many - few || (one < other ? -1 : 1));
+  const place = (value: string) => order.indexOf(value);
+  const sorted = [...counts].sort(
+    ([one, few], [other, many]) => many - few || place(one) - place(other) || (one < other ? -1 : 1),
+  );
   const values = sorted
     .slice(0, VALUES_MAX)
-    .map(([value, counted]) => ({ term: termOf(field, value), words: words(value), count: counted }));
-  return { field, title, values, others: sorted.length - values.length };
+    .map(([value, counted]) => ({ term: termOf(field, value), words: words?.(value) ?? value, count: counted }));
+  return { field, title, values, areAsWritten: words === undefined, others: sorted.length - values.length };
 }

@@ -1,0 +1,71 @@
+// Calls as Kong's TCP Log plugin writes them, for an outrider that has no gateway.
+import { connect, type Socket } from 'node:net';
+
+import type { Running } from './outrider';
+
+export interface Made {
+  consumer: string;
+  path: string;
+  status?: number;
+  address?: string;
+  cookie?: string;
+}
+
+/** The line of one call that is over now. */
+export function line(number: number, { consumer, path, status = 200, address = '198.51.100.7', cookie }: Made): string {
+  return JSON.stringify({
+    request: {
+      id: `r-${consumer}-${number}`,
+      method: 'GET',
+      uri: path,
+      url: `http://shop.example${path}`,
+      size: 120,
+      querystring: {},
+      headers: { host: 'shop.example', 'user-agent': 'flow', apikey: `key-${consumer}`, ...(cookie && { cookie }) },
+    },
+    response: { status, size: 300 + (number % 700), headers: { 'content-type': 'application/json' } },
+    latencies: { request: 3, kong: 1, proxy: 2, receive: 0 },
+    client_ip: address,
+    started_at: Date.now() - 3,
+    upstream_status: String(status),
+    source: 'upstream',
+    workspace: 'w',
+    workspace_name: 'default',
+    route: { id: 'r-shop', name: 'shop-route' },
+    service: { id: 's-shop', name: 'shop' },
+    consumer: { id: `id-${consumer}`, username: consumer },
+    authenticated_entity: { id: `cred-${consumer}` },
+  });
+}
+
+/** The port at which an outrider takes them. */
+export function portOf(outrider: Running): number {
+  const [, port] = /kong_tcp_log listens listen=127\.0\.0\.1:(\d+)/.exec(outrider.said())!;
+  return Number(port);
+}
+
+export interface Stream {
+  /** How many calls were sent so far. */
+  sent: () => number;
+  end: () => void;
+}
+
+/** As many calls in each second, one after the other as they are made. */
+export function streamTo(port: number, perSecond: number, make: (number: number) => Made): Stream {
+  const socket: Socket = connect(port, '127.0.0.1');
+  const began = Date.now();
+  let sent = 0;
+  const timer = setInterval(() => {
+    const due = Math.floor(((Date.now() - began) / 1000) * perSecond);
+    let lines = '';
+    for (; sent < due; sent += 1) lines += `${line(sent, make(sent))}\n`;
+    socket.write(lines);
+  }, 20);
+  return {
+    sent: () => sent,
+    end: () => {
+      clearInterval(timer);
+      socket.destroy();
+    },
+  };
+}
