@@ -231,7 +231,7 @@ pub struct EndpointInventory {
     pub read: u64,
     /// Of those the ones that were answered 2xx.
     pub read_ok: u64,
-    /// Event time of the first known call; `None` before there was one.
+    /// Event time of the first known call; null before there was one.
     pub first_seen_ms: Option<i64>,
     /// Event time of the latest known call.
     pub last_seen_ms: Option<i64>,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::auth::Caller;
 use super::body::Body;
-use super::problem::Problem;
+use super::problem::{self, Kind, Problem};
 use super::query::{Filter, NoQuery, Only, Parameter, Query};
 use super::reading::{Found, found};
 use super::routes::{Id, NoContent};
@@ -35,6 +35,8 @@ impl Filter for Which {
         Parameter::one::<String>("workspace", "The id of the gateway's workspace; empty where it logs none."),
         Parameter::one::<String>("service", "Kong's service id, or `host:` and the host. It has to be said."),
     ];
+
+    const REFUSALS: &'static [&'static Kind] = &[&problem::NOT_FOUND];
 
     fn read(query: &Query) -> Result<Self, Problem> {
         let said = |name: &str| {

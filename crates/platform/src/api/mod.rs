@@ -249,7 +249,7 @@ fn viewer_routes() -> Routes {
         .reaches(Reach::Endpoint)
         .get(
             "/api/v1/apis",
-            Sensitive("read services"),
+            Sensitive("read the gateways' services"),
             apis::list,
             "list_apis",
             "Services behind the gateways, by name",

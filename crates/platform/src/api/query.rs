@@ -16,7 +16,7 @@ use super::accept::JSON;
 use super::auth::Caller;
 use super::body::nearest;
 use super::openapi::Description;
-use super::problem::{self, Problem};
+use super::problem::{self, Kind, Problem};
 use super::routes::{Answer, Ask};
 use crate::store::{Gateways, PAGE_MAX, Page};
 
@@ -51,6 +51,9 @@ impl Parameter {
 /// Which rows of a list are wanted.
 pub(super) trait Filter: Sized {
     const PARAMETERS: &'static [Parameter];
+
+    /// How what they ask for may be refused, besides being unreadable.
+    const REFUSALS: &'static [&'static Kind] = &[];
 
     /// Reads what [`Filter::PARAMETERS`] names.
     fn read(query: &Query) -> Result<Self, Problem>;
@@ -177,6 +180,7 @@ impl<F: Filter> Ask for Only<F> {
             description.query_parameter(parameter);
         }
         description.problem(&problem::BAD_REQUEST);
+        F::REFUSALS.iter().for_each(|kind| description.problem(kind));
     }
 }
 

@@ -58,7 +58,15 @@ async fn a_hunt_is_saved_read_run_and_deleted() {
     assert_eq!((&reply.body["owner"], &reply.body["hunt"]["severity"]), (&json!("the-analyst"), &json!("medium")));
     for (name, status) in [("admins", 412), ("others", 200), ("others", 412)] {
         let (path, hunt) = (format!("/api/v1/hunts/{name}"), body(name).to_string());
-        let reply = api.send_with(Role::Analyst, "PUT", &path, Some(&hunt), "if-none-match: *\r\n").await;
+        let reply = api
+            .send_with(
+                Role::Analyst,
+                "PUT",
+                &path,
+                Some(&hunt),
+                "content-type: application/json\r\nif-none-match: *\r\n",
+            )
+            .await;
         assert_eq!(reply.status, status, "{}", reply.body);
     }
     assert_eq!(api.send(Role::Analyst, "DELETE", "/api/v1/hunts/others", None).await.status, 204);

@@ -388,11 +388,16 @@ async fn a_decision_says_who_and_what_and_answers_with_what_is_stored() {
     let reply = api.send(Role::Responder, "PUT", "/api/v1/policies/spikes", Some(put)).await;
     assert_eq!((reply.status, reply.body["policy"]["name"].as_str()), (200, Some("spikes")));
     assert!(matches!(api.last_record().command, Command::PutPolicy { if_new: false, .. }));
-    for (headers, status) in [("if-none-match: *\r\n", 200), ("if-none-match: \"a\"\r\n", 400)] {
-        let reply = api.send_with(Role::Responder, "PUT", "/api/v1/policies/spikes", Some(put), headers).await;
+    for (value, status) in [("*", 200), ("\"a\"", 400), ("*", 412)] {
+        if status == 412 {
+            api.answer(Err(CommandError::Refused(CommandRefused::Exists { what: "policy spikes".to_owned() })));
+        }
+        let headers = format!("content-type: application/json\r\nif-none-match: {value}\r\n");
+        let reply = api.send_with(Role::Responder, "PUT", "/api/v1/policies/spikes", Some(put), &headers).await;
         assert_eq!(reply.status, status, "{}", reply.body);
         assert!(matches!(api.last_record().command, Command::PutPolicy { if_new: true, .. }));
     }
+    api.answer(Ok(CommandDone::PolicyDeleted { name: "spikes".to_owned() }));
     assert_eq!(api.send(Role::Responder, "DELETE", "/api/v1/policies/spikes", None).await.status, 204);
     assert!(matches!(api.last_record().command, Command::DeletePolicy { name } if name == "spikes"));
 }
@@ -403,7 +408,6 @@ async fn a_refused_decision_has_the_status_of_its_cause() {
     let words = || "for a reason".to_owned();
     let cases = [
         (CommandError::Refused(CommandRefused::NotFound { what: words() }), 404, "there is no for a reason"),
-        (CommandError::Refused(CommandRefused::Exists { what: words() }), 412, "there is a for a reason already"),
         (CommandError::Refused(CommandRefused::Conflict { why: words() }), 409, "for a reason"),
         (CommandError::Refused(CommandRefused::GuardRail { why: words() }), 409, "guard rail"),
         (CommandError::Refused(CommandRefused::Invalid { why: words() }), 422, "for a reason"),
