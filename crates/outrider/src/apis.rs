@@ -2,7 +2,6 @@
 //!
 //! They read the control store on the machine itself, by who may read the data directory, whether outrider runs or not.
 
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,7 +42,7 @@ pub async fn endpoints(arguments: EndpointsArguments) -> anyhow::Result<()> {
             rows.iter().map(line).collect::<Result<String, _>>()?
         }
     };
-    out(&text)?;
+    terminal::out(&text)?;
     if rows.is_empty() {
         terminal::note(
             "no endpoint is known yet; they are known some minutes after the first calls (`outrider doctor` says whether \
@@ -71,7 +70,7 @@ async fn export(arguments: ServiceArguments) -> anyhow::Result<()> {
         "nothing is known of the endpoints of `{}` yet; it is some minutes after their first calls",
         row.service_name
     );
-    out(&(export_of(&row, &found) + "\n"))
+    terminal::out(&(export_of(&row, &found) + "\n"))
 }
 
 async fn import(arguments: ServiceArguments, file: &Path) -> anyhow::Result<()> {
@@ -103,9 +102,9 @@ async fn diff(arguments: OpenapiDiffArguments) -> anyhow::Result<ExitCode> {
     match arguments.format {
         DriftFormat::Json => {
             let line = |drift| serde_json::to_string(drift).map(|text| text + "\n");
-            out(&drifts.iter().map(line).collect::<Result<String, _>>()?)?;
+            terminal::out(&drifts.iter().map(line).collect::<Result<String, _>>()?)?;
         }
-        DriftFormat::Text => out(&drifts.iter().map(line_of).collect::<String>())?,
+        DriftFormat::Text => terminal::out(&drifts.iter().map(line_of).collect::<String>())?,
     }
     tell(&warnings, warnings_left_out);
     if !has_document {
@@ -144,14 +143,6 @@ fn read(file: &Path) -> anyhow::Result<String> {
         file.display()
     );
     std::fs::read_to_string(file).with_context(cannot)
-}
-
-fn out(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever closed standard output has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("cannot write to standard output"),
-    }
 }
 
 /// The rows for reading: what fits on a line.

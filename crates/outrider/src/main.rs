@@ -453,15 +453,14 @@ fn check_config(path: &Path) -> anyhow::Result<()> {
 }
 
 fn settings(arguments: &SettingsArguments) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    let text =
-        if arguments.json_schema { format!("{:#}\n", config::reference::schema()) } else { config::reference::page() };
-    std::io::stdout().write_all(text.as_bytes()).context("cannot write the settings")
+    terminal::out(&match arguments.json_schema {
+        true => format!("{:#}\n", config::reference::schema()),
+        false => config::reference::page(),
+    })
 }
 
 fn openapi() -> anyhow::Result<()> {
-    use std::io::Write as _;
-    writeln!(std::io::stdout(), "{}", outrider_platform::api::openapi()).context("cannot write the document")
+    terminal::out(&format!("{}\n", outrider_platform::api::openapi()))
 }
 
 fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

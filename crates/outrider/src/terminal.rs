@@ -1,6 +1,8 @@
-//! What people read: notes and errors on standard error.
+//! What people read: notes and errors on standard error, what was asked for on standard output.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
 
 /// The exit status where something would change, and nobody said yes.
 pub const NOT_CONFIRMED: u8 = 3;
@@ -33,6 +35,14 @@ pub fn is_confirmed() -> std::io::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Writes to standard output. Whoever closed it has seen enough.
+pub fn out(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// A time as people read it, to the second.
