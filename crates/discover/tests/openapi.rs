@@ -326,6 +326,58 @@ fn limits_are_kept_and_said() {
 }
 
 #[test]
+fn references_do_not_multiply_what_a_document_costs() {
+    // A schema that is 256 times itself, and lists each value twice.
+    let itself = vec![json!({ "$ref": "#/components/schemas/S" }); 256];
+    let circle = json!({ "anyOf": itself, "type": "string", "enum": ["a", "b", "a"] });
+    let one = json!({ "allOf": [{ "enum": ["a", "b"] }, { "enum": ["b", "c", "a"] }], "type": "string" });
+    let document = read(&json!({
+        "openapi": "3.1.0",
+        "components": { "schemas": { "S": circle, "T": one } },
+        "paths": { "/a": { "get": { "parameters": [
+            { "name": "twice", "in": "query", "schema": { "$ref": "#/components/schemas/T" } },
+            { "name": "circle", "in": "query", "schema": { "$ref": "#/components/schemas/S" } },
+            { "name": "after", "in": "query", "schema": { "type": "integer" } },
+        ] } } },
+    }));
+    let [twice, circle] = document.operations[0].parameters.as_slice() else { panic!("{document:#?}") };
+    assert_eq!(twice.allowed, Some(["a", "b", "c"].map(str::to_owned).to_vec()));
+    assert_eq!((&circle.allowed, circle.types.as_slice()), (&None, [].as_slice()));
+    let [warning] = document.warnings.as_slice() else { panic!("{:#?}", document.warnings) };
+    assert!(warning.what.starts_with("1000000 values are read at most"), "{}", warning.what);
+}
+
+#[test]
+fn what_is_kept_of_a_document_is_limited() {
+    let limits = Limits { kept_bytes_max: 40_000, bases_max: 2, ..Limits::default() };
+    let values: Vec<String> = (0..100).map(|at| format!("value {at}")).collect();
+    let servers: Vec<Value> = (0..5).map(|at| json!({ "url": format!("/{}{at}", "b".repeat(500)) })).collect();
+    let item = json!({
+        "servers": servers,
+        "parameters": [{ "name": "a", "in": "query", "schema": { "enum": values } }],
+        "get": {}, "put": {}, "post": {},
+    });
+    let mut paths: serde_json::Map<String, Value> =
+        (0..100).map(|at| (format!("/{at}"), json!({ "$ref": "#/components/pathItems/P" }))).collect();
+    paths.insert(format!("/{}", "l".repeat(3000)), json!({ "get": {} }));
+    let far = format!("#/components/{}", "l".repeat(3000));
+    paths.insert("/far".to_owned(), json!({ "$ref": far }));
+    let text = json!({ "openapi": "3.1.0", "components": { "pathItems": { "P": item } }, "paths": paths });
+    let document = Document::read(text.to_string().as_bytes(), &limits).unwrap();
+    let lengths = |texts: Option<&Vec<String>>| texts.into_iter().flatten().map(String::len).sum::<usize>();
+    let kept = |operation: &outrider_discover::openapi::DocumentedOperation| {
+        let listed: usize = operation.parameters.iter().map(|known| lengths(known.allowed.as_ref())).sum();
+        lengths(operation.base_paths.as_ref()) + listed
+    };
+    let kept: usize = document.operations.iter().map(kept).sum();
+    assert!(document.operations.len() > 5 && kept < 40_000, "{kept} bytes of {}", document.operations.len());
+    assert!(document.operations.iter().all(|operation| operation.base_paths.as_ref().unwrap().len() == 2));
+    let warned = |what: &str| document.warnings.iter().filter(|warning| warning.what.contains(what)).count();
+    assert_eq!((warned("40000 bytes are kept"), warned("a path has at most"), warned("`$ref` has more")), (1, 1, 1));
+    assert!(warned("2 paths of servers are compared") > 0);
+}
+
+#[test]
 fn differences_are_found_and_weighed() {
     let document = read(&json!({
         "openapi": "3.1.0",

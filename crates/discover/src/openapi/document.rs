@@ -114,6 +114,16 @@ pub enum Security {
     Required(Vec<String>),
 }
 
+impl Security {
+    /// The names of schemes.
+    pub(super) fn names(&self) -> &[String] {
+        match self {
+            Security::None => &[],
+            Security::Optional(names) | Security::Required(names) => names,
+        }
+    }
+}
+
 /// A security scheme.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scheme {

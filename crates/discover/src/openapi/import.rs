@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use super::document::{Document, DocumentedOperation, Scheme, Security, Warning};
 use super::parameters::parameters;
-use super::reader::{At, DocumentError, Limits, cut, resolved, values};
+use super::reader::{At, DocumentError, Limits, TEXT_BYTES_MAX, cut, resolved, values};
+
+/// Bytes that cost one read, beside the one that everything costs.
+const BYTES_PER_READ: usize = 256;
 
 /// Methods that a path has in OpenAPI 3.
 pub(super) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -20,7 +23,13 @@ impl Document {
         let Some(paths) = top.key("paths").filter(|paths| paths.value.is_object()) else {
             return Err(DocumentError::NoPaths);
         };
-        let mut reader = Import { root: &root, limits, document: Document { openapi: version, ..Document::default() } };
+        let mut reader = Import {
+            root: &root,
+            limits,
+            reads_left: Some(limits.reads_max),
+            bytes_left: Some(limits.kept_bytes_max),
+            document: Document { openapi: version, ..Document::default() },
+        };
         if let Some(info) = top.key("info") {
             reader.document.title = info.text("title").to_owned();
             reader.document.version = info.text("version").to_owned();
@@ -58,6 +67,10 @@ pub(super) struct Import<'d> {
     pub root: &'d Value,
     pub limits: &'d Limits,
     pub document: Document,
+    /// Of [`Limits::reads_max`]; none once there were too many.
+    reads_left: Option<usize>,
+    /// Of [`Limits::kept_bytes_max`]; none once there were too many.
+    bytes_left: Option<usize>,
 }
 
 impl<'d> Import<'d> {
@@ -67,7 +80,32 @@ impl<'d> Import<'d> {
             self.document.warnings_left_out += 1;
             return;
         }
-        self.document.warnings.push(Warning { pointer: pointer.to_owned(), what: what.into() });
+        let pointer = pointer.chars().take(TEXT_BYTES_MAX).collect();
+        self.document.warnings.push(Warning { pointer, what: what.into() });
+    }
+
+    /// Whether a value may be read, and as many bytes of text. References make one value be read many times.
+    pub fn may_read(&mut self, at: &At<'d>, bytes: usize) -> bool {
+        let cost = 1 + (at.pointer.len() + bytes) / BYTES_PER_READ;
+        let Some(left) = self.reads_left else { return false };
+        self.reads_left = left.checked_sub(cost);
+        if self.reads_left.is_none() {
+            let most = self.limits.reads_max;
+            let what = format!("{most} values are read at most; what follows was left out, or may have any value");
+            self.warn(&at.pointer, what);
+        }
+        self.reads_left.is_some()
+    }
+
+    /// Whether as many bytes may be kept.
+    pub fn may_keep(&mut self, pointer: &str, bytes: usize) -> bool {
+        let Some(left) = self.bytes_left else { return false };
+        self.bytes_left = left.checked_sub(bytes);
+        if self.bytes_left.is_none() {
+            let most = self.limits.kept_bytes_max;
+            self.warn(pointer, format!("{most} bytes are kept at most; this and what follows was left out"));
+        }
+        self.bytes_left.is_some()
     }
 
     /// What a value's `$ref` leads to, or the value; with a warning `None`.
@@ -85,6 +123,10 @@ impl<'d> Import<'d> {
     fn read_path(&mut self, template: &str, item: At<'d>, security: Option<&At<'d>>) {
         if !template.starts_with('/') {
             self.warn(&item.pointer, "a path must begin with `/`; it was left out");
+            return;
+        }
+        if template.len() > TEXT_BYTES_MAX {
+            self.warn(&item.pointer, format!("a path has at most {TEXT_BYTES_MAX} bytes; it was left out"));
             return;
         }
         let Some(item) = self.resolve(item) else { return };
@@ -109,11 +151,18 @@ impl<'d> Import<'d> {
             let base_paths = self.base_paths(&operation).or_else(|| bases.clone());
             let security = operation.key("security").or_else(|| security.cloned());
             let security = security.map_or(Security::None, |security| self.security(&security));
+            let operation_id = operation.text("operationId");
+            let names = security.names().iter().chain(base_paths.iter().flatten());
+            let texts = path.len() + operation_id.len() + operation.pointer.len();
+            let bytes = names.map(|name| size_of::<String>() + name.len()).sum::<usize>();
+            if !self.may_keep(&operation.pointer, size_of::<DocumentedOperation>() + texts + bytes) {
+                continue;
+            }
             let parameters = parameters(self, &item, &operation);
             self.document.operations.push(DocumentedOperation {
                 method: method.to_ascii_uppercase(),
                 template: path.to_owned(),
-                operation_id: operation.text("operationId").to_owned(),
+                operation_id: operation_id.to_owned(),
                 deprecated: operation.is_true("deprecated"),
                 pointer: operation.pointer,
                 base_paths,
@@ -128,10 +177,26 @@ impl<'d> Import<'d> {
         let servers = at.key("servers")?;
         let mut paths = Vec::new();
         for server in servers.items().take(self.limits.parts_max) {
-            let path = base_path(server.text("url"), server.value.get("variables").and_then(Value::as_object));
-            if !paths.contains(&path) {
-                paths.push(path);
+            let url = server.text("url");
+            if !self.may_read(&server, url.len()) {
+                break;
             }
+            let variables = server.value.get("variables").and_then(Value::as_object);
+            let Some(path) = base_path(url, variables) else {
+                let what = format!("a server's URL has at most {TEXT_BYTES_MAX} bytes; it was left out");
+                self.warn(&server.pointer, what);
+                continue;
+            };
+            if paths.contains(&path) {
+                continue;
+            }
+            if paths.len() >= self.limits.bases_max {
+                let most = self.limits.bases_max;
+                let what = format!("{most} paths of servers are compared at most; the rest was left out");
+                self.warn(&server.pointer, what);
+                break;
+            }
+            paths.push(path);
         }
         (!paths.is_empty()).then_some(paths)
     }
@@ -150,6 +215,9 @@ impl<'d> Import<'d> {
             };
             is_optional |= schemes.is_empty();
             for name in schemes.keys() {
+                if names.len() >= self.limits.parts_max || !self.may_read(&way, name.len()) {
+                    break;
+                }
                 if !self.document.schemes.contains_key(name) {
                     let what = format!("no scheme `{}` is under /components/securitySchemes; add it", cut(name));
                     self.warn(&way.pointer, what);
@@ -179,18 +247,17 @@ impl<'d> Import<'d> {
                 "http" => scheme.text("scheme").to_owned(),
                 _ => String::new(),
             };
+            if !self.may_keep(&scheme.pointer, name.len() + kind.len() + detail.len()) {
+                break;
+            }
             self.document.schemes.insert(name.to_owned(), Scheme { kind: kind.to_owned(), detail });
         }
     }
 }
 
-/// The path of a server's URL, without a slash at the end.
-fn base_path(url: &str, variables: Option<&Map<String, Value>>) -> String {
-    let mut url = url.to_owned();
-    for (name, variable) in variables.into_iter().flatten() {
-        let default = variable.get("default").and_then(Value::as_str).unwrap_or_default();
-        url = url.replace(&format!("{{{name}}}"), default);
-    }
+/// The path of a server's URL, without a slash at the end; `None` for one that is too long.
+fn base_path(url: &str, variables: Option<&Map<String, Value>>) -> Option<String> {
+    let url = expanded(url, variables)?;
     let path = match url.split_once("://") {
         Some((_, rest)) => rest.find('/').map_or("", |at| &rest[at..]),
         // `//host/path` has no scheme, `/path` no host, and `path` is relative to where the document is.
@@ -200,7 +267,28 @@ fn base_path(url: &str, variables: Option<&Map<String, Value>>) -> String {
         },
     };
     let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
+    Some(if path.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("/{path}") })
+}
+
+/// A URL with the defaults of its variables; `None` for one that is too long. Variables in defaults are texts.
+fn expanded(url: &str, variables: Option<&Map<String, Value>>) -> Option<String> {
+    let mut written = String::new();
+    let mut rest = url;
+    while let Some((before, (name, behind))) =
+        rest.split_once('{').and_then(|(before, inside)| Some((before, inside.split_once('}')?)))
+    {
+        written.push_str(before);
+        match variables.and_then(|variables| variables.get(name)) {
+            Some(variable) => written.push_str(variable.get("default").and_then(Value::as_str).unwrap_or_default()),
+            None => written.extend(["{", name, "}"]),
+        }
+        if written.len() > TEXT_BYTES_MAX {
+            return None;
+        }
+        rest = behind;
+    }
+    written.push_str(rest);
+    (written.len() <= TEXT_BYTES_MAX).then_some(written)
 }
 
 #[cfg(test)]
@@ -220,7 +308,19 @@ mod tests {
             ("https://{host}/{version}", "/v2"),
             ("", ""),
         ] {
-            assert_eq!(base_path(url, variables.as_object()), expected, "{url}");
+            assert_eq!(base_path(url, variables.as_object()).as_deref(), Some(expected), "{url}");
         }
+    }
+
+    #[test]
+    fn defaults_of_variables_are_expanded_once() {
+        // Each default names the next variable many times over.
+        let twice = |name: &str| serde_json::json!({ "default": format!("{{{name}}}").repeat(64) });
+        let variables = serde_json::json!({ "a": twice("b"), "b": twice("c"), "c": twice("d") });
+        let expected = format!("/{}", "{b}".repeat(64));
+        assert_eq!(base_path("/{a}", variables.as_object()), Some(expected));
+        let long = "{a}".repeat(20);
+        assert_eq!(base_path(&long, variables.as_object()), None);
+        assert_eq!(base_path(&"x".repeat(TEXT_BYTES_MAX + 1), None), None);
     }
 }

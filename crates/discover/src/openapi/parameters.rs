@@ -1,5 +1,7 @@
 //! The parameters of an operation: where, of which type, written how.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::document::{DocumentedParameter, ParameterShape, Place};
@@ -23,13 +25,26 @@ pub(super) fn parameters<'d>(import: &mut Import<'d>, path: &At<'d>, operation: 
             import.warn(&parameter.pointer, format!("{most} parameters are read at most; the rest was left out"));
             break;
         }
+        if !import.may_read(&parameter, 0) {
+            break;
+        }
         if let Some(parameter) = parameter_at(import, parameter)
             && !found.iter().any(|known| (known.place, &known.name) == (parameter.place, &parameter.name))
         {
+            if !import.may_keep(&parameter.pointer, heap_bytes(&parameter)) {
+                break;
+            }
             found.push(parameter);
         }
     }
     found
+}
+
+/// What a parameter takes, itself included.
+fn heap_bytes(parameter: &DocumentedParameter) -> usize {
+    let allowed = parameter.allowed.iter().flatten().map(|text| size_of::<String>() + text.len());
+    let texts = parameter.name.len() + parameter.pointer.len() + parameter.format.len();
+    size_of::<DocumentedParameter>() + texts + allowed.sum::<usize>()
 }
 
 fn parameter_at<'d>(import: &mut Import<'d>, at: At<'d>) -> Option<DocumentedParameter> {
@@ -65,6 +80,7 @@ fn parameter_at<'d>(import: &mut Import<'d>, at: At<'d>) -> Option<DocumentedPar
     let shape = shape(&at, place, &described);
     // A text of several values, or of an object, is of no single type.
     let is_one_value = matches!(shape, ParameterShape::One | ParameterShape::Repeated) && at.key("content").is_none();
+    let allowed = described.allowed.filter(|_| !described.is_unlisted);
     Some(DocumentedParameter {
         place,
         name,
@@ -72,14 +88,14 @@ fn parameter_at<'d>(import: &mut Import<'d>, at: At<'d>) -> Option<DocumentedPar
         deprecated: at.is_true("deprecated"),
         shape,
         types: if is_one_value && !described.is_any { described.types } else { Vec::new() },
-        format: if is_one_value { described.format } else { String::new() },
-        allowed: described.allowed.filter(|_| is_one_value),
+        format: if is_one_value { described.format.to_owned() } else { String::new() },
+        allowed: allowed.filter(|_| is_one_value).map(|values| values.into_iter().map(Cow::into_owned).collect()),
         pointer: at.pointer,
     })
 }
 
 /// How values are written, by OpenAPI's rules for `style` and `explode`.
-fn shape(at: &At<'_>, place: Place, described: &Described) -> ParameterShape {
+fn shape(at: &At<'_>, place: Place, described: &Described<'_>) -> ParameterShape {
     let default_style = if matches!(place, Place::Query | Place::Cookie) { "form" } else { "simple" };
     let style = Some(at.text("style")).filter(|style| !style.is_empty()).unwrap_or(default_style);
     let explodes = at.value.get("explode").and_then(Value::as_bool).unwrap_or(style == "form");
@@ -95,25 +111,31 @@ fn shape(at: &At<'_>, place: Place, described: &Described) -> ParameterShape {
 
 /// What a schema says of a value.
 #[derive(Debug, Default)]
-struct Described {
+struct Described<'d> {
     types: Vec<ValueType>,
     /// Any value will do, or one that is not understood.
     is_any: bool,
     is_list: bool,
     is_object: bool,
-    format: String,
-    allowed: Option<Vec<String>>,
+    format: &'d str,
+    allowed: Option<Vec<Cow<'d, str>>>,
+    /// There are more allowed values than are compared.
+    is_unlisted: bool,
 }
 
-impl Described {
-    fn read<'d>(&mut self, import: &mut Import<'d>, schema: At<'d>, depth_left: usize) {
-        let Some(schema) = import.resolve(schema) else {
+impl<'d> Described<'d> {
+    fn read(&mut self, import: &mut Import<'d>, schema: At<'d>, depth_left: usize) {
+        let schema = if import.may_read(&schema, 0) { import.resolve(schema) } else { None };
+        let Some(schema) = schema else {
             self.is_any = true;
+            self.is_unlisted = true;
             return;
         };
         let types: Vec<&str> = match schema.value.get("type") {
             Some(Value::String(one)) => vec![one],
-            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            Some(Value::Array(several)) => {
+                several.iter().filter_map(Value::as_str).take(import.limits.parts_max).collect()
+            }
             _ => Vec::new(),
         };
         let format = schema.text("format");
@@ -136,17 +158,18 @@ impl Described {
             }
         }
         if !format.is_empty() {
-            self.format = format.to_owned();
+            self.format = format;
         }
         self.read_allowed(import, &schema);
         let mut is_described = !types.is_empty();
-        for key in ["allOf", "anyOf", "oneOf"] {
-            for part in schema.key(key).iter().flat_map(At::items).take(import.limits.parts_max) {
-                is_described = true;
-                match depth_left {
-                    0 => self.is_any = true,
-                    _ => self.read(import, part, depth_left - 1),
-                }
+        for parts in ["allOf", "anyOf", "oneOf"].into_iter().filter_map(|key| schema.key(key)) {
+            is_described = true;
+            if depth_left == 0 {
+                (self.is_any, self.is_unlisted) = (true, true);
+                continue;
+            }
+            for part in parts.items().take(import.limits.parts_max) {
+                self.read(import, part, depth_left - 1);
             }
         }
         self.is_object |= schema.value.get("properties").is_some() && types.is_empty();
@@ -159,21 +182,32 @@ impl Described {
         }
     }
 
-    fn read_allowed<'d>(&mut self, import: &mut Import<'d>, schema: &At<'d>) {
+    /// Reads the values that are listed. A nested one is no text that a parameter has.
+    fn read_allowed(&mut self, import: &mut Import<'d>, schema: &At<'d>) {
         let Some(list) = schema.key("enum").or_else(|| schema.key("const")) else { return };
-        let values: Vec<&Value> = match list.value {
-            Value::Array(values) => values.iter().collect(),
-            one => vec![one],
-        };
-        if values.len() > import.limits.parts_max {
-            let most = import.limits.parts_max;
-            import.warn(&list.pointer, format!("an enumeration of more than {most} values is not compared"));
-            return;
+        let values = list.value.as_array().map_or(std::slice::from_ref(list.value), Vec::as_slice);
+        for value in values {
+            let text = match value {
+                Value::String(text) => Cow::Borrowed(text.as_str()),
+                Value::Array(_) | Value::Object(_) => continue,
+                other => Cow::Owned(other.to_string()),
+            };
+            if !import.may_read(&list, text.len()) {
+                self.is_unlisted = true;
+                return;
+            }
+            let allowed = self.allowed.get_or_insert_default();
+            if allowed.contains(&text) {
+                continue;
+            }
+            if allowed.len() >= import.limits.parts_max {
+                if !std::mem::replace(&mut self.is_unlisted, true) {
+                    let most = import.limits.parts_max;
+                    import.warn(&list.pointer, format!("an enumeration of more than {most} values is not compared"));
+                }
+                return;
+            }
+            allowed.push(text);
         }
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        self.allowed.get_or_insert_default().extend(values.into_iter().map(text));
     }
 }

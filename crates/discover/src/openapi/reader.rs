@@ -2,6 +2,9 @@
 
 use serde_json::{Map, Value};
 
+/// Bytes of a path, of a server's URL and of a reference; longer ones are warnings.
+pub(super) const TEXT_BYTES_MAX: usize = 2048;
+
 /// What a document may cost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
@@ -15,6 +18,15 @@ pub struct Limits {
     pub operations_max: usize,
     /// Parameters of an operation, and values of an enumeration. Further ones are left out, with a warning.
     pub parts_max: usize,
+    /// Paths of servers of the document, and of an operation. Further ones are left out, with a warning.
+    pub bases_max: usize,
+    /// Parameters, schemas, listed values, servers and names of schemes that are read over the whole document, those that
+    /// references repeat included; long ones count more than once. Beyond it parameters and servers are left
+    /// out and any value is taken for allowed, with a warning.
+    pub reads_max: usize,
+    /// Bytes that are kept of the whole document, those that references repeat included. Operations and parameters
+    /// beyond it are left out, with a warning.
+    pub kept_bytes_max: usize,
     /// References from one to the next. A longer chain, such as a circle, is a warning.
     pub references_max: usize,
     /// Warnings that are listed. Further ones are only counted.
@@ -29,6 +41,9 @@ impl Default for Limits {
             values_max: 2_000_000,
             operations_max: 10_000,
             parts_max: 256,
+            bases_max: 16,
+            reads_max: 1_000_000,
+            kept_bytes_max: 64 << 20,
             references_max: 16,
             warnings_max: 200,
         }
@@ -185,6 +200,9 @@ pub(super) fn resolved<'d>(root: &'d Value, at: At<'d>, references_max: usize) -
         let Some(pointer) = reference.strip_prefix('#') else {
             return Err(format!("`$ref` leads to `{}`, out of the document; bundle it into one file", cut(reference)));
         };
+        if pointer.len() > TEXT_BYTES_MAX {
+            return Err(format!("`$ref` has more than {TEXT_BYTES_MAX} bytes; give what it leads to a shorter name"));
+        }
         let pointer = percent_decoded(pointer);
         let Some(value) = root.pointer(&pointer) else {
             return Err(format!("`$ref` leads to `{}`, where nothing is; mend it", cut(reference)));
