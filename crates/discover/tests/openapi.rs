@@ -472,6 +472,7 @@ fn differences_are_found_and_weighed() {
     assert_eq!(sentences, expected);
     assert_eq!((found[2].calls, found[2].of, found[2].pointer.as_deref()), (20, 80, Some("/paths/~1orders~1{id}/get")));
     assert_eq!((found[1].endpoint, found[1].pointer.as_deref()), (Some(EndpointId(3)), Some("/paths/~1orders")));
+    assert_eq!(((found[5].calls, found[5].of), (found[6].calls, found[6].of)), ((40, 40), (1, 2)));
     assert_eq!(found[7].parameter, Some(Carrier { location: Location::Query, name: "debug".to_owned() }));
 }
 

@@ -34,7 +34,8 @@ pub enum DriftKind {
     Zombie,
     /// A required parameter is missing in calls that were answered 2xx. Medium.
     MissingRequired,
-    /// More than one value in a hundred is none of the documented type, format or enumeration. Low.
+    /// More than one value in a hundred is none of the documented type or format, or a text that several callers sent is not
+    /// one of the listed ones, however often. Low.
     TypeMismatch,
     /// A parameter that is not documented. Low.
     UndocumentedParameter,
@@ -67,7 +68,7 @@ pub struct Drift {
     pub route: Option<String>,
     /// All of it in a sentence.
     pub sentence: String,
-    /// Calls, or values, that show it.
+    /// Calls that show it; for [`DriftKind::TypeMismatch`] values, and where a text is not listed different texts.
     pub calls: u64,
     /// Of so many.
     pub of: u64,
@@ -102,11 +103,12 @@ impl Drift {
 ///
 /// `routes` are the gateway's routes to the service: their paths may stand in front of documented ones.
 /// Body fields and cookies are not compared, because calls do not show them as a document has them; no more are preflight
-/// requests, and HEAD where GET is documented.
+/// requests, and HEAD where GET is documented. Of a service and a document so large that comparing them would take too long,
+/// only what was found is told, and not what is missing on either side.
 pub fn drift(document: &Document, routes: &[Route], service: &[(Endpoint, EndpointInventory)]) -> Vec<Drift> {
     let called: Vec<&(Endpoint, EndpointInventory)> = service.iter().filter(|(_, seen)| seen.known > 0).collect();
     let endpoints: Vec<&Endpoint> = called.iter().map(|(endpoint, _)| endpoint).collect();
-    let operations = Operations::new(document, routes, &endpoints);
+    let mut operations = Operations::new(document, routes, &endpoints);
     let names: BTreeMap<&str, &str> = routes.iter().map(|route| (route.id.as_str(), route.name.as_str())).collect();
     let mut drifts = Vec::new();
     let mut used = BTreeSet::new();
@@ -124,7 +126,7 @@ pub fn drift(document: &Document, routes: &[Route], service: &[(Endpoint, Endpoi
         let route = by.map(|id| names.get(id).copied().unwrap_or(id).to_owned());
         drifts.extend(compared.drifts.into_iter().map(|drift| Drift { route: route.clone(), ..drift }));
     }
-    let never = document.operations.iter().enumerate().filter(|(at, _)| !used.contains(at));
+    let never = document.operations.iter().enumerate().filter(|(at, _)| !operations.is_cut && !used.contains(at));
     drifts.extend(never.map(|(_, operation)| orphan(operation)));
     drifts.sort_by(|one, other| {
         let order = |drift: &Drift| {
@@ -359,6 +361,7 @@ impl Compared<'_> {
         let unlisted = documented.allowed.as_ref().map_or(Vec::new(), |allowed| {
             seen.values.iter().filter(|value| !allowed.contains(value)).map(String::as_str).collect()
         });
+        let mut shown_by = (others, all);
         let what = match misfits.iter().max_by_key(|(_, values)| *values) {
             Some((kind, _)) if !is_stray(others, all) => {
                 let kind = serde_json::to_value(kind).ok().and_then(|kind| Some(kind.as_str()?.replace('_', " ")));
@@ -369,7 +372,10 @@ impl Compared<'_> {
                     kind.unwrap_or_default()
                 )
             }
-            _ if !unlisted.is_empty() => format!("`{}` was sent, which is not listed", unlisted.join("`, `")),
+            _ if !unlisted.is_empty() => {
+                shown_by = (unlisted.len() as u64, seen.values.len() as u64);
+                format!("`{}` was sent, which is not listed", unlisted.join("`, `"))
+            }
             _ => return,
         };
         let sentence = format!(
@@ -384,8 +390,8 @@ impl Compared<'_> {
             pointer: Some(documented.pointer.clone()),
             parameter: Some(Carrier { location: seen.location, name: seen.name.clone() }),
             sentence,
-            calls: others.max(unlisted.len() as u64),
-            of: all,
+            calls: shown_by.0,
+            of: shown_by.1,
             ..Drift::of(self.endpoint, self.seen)
         });
     }
