@@ -21,6 +21,8 @@ pub(crate) struct Kept {
     pub place: u32,
     /// The segments of a path that belongs to it.
     sample: Vec<Box<str>>,
+    /// The shape of its group. The template does not always tell it: a name may look like a parameter.
+    pub shape: Box<str>,
 }
 
 /// What becomes of it under the present decisions.
@@ -69,7 +71,7 @@ impl Catalogue {
         let service_name = place.service_name.clone();
         let index = self.state.table.add(key, service_name, NONE, false, self.state.epoch);
         let record = self.state.table.get_mut(index)?;
-        record.kept = Some(Box::new(Kept { place: group.place, sample }));
+        record.kept = Some(Box::new(Kept { place: group.place, sample, shape: group.shape.clone() }));
         record.is_told = true;
         record.endpoint.provisional = false;
         record.endpoint.explanation = why;
@@ -88,7 +90,7 @@ impl Catalogue {
             Piece::Name(name) => name.clone(),
             Piece::Parameter(_) => ANY_VALUE.into(),
         });
-        let kept = Kept { place: group.place, sample: sample.collect() };
+        let kept = Kept { place: group.place, sample: sample.collect(), shape: group.shape.clone() };
         let Fate::Stays { group: now, .. } = self.fate(&kept, &record.endpoint.key.method) else { return };
         if now != group {
             return;
@@ -167,6 +169,9 @@ impl Catalogue {
             }
             None => index,
         };
+        if let Some(kept) = self.state.table.get_mut(index).and_then(|record| record.kept.as_mut()) {
+            kept.shape = group.shape.clone();
+        }
         self.join(index, group.clone());
         self.settle(&group);
     }

@@ -13,7 +13,7 @@ use crate::catalogue::Catalogue;
 use crate::endpoints::{Record, Seen};
 use crate::name::{Part, explanation, template};
 use crate::path::Path;
-use crate::pieces::{pieces, shape_of_parts, shape_of_pieces};
+use crate::pieces::shape_of_parts;
 use crate::rules::{Learned, Rules, Shown, Step};
 use crate::trie::{Kind, NONE, NodeId};
 
@@ -22,7 +22,7 @@ use crate::trie::{Kind, NONE, NodeId};
 pub(crate) struct Group {
     pub place: u32,
     method: u8,
-    shape: Box<str>,
+    pub shape: Box<str>,
 }
 
 impl Group {
@@ -251,8 +251,8 @@ impl Catalogue {
 
     fn group_of_kept(&self, index: u32) -> Option<Group> {
         let record = self.state.table.get(index).filter(|record| !record.endpoint.ignored)?;
-        let shape = shape_of_pieces(&pieces(&record.endpoint.key.template, usize::MAX).ok()?);
-        Some(Group { place: record.kept.as_ref()?.place, method: self.method(&record.endpoint.key.method)?, shape })
+        let kept = record.kept.as_ref()?;
+        Some(Group::new(kept.place, self.method(&record.endpoint.key.method)?, kept.shape.clone()))
     }
 
     /// Puts an endpoint into a group; says whether it leads that now.

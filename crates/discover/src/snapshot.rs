@@ -6,8 +6,8 @@ use first::FirstState;
 
 mod first;
 
-/// The version that this build writes. It reads the first one, too.
-const VERSION: u8 = 2;
+/// The version that this build writes. It reads the first one, too; the second was never in a release.
+const VERSION: u8 = 3;
 
 const FIRST_VERSION: u8 = 1;
 
@@ -16,7 +16,7 @@ const FIRST_VERSION: u8 = 1;
 pub enum SnapshotError {
     /// Written by another version.
     #[error(
-        "catalogue snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION} to {VERSION}"
+        "catalogue snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION} and {VERSION}"
     )]
     Version {
         /// The version byte found.
