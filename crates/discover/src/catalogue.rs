@@ -58,7 +58,7 @@ pub struct Counters {
     pub segment_bytes_max: u64,
     /// Calls with a method for which there was no room.
     pub methods_max: u64,
-    /// Decisions about templates that were refused because there was no room.
+    /// Decisions about templates that were refused because there was no room, in number or in bytes.
     pub decisions_max: u64,
     /// Nodes that were forgotten to make room.
     pub nodes_forgotten: u64,

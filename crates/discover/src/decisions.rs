@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use outrider_model::{Endpoint, EndpointId, TemplateChange, TemplateDecision, TemplateDecisionId, TemplateEffect};
 
 use crate::catalogue::Catalogue;
-use crate::pieces::{pieces, shape_of_pieces};
+use crate::pieces::{check, pieces, shape_of_pieces, text_bytes};
 use crate::refusal::DecisionRefused;
 use crate::rules::Rules;
 use crate::trie::Place;
@@ -46,19 +46,18 @@ impl Catalogue {
         let mut news = 0;
         for decision in decisions {
             if standing.insert(decision.id()) {
+                check(decision, self.settings.depth_max)?;
                 changed.insert(about(decision));
                 next.push(decision.clone());
                 news += 1;
             }
         }
-        let decisions_max = self.settings.decisions_max;
-        if news > 0 && next.len() > decisions_max {
-            self.state.counters.decisions_max += 1;
-            return Err(DecisionRefused::Full { count: next.len(), decisions_max });
+        if news > 0 {
+            self.check_room(&next)?;
         }
         let rules: Vec<(About, Rules)> = changed
             .into_iter()
-            .map(|about| rules_about(&next, &about, self.settings.depth_max).map(|rules| (about, rules)))
+            .map(|about| rules_about(&next, &about).map(|rules| (about, rules)))
             .collect::<Result<_, _>>()?;
         self.state.decisions = next;
         for (about, rules) in rules {
@@ -69,6 +68,21 @@ impl Catalogue {
             }
         }
         Ok(news)
+    }
+
+    fn check_room(&mut self, next: &[TemplateDecision]) -> Result<(), DecisionRefused> {
+        let bytes = next.iter().map(text_bytes).sum();
+        let limits = [
+            ("decisions about templates", "decisions_max", next.len(), self.settings.decisions_max),
+            ("bytes of decisions about templates", "decisions_bytes_max", bytes, self.settings.decisions_bytes_max),
+        ];
+        match limits.into_iter().find(|(_, _, count, most)| count > most) {
+            Some((what, setting, count, most)) => {
+                self.state.counters.decisions_max += 1;
+                Err(DecisionRefused::Full { count, what, setting, most })
+            }
+            None => Ok(()),
+        }
     }
 
     /// What [`Catalogue::revise`] would do to the inventory. It works on a copy.
@@ -101,8 +115,11 @@ impl Catalogue {
         let known = &self.state.places[place as usize];
         let about = (known.gateway.clone(), known.workspace.clone(), known.service.clone());
         if self.state.decisions.iter().any(|decision| self::about(decision) == about) {
-            // They were refused when they were taken, if they had to be.
-            let rules = rules_about(&self.state.decisions, &about, self.settings.depth_max).unwrap_or_default();
+            let mut rules = Rules::default();
+            for decision in self.state.decisions.iter().filter(|decision| self::about(decision) == about) {
+                // It was refused when it was taken, if it had to be. One that is damaged costs no other.
+                let _ = rules.add(decision);
+            }
             self.overlay.set_rules(place, Some(rules));
         }
     }
@@ -146,10 +163,10 @@ impl Catalogue {
     }
 }
 
-fn rules_about(decisions: &[TemplateDecision], about: &About, depth_max: usize) -> Result<Rules, DecisionRefused> {
+fn rules_about(decisions: &[TemplateDecision], about: &About) -> Result<Rules, DecisionRefused> {
     let mut rules = Rules::default();
     for decision in decisions.iter().filter(|decision| self::about(decision) == *about) {
-        rules.add(decision, depth_max)?;
+        rules.add(decision)?;
     }
     Ok(rules)
 }

@@ -1,6 +1,8 @@
 //! Templates as somebody writes them, taken apart.
 
-use outrider_model::{TemplateChange, TemplateDecision};
+use std::borrow::Cow;
+
+use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision};
 
 use crate::name::Part;
 use crate::path::Path;
@@ -16,6 +18,15 @@ const NAME_BYTES_MAX: usize = 64;
 /// Texts of one merge.
 const VALUES_MAX: usize = 1024;
 
+/// Bytes of a gateway, a workspace or a service.
+const KEY_BYTES_MAX: usize = 256;
+
+/// Bytes of a method.
+const METHOD_BYTES_MAX: usize = 32;
+
+/// Bytes of a document's name, which stands in the explanation of each endpoint.
+const DOCUMENT_NAME_BYTES_MAX: usize = 128;
+
 /// One segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -23,16 +34,23 @@ pub(crate) enum Piece {
     Parameter(Box<str>),
 }
 
-/// Takes the template of a decision apart, and refuses what cannot be meant.
-pub(crate) fn parse(decision: &TemplateDecision, depth_max: usize) -> Result<Vec<Piece>, DecisionRefused> {
+/// Refuses what cannot be meant. Asked when a decision is taken, and not again: limits may be others later.
+pub(crate) fn check(decision: &TemplateDecision, depth_max: usize) -> Result<(), DecisionRefused> {
     let refuse = |problem: String| {
-        let (service, template) = (decision.service.clone(), decision.template.clone());
-        DecisionRefused::Template { service, template, problem }
+        let cut = |text: &str| text.chars().take(KEY_BYTES_MAX).collect();
+        DecisionRefused::Template { service: cut(&decision.service), template: cut(&decision.template), problem }
     };
+    check_bytes(decision).map_err(refuse)?;
     let pieces = pieces(&decision.template, depth_max).map_err(|problem| refuse(problem.to_owned()))?;
     let mut names: Vec<&str> = Vec::new();
     for piece in &pieces {
-        let Piece::Parameter(name) = piece else { continue };
+        let name = match piece {
+            Piece::Parameter(name) => name,
+            Piece::Name(text) => {
+                check_text(text).map_err(refuse)?;
+                continue;
+            }
+        };
         check_name(name, decision)?;
         if names.contains(&&**name) {
             return Err(refuse(format!("two parameters are called `{name}`")));
@@ -48,9 +66,49 @@ pub(crate) fn parse(decision: &TemplateDecision, depth_max: usize) -> Result<Vec
             }
             values.iter().try_for_each(|value| check_text(value)).map_err(refuse)?;
         }
-        TemplateChange::Pin { .. } | TemplateChange::Ignore { .. } => {}
+        TemplateChange::Pin { method } | TemplateChange::Ignore { method } => {
+            method.as_deref().map_or(Ok(()), check_method).map_err(refuse)?;
+        }
     }
-    Ok(pieces)
+    Ok(())
+}
+
+fn check_bytes(decision: &TemplateDecision) -> Result<(), String> {
+    let TemplateDecision { gateway, workspace, service, origin, .. } = decision;
+    let keys = [("gateway", gateway), ("workspace", workspace), ("service", service)];
+    if let Some((what, _)) = keys.iter().find(|(_, key)| key.len() > KEY_BYTES_MAX) {
+        return Err(format!("its {what} has more than {KEY_BYTES_MAX} bytes"));
+    }
+    match origin {
+        DecisionOrigin::Document { name } if name.len() > DOCUMENT_NAME_BYTES_MAX => {
+            Err(format!("the name of its document has more than {DOCUMENT_NAME_BYTES_MAX} bytes"))
+        }
+        DecisionOrigin::Document { .. } | DecisionOrigin::Operator => Ok(()),
+    }
+}
+
+fn check_method(method: &str) -> Result<(), String> {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    if (1..=METHOD_BYTES_MAX).contains(&method.len()) && method.bytes().all(fits) {
+        return Ok(());
+    }
+    let method: String = method.chars().take(METHOD_BYTES_MAX).collect();
+    Err(format!("`{method}` is no method; write it in upper case, with at most {METHOD_BYTES_MAX} bytes"))
+}
+
+/// Bytes of the texts of a decision.
+pub(crate) fn text_bytes(decision: &TemplateDecision) -> usize {
+    let TemplateDecision { gateway, workspace, service, template, change, origin } = decision;
+    let name = match origin {
+        DecisionOrigin::Document { name } => name.len(),
+        DecisionOrigin::Operator => 0,
+    };
+    let texts = match change {
+        TemplateChange::Split { value: text } | TemplateChange::Rename { parameter: text } => text.len(),
+        TemplateChange::Merge { values } => values.iter().map(|text| size_of::<String>() + text.len()).sum(),
+        TemplateChange::Pin { method } | TemplateChange::Ignore { method } => method.as_ref().map_or(0, String::len),
+    };
+    gateway.len() + workspace.len() + service.len() + template.len() + name + texts
 }
 
 /// The segments of a template; the problem where it is none.
@@ -86,15 +144,19 @@ fn check_name(name: &str, decision: &TemplateDecision) -> Result<(), DecisionRef
     })
 }
 
-/// The text of a segment, percent-decoded.
+/// The text of a segment, percent-decoded. What would be read otherwise in a template is refused.
 fn check_text(text: &str) -> Result<(), String> {
-    if text.is_empty() || text.len() > TEMPLATE_BYTES_MAX {
-        return Err(format!("`{text}` is no text of a segment"));
+    if text.len() > TEMPLATE_BYTES_MAX {
+        return Err(format!("the text of a segment has more than {TEMPLATE_BYTES_MAX} bytes"));
+    }
+    if matches!(text, "" | "." | "..") || text.contains(['/', '{', '}', '%', ';']) {
+        return Err(format!("`{text}` is no text of a segment that can be decided about"));
     }
     Ok(())
 }
 
-/// A template without the names of its parameters and without case, the way endpoints are compared: `/users/{}`.
+/// A template without the names of its parameters and without case, the way endpoints are compared: `/users/{}`. Names that
+/// look like more than one segment or like a parameter are told apart from those.
 pub(crate) fn shape_of_pieces(pieces: &[Piece]) -> Box<str> {
     shape(pieces.iter().map(|piece| match piece {
         Piece::Name(name) => Some(&**name),
@@ -112,11 +174,19 @@ fn shape<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Box<str> {
     for text in texts {
         written.push('/');
         match text {
-            Some(text) => written.push_str(&lower(text)),
+            Some(text) => written.push_str(&escaped(&lower(text))),
             None => written.push_str("{}"),
         }
     }
     written.into()
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains(['%', '/', '{']) {
+        Cow::Owned(text.replace('%', "%25").replace('/', "%2f").replace('{', "%7b"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]

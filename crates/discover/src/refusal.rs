@@ -51,15 +51,17 @@ pub enum DecisionRefused {
         /// What that one does.
         does: &'static str,
     },
-    /// There are as many decisions as there may be.
-    #[error(
-        "{count} decisions about templates would stand and `decisions_max` allows {decisions_max}; take some back, or raise it"
-    )]
+    /// There are as many decisions as there may be, or as many bytes of them.
+    #[error("{count} {what} would stand and `{setting}` allows {most}; take some back, or raise it")]
     Full {
         /// How many there would be.
         count: usize,
+        /// What is counted.
+        what: &'static str,
+        /// The setting that limits it.
+        setting: &'static str,
         /// The limit in force.
-        decisions_max: usize,
+        most: usize,
     },
     /// No such decision stands.
     #[error("no decision about templates has the id {id}; it may have been taken back already")]

@@ -11,7 +11,7 @@ use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision, TemplateD
 use smallvec::SmallVec;
 
 use crate::name::Part;
-use crate::pieces::{Piece, parse, shape_of_pieces};
+use crate::pieces::{Piece, pieces, shape_of_pieces};
 use crate::refusal::DecisionRefused;
 use crate::trie::Parameter;
 
@@ -134,9 +134,13 @@ fn overlap(one: Option<&str>, other: Option<&str>) -> bool {
 // --- What is decided
 
 impl Rules {
-    /// Adds a decision, unless it makes no sense or contradicts another one.
-    pub fn add(&mut self, decision: &TemplateDecision, depth_max: usize) -> Result<(), DecisionRefused> {
-        let pieces = parse(decision, depth_max)?;
+    /// Adds a decision, unless it contradicts another one. It was [checked](crate::pieces::check) when it was taken.
+    pub fn add(&mut self, decision: &TemplateDecision) -> Result<(), DecisionRefused> {
+        let pieces = pieces(&decision.template, usize::MAX).map_err(|problem| DecisionRefused::Template {
+            service: decision.service.clone(),
+            template: decision.template.clone(),
+            problem: problem.to_owned(),
+        })?;
         let by = By::of(decision);
         match &decision.change {
             TemplateChange::Pin { method } => self.pin_at(&pieces, method.as_deref(), decision, by),

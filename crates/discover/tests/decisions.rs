@@ -346,6 +346,12 @@ fn what_contradicts_or_makes_no_sense_is_refused_and_changes_nothing() {
         (pin("/{1a}"), "cannot be called `1a`"),
         (rename("/c/{x}", ""), "cannot be called ``"),
         (split("/a/{x}", ""), "is no text of a segment"),
+        (split("/a/{x}", "b/c"), "`b/c` is no text of a segment"),
+        (split("/a/{x}", "{b}"), "`{b}` is no text of a segment"),
+        (split("/a/{x}", "b;c"), "`b;c` is no text of a segment"),
+        (merge("/a/{x}", &["you", ".."]), "`..` is no text of a segment"),
+        (pin("/a%2Fb"), "`a/b` is no text of a segment"),
+        (pin("/100%"), "`100%` is no text of a segment"),
         (pin(&"/a".repeat(25)), "more segments than are learned"),
     ];
     let mut catalogue = Catalogue::new(Settings::default());
@@ -366,10 +372,60 @@ fn what_contradicts_or_makes_no_sense_is_refused_and_changes_nothing() {
 fn decisions_are_limited_and_the_limit_is_counted() {
     let mut catalogue = Catalogue::new(Settings { decisions_max: 2, ..Settings::default() });
     assert_eq!(catalogue.revise(&[], &[pin("/a"), pin("/b")]), Ok(2));
-    let full = DecisionRefused::Full { count: 3, decisions_max: 2 };
-    assert_eq!(catalogue.revise(&[], &[pin("/c")]), Err(full));
+    let error = catalogue.revise(&[], &[pin("/c")]).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "3 decisions about templates would stand and `decisions_max` allows 2; take some back, or raise it"
+    );
     assert_eq!((catalogue.counters().decisions_max, catalogue.decisions().len()), (1, 2));
     assert_eq!(catalogue.revise(&[pin("/a").id()], &[pin("/c")]), Ok(1));
+
+    let mut catalogue = Catalogue::new(Settings { decisions_bytes_max: 4096, ..Settings::default() });
+    let long = |name: &str| pin(&format!("/{name}/{}", "x".repeat(1500)));
+    assert_eq!(catalogue.revise(&[], &[long("a"), long("b")]), Ok(2));
+    let error = catalogue.revise(&[], &[long("c")]).unwrap_err();
+    assert!(matches!(error, DecisionRefused::Full { setting: "decisions_bytes_max", most: 4096, .. }), "{error}");
+    assert_eq!((catalogue.counters().decisions_max, catalogue.decisions().len()), (1, 2));
+}
+
+#[test]
+fn a_lowered_limit_costs_no_decision_that_stands() {
+    let mut catalogue = Catalogue::new(Settings::default());
+    catalogue.revise(&[], &[pin("/shops/{slug}"), pin("/a/b/c/d/e/f")]).unwrap();
+    send(&mut catalogue, 0, &["/shops/x".to_owned()]);
+    let settings = Settings { depth_max: 4, decisions_max: 1, ..Settings::default() };
+    let mut lowered = Catalogue::restore(settings, &catalogue.snapshot()).unwrap();
+    assert_eq!(template(&lowered, "/shops/x"), "/shops/{slug}");
+    send(&mut lowered, 100, &["/shops/y".to_owned()]);
+    assert_eq!(templates(&lowered), ["/shops/{slug}"]);
+    // Both can be taken back, and one that is too deep is refused.
+    assert!(lowered.revise(&[pin("/shops/{slug}").id()], &[pin("/a/b/c/d/e")]).is_err());
+    assert_eq!(lowered.revise(&[pin("/shops/{slug}").id()], &[]), Ok(0));
+}
+
+#[test]
+fn texts_that_are_too_long_are_refused() {
+    let by = |name: String| TemplateDecision { origin: DecisionOrigin::Document { name }, ..pin("/a") };
+    let of = |method: &str| decision("/b", TemplateChange::Ignore { method: Some(method.to_owned()) });
+    let cases = [
+        (by("n".repeat(129)), "the name of its document has more than 128 bytes"),
+        (TemplateDecision { service: "s".repeat(257), ..pin("/a") }, "its service has more than 256 bytes"),
+        (TemplateDecision { gateway: "g".repeat(257), ..pin("/a") }, "its gateway has more than 256 bytes"),
+        (TemplateDecision { workspace: "w".repeat(257), ..pin("/a") }, "its workspace has more than 256 bytes"),
+        (of("get"), "`get` is no method"),
+        (of(""), "`` is no method"),
+        (of("GE T"), "`GE T` is no method"),
+        (of(&"G".repeat(33)), "is no method"),
+    ];
+    let mut catalogue = Catalogue::new(Settings::default());
+    for (decision, expected) in cases {
+        let error = catalogue.revise(&[], &[decision]).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.len() < 600, "{error}");
+    }
+    assert_eq!(
+        catalogue.revise(&[], &[by("n".repeat(128)), of("M-SEARCH_2")]).map_err(|error| error.to_string()),
+        Ok(2)
+    );
 }
 
 #[test]
@@ -416,6 +472,9 @@ fn pool() -> Vec<TemplateDecision> {
         decision("/reports/daily", TemplateChange::Ignore { method: Some("POST".to_owned()) }),
         merge("/users/{login}", &[]),
         pin("/{a}/{b}/{c}"),
+        split("/odd/{x}", "me"),
+        pin("/odd/{x}/{y}"),
+        rename("/odd/{x}", "z"),
     ]
 }
 
@@ -431,7 +490,9 @@ fn line(number: u64, is_refused_at_times: bool) -> Line {
         1 => "aaa".to_owned(),
         _ => slug(at % 90),
     };
-    let (kind, some, other) = (next(11), next(200), next(50));
+    // Texts that would be something else if they stood in a template as they are.
+    let odd = |at: u64| ["%7Bx%7D", "a%2Fb", "%7B%7D", "c%3Bd", "100%25", "me", "ME"][at as usize % 7];
+    let (kind, some, other) = (next(13), next(200), next(50));
     let path = match kind {
         0 => format!("/shops/{}", text(some)),
         1 => format!("/shops/{}/hours", text(some)),
@@ -443,6 +504,8 @@ fn line(number: u64, is_refused_at_times: bool) -> Line {
         7 => "/users/me".to_owned(),
         8 => format!("/users/me/orders/{other}"),
         9 => format!("/static/{}.js", text(other)),
+        10 => format!("/odd/{}/{}", odd(some), odd(other)),
+        11 => format!("/odd/{}", odd(some)),
         _ => format!("/stores/{}", text(some)),
     };
     let mut line = Line::get(&path, next(12), START_MS + number as i64 * 700);
@@ -509,8 +572,8 @@ fn said(effects: &[TemplateEffect]) -> BTreeMap<EndpointId, String> {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         3 => (50u64..400).prop_map(Step::Calls),
-        4 => (0usize..15).prop_map(Step::Decide),
-        2 => (0usize..15).prop_map(Step::TakeBack),
+        4 => (0usize..18).prop_map(Step::Decide),
+        2 => (0usize..18).prop_map(Step::TakeBack),
     ];
     proptest::collection::vec(step, 1..14)
 }
@@ -567,7 +630,7 @@ proptest! {
     }
 
     #[test]
-    fn a_preview_says_what_then_happens(steps in steps(), which in 0usize..15, back in 0usize..15) {
+    fn a_preview_says_what_then_happens(steps in steps(), which in 0usize..18, back in 0usize..18) {
         let mut catalogue = Catalogue::new(Settings::default());
         let mut at = 0;
         for step in steps {
