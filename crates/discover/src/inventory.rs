@@ -11,7 +11,8 @@
 //! that were read.
 //!
 //! Privacy: credentials and personal values are pseudonyms before they come here. Of the rest only the kind of a value is
-//! kept, a range of numbers rounded outward, and those texts that are short, plain, few, and sent by several callers.
+//! kept, a range of numbers rounded outward, and those texts that are short, plain and few. Such a text is in memory and in
+//! snapshots from its first call on, and shown only once [`Settings::value_actors_min`] callers have sent it.
 
 mod auth;
 mod distinct;
@@ -62,6 +63,16 @@ struct State {
     touched: BTreeSet<EndpointId>,
     /// To be drained.
     due: BTreeSet<EndpointId>,
+    counters: Counters,
+}
+
+/// The same, to be written without a copy. Its fields are those of [`State`], in their order.
+#[derive(Serialize)]
+struct StateInOrder<'a> {
+    profiles: Vec<&'a Profile>,
+    epoch: u32,
+    touched: &'a BTreeSet<EndpointId>,
+    due: &'a BTreeSet<EndpointId>,
     counters: Counters,
 }
 
@@ -161,15 +172,6 @@ impl Inventory {
         }
     }
 
-    /// Goes back to an earlier time, to learn from calls of then. What is known stays.
-    pub fn go_back(&mut self, to_ms: i64) {
-        self.close_epoch();
-        self.state.epoch = u32::try_from(to_ms.div_euclid(EPOCH_MS)).unwrap_or(0);
-        for profile in &mut self.state.profiles {
-            profile.reported_epoch = profile.reported_epoch.min(self.state.epoch);
-        }
-    }
-
     fn close_epoch(&mut self) {
         let epoch = self.state.epoch;
         for endpoint in std::mem::take(&mut self.state.touched) {
@@ -246,6 +248,8 @@ impl Inventory {
             }
             None => {
                 gone.endpoint = into;
+                // It is due, and touched anew by its next call.
+                gone.is_touched = false;
                 self.bytes += gone.bytes;
                 self.index.insert(into, self.state.profiles.len());
                 self.state.profiles.push(gone);
@@ -288,8 +292,10 @@ impl Inventory {
 
     /// The whole state. The same state gives the same bytes.
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut state = self.state.clone();
-        state.profiles.sort_unstable_by_key(|profile| profile.endpoint);
+        let State { profiles, epoch, touched, due, counters } = &self.state;
+        let mut profiles: Vec<&Profile> = profiles.iter().collect();
+        profiles.sort_unstable_by_key(|profile| profile.endpoint);
+        let state = StateInOrder { profiles, epoch: *epoch, touched, due, counters: *counters };
         // Serialising into memory cannot fail: every type here has a length and is no trait object.
         postcard::to_extend(&state, vec![VERSION]).unwrap_or_default()
     }

@@ -5,8 +5,8 @@
 mod support;
 
 use outrider_discover::inventory::{
-    AuthKind, EndpointInventory, Format, Inventory, Location, ParameterInventory, Settings, SnapshotError, ValueType,
-    csv, rows,
+    AuthKind, EndpointInventory, Format, Inventory, Location, ParameterInventory, Settings, SnapshotError, ValueKind,
+    ValueType, csv, rows,
 };
 use outrider_model::{
     ApiCall, Endpoint, EndpointId, EndpointKey, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text, Trust,
@@ -139,6 +139,61 @@ fn what_could_be_somebodys_is_not_shown() {
     let bytes = inventory.snapshot();
     for gone in ["call ann", "ann@example.com"] {
         assert!(!bytes.windows(gone.len()).any(|window| window == gone.as_bytes()), "{gone}");
+    }
+}
+
+#[test]
+fn a_masked_field_is_no_key_unless_it_is_called_like_one() {
+    for (name, is_key) in [("email", false), ("x-api-key", true)] {
+        let mut inventory = Inventory::new(Settings::default());
+        for at in 0..5 {
+            let line = Line::get("/v1/orders/7", at, START_MS);
+            let mut call = with_fields(&line, &[]);
+            call.query.push(Field { name: Text::from(name), value: FieldValue::Redacted });
+            inventory.observe(&call, ID, TEMPLATE, None);
+        }
+        let seen = inventory.endpoint(ID).unwrap();
+        assert_eq!(seen.key_carrier.is_some(), is_key, "{name}");
+        let told = seen.parameters.iter().find(|known| known.name == name).map(|known| known.kinds[0].kind);
+        assert_eq!(told, (!is_key).then_some(ValueKind::Hidden), "{name}");
+    }
+}
+
+#[test]
+fn a_call_counts_once_however_often_it_has_a_parameter() {
+    let mut inventory = Inventory::new(Settings::default());
+    for at in 0..10u64 {
+        let line = Line::get("/v1/orders/7", at, START_MS);
+        let mut fields = vec![(Location::Query, "tag[0]", "a"), (Location::Query, "sort", "a")];
+        if at < 3 {
+            fields.extend(["tag[1]", "tag[2]", "tag[3]", "sort", "sort"].map(|name| (Location::Query, name, "b")));
+        }
+        inventory.observe(&with_fields(&line, &fields), ID, TEMPLATE, None);
+    }
+    let seen = inventory.endpoint(ID).unwrap();
+    for name in ["tag[]", "sort"] {
+        let told = parameter(&seen, name);
+        assert_eq!((told.calls, told.calls_ok, told.repeated), (10, 10, 3), "{name}");
+    }
+}
+
+#[test]
+fn names_that_are_never_kept_make_no_call_be_read() {
+    let settings = Settings { read_calls: 16, read_every: 1000, parameters_per_endpoint_max: 4, ..Settings::default() };
+    let long = "n".repeat(100);
+    let full: Vec<String> = (0..4).map(|at| format!("p{at}")).collect();
+    for name in [long.as_str(), "ann@example.com", "one-more"] {
+        let mut inventory = Inventory::new(settings.clone());
+        for at in 0..100u64 {
+            let line = Line::get("/v1/orders", at, START_MS);
+            let mut fields: Vec<_> = full.iter().map(|name| (Location::Query, name.as_str(), "1")).collect();
+            // Not while what comes often is still weak, and makes room.
+            if at >= 16 {
+                fields.push((Location::Query, name, "1"));
+            }
+            inventory.observe(&with_fields(&line, &fields), ID, "/v1/orders", None);
+        }
+        assert_eq!(inventory.endpoint(ID).unwrap().read, 16, "{name}");
     }
 }
 
@@ -396,6 +451,17 @@ fn a_merge_in_the_catalogue_is_followed() {
     for _ in 0..2 {
         inventory.follow_merges(resolve);
         assert_eq!((inventory.len(), inventory.endpoint(EndpointId(1)).unwrap().calls), (1, 2));
+    }
+    // Merged into one that was never called itself, it is still told of when it is called.
+    inventory.follow_merges(|_| EndpointId(9));
+    for minute in [1, 7] {
+        let line = Line::get("/v1/orders/7", 1, START_MS + minute * 60_000);
+        inventory.advance(line.at_ms);
+        inventory.drain_changes();
+        inventory.observe(&line.call(), EndpointId(9), TEMPLATE, None);
+        inventory.advance(line.at_ms + 360_000);
+        let told: Vec<EndpointId> = inventory.drain_changes().iter().map(|seen| seen.endpoint).collect();
+        assert_eq!(told, [EndpointId(9)], "minute {minute}");
     }
 }
 

@@ -101,8 +101,9 @@ fn on_cpu_nanos() -> u64 {
     text.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0)
 }
 
+/// It prints what a call costs, which depends on the machine, and fails only where endpoints were not learned.
 #[test]
-fn calls_of_real_apis_are_learned_at_little_cost() {
+fn calls_of_real_apis_are_learned_and_what_that_costs_is_printed() {
     let Some((logged, _)) = logged() else { return };
     let calls: Vec<ApiCall<'_>> = logged.iter().map(Logged::call).collect();
     let (mut catalogue, found) = learned(&calls);

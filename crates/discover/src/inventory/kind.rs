@@ -11,7 +11,8 @@ use crate::shape::{Shape, value_shape};
 /// Bytes beyond which a text is not looked at further.
 const LOOKED_AT_BYTES_MAX: usize = 256;
 
-/// What kind of value a parameter had. Their order is the snapshot's format: a new one goes to the end.
+/// What kind of value a parameter had. Their order and their number are the snapshot's format: a new one is a new version
+/// of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueKind {

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use outrider_classify::{credential_shape, find_personal};
+use std::borrow::Cow;
+
+use outrider_classify::{credential_shape, find_personal, is_credential_name};
 use outrider_model::{Actor, ApiCall, EndpointId, Field, FieldValue};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -136,7 +138,7 @@ impl Profile {
             self.last_ms = self.last_ms.max(call.event_ms);
             is_new |= self.count_known(call, plugin, has_room, settings, counters);
             let is_due = self.known <= settings.read_calls || self.known.is_multiple_of(settings.read_every);
-            if is_due || self.has_new_query(call, settings.parameter_calls_min) {
+            if is_due || has_room && self.has_new_query(call, settings) {
                 let mut reader = Reader { call, actor: None, settings, has_room, counters, is_new: false };
                 self.read(&mut reader, template);
                 is_new |= reader.is_new;
@@ -198,13 +200,23 @@ impl Profile {
         true
     }
 
-    /// Whether a call names a query parameter that has not been seen often enough to be reported.
-    fn has_new_query(&self, call: &ApiCall<'_>, calls_min: u32) -> bool {
+    /// Whether a call names a query parameter that has not been seen often enough to be reported, and can be kept.
+    fn has_new_query(&self, call: &ApiCall<'_>, settings: &Settings) -> bool {
         call.query.iter().any(|field| {
             let name = parameter_name(&field.name);
-            let is_known = |known: &Parameter| known.calls >= calls_min && known.is(Location::Query, &name);
-            !self.parameters.iter().any(is_known) && !is_presented(call, field)
+            if is_presented(call, field) {
+                return false;
+            }
+            match self.parameters.iter().find(|known| known.is(Location::Query, &name)) {
+                Some(known) => known.calls < settings.parameter_calls_min,
+                None => self.can_have_another(settings) && left_out(&name, settings).is_none(),
+            }
         })
+    }
+
+    /// Whether there is room for a parameter, or one that is weak could make some.
+    fn can_have_another(&self, settings: &Settings) -> bool {
+        self.parameters.len() < settings.parameters_per_endpoint_max || self.parameters.iter().any(Parameter::is_weak)
     }
 
     /// Reads a call's parameters.
@@ -213,19 +225,21 @@ impl Profile {
         self.read += 1;
         self.read_ok += u64::from(is_ok(call));
         self.read_path(reader, template);
-        for (at, field) in call.query.iter().enumerate() {
-            let is_again = call.query[..at].iter().any(|before| before.name == field.name);
-            self.read_field(reader, Location::Query, field, is_again);
-        }
-        for (at, field) in call.headers.iter().enumerate() {
-            if !is_ignored_header(&field.name) {
-                let is_again = call.headers[..at].iter().any(|before| before.name == field.name);
-                self.read_field(reader, Location::Header, field, is_again);
+        self.read_fields(reader, Location::Query, &call.query);
+        self.read_fields(reader, Location::Header, &call.headers);
+        self.read_fields(reader, Location::Field, &call.fields);
+    }
+
+    fn read_fields(&mut self, reader: &mut Reader<'_, '_>, location: Location, fields: &[Field<'_>]) {
+        let mut names: SmallVec<[Cow<'_, str>; 16]> = SmallVec::new();
+        for field in fields {
+            if location == Location::Header && is_ignored_header(&field.name) {
+                continue;
             }
-        }
-        for (at, field) in call.fields.iter().enumerate() {
-            let is_again = call.fields[..at].iter().any(|before| before.name == field.name);
-            self.read_field(reader, Location::Field, field, is_again);
+            let name = parameter_name(&field.name);
+            let before = names.iter().filter(|before| **before == name).count();
+            self.read_field(reader, location, field, &name, before);
+            names.push(name);
         }
     }
 
@@ -247,11 +261,11 @@ impl Profile {
             let Some((before, rest)) = written.text.split_once('{') else { continue };
             match rest.strip_suffix('}') {
                 Some(name) if before.is_empty() && !name.contains('{') => {
-                    self.note(reader, Location::Path, name, ValueKind::of(&text.text), &text.text, false);
+                    self.note(reader, Location::Path, name, ValueKind::of(&text.text), &text.text, 0);
                 }
                 _ => {
                     for (name, value) in Segment::read(&written.text).values(&text.text) {
-                        self.note(reader, Location::Path, name, ValueKind::of(value), value, false);
+                        self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
                     }
                 }
             }
@@ -265,7 +279,15 @@ impl Profile {
             .retain(|known| known.location != Location::Path || names.iter().any(|name| **name == *known.name));
     }
 
-    fn read_field(&mut self, reader: &mut Reader<'_, '_>, location: Location, field: &Field<'_>, is_again: bool) {
+    /// Reads a field under its parameter's name; `before` says how many of that name came before it in the call.
+    fn read_field(
+        &mut self,
+        reader: &mut Reader<'_, '_>,
+        location: Location,
+        field: &Field<'_>,
+        name: &str,
+        before: usize,
+    ) {
         if is_presented(reader.call, field) {
             if self.carrier.is_none()
                 && field.name != "authorization"
@@ -276,13 +298,12 @@ impl Profile {
             }
             return;
         }
-        let name = parameter_name(&field.name);
         let (kind, text) = match &field.value {
             FieldValue::Flag => (ValueKind::Flag, ""),
             FieldValue::Clear(text) => (ValueKind::of(text), text.as_str()),
             FieldValue::Pseudonym(..) | FieldValue::Redacted => (ValueKind::Hidden, ""),
         };
-        self.note(reader, location, &name, kind, text, is_again);
+        self.note(reader, location, name, kind, text, before);
     }
 
     fn note(
@@ -292,19 +313,21 @@ impl Profile {
         name: &str,
         kind: ValueKind,
         text: &str,
-        is_again: bool,
+        before: usize,
     ) {
         let Some(at) = self.parameter_or_add(reader, location, name) else { return };
         let actor = reader.actor();
         let call = reader.call;
         let parameter = &mut self.parameters[at];
-        if is_again {
-            // The second value counts the call, the third no more.
-            parameter.repeated = parameter.repeated.saturating_add(1).min(parameter.calls);
-        } else {
-            parameter.calls = parameter.calls.saturating_add(1);
-            parameter.calls_ok = parameter.calls_ok.saturating_add(u32::from(is_ok(call)));
-            reader.is_new |= parameter.calls == reader.settings.parameter_calls_min;
+        match before {
+            0 => {
+                parameter.calls = parameter.calls.saturating_add(1);
+                parameter.calls_ok = parameter.calls_ok.saturating_add(u32::from(is_ok(call)));
+                reader.is_new |= parameter.calls == reader.settings.parameter_calls_min;
+            }
+            1 => parameter.repeated = parameter.repeated.saturating_add(1),
+            // The call was counted.
+            _ => {}
         }
         parameter.actors |= 1 << (actor >> 58);
         parameter.first_ms = parameter.first_ms.min(call.event_ms);
@@ -316,19 +339,16 @@ impl Profile {
         if let Some(at) = self.parameters.iter().position(|known| known.is(location, name)) {
             return Some(at);
         }
-        if name.is_empty() {
-            return None;
-        }
-        if name.len() > reader.settings.name_bytes_max {
-            reader.counters.name_bytes_max += 1;
+        if let Some(why) = left_out(name, reader.settings) {
+            match why {
+                LeftOut::Empty => {}
+                LeftOut::Long => reader.counters.name_bytes_max += 1,
+                LeftOut::Personal => reader.counters.personal_names += 1,
+            }
             return None;
         }
         if !reader.has_room {
             reader.counters.bytes_max += 1;
-            return None;
-        }
-        if !find_personal("", name).is_empty() || credential_shape(name).is_some() {
-            reader.counters.personal_names += 1;
             return None;
         }
         if self.parameters.len() >= reader.settings.parameters_per_endpoint_max {
@@ -386,15 +406,35 @@ impl Reader<'_, '_> {
     }
 }
 
+/// Why a name is never that of a parameter.
+enum LeftOut {
+    Empty,
+    Long,
+    /// It holds a personal value or a credential.
+    Personal,
+}
+
+fn left_out(name: &str, settings: &Settings) -> Option<LeftOut> {
+    if name.is_empty() {
+        return Some(LeftOut::Empty);
+    }
+    if name.len() > settings.name_bytes_max {
+        return Some(LeftOut::Long);
+    }
+    let is_personal = !find_personal("", name).is_empty() || credential_shape(name).is_some();
+    is_personal.then_some(LeftOut::Personal)
+}
+
 fn is_ok(call: &ApiCall<'_>) -> bool {
     (200..300).contains(&call.status)
 }
 
-/// Whether a field holds the credential that the call presents, or one of which nothing is known.
+/// Whether a field holds the credential that the call presents, or one of which only the name is known. Other fields may be
+/// masked, too.
 fn is_presented(call: &ApiCall<'_>, field: &Field<'_>) -> bool {
     match field.value {
         FieldValue::Pseudonym(pseudonym, _) => call.presented_credential == Some(pseudonym),
-        FieldValue::Redacted => true,
+        FieldValue::Redacted => is_credential_name(&field.name),
         FieldValue::Flag | FieldValue::Clear(_) => false,
     }
 }

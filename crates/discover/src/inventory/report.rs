@@ -265,11 +265,6 @@ impl EndpointInventory {
         let none = self.auth.iter().find(|seen| seen.kind == AuthKind::None);
         none.map_or((0, 0), |seen| (seen.calls, seen.calls_ok))
     }
-
-    /// Some calls authenticate and some do not, or in more than one way.
-    pub fn auth_is_mixed(&self) -> bool {
-        self.auth.len() > 1
-    }
 }
 
 /// What is told of a profile.

@@ -27,7 +27,8 @@ pub struct Settings {
     pub value_actors_min: u32,
     /// Calls with a parameter before it is reported.
     pub parameter_calls_min: u32,
-    /// Different statuses, media types and routes of an endpoint, each. At the limit the rarest is left out.
+    /// Different statuses, media types and routes of an endpoint, each. At the limit a new one is left out; where two
+    /// endpoints become one, the rarest.
     pub kinds_per_endpoint_max: usize,
     /// Calls of an endpoint from which all parameters are read.
     pub read_calls: u64,
@@ -107,11 +108,11 @@ pub struct Counters {
     pub bytes_max: u64,
     /// Parameters that were left out or made room.
     pub parameters_per_endpoint_max: u64,
-    /// Names that were too long.
+    /// Names that were too long, in calls whose parameters were read.
     pub name_bytes_max: u64,
     /// Statuses, media types and routes that were left out.
     pub kinds_per_endpoint_max: u64,
-    /// Names that held a personal value or a credential, and were left out.
+    /// Names that held a personal value or a credential, and were left out, in calls whose parameters were read.
     pub personal_names: u64,
     /// Endpoints that were forgotten to make room.
     pub endpoints_forgotten: u64,
