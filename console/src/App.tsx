@@ -21,6 +21,8 @@ const later = {
   policies: () => import('./pages/policies/PoliciesPage'),
   policy: () => import('./pages/policies/PolicyPage'),
   apis: () => import('./pages/apis/ApisPage'),
+  services: () => import('./pages/apis/ServicesPage'),
+  service: () => import('./pages/apis/ServicePage'),
   endpoint: () => import('./pages/apis/EndpointPage'),
   hunt: () => import('./pages/hunt/HuntPage'),
   settings: () => import('./pages/settings/SettingsPage'),
@@ -31,6 +33,8 @@ const ActionPage = lazy(later.action);
 const PoliciesPage = lazy(later.policies);
 const PolicyPage = lazy(later.policy);
 const ApisPage = lazy(later.apis);
+const ServicesPage = lazy(later.services);
+const ServicePage = lazy(later.service);
 const EndpointPage = lazy(later.endpoint);
 const HuntPage = lazy(later.hunt);
 const SettingsPage = lazy(later.settings);
@@ -105,6 +109,8 @@ function Door() {
         <Route path="policies/new" element={<Later page={<PolicyPage />} />} />
         <Route path="policies/:name" element={<Later page={<PolicyPage />} />} />
         <Route path="apis" element={<Later page={<ApisPage />} />} />
+        <Route path="apis/services" element={<Later page={<ServicesPage />} />} />
+        <Route path="apis/service" element={<Later page={<ServicePage />} />} />
         <Route path="apis/:id" element={<Later page={<EndpointPage />} />} />
         <Route path="hunt/*" element={<Later page={<HuntPage />} />} />
         <Route path="settings" element={<Navigate to="/settings/health" replace />} />

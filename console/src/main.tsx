@@ -9,6 +9,7 @@ import './parts/controls.css';
 import './pages/call/call.css';
 import './pages/hunt/answer.css';
 import './pages/timeline/facets.css';
+import './pages/apis/apis.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -6,11 +6,15 @@ export type Action = Schemas['Action'];
 export type ActionState = Schemas['ActionState'];
 export type Alert = Schemas['Alert'];
 export type AlertState = Schemas['AlertState'];
+export type ApiRow = Schemas['ApiRow'];
 export type AuditLine = Schemas['AuditLine'];
 export type CallRow = Schemas['CallRow'];
 export type Condition = Schemas['Condition'];
+export type Drift = Schemas['Drift'];
+export type DriftKind = Schemas['DriftKind'];
 export type Endpoint = Schemas['Endpoint'];
 export type EndpointFigures = Schemas['EndpointFigures'];
+export type EndpointInventory = Schemas['EndpointInventory'];
 export type EndpointRow = Schemas['EndpointRow'];
 export type EntityKey = Schemas['EntityKey'];
 export type EntityKind = Schemas['EntityKind'];
@@ -19,12 +23,16 @@ export type HuntRow = Schemas['HuntRow'];
 export type Me = Schemas['Me'];
 export type Notice = Schemas['Notice'];
 export type Observation = Schemas['Observation'];
+export type ParameterInventory = Schemas['ParameterInventory'];
 export type Policy = Schemas['Policy'];
 export type PolicyRow = Schemas['PolicyRow'];
 export type Role = Schemas['Role'];
 export type SampleCall = Schemas['SampleCall'];
 export type Severity = Schemas['Severity'];
 export type Table = Schemas['Table'];
+export type TemplateChange = Schemas['TemplateChange'];
+export type TemplateDecision = Schemas['TemplateDecision'];
+export type TemplateRow = Schemas['TemplateRow'];
 
 /** A call with all that the lake has of it. What is null there is not here. */
 export interface Call {

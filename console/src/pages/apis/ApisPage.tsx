@@ -14,7 +14,9 @@ import { usePages, useReadAgain } from '../../parts/pages';
 import { bytes, count, share, short } from '../../parts/words';
 import { useServices } from '../policies/suggestions';
 import { accessWord } from './access';
+import { ApisTabs } from './ApisTabs';
 import { SPANS } from './questions';
+import { servicePath } from './service';
 
 type Sort = NonNullable<NonNullable<paths['/api/v1/endpoints']['get']['parameters']['query']>['sort']>;
 
@@ -151,8 +153,10 @@ export default function ApisPage() {
       id: 'service',
       head: 'Service',
       width: 'minmax(64px, 1fr)',
-      cell: (endpoint) => (
-        <span title={`at ${endpoint.key.gateway}`}>{endpoint.service_name || endpoint.key.service}</span>
+      cell: ({ key, service_name }) => (
+        <Link to={servicePath(key)} title={`at ${key.gateway}`}>
+          {service_name || key.service}
+        </Link>
       ),
     },
     {
@@ -207,9 +211,12 @@ export default function ApisPage() {
       title="APIs"
       full
       after={
-        <span className="faint">
-          {endpoints.isSuccess ? `${endpoints.rows.length}${endpoints.hasNextPage ? '+' : ''} endpoints` : ''}
-        </span>
+        <>
+          <ApisTabs of="endpoints" />
+          <span className="faint">
+            {endpoints.isSuccess ? `${endpoints.rows.length}${endpoints.hasNextPage ? '+' : ''} endpoints` : ''}
+          </span>
+        </>
       }
     >
       <div className="filters">

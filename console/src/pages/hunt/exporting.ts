@@ -1,5 +1,6 @@
 // An answer as a file. The browser keeps what comes and offers it for saving.
 import { refusalOf } from '../../api/client';
+import { saveFile } from '../../parts/saving';
 
 export const FORMATS = ['csv', 'json', 'parquet'] as const;
 const ENDINGS = { csv: 'csv', json: 'jsonl', parquet: 'parquet' };
@@ -11,10 +12,6 @@ export async function exportAs(statement: string, format: (typeof FORMATS)[numbe
     body: JSON.stringify({ statement, format }),
   });
   if (!answer.ok) throw refusalOf(answer.status, await answer.json().catch(() => undefined));
-  const url = URL.createObjectURL(await answer.blob());
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = `outrider-${new Date().toISOString().slice(0, 19).replaceAll(':', '')}.${ENDINGS[format]}`;
-  link.click();
-  URL.revokeObjectURL(url);
+  const at = new Date().toISOString().slice(0, 19).replaceAll(':', '');
+  saveFile(await answer.blob(), `outrider-${at}.${ENDINGS[format]}`);
 }
