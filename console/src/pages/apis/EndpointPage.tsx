@@ -14,10 +14,13 @@ import { useIsIn, useSteady } from '../../parts/steady';
 import { bytes, count, share } from '../../parts/words';
 import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
+import { Carries } from './Carries';
+import { Confidence } from './Confidence';
 import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, type Span, summaryOf } from './questions';
 import { type Of, useCallersAgain } from './tables';
+import { servicePath } from './service';
 
 const AGAIN_MS = 30_000;
 
@@ -41,12 +44,13 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
   const facts: Fact[] = [
     [
       'Service',
-      <Link key="s" to={`/apis?service=${encodeURIComponent(endpoint.service_name)}`}>
+      <Link key="s" to={servicePath(key)}>
         {endpoint.service_name || key.service}
       </Link>,
     ],
     ['Gateway', key.gateway],
-    ['Template', `${endpoint.explanation}${endpoint.provisional ? '; still learning' : ''}`],
+    ['Template', endpoint.explanation],
+    ['Confidence', <Confidence key="c" endpoint={endpoint} />],
     ['Learnt from', `${count(endpoint.calls)} calls`],
     ['First seen', <Time key="f" ms={endpoint.first_seen_ms} />],
     ['Last seen', <Time key="l" ms={endpoint.last_seen_ms} />],
@@ -88,13 +92,14 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
       <div className="alert">
         <div className="stack">
           <Use id={endpoint.id} gateway={key.gateway} span={span} />
+          <Carries endpoint={endpoint} />
           <Tables key={span.id} id={endpoint.id} span={span} />
         </div>
         <Panel title={<Template text={key.template} />}>
           <Facts facts={facts} />
-          <p style={{ marginTop: 12 }}>
+          <div className="row wraps" style={{ marginTop: 12, justifyContent: 'space-between' }}>
             <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
-          </p>
+          </div>
         </Panel>
       </div>
     </Page>
