@@ -16,6 +16,7 @@ import { AccessOf, FieldsOf } from './AccessAndFields';
 import { Template } from './ApisPage';
 import { Carries } from './Carries';
 import { Confidence } from './Confidence';
+import { CorrectTemplate } from './CorrectTemplate';
 import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, type Span, summaryOf } from './questions';
@@ -99,6 +100,7 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
           <Facts facts={facts} />
           <div className="row wraps" style={{ marginTop: 12, justifyContent: 'space-between' }}>
             <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
+            <CorrectTemplate endpoint={endpoint} />
           </div>
         </Panel>
       </div>
