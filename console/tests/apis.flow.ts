@@ -43,9 +43,9 @@ async function list<T>(path: string): Promise<T[]> {
 
 beforeAll(async () => {
   [browser, outrider] = await Promise.all([launch(), demo()]);
-  for (const role of ['viewer', 'analyst']) outrider.addPerson(role, role);
+  for (const role of ['viewer', 'responder']) outrider.addPerson(role, role);
   ({ page, context, faults } = await open(browser, outrider));
-  await signIn(page, 'analyst');
+  await signIn(page, 'responder');
 });
 afterAll(async () => {
   await browser?.close();
@@ -123,7 +123,7 @@ it('looks right in both themes', async () => {
   if (directory) mkdirSync(directory, { recursive: true });
   for (const scheme of ['dark', 'light'] as const) {
     const one = await open(browser, outrider, { scheme });
-    await signIn(one.page, 'analyst');
+    await signIn(one.page, 'responder');
     for (const [name, path] of [
       ['service', pathOfShop()],
       ['services', '/apis/services'],

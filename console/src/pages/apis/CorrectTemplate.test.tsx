@@ -17,7 +17,7 @@ const ENDPOINT = {
 let sent: unknown[] = [];
 let refuses = false;
 const on = stage({
-  role: 'analyst',
+  role: 'responder',
   answer: async (_, request) => {
     if (request.method !== 'POST') return undefined;
     sent.push(await request.json());
@@ -46,7 +46,7 @@ async function submit() {
   await on.settle();
 }
 
-it('is for analysts and above, and not for what lives on elsewhere', async () => {
+it('is for responders and above, and not for what lives on elsewhere', async () => {
   await on.show(<CorrectTemplate endpoint={ENDPOINT} />);
   expect(on.host.textContent).toContain('Correct the template');
   await on.show(<CorrectTemplate endpoint={{ ...ENDPOINT, merged_into: 'ep_2' }} />);

@@ -38,7 +38,7 @@ function choicesFor(kind: CorrectionKind, template: string): Segment[] | undefin
 }
 
 export function CorrectTemplate({ endpoint }: { endpoint: Endpoint }) {
-  const mayDecide = useMay('analyst');
+  const mayDecide = useMay('responder');
   const [open, setOpen] = useState<CorrectionKind>();
   // What lives on elsewhere is decided about there, and what is ignored where that was decided.
   if (!mayDecide || endpoint.merged_into || endpoint.ignored) return null;

@@ -15,7 +15,7 @@ import { changeWords } from './correcting';
 import { isOf, type ServiceKey, TEMPLATES_KEY, useTemplates } from './service';
 
 export function Decided({ of }: { of: ServiceKey }) {
-  const mayDecide = useMay('analyst');
+  const mayDecide = useMay('responder');
   const templates = useTemplates();
   const [chosen, setChosen] = useState<TemplateRow>();
   const rows = templates.data?.items.filter(({ decision }) => isOf(of, decision)) ?? [];

@@ -68,7 +68,7 @@ let refusal: Response | undefined;
 let sent: { method: string; url: string; body: unknown }[];
 
 const on = stage({
-  role: 'analyst',
+  role: 'responder',
   answer: async (url, request) => {
     const path = url.pathname.replace('/api/v1/', '');
     if (request.method !== 'GET') {
