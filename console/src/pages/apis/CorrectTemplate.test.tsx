@@ -51,7 +51,7 @@ it('is for responders and above, and not for what lives on elsewhere', async () 
   expect(on.host.textContent).toContain('Correct the template');
   await on.show(<CorrectTemplate endpoint={{ ...ENDPOINT, merged_into: 'ep_2' }} />);
   expect(on.host.textContent).toBe('');
-  act(() => void on.client.setQueryData(['session'], { role: 'viewer' }));
+  act(() => void on.client.setQueryData(['session'], { role: 'analyst' }));
   await on.show(<CorrectTemplate endpoint={ENDPOINT} />);
   expect(on.host.textContent).toBe('');
 });
