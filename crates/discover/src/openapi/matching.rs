@@ -6,7 +6,7 @@
 //! Documents are somebody else's, and so are the paths that are called: what is written and compared is limited. Beyond a
 //! limit what is not found is taken for what cannot be told apart, and not for a difference.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_model::Endpoint;
 
@@ -99,7 +99,7 @@ impl<'d> Operations<'d> {
     /// Writes the paths of the operations as they may be seen, the first base of each before any second.
     fn write(&mut self, mounts: &[Mount]) {
         let mut bytes_left = CANDIDATE_BYTES_MAX;
-        let mut written: HashSet<(usize, String)> = HashSet::new();
+        let mut written: BTreeSet<(usize, String)> = BTreeSet::new();
         let bases_max = bases_max(self.document);
         for (mount, nth) in mounts.iter().flat_map(|mount| (0..bases_max).map(move |nth| (mount, nth))) {
             for (operation, documented) in self.document.operations.iter().enumerate() {
@@ -171,7 +171,7 @@ impl<'d> Operations<'d> {
 
 impl Mount {
     /// How many of the seen templates are documented ones behind its prefix. All are normalised.
-    fn score(&self, documented: &HashSet<String>, seen: &[String]) -> usize {
+    fn score(&self, documented: &BTreeSet<String>, seen: &[String]) -> usize {
         let prefix = normalised(&segments(&self.prefix));
         let is_documented =
             |seen: &&String| seen.strip_prefix(&prefix).is_some_and(|behind| documented.contains(behind));
@@ -180,7 +180,7 @@ impl Mount {
 }
 
 /// The paths of a document, normalised; beyond the limit the rest is left out.
-fn documented(document: &Document, with_base: bool) -> HashSet<String> {
+fn documented(document: &Document, with_base: bool) -> BTreeSet<String> {
     let mut bytes = 0;
     let paths = document.operations.iter().flat_map(|operation| {
         bases(document, operation, with_base).map(|base| format!("{base}{}", operation.template))

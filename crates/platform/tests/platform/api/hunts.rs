@@ -56,20 +56,6 @@ async fn a_hunt_is_saved_read_run_and_deleted() {
     let reply = put(&api, Role::Analyst, "admins", &body("admins")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
     assert_eq!((&reply.body["owner"], &reply.body["hunt"]["severity"]), (&json!("the-analyst"), &json!("medium")));
-    for (name, status) in [("admins", 412), ("others", 200), ("others", 412)] {
-        let (path, hunt) = (format!("/api/v1/hunts/{name}"), body(name).to_string());
-        let reply = api
-            .send_with(
-                Role::Analyst,
-                "PUT",
-                &path,
-                Some(&hunt),
-                "content-type: application/json\r\nif-none-match: *\r\n",
-            )
-            .await;
-        assert_eq!(reply.status, status, "{}", reply.body);
-    }
-    assert_eq!(api.send(Role::Analyst, "DELETE", "/api/v1/hunts/others", None).await.status, 204);
     let sql = "SELECT 'consumer' AS entity_kind, consumer_id AS entity, gateway, count(*) AS calls FROM window_calls GROUP BY 2, 3";
     let changed = json!({"name": "admins", "ask": {"sql": sql}, "every": "1h", "look_back": "1d", "enabled": false});
     let reply = put(&api, Role::Responder, "admins", &changed).await;
@@ -107,6 +93,28 @@ async fn a_hunt_is_saved_read_run_and_deleted() {
     assert_eq!(lines[0], ("decisions", "deleted", "hunt d"));
     assert_eq!(lines[4], ("reads", "ran a hunt", "hunt admins"));
     assert_eq!(lines[5], ("decisions", "created", "hunt admins"));
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hunt_that_is_meant_to_be_new_replaces_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = platform(directory.path()).await;
+    let api = Api::with_lake(platform.queries()).await;
+    assert_eq!(put(&api, Role::Analyst, "admins", &body("admins")).await.status, 200);
+    for (name, status) in [("admins", 412), ("others", 200), ("others", 412)] {
+        let (path, hunt) = (format!("/api/v1/hunts/{name}"), body(name).to_string());
+        let reply = api
+            .send_with(
+                Role::Analyst,
+                "PUT",
+                &path,
+                Some(&hunt),
+                "content-type: application/json\r\nif-none-match: *\r\n",
+            )
+            .await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
     platform.stop().await;
 }
 
