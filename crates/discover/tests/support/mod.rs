@@ -10,6 +10,8 @@ use outrider_model::{
 };
 use serde_json::Value;
 
+pub mod scoring;
+
 /// What a call needs to say here; the rest is made up.
 #[derive(Debug, Clone)]
 pub struct Line {
