@@ -80,6 +80,8 @@ pub(crate) struct State {
     /// Nodes to weigh after the present call, because they got many names at once.
     pub due: Vec<NodeId>,
     pub counters: Counters,
+    /// The last epoch in which not enough could be forgotten to make room.
+    pub full_epoch: Option<u32>,
 }
 
 /// The endpoints behind all gateways, learned from calls one by one.
@@ -121,6 +123,7 @@ impl Catalogue {
             dirty: Vec::new(),
             due: Vec::new(),
             counters: Counters::default(),
+            full_epoch: None,
         };
         Catalogue::from_state(settings, state)
     }
@@ -364,9 +367,7 @@ impl Catalogue {
             self.follow_slashes(record);
             self.weigh_confidence(record);
         }
-        if self.state.trie.len() * 8 >= self.settings.nodes_max * 7 {
-            self.forget_stale();
-        }
+        self.make_room();
     }
 
     pub(crate) fn mark_dirty(&mut self, node: NodeId) {

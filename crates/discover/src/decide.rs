@@ -19,10 +19,12 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::crowd::{is_popular, weight};
 use crate::likeness::{Label, labels, score_explained, score_likeness};
 use crate::path::segment_key;
 use crate::settings::Settings;
 use crate::shape::{STYLES, Style, is_plural, is_version, style, value_hint};
+use crate::signals::{Signal, Threshold, tuned, uses};
 use crate::trie::{NONE, NodeId, Parameter, Place, Trie};
 
 /// Newness above which a set of names is open, once there is enough evidence.
@@ -39,12 +41,6 @@ const KNOWN_NAME: f32 = 1.2;
 
 /// What a single path below a child says for its being a name.
 const ONCE_INNER: f32 = 0.5;
-
-/// Actors that must use a name before its calls say that it is more than somebody's favourite value.
-const POPULAR_ACTORS: u32 = 8;
-
-/// How many times as often as its likes a name comes that is no value for sure.
-const ESTABLISHED: f32 = 64.0;
 
 /// Values of a parameter from which on their style is known.
 const STYLED_TEXTS: u32 = 8;
@@ -67,8 +63,11 @@ pub(crate) struct Candidate<'t> {
     methods: SmallVec<[u8; 4]>,
     /// Names right below it, and names below its parameter.
     pub below: SmallVec<[Label; 8]>,
+    pub actors: u64,
     /// So many actors use it that it is no single one's own.
     pub is_popular: bool,
+    /// What its calls count for.
+    pub weight: u32,
     /// It has a parameter below whose values have a telling shape.
     pub has_typed_parameter: bool,
     pub is_end: bool,
@@ -83,12 +82,13 @@ impl Candidate<'_> {
     }
 }
 
-/// What an open set looks like: names, those seen once, calls.
+/// What an open set looks like: names, those seen once, calls and what they count for.
 #[derive(Debug, Clone, Copy, Default)]
 struct Set {
     names: f32,
     once: f32,
     calls: f32,
+    weight: f32,
 }
 
 impl Set {
@@ -96,10 +96,11 @@ impl Set {
         self.names += 1.0;
         self.once += f32::from(u8::from(candidate.is_once));
         self.calls += candidate.calls as f32;
+        self.weight += candidate.weight as f32;
     }
 
-    fn mean_calls_without(self, candidate: &Candidate<'_>) -> f32 {
-        (self.calls - candidate.calls as f32) / (self.names - 1.0).max(1.0)
+    fn mean_weight_without(self, candidate: &Candidate<'_>) -> f32 {
+        (self.weight - candidate.weight as f32) / (self.names - 1.0).max(1.0)
     }
 
     /// The chance that the next call brings a new name (Good and Turing).
@@ -116,9 +117,9 @@ pub(crate) fn values_among(trie: &Trie, node: NodeId, place: &Place, settings: &
         return Vec::new();
     }
     let known = open.map(|open| labels(trie, open.id)).unwrap_or_default();
-    let lived = place.calls.saturating_sub(trie[node].born_calls);
+    let lived = if uses(Signal::Patience) { place.calls.saturating_sub(trie[node].born_calls) } else { u64::MAX };
     let mut scores: Vec<f32> = vec![f32::MIN; candidates.len()];
-    let alike = score_likeness(&candidates, &known, open.is_some(), lived, &mut scores);
+    let alike = score_likeness(trie, &candidates, &known, open.map(|open| open.id), lived, &mut scores);
     score_ends(trie, node, &candidates, open, lived, place, &mut scores);
     if let Some(open) = open {
         score_explained(trie, open, &candidates, &mut scores);
@@ -143,17 +144,19 @@ pub(crate) fn text_odds(text: &str, here: u32, place: &Place, parameter: Option<
     let share = |counts: &[u32; STYLES]| (counts[style] as f32 + 1.0) / (counts.iter().sum::<u32>() as f32 + 3.0);
     let as_value = match parameter {
         Some(parameter) if parameter.texts >= STYLED_TEXTS => share(&parameter.styles).ln().max(STYLE_ODDS_MIN),
-        _ => STYLE_ODDS,
+        _ => tuned(Threshold::StyleOdds, STYLE_ODDS),
     };
     let elsewhere = place.vocabulary.get(&segment_key(text)).map_or(0, |&positions| positions.saturating_sub(here));
-    let known = if elsewhere > 0 { KNOWN_NAME } else { 0.0 };
-    value_hint(text) + (as_value - share(&place.styles).ln()) / 2.0 - known
+    let is_known = elsewhere > 0 && uses(Signal::Vocabulary);
+    let known = if is_known { tuned(Threshold::KnownName, KNOWN_NAME) } else { 0.0 };
+    let styled = if uses(Signal::Style) { (as_value - share(&place.styles).ln()) / 2.0 } else { 0.0 };
+    value_hint(text) + styled - known
 }
 
 fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settings) -> Vec<Candidate<'t>> {
     let mut once_by_actor: BTreeMap<u32, u32> = BTreeMap::new();
     let is_once = |child: NodeId| trie[child].calls == 1;
-    if place.actors.count_ones() >= 4 {
+    if place.actors.count_ones() >= 4 && uses(Signal::Actors) {
         for &(_, child) in trie[node].names.iter().filter(|entry| is_once(entry.1)) {
             *once_by_actor.entry(trie[child].first_actor).or_default() += 1;
         }
@@ -175,7 +178,9 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
             is_sweep: sweep,
             methods: child.leaves.iter().map(|leaf| leaf.method).collect(),
             below: labels(trie, id),
+            actors: child.actors,
             is_popular: is_popular(child.actors, place),
+            weight: weight(child.calls, child.actors, place),
             has_typed_parameter,
             is_end: child.is_end(),
             own: text_odds(name, u32::from(child.styled), place, parameter),
@@ -196,7 +201,7 @@ pub(crate) fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter>
     if id == NONE || !trie[id].as_parameter().is_some_and(|parameter| parameter.is_open()) {
         return None;
     }
-    Some(OpenParameter { id, is_shared: trie[id].actors.count_ones() >= 2 })
+    Some(OpenParameter { id, is_shared: trie[id].actors.count_ones() >= 2 || !uses(Signal::Actors) })
 }
 
 /// The newness that a closed set of names shows, too, with so little evidence.
@@ -205,8 +210,9 @@ pub(crate) fn open_parameter(trie: &Trie, node: NodeId) -> Option<OpenParameter>
 /// has been watched, the less of that is left: by then its names have been seen.
 pub(crate) fn usual_newness(calls: f32, lived: u64) -> f32 {
     let young = 1.0 / (1.0 + calls / 20.0);
-    let youth = (1.0 - lived as f32 / LIVED_CALLS).max(0.0);
-    NEWNESS + (young - NEWNESS).max(0.0) * youth
+    let youth = (1.0 - lived as f32 / tuned(Threshold::LivedCalls, LIVED_CALLS)).max(0.0);
+    let usual = tuned(Threshold::Newness, NEWNESS);
+    usual + (young - usual).max(0.0) * youth
 }
 
 /// Children below which next to nothing was seen: an open set of values, or a closed one of names?
@@ -254,8 +260,8 @@ fn score_ends(
         let candidate = &candidates[at];
         let set = if candidate.is_sweep { all } else { capped };
         let mut odds = position + set_odds(set, candidate, method_sets.len(), lived);
-        if is_popular(trie[candidate.id].actors, place) {
-            odds -= rarity(candidate.calls, 2.0 * set.mean_calls_without(candidate));
+        if candidate.is_popular {
+            odds -= rarity(candidate.calls, 2.0 * set.mean_weight_without(candidate));
         }
         scores[at] = scores[at].max(odds + candidate.own);
     }
@@ -264,18 +270,20 @@ fn score_ends(
 /// Log-odds that an end is a value because of the set that it stands in.
 fn set_odds(set: Set, candidate: &Candidate<'_>, method_sets: usize, lived: u64) -> f32 {
     let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
-    let mut odds = if set.names >= names_min {
+    let mut odds = if !uses(Signal::Cardinality) {
+        0.0
+    } else if set.names >= names_min {
         4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3)
     } else {
         -1.5
     };
-    if set.names >= 20.0 {
+    if set.names >= 20.0 && uses(Signal::Cardinality) {
         let likeness = if method_sets <= 2 { 1.0 } else { 0.3 };
         odds += ((set.names - 15.0) / 10.0).min(2.5) * likeness;
     } else if candidate.calls >= 5 && set.newness() < 0.1 {
         odds -= 1.0;
     }
-    if candidate.methods.len() >= 2 {
+    if candidate.methods.len() >= 2 && uses(Signal::Methods) {
         odds -= 0.5;
     }
     if !candidate.is_end {
@@ -307,6 +315,9 @@ fn sets(trie: &Trie, candidates: &[Candidate<'_>], ends: &[usize]) -> (Set, Set)
 fn odds_beside(trie: &Trie, open: OpenParameter, place: &Place, candidate: &Candidate<'_>) -> f32 {
     let Some(parameter) = trie[open.id].as_parameter() else { return 0.0 };
     let mut odds = value_odds(parameter, place, candidate.calls, trie[candidate.id].actors);
+    if !uses(Signal::Methods) {
+        return odds;
+    }
     let known = &trie[open.id].leaves;
     if candidate.methods.iter().all(|method| known.iter().any(|leaf| leaf.method == *method)) {
         odds += 0.3;
@@ -326,20 +337,12 @@ pub(crate) fn value_odds(parameter: &Parameter, place: &Place, calls: u32, actor
     0.5 + (0.25 * texts.log2()).min(1.0) - if is_popular(actors, place) { rarity(calls, mean_calls) } else { 0.0 }
 }
 
-/// Whether so many actors use a name that it is no single one's own.
-fn is_popular(actors: u64, place: &Place) -> bool {
-    actors.count_ones() >= place.actors.count_ones().min(POPULAR_ACTORS)
-}
-
-/// Whether a name is used so widely, and so much more often than its likes, that no resemblance makes it a value: who
-/// sends many texts with the same names below must not take a name of the API with them.
-pub(crate) fn is_established(candidate: &Candidate<'_>, usual_calls: f32) -> bool {
-    candidate.is_popular && candidate.calls as f32 > ESTABLISHED * usual_calls.max(1.0)
-}
-
 /// How much more often than the others of its set a name comes than a popular value would. Popularities of values
 /// differ by an order of magnitude as a matter of course.
 fn rarity(calls: u32, mean_calls: f32) -> f32 {
+    if !uses(Signal::Popularity) {
+        return 0.0;
+    }
     (0.7 * (calls as f32 / (8.0 * mean_calls.max(1.0))).log2()).clamp(0.0, 3.0)
 }
 

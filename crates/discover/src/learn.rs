@@ -7,10 +7,17 @@ use crate::decide::{OpenParameter, open_parameter, text_odds, value_odds};
 use crate::likeness::ENDINGS_DEPTH;
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
+use crate::signals::{Signal, Threshold, tuned, uses};
 use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Watched};
 
-/// Calls of a node after which its actors are no longer noted: it is confirmed or common by then.
+/// Calls of a node after which its actors are no longer noted, unless they are still few.
 const ACTOR_CALLS: u32 = 64;
+
+/// The same for a parameter: what its values have in common is that their actors are the same.
+const PARAMETER_ACTOR_CALLS: u32 = 4096;
+
+/// Actors of a node that are few.
+const FEW_ACTORS: u32 = 8;
 
 /// Different values after which those of a parameter are no longer told apart.
 const COUNTED_VALUES: u32 = 16;
@@ -48,6 +55,7 @@ impl ActorKey<'_> {
 impl Catalogue {
     /// Adds what a call teaches; gives the record of its endpoint.
     pub(crate) fn learn(&mut self, call: &ApiCall<'_>, path: &Path<'_>) -> Option<u32> {
+        self.make_room_for(path.segments.len());
         let place = match self.place_of(call) {
             Some(place) => place,
             None => self.add_place(call)?,
@@ -56,7 +64,7 @@ impl Catalogue {
         let mut actor = ActorKey { call, key: None };
         let known = &mut self.state.places[place as usize];
         known.calls += 1;
-        if known.actors.count_ones() < 8 {
+        if known.actors.count_ones() < FEW_ACTORS {
             known.actors |= actor.bit();
         }
         let mut node = known.root;
@@ -72,7 +80,8 @@ impl Catalogue {
         let epoch = self.state.epoch;
         let node = &mut self.state.trie[id];
         node.last_epoch = node.last_epoch.max(epoch);
-        if node.calls <= ACTOR_CALLS {
+        let most = if matches!(node.kind, Kind::Parameter(_)) { PARAMETER_ACTOR_CALLS } else { ACTOR_CALLS };
+        if node.calls <= most || node.actors.count_ones() < FEW_ACTORS {
             node.actors |= actor.bit();
             if node.calls == 0 {
                 node.first_actor = actor.get() as u32;
@@ -212,6 +221,9 @@ impl Catalogue {
 
     /// Watches a text that was taken for a value; gives what was seen of it when it turns out to be a name.
     fn watched_name(&mut self, id: NodeId, key: u64, text: &str, actor: &mut ActorKey<'_>) -> Option<Watched> {
+        if !uses(Signal::Watch) {
+            return None;
+        }
         let place = self.state.trie[id].place as usize;
         let parameter = self.state.trie[id].as_parameter_mut()?;
         let Some(at) = parameter.watch.iter().position(|watched| watched.key == key) else {
@@ -226,7 +238,7 @@ impl Catalogue {
         };
         let watched = &mut parameter.watch[at];
         watched.calls = watched.calls.saturating_add(1);
-        if watched.calls <= ACTOR_CALLS {
+        if watched.calls <= ACTOR_CALLS || watched.actors.count_ones() < FEW_ACTORS {
             watched.actors |= actor.bit();
         }
         // It is weighed again each time that its calls have doubled.
@@ -235,9 +247,9 @@ impl Catalogue {
             return None;
         }
         let place = &self.state.places[place];
-        let is_alone = actors.count_ones() < 2 && place.actors.count_ones() >= 2;
+        let is_alone = uses(Signal::Actors) && actors.count_ones() < 2 && place.actors.count_ones() >= 2;
         let odds = value_odds(parameter, place, calls, actors) + text_odds(text, 0, place, Some(parameter));
-        (!is_alone && odds < NAME_ODDS).then(|| parameter.watch.remove(at))
+        (!is_alone && odds < tuned(Threshold::NameOdds, NAME_ODDS)).then(|| parameter.watch.remove(at))
     }
 
     /// The record of the endpoint that a method has at a node, made if need be.

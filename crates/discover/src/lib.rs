@@ -10,12 +10,19 @@
 //! It leaves out how normal use looks: that is read from the ids, too. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
 //! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
 
+#[cfg(test)]
+extern crate self as outrider_discover;
+
+#[cfg(test)]
+mod ablation;
 mod catalogue;
 mod confidence;
+mod crowd;
 mod decide;
 mod decisions;
 mod endpoints;
 mod evidence;
+mod forget;
 pub mod inventory;
 mod kept;
 mod learn;
@@ -31,6 +38,7 @@ mod refusal;
 mod rules;
 mod settings;
 mod shape;
+mod signals;
 mod snapshot;
 mod template;
 mod trie;

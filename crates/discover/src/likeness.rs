@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use crate::decide::{Candidate, OpenParameter, is_established, open_parameter, usual_newness};
+use crate::crowd::{Likes, is_established};
+use crate::decide::{Candidate, OpenParameter, open_parameter, usual_newness};
 use crate::shape::is_plural;
+use crate::signals::{Signal, Threshold, tuned, uses};
 use crate::trie::{NONE, NodeId, Trie};
 
 /// Endpoints below a child that are compared with the parameter's.
@@ -37,12 +39,16 @@ const VISITS_MAX: u32 = 4096;
 /// A name right below (`/{owner}/issues`) counts in full. One below a parameter counts less: collections have such names
 /// in common, too (`/boards/{id}/name` and `/lists/{id}/name`).
 pub(crate) fn score_likeness(
+    trie: &Trie,
     candidates: &[Candidate<'_>],
     known: &[Label],
-    is_open: bool,
+    open: Option<NodeId>,
     lived: u64,
     scores: &mut [f32],
 ) -> Vec<usize> {
+    if !uses(Signal::Siblings) {
+        return Vec::new();
+    }
     let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
     let all = candidates.iter().flat_map(|candidate| &candidate.below).chain(known);
     for label in all {
@@ -54,14 +60,14 @@ pub(crate) fn score_likeness(
         let shared: SmallVec<[&Label; 16]> = candidate.below.iter().filter(|label| count(label) >= 2).collect();
         let total: f32 = candidate.below.iter().map(Label::weight).sum();
         let common: f32 = shared.iter().map(|label| label.weight()).sum();
-        if common > 0.0 && common >= LIKENESS_MIN * total {
+        if common > 0.0 && common >= tuned(Threshold::LikenessMin, LIKENESS_MIN) * total {
             let direct = shared.iter().filter(|label| label.is_direct).count() as f32 / shared.len() as f32;
             let holders: u32 = shared.iter().map(count).sum();
             group.push(Alike { at, common, direct, holders: holders as f32 / shared.len() as f32 });
         }
     }
     let is_pair_alike = group.len() == 2 && group.iter().all(|alike| alike.common >= 2.0);
-    if group.is_empty() || (group.len() < 3 && !is_pair_alike && !is_open) {
+    if group.is_empty() || (group.len() < 3 && !is_pair_alike && open.is_none()) {
         return Vec::new();
     }
     let size = group.len() as f32;
@@ -79,15 +85,12 @@ pub(crate) fn score_likeness(
     let newness = (once / calls - usual_newness(calls, lived)).clamp(0.0, 0.5);
     let odds = (1.0 + common).log2() + 1.5 * (universal - 0.3) + share + 3.0 * newness + 0.6 * size.log2()
         - 2.0 * (plurals - 0.4).max(0.0) * (1.0 - direct).max(0.5)
-        - LIKENESS_NEED;
-    // The middle one, so that a few names of the API among many texts do not vouch for each other's being usual.
-    let mut sorted: Vec<u32> = group.iter().map(|alike| candidates[alike.at].calls).collect();
-    sorted.sort_unstable();
-    let usual = sorted[sorted.len() / 2] as f32;
+        - tuned(Threshold::LikenessNeed, LIKENESS_NEED);
+    let likes = Likes::of(trie, open, group.iter().map(|alike| &candidates[alike.at]));
     for alike in &group {
         let candidate = &candidates[alike.at];
         let typed = if candidate.has_typed_parameter { TYPED_BELOW * (1.0 - alike.direct) } else { 0.0 };
-        if !is_established(candidate, usual) {
+        if !is_established(candidate, likes) {
             scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
         }
     }
@@ -107,12 +110,14 @@ struct Alike {
 
 /// Children whose endpoints the parameter has as well.
 pub(crate) fn score_explained(trie: &Trie, open: OpenParameter, candidates: &[Candidate<'_>], scores: &mut [f32]) {
-    let (texts, texts_calls) = trie[open.id].as_parameter().map_or((0, 0), |known| (known.texts, known.texts_calls));
-    let texts = texts.max(1);
-    let mean_calls = texts_calls as f32 / texts as f32;
+    if !uses(Signal::Explained) {
+        return;
+    }
+    let texts = trie[open.id].as_parameter().map_or(1, |known| known.texts.max(1));
+    let likes = Likes::of(trie, Some(open.id), candidates.iter());
     let prior = (0.25 * (texts as f32).log2() - 0.5).min(0.5);
     for (at, candidate) in candidates.iter().enumerate() {
-        if candidate.is_end || is_established(candidate, mean_calls) {
+        if candidate.is_end || is_established(candidate, likes) {
             continue;
         }
         let mut found = Explained::default();

@@ -1,6 +1,7 @@
 //! Re-templating: names become values, endpoints merge, templates and confidence follow.
 
 use crate::catalogue::Catalogue;
+use crate::crowd::weight;
 use crate::decide::{style_index, values_among};
 use crate::name::{Part, explanation, template};
 use crate::shape::is_plural;
@@ -59,12 +60,13 @@ impl Catalogue {
             self.state.trie.detach(child);
             self.unlearn(child);
             let key = self.state.trie.key(child);
-            let calls = self.state.trie[child].calls;
+            let (calls, actors) = (self.state.trie[child].calls, self.state.trie[child].actors);
+            let weight = weight(calls, actors, &self.state.places[self.state.trie[child].place as usize]);
             let style = self.state.trie[child].name().map(style_index);
             if let Some(parameter) = self.state.trie[id].as_parameter_mut() {
                 parameter.texts = parameter.texts.saturating_add(1);
                 parameter.texts_once = parameter.texts_once.saturating_add(u32::from(calls <= 1));
-                parameter.texts_calls = parameter.texts_calls.saturating_add(calls);
+                parameter.texts_calls = parameter.texts_calls.saturating_add(weight);
                 parameter.values |= 1 << (key >> 58);
                 if let Some(style) = style {
                     parameter.styles[style] = parameter.styles[style].saturating_add(1);
@@ -174,7 +176,7 @@ impl Catalogue {
     }
 
     /// Takes a name out of its place's confirmed names.
-    fn unlearn(&mut self, id: NodeId) {
+    pub(crate) fn unlearn(&mut self, id: NodeId) {
         let node = &mut self.state.trie[id];
         if std::mem::take(&mut node.styled)
             && let Kind::Name(name) = &node.kind
@@ -327,52 +329,5 @@ impl Catalogue {
             at = self.state.trie[at].parent;
         }
         true
-    }
-
-    // --- Forgetting
-
-    /// Makes room: names and parameters that nothing hangs below, that are not confirmed and were not used for long go,
-    /// the longest unused first, a tenth of all nodes at most.
-    pub(crate) fn forget_stale(&mut self) {
-        let trie = &self.state.trie;
-        let oldest = self.state.epoch.saturating_sub(self.settings.forget_after_epochs);
-        let mut stale: Vec<(u32, NodeId)> = trie
-            .ids()
-            .filter(|&id| trie.is_live(id))
-            .filter(|&id| {
-                let node = &trie[id];
-                node.parent != NONE && node.is_end() && !node.confident && node.last_epoch < oldest
-            })
-            .map(|id| (trie[id].last_epoch, id))
-            .collect();
-        stale.sort_unstable();
-        stale.truncate(self.settings.nodes_max / 10);
-        self.state.counters.nodes_forgotten += stale.len() as u64;
-        for (_, id) in stale {
-            self.unlink(id);
-            self.drop_subtree(id);
-        }
-    }
-
-    fn unlink(&mut self, id: NodeId) {
-        let parent = self.state.trie[id].parent;
-        if self.state.trie[parent].parameter == id {
-            self.state.trie[parent].parameter = NONE;
-        } else {
-            self.state.trie.detach(id);
-        }
-    }
-
-    /// Forgets a subtree that hangs nowhere any more, with its endpoints.
-    fn drop_subtree(&mut self, top: NodeId) {
-        for id in self.state.trie.subtree(top) {
-            self.unlearn(id);
-            for leaf in std::mem::take(&mut self.state.trie[id].leaves) {
-                self.keep(leaf.record);
-                self.leave(leaf.record);
-                self.state.table.forget(leaf.record);
-            }
-            self.state.trie.release(id);
-        }
     }
 }

@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// Services (or hosts without a service) that are learned. Calls of one more belong to no endpoint.
     pub places_max: usize,
-    /// Nodes of all tries together. At the limit nothing new is learned, until stale nodes are forgotten at the next
-    /// epoch.
+    /// Nodes of all tries together. At the limit the eighth that is worth least is forgotten: what is not confirmed,
+    /// then what is confirmed and stale, then what few actors use. Until then nothing new is learned.
     pub nodes_max: usize,
-    /// Endpoints that are kept, redirects left by merges not counted. At the limit no new one is made.
+    /// Endpoints that are kept, redirects left by merges not counted. At the limit no new one is made, until some are
+    /// forgotten with their nodes, as for `nodes_max`.
     pub endpoints_max: usize,
     /// Redirects that are kept. At the limit the oldest is forgotten: whoever stored it has it still.
     pub redirects_max: usize,

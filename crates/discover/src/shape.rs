@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::signals::{Signal, uses};
+
 /// A text that no API designer would write into a path: its position is a parameter from the first sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Shape {
@@ -100,6 +102,9 @@ pub(crate) fn value_shape(text: &str, segment_bytes_max: usize) -> Option<Shape>
     let length = text.len();
     if length > segment_bytes_max {
         return Some(Shape::Long);
+    }
+    if !uses(Signal::Shapes) {
+        return None;
     }
     let counts = count(text);
     if counts.digits == length || (counts.digits + 1 == length && length > 1 && text.starts_with('-')) {
@@ -226,7 +231,7 @@ pub(crate) fn is_version(text: &str) -> bool {
         _ => (false, bytes),
     };
     let major = digits_of(rest);
-    if major == 0 || major > if prefixed { 3 } else { 2 } {
+    if !uses(Signal::Versions) || major == 0 || major > if prefixed { 3 } else { 2 } {
         return false;
     }
     let rest = &rest[major..];
@@ -331,6 +336,9 @@ pub(crate) fn style(text: &str) -> Style {
 /// How much a text that could be a name looks like a value, in natural log-odds before anything else is known.
 pub(crate) fn value_hint(text: &str) -> f32 {
     let mut hint = 0.0;
+    if !uses(Signal::Look) {
+        return hint;
+    }
     if text.ends_with(|last: char| last.is_ascii_digit()) {
         hint += 1.4;
     } else if text.bytes().any(|byte| byte.is_ascii_digit()) {
@@ -350,7 +358,10 @@ pub(crate) fn value_hint(text: &str) -> f32 {
 /// Whether a name is an English plural, the way collections are named.
 pub(crate) fn is_plural(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.len() > 3 && bytes.ends_with(b"s") && !matches!(bytes[bytes.len() - 2], b's' | b'u' | b'i')
+    uses(Signal::Plurals)
+        && bytes.len() > 3
+        && bytes.ends_with(b"s")
+        && !matches!(bytes[bytes.len() - 2], b's' | b'u' | b'i')
 }
 
 #[cfg(test)]

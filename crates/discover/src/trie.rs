@@ -115,7 +115,7 @@ pub(crate) struct Parameter {
     pub texts: u32,
     /// How many of those texts had been seen once when they were taken.
     pub texts_once: u32,
-    /// Calls of those texts when they were taken.
+    /// What the calls of those texts counted for when they were taken.
     pub texts_calls: u32,
     /// How many of those texts are written in each style.
     pub styles: [u32; STYLES],

@@ -82,6 +82,7 @@ impl From<FirstState> for State {
             dirty,
             due,
             counters: counters.into(),
+            full_epoch: None,
         }
     }
 }
