@@ -3,6 +3,8 @@
 //! `cargo test --release --locked -p outrider-discover --lib ablation -- --ignored --nocapture` prints the tables that
 //! `docs/figures.md` has.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::signals::changed::{scaled, without};

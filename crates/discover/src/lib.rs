@@ -13,7 +13,6 @@
 #[cfg(test)]
 extern crate self as outrider_discover;
 
-#[cfg(test)]
 mod ablation;
 mod catalogue;
 mod confidence;
