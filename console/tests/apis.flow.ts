@@ -154,6 +154,8 @@ it('leads to the endpoint, which says what it carries', async () => {
 it('corrects its template, and takes that back', async () => {
   await page.getByRole('button', { name: 'Correct the template…' }).click();
   await page.getByRole('menuitem', { name: 'Rename a parameter…' }).click();
+  // While it fades out it has no items that anybody may reach.
+  await page.getByRole('menu').waitFor({ state: 'detached' });
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('New name').fill('sku');
   await dialog.getByRole('note').filter({ hasText: 'is called {sku} from now on' }).waitFor();
