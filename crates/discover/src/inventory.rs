@@ -43,7 +43,7 @@ pub use report::{
 };
 pub(crate) use rows::percent;
 pub use rows::{InventoryRow, RowError, csv, rows};
-pub use settings::{Counters, Settings, SettingsError};
+pub use settings::{Counters, Settings};
 
 /// The version of snapshots that this build writes; it reads no other.
 const VERSION: u8 = 1;

@@ -190,6 +190,27 @@ impl Rules {
         }
     }
 
+    /// The node of a template, where nothing on the way to it is ignored; `does` says of what is that it is.
+    fn watched(
+        &mut self,
+        pieces: &[Piece],
+        method: Option<&str>,
+        decision: &TemplateDecision,
+        does: &'static str,
+    ) -> Result<usize, DecisionRefused> {
+        let mut node = 0;
+        for at in 0..=pieces.len() {
+            let ignores = &self.nodes[node].ignores;
+            if let Some((_, other)) = ignores.iter().find(|(ignored, _)| overlap(method, ignored.as_deref())) {
+                return Err(DecisionRefused::conflict(decision, other.id, does));
+            }
+            if let Some(piece) = pieces.get(at) {
+                node = self.child(node, piece);
+            }
+        }
+        Ok(node)
+    }
+
     fn pin_at(
         &mut self,
         pieces: &[Piece],
@@ -197,16 +218,7 @@ impl Rules {
         decision: &TemplateDecision,
         by: By,
     ) -> Result<(), DecisionRefused> {
-        let mut node = 0;
-        for at in 0..=pieces.len() {
-            let ignores = &self.nodes[node].ignores;
-            if let Some((_, other)) = ignores.iter().find(|(ignored, _)| overlap(method, ignored.as_deref())) {
-                return Err(DecisionRefused::conflict(decision, other.id, "ignores it"));
-            }
-            if let Some(piece) = pieces.get(at) {
-                node = self.child(node, piece);
-            }
-        }
+        let node = self.watched(pieces, method, decision, "ignores it")?;
         let pins = &mut self.nodes[node].pins;
         if let Some(other) = pins.iter().find(|other| overlap(method, other.method.as_deref())) {
             return Err(DecisionRefused::conflict(decision, other.by.id, "pins the same template"));
@@ -225,16 +237,7 @@ impl Rules {
         decision: &TemplateDecision,
         by: By,
     ) -> Result<(), DecisionRefused> {
-        let mut node = 0;
-        for at in 0..=pieces.len() {
-            let ignores = &self.nodes[node].ignores;
-            if let Some((_, other)) = ignores.iter().find(|(ignored, _)| overlap(method, ignored.as_deref())) {
-                return Err(DecisionRefused::conflict(decision, other.id, "ignores it already"));
-            }
-            if let Some(piece) = pieces.get(at) {
-                node = self.child(node, piece);
-            }
-        }
+        let node = self.watched(pieces, method, decision, "ignores it already")?;
         let mut open = vec![node];
         while let Some(below) = open.pop() {
             let below = &self.nodes[below];

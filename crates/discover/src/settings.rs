@@ -73,6 +73,18 @@ pub struct SettingsError {
     found: usize,
 }
 
+impl SettingsError {
+    /// Refuses the first of these fields that is not within its bounds: name, value, least, most.
+    pub(crate) fn check(fields: &[(&'static str, usize, usize, usize)]) -> Result<(), SettingsError> {
+        for &(field, found, least, most) in fields {
+            if found < least || found > most {
+                return Err(SettingsError { field, least, most, found });
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Settings {
     /// Refuses values that cannot be meant, naming the field and what is allowed.
     pub fn validate(&self) -> Result<(), SettingsError> {
@@ -92,12 +104,7 @@ impl Settings {
             ("names_per_actor_max", self.names_per_actor_max as usize, 1, 1 << 16),
             ("forget_after_epochs", self.forget_after_epochs as usize, 1, 1 << 24),
         ];
-        for (field, found, least, most) in checks {
-            if found < least || found > most {
-                return Err(SettingsError { field, least, most, found });
-            }
-        }
-        Ok(())
+        SettingsError::check(&checks)
     }
 }
 

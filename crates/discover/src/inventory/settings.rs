@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::settings::SettingsError;
+
 /// How the inventory learns and what it may hold.
 ///
 /// Every limit says what happens there; the counter of the same name in [`Counters`] says how often it happened.
@@ -61,16 +63,6 @@ impl Default for Settings {
     }
 }
 
-/// A setting that cannot be meant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` must be between {least} and {most}, and is {found}")]
-pub struct SettingsError {
-    field: &'static str,
-    least: usize,
-    most: usize,
-    found: usize,
-}
-
 impl Settings {
     /// Refuses values that cannot be meant, naming the field and what is allowed.
     pub fn validate(&self) -> Result<(), SettingsError> {
@@ -90,12 +82,7 @@ impl Settings {
             ("measure_every", self.measure_every as usize, 1, 1 << 16),
             ("report_every_epochs", self.report_every_epochs as usize, 1, 1 << 16),
         ];
-        for (field, found, least, most) in checks {
-            if found < least || found > most {
-                return Err(SettingsError { field, least, most, found });
-            }
-        }
-        Ok(())
+        SettingsError::check(&checks)
     }
 }
 
