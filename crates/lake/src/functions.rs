@@ -1,6 +1,6 @@
 //! Functions of our own that statements may call.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use deltalake::arrow::array::{Array, ArrayRef, AsArray as _, ListArray, ListBuilder, StringArray, StringBuilder};
 use deltalake::arrow::compute::cast;
@@ -8,16 +8,23 @@ use deltalake::arrow::datatypes::DataType;
 use deltalake::datafusion::common::exec_err;
 use deltalake::datafusion::error::{DataFusionError, Result};
 use deltalake::datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use deltalake::datafusion::scalar::ScalarValue;
 
-/// `field_value(query, 'token')`: the first value of a query field, header or mapped field of that name, null where there is
-/// none.
-pub(crate) const FIELD_VALUE: &str = "field_value";
+use crate::columns::documentation;
 
-/// `entity_names(entities)`: each entity of the business as `name:value`.
+pub(crate) const FIELD_VALUE: &str = "field_value";
 pub(crate) const ENTITY_NAMES: &str = "entity_names";
+
+static FIELD_VALUE_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
+    documentation(
+        "field_value(query, 'token')",
+        "The first value of a query field, header, mapped field or entity of that name; null where there is none.",
+    )
+});
+static ENTITY_NAMES_WORDS: LazyLock<Documentation> =
+    LazyLock::new(|| documentation("entity_names(entities)", "Each business entity of a call as `name:value`."));
 
 /// The functions.
 pub(crate) fn functions() -> [ScalarUDF; 2] {
@@ -33,6 +40,10 @@ struct FieldValue {
 impl ScalarUDFImpl for FieldValue {
     fn name(&self) -> &str {
         FIELD_VALUE
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&FIELD_VALUE_WORDS)
     }
 
     fn signature(&self) -> &Signature {
@@ -69,6 +80,10 @@ struct EntityNames {
 impl ScalarUDFImpl for EntityNames {
     fn name(&self) -> &str {
         ENTITY_NAMES
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&ENTITY_NAMES_WORDS)
     }
 
     fn signature(&self) -> &Signature {

@@ -11,6 +11,7 @@
 //! every file to its end, and a keeper goes on without what is damaged.
 
 mod check;
+mod columns;
 mod complete;
 mod density;
 mod engine;
@@ -43,6 +44,7 @@ mod sorted;
 mod table;
 
 pub use check::{CheckProgress, Checked, Damaged, Repaired, check};
+pub use columns::{LakeFunction, LakeSchema};
 pub use complete::Suggestion;
 pub use density::{STEPS_MAX, Span, Step};
 pub use erase::{CallsErased, Erase};

@@ -217,7 +217,7 @@ impl LakeReader {
     }
 
     /// A session with every table.
-    async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
+    pub(crate) async fn context(&self, beside: &Beside) -> Result<SessionContext, QueryError> {
         // Before what it is made of: what it does not cover is then found there.
         let hours = self.hours.newest().await?;
         let view = self.view().await?;

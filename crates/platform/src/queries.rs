@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use outrider_lake::arrow::array::RecordBatch;
 use outrider_lake::{
-    Answer, Beside, HuntAnswer, LakeReader, Location, Page, QueryError, QueryLimits, Range, Search, Span, Step,
-    Suggestion, Tail,
+    Answer, Beside, HuntAnswer, LakeReader, LakeSchema, Location, Page, QueryError, QueryLimits, Range, Search, Span,
+    Step, Suggestion, Tail,
 };
 use outrider_model::{EntityKind, Hunt, HuntWindow, Subject};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -52,6 +52,12 @@ impl Queries {
     {
         let (reader, beside) = (Arc::clone(&self.reader), Arc::clone(&self.beside));
         self.on_threads(async move { take(reader.query(&statement, &beside).await?).await }).await
+    }
+
+    /// What a statement may name.
+    pub async fn schema(&self) -> Result<LakeSchema, QueryError> {
+        let (reader, beside) = (Arc::clone(&self.reader), Arc::clone(&self.beside));
+        self.on_threads(async move { reader.schema(&beside).await }).await
     }
 
     /// A page of an entity's calls; a consumer may be meant by its name.

@@ -1,6 +1,6 @@
 //! Aggregates over the columns of `endpoint_hours` that are not simply added up.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use datasketches::hll::HllUnion;
 use deltalake::arrow::array::{ArrayRef, AsArray as _, RecordBatch};
@@ -10,19 +10,27 @@ use deltalake::datafusion::common::plan_err;
 use deltalake::datafusion::error::Result;
 use deltalake::datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use deltalake::datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Documentation, Signature, Volatility,
 };
 use deltalake::datafusion::scalar::ScalarValue;
 
 use super::fold::{add_sketch, no_values, written};
 use super::histogram::{Histogram, Histograms, column_of};
+use crate::columns::documentation;
 use crate::schema::histogram_type;
 
-/// `hll_count(consumers_hll)`: how many distinct values the sketches have seen together, about.
 const HLL_COUNT: &str = "hll_count";
-/// `histogram_quantile(latency_ms_histogram, 0.95)`: the value that this share of all is at most, about; null where there is
-/// none.
 const HISTOGRAM_QUANTILE: &str = "histogram_quantile";
+
+static HLL_COUNT_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
+    documentation("hll_count(consumers_hll)", "How many distinct values the sketches have seen together, about.")
+});
+static HISTOGRAM_QUANTILE_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
+    documentation(
+        "histogram_quantile(latency_ms_histogram, 0.95)",
+        "The value that this share of all is at most, about; null where there is none.",
+    )
+});
 
 /// The aggregates.
 pub(crate) fn aggregates() -> [AggregateUDF; 2] {
@@ -41,6 +49,10 @@ struct HllCount {
 impl AggregateUDFImpl for HllCount {
     fn name(&self) -> &str {
         HLL_COUNT
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&HLL_COUNT_WORDS)
     }
 
     fn signature(&self) -> &Signature {
@@ -105,6 +117,10 @@ struct HistogramQuantile {
 impl AggregateUDFImpl for HistogramQuantile {
     fn name(&self) -> &str {
         HISTOGRAM_QUANTILE
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&HISTOGRAM_QUANTILE_WORDS)
     }
 
     fn signature(&self) -> &Signature {

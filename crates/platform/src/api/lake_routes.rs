@@ -3,7 +3,7 @@
 use super::routes::Read::{Plain, Sensitive};
 use super::routes::Routes;
 use super::scope::Reach;
-use super::{hunts, lake, lake_call, lake_hints, lake_rows};
+use super::{hunts, lake, lake_call, lake_hints, lake_rows, lake_schema};
 use crate::store::Role;
 
 /// What every viewer may ask the lake.
@@ -15,6 +15,8 @@ pub(super) fn lake_routes() -> Routes {
     const QUERY: &str = "Ask the lake in SQL\n\
         Over the tables `events`, `timeline` and `endpoint_hours`, what outrider knows (`alerts`, `findings`, `actions`, \
         `endpoints`) and the views `calls`, `hours` and `alert_calls`. It reads and can change nothing; time, memory and rows are limited.";
+    const SCHEMA: &str = "What a statement may name\n\
+        The tables and views with their columns, what each means and its unit, and the functions.";
     const FOLLOW: &str = "Ask the lake in SQL, and see how far it is\n\
         As `query_lake`, with the rows as they come. To close the connection ends the query.";
     const EXPORT: &str = "Ask the lake in SQL, for a file\n\
@@ -44,6 +46,7 @@ pub(super) fn lake_routes() -> Routes {
             "What a search that is being typed may go on with",
         )
         .reaches(Reach::ByItself)
+        .get("/api/v1/lake/schema", Plain, lake_schema::schema, "get_lake_schema", SCHEMA)
         .post("/api/v1/query", lake::query, "query_lake", QUERY)
         .post("/api/v1/query/stream", lake_rows::follow, "follow_query", FOLLOW)
         .post("/api/v1/query/export", lake_rows::export, "export_query", EXPORT)

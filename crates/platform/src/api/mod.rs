@@ -35,6 +35,8 @@ mod lake_call;
 mod lake_hints;
 mod lake_routes;
 mod lake_rows;
+mod lake_schema;
+mod lake_words;
 mod metrics;
 mod notify;
 mod oidc;
