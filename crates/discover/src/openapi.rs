@@ -1,7 +1,7 @@
 //! What the owner of an API says of it, beside what was seen: OpenAPI documents and the gateway's routes.
 //!
 //! This module reads a document ([`Document::read`]), compares a service's inventory with it ([`drift`]) and with the
-//! gateway's routes ([`route_drift`]), and writes a document of what was seen ([`export`]). It leaves out what is done
+//! gateway's routes ([`route_drift`]), makes decisions of its paths ([`Pins`]), and writes a document of what was seen ([`export`]). It leaves out what is done
 //! about a difference.
 //!
 //! A document is read from plain JSON values and not through types of the whole specification: of 3.0 and 3.1 only the
@@ -15,6 +15,7 @@ mod export;
 mod import;
 mod matching;
 mod parameters;
+mod pins;
 mod reader;
 mod routes;
 mod sentence;
@@ -24,5 +25,6 @@ pub use document::{
 };
 pub use drift::{Drift, DriftKind, drift};
 pub use export::{ExportInfo, export};
+pub use pins::Pins;
 pub use reader::{DocumentError, Limits};
 pub use routes::{Route, route_drift};

@@ -25,7 +25,7 @@ const KEY_BYTES_MAX: usize = 256;
 const METHOD_BYTES_MAX: usize = 32;
 
 /// Bytes of a document's name, which stands in the explanation of each endpoint.
-const DOCUMENT_NAME_BYTES_MAX: usize = 128;
+pub(crate) const DOCUMENT_NAME_BYTES_MAX: usize = 128;
 
 /// One segment of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]

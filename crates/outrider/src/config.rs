@@ -68,6 +68,8 @@ pub struct Config {
     pub snapshots: SnapshotConfig,
     /// Endpoint discovery.
     pub discover: outrider_discover::Settings,
+    /// What is learned of each endpoint: parameters, authentication, sizes.
+    pub inventory: outrider_discover::inventory::Settings,
     /// Detectors and profiles.
     pub detect: outrider_detect::Settings,
     /// Alerts, guard rails and actions.
@@ -191,6 +193,7 @@ impl Default for Config {
             lake: LakeConfig::default(),
             snapshots: SnapshotConfig::default(),
             discover: outrider_discover::Settings::default(),
+            inventory: outrider_discover::inventory::Settings::default(),
             detect: outrider_detect::Settings::default(),
             respond: outrider_respond::desk::Settings::default(),
             notify: Vec::new(),
@@ -275,6 +278,7 @@ impl Config {
             lake,
             snapshots,
             discover: _,
+            inventory: _,
             detect: _,
             respond: _,
             notify: _,
@@ -301,11 +305,23 @@ impl Config {
 
     /// Takes over the sections that can change while outrider runs.
     pub fn take_over(&mut self, other: Config) {
-        let Config { collector, logging, enrich, entities, discover, detect, respond, notify, policies, .. } = other;
+        let Config {
+            collector, logging, enrich, entities, discover, inventory, detect, respond, notify, policies, ..
+        } = other;
         let logging = LoggingConfig { level: logging.level, ..self.logging };
         self.collector.take_over(&collector);
-        *self =
-            Config { logging, enrich, entities, discover, detect, respond, notify, policies, ..std::mem::take(self) };
+        *self = Config {
+            logging,
+            enrich,
+            entities,
+            discover,
+            inventory,
+            detect,
+            respond,
+            notify,
+            policies,
+            ..std::mem::take(self)
+        };
     }
 
     /// What is valid and still may not be what was meant.
@@ -425,6 +441,7 @@ impl Config {
     pub fn analysis(&self) -> AnalysisSettings {
         AnalysisSettings {
             discover: self.discover.clone(),
+            inventory: self.inventory.clone(),
             detect: self.detect.clone(),
             respond: self.respond.clone(),
             policies: self.policies.clone(),

@@ -37,6 +37,8 @@ mod past;
 pub struct AnalysisSettings {
     /// Endpoint discovery.
     pub discover: outrider_discover::Settings,
+    /// What endpoints carry.
+    pub inventory: inventory::Settings,
     /// Detectors and profiles.
     pub detect: outrider_detect::Settings,
     /// Alerts, guard rails and actions.
@@ -56,6 +58,9 @@ pub enum AnalysisError {
     /// A setting of discovery makes no sense.
     #[error("discover: {0}")]
     Discover(String),
+    /// A setting of the inventory makes no sense.
+    #[error("inventory: {0}")]
+    Inventory(String),
     /// A setting of detection makes no sense.
     #[error("detect: {0}")]
     Detect(String),
@@ -110,6 +115,8 @@ impl AnalysisSettings {
         for policy in &self.policies {
             policy.validate().map_err(|source| AnalysisError::Policy { name: policy.name.clone(), source })?;
         }
+        self.discover.validate().map_err(|error| AnalysisError::Discover(error.to_string()))?;
+        self.inventory.validate().map_err(|error| AnalysisError::Inventory(error.to_string()))?;
         Analysis::new("check", self.clone()).map(|_| ())
     }
 }
@@ -124,10 +131,11 @@ impl Analysis {
         desk.apply_settings(settings.respond.clone(), settings.policies.clone())
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
         desk.serve(settings.gateways.clone());
+        let inventory = Inventory::new(settings.inventory.clone());
         Ok(Analysis {
             settings,
             catalogue,
-            inventory: Inventory::new(inventory::Settings::default()),
+            inventory,
             credentials: CredentialKinds::default(),
             engine,
             desk,
@@ -360,6 +368,8 @@ impl Analysis {
         }
         let catalogue = Catalogue::restore(settings.discover.clone(), &self.catalogue.snapshot())
             .map_err(|e| AnalysisError::Discover(e.to_string()))?;
+        let inventory = Inventory::restore(settings.inventory.clone(), &self.inventory.snapshot())
+            .map_err(|e| AnalysisError::Inventory(e.to_string()))?;
         let engine = Engine::restore(settings.detect.clone(), &self.engine.snapshot())
             .map_err(|e| AnalysisError::Detect(e.to_string()))?;
         self.desk
@@ -367,6 +377,7 @@ impl Analysis {
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
         self.desk.serve(settings.gateways.clone());
         self.catalogue = catalogue;
+        self.inventory = inventory;
         self.engine = engine;
         self.settings = settings;
         Ok(())
@@ -415,7 +426,8 @@ impl Analysis {
     }
 }
 
-fn refused(why: DecisionRefused) -> CommandRefused {
+/// Why decisions about templates are refused, as a command is.
+pub(crate) fn refused(why: DecisionRefused) -> CommandRefused {
     let words = why.to_string();
     match why {
         DecisionRefused::Unknown { id } => CommandRefused::NotFound { what: format!("decision {id} about templates") },

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use outrider_discover::Catalogue;
 use outrider_model::{CommandRecord, CommandRefused};
 use outrider_respond::desk::CommandDone;
 
+use crate::copies::{Copies, NoCopy};
 use crate::log::{LogError, LogHandle, NewRecord};
 use crate::pipeline::Waiters;
 
@@ -33,11 +35,17 @@ pub enum CommandError {
 pub struct Commands {
     log: LogHandle,
     waiters: Arc<Waiters>,
+    copies: Arc<Copies>,
 }
 
 impl Commands {
-    pub(crate) fn new(log: LogHandle, waiters: Arc<Waiters>) -> Self {
-        Commands { log, waiters }
+    pub(crate) fn new(log: LogHandle, waiters: Arc<Waiters>, copies: Arc<Copies>) -> Self {
+        Commands { log, waiters, copies }
+    }
+
+    /// The catalogue as it is, to see what a decision would do to it.
+    pub async fn catalogue(&self) -> Result<Arc<Catalogue>, NoCopy> {
+        self.copies.copy().await
     }
 
     /// Stores a decision and waits until it is carried out and its effects are in the control store.

@@ -29,6 +29,12 @@ pub struct Compared {
     pub warnings_left_out: u64,
 }
 
+/// The routes of a gateway that lead to a service.
+pub(crate) fn routes_of(snapshot: Option<&GatewaySnapshot>, service: &str) -> Vec<Route> {
+    let routes = snapshot.into_iter().flat_map(|snapshot| &snapshot.configuration.routes);
+    routes.filter(|route| route.service_id.as_deref() == Some(service)).map(Route::from).collect()
+}
+
 /// Reads a document, apart from the tasks that serve connections.
 pub async fn read(text: String) -> Result<Document, StoreError> {
     apart(move || read_document(&text)).await
@@ -42,7 +48,8 @@ pub async fn drift_of(store: &Store, key: &ServiceKey, text: Option<String>) -> 
     apart(move || compare(&key, text.as_deref(), &inventory, snapshot.as_ref())).await
 }
 
-async fn apart<T: Send + 'static>(
+/// Works apart from the tasks that serve connections, one at a time.
+pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     // It is never closed.
@@ -60,9 +67,7 @@ fn compare(
     inventory: &[(Endpoint, EndpointInventory)],
     snapshot: Option<&GatewaySnapshot>,
 ) -> Result<Compared, StoreError> {
-    let routes = snapshot.into_iter().flat_map(|snapshot| &snapshot.configuration.routes);
-    let routes = routes.filter(|route| route.service_id.as_deref() == Some(key.service.as_str()));
-    let routes: Vec<Route> = routes.map(Route::from).collect();
+    let routes = routes_of(snapshot, &key.service);
     let mut compared = Compared { drifts: Vec::new(), warnings: Vec::new(), warnings_left_out: 0 };
     if let Some(text) = text {
         let document = read_document(text)?;

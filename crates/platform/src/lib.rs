@@ -8,6 +8,7 @@ pub mod api;
 mod assignments;
 pub mod clean_stop;
 mod commands;
+mod copies;
 pub mod drift;
 pub mod durable;
 pub mod enrich;

@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::analysis::{Analysis, AnalysisSettings};
 use crate::assignments::Assignments;
+use crate::copies::Copies;
 use crate::log::{Gap, History, LogError, LogReader, Position, Record, RecordKind};
 use crate::progress::Progress;
 use crate::snapshot_writer::SnapshotWriter;
@@ -75,6 +76,7 @@ pub(crate) struct Pipeline {
     pub assignments: Option<Arc<Assignments>>,
     pub desired: DesiredSenders,
     pub waiters: Arc<Waiters>,
+    pub copies: Arc<Copies>,
     pub snapshots: SnapshotWriter,
     pub snapshot_interval: Duration,
     pub progress: Arc<Progress>,
@@ -140,6 +142,9 @@ impl Pipeline {
             if done >= self.publish_from && published != Some(self.analysis.desk().desired_version()) {
                 published = Some(self.analysis.desk().desired_version());
                 self.publish();
+            }
+            if done >= self.publish_from {
+                self.copies.hand_out(self.analysis.catalogue());
             }
             if records > 0 {
                 let is_due = Instant::now() >= snapshot_due || self.progress.is_snapshot_wanted();

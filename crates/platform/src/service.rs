@@ -23,6 +23,7 @@ use crate::analysis::AnalysisSettings;
 use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
+use crate::copies::Copies;
 use crate::eraser::Eraser;
 pub use crate::error::PlatformError;
 use crate::hunts::Hunts;
@@ -104,6 +105,7 @@ pub struct Platform {
     stop_ticks: CancellationToken,
     desired: Vec<(String, watch::Receiver<Option<DesiredState>>)>,
     waiters: Arc<Waiters>,
+    copies: Arc<Copies>,
     progress: Arc<Progress>,
     handed: Mutex<Vec<Arc<Handed>>>,
     is_track_lost: bool,
@@ -171,6 +173,7 @@ impl Platform {
         let progress = Arc::new(Progress::default());
         progress.lake_is_durable_to(lake_after);
         let waiters = Arc::new(Waiters::default());
+        let copies = Arc::new(Copies::default());
         let assignments = lake.is_some().then(|| Arc::new(Assignments::new(IDS_WAITING_MAX)));
         let (senders, desired) = settings
             .gateways
@@ -200,6 +203,7 @@ impl Platform {
             assignments: assignments.clone(),
             desired: senders,
             waiters: Arc::clone(&waiters),
+            copies: Arc::clone(&copies),
             snapshots: SnapshotWriter::start(work)
                 .map_err(|source| PlatformError::System { doing: "start the snapshot thread", source })?,
             snapshot_interval: settings.snapshot_interval,
@@ -249,7 +253,7 @@ impl Platform {
         let eraser = Eraser {
             store: store.clone(),
             log: handle.clone(),
-            commands: Commands::new(handle.clone(), Arc::clone(&waiters)),
+            commands: Commands::new(handle.clone(), Arc::clone(&waiters), Arc::clone(&copies)),
             hunts: hunts.clone(),
             snapshots: eraser_snapshots,
             progress: Arc::clone(&progress),
@@ -274,6 +278,7 @@ impl Platform {
             stop_ticks,
             desired,
             waiters,
+            copies,
             progress,
             handed: Mutex::default(),
             is_track_lost: false,
@@ -321,7 +326,7 @@ impl Platform {
 
     /// Something to hand people's decisions to.
     pub fn commands(&self) -> Commands {
-        Commands::new(self.log.clone(), Arc::clone(&self.waiters))
+        Commands::new(self.log.clone(), Arc::clone(&self.waiters), Arc::clone(&self.copies))
     }
 
     /// The control store, for reading.

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::SettingsError;
@@ -5,8 +6,9 @@ use crate::settings::SettingsError;
 /// How the inventory learns and what it may hold.
 ///
 /// Every limit says what happens there; the counter of the same name in [`Counters`] says how often it happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "InventorySettings")]
 pub struct Settings {
     /// Endpoints that are kept. At the limit a new one is not taken in; above seven eighths of it those that were called
     /// the longest ago are forgotten when an epoch closes.

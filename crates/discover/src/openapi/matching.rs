@@ -35,6 +35,15 @@ struct Mount {
     with_base: bool,
 }
 
+/// How the documented paths of a service may be written.
+struct Mounts {
+    mounts: Vec<Mount>,
+    /// A documented path was seen as one of these writes it.
+    are_found: bool,
+    /// There are further ones.
+    is_cut: bool,
+}
+
 /// A documented operation as it may be seen.
 struct Candidate {
     operation: usize,
@@ -68,32 +77,16 @@ impl<'d> Operations<'d> {
     /// The operations as the endpoints say that they are seen: under the base paths of the document's servers, with or
     /// without the path of a route in front. Only if more endpoints are found without the base paths, those are left out.
     pub fn new(document: &'d Document, routes: &[Route], endpoints: &[&Endpoint]) -> Self {
-        let mut prefixes = BTreeSet::from([String::new()]);
-        prefixes.extend(routes.iter().flat_map(Route::prefixes));
-        let is_cut = prefixes.len() > PREFIXES_MAX;
-        let prefixes: Vec<String> = prefixes.into_iter().take(PREFIXES_MAX).collect();
-        let seen: Vec<String> =
-            endpoints.iter().map(|endpoint| normalised(&segments(&endpoint.key.template))).collect();
-        let scored = |with_base: bool| {
-            let documented = documented(document, with_base);
-            let mounts = prefixes.iter().map(|prefix| Mount { prefix: prefix.clone(), with_base });
-            mounts.map(|mount| (mount.score(&documented, &seen), mount)).collect::<Vec<(usize, Mount)>>()
-        };
-        let best = |scored: &[(usize, Mount)]| scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
-        let (with_base, without) = (scored(true), scored(false));
-        let are_found = best(&with_base).max(best(&without)) > 0;
-        let scored = match best(&without) > best(&with_base) {
-            true => without,
-            false if are_found => with_base,
-            // No path is seen as it is written. Each way to write it may be the one.
-            false => with_base.into_iter().chain(without).collect(),
-        };
-        let mounts: Vec<Mount> =
-            scored.into_iter().filter(|(score, _)| *score > 0 || !are_found).map(|(_, mount)| mount).collect();
+        let Mounts { mounts, is_cut, .. } = Mounts::of(document, routes, endpoints);
         let mut operations =
             Operations { document, by_length: BTreeMap::new(), comparisons_left: COMPARISONS_MAX, is_cut };
         operations.write(&mounts);
         operations
+    }
+
+    /// Whether an endpoint is the operation of its candidate, or something that this covers.
+    fn has(&mut self, endpoint: &Endpoint) -> bool {
+        matches!(self.find(endpoint).0, Found::Operation(_))
     }
 
     /// Writes the paths of the operations as they may be seen, the first base of each before any second.
@@ -167,6 +160,60 @@ impl<'d> Operations<'d> {
     pub fn operation(&self, at: usize) -> &'d DocumentedOperation {
         &self.document.operations[at]
     }
+}
+
+impl Mounts {
+    /// Those that the endpoints say; each that may be where none of them is seen.
+    fn of(document: &Document, routes: &[Route], endpoints: &[&Endpoint]) -> Mounts {
+        let mut prefixes = BTreeSet::from([String::new()]);
+        prefixes.extend(routes.iter().flat_map(Route::prefixes));
+        let is_cut = prefixes.len() > PREFIXES_MAX;
+        let prefixes: Vec<String> = prefixes.into_iter().take(PREFIXES_MAX).collect();
+        let seen: Vec<String> =
+            endpoints.iter().map(|endpoint| normalised(&segments(&endpoint.key.template))).collect();
+        let scored = |with_base: bool| {
+            let documented = documented(document, with_base);
+            let mounts = prefixes.iter().map(|prefix| Mount { prefix: prefix.clone(), with_base });
+            mounts.map(|mount| (mount.score(&documented, &seen), mount)).collect::<Vec<(usize, Mount)>>()
+        };
+        let best = |scored: &[(usize, Mount)]| scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
+        let (with_base, without) = (scored(true), scored(false));
+        let are_found = best(&with_base).max(best(&without)) > 0;
+        let scored = match best(&without) > best(&with_base) {
+            true => without,
+            false if are_found => with_base,
+            // No path is seen as it is written. Each way to write it may be the one.
+            false => with_base.into_iter().chain(without).collect(),
+        };
+        let mounts: Vec<Mount> =
+            scored.into_iter().filter(|(score, _)| *score > 0 || !are_found).map(|(_, mount)| mount).collect();
+        Mounts { mounts, are_found, is_cut }
+    }
+}
+
+/// The operations with their paths as calls have them, each once. Where no endpoint says how, it is the way that fits most
+/// endpoints, and of equal ones the one that is the closest to how they are written.
+pub(super) fn as_called(document: &Document, routes: &[Route], endpoints: &[&Endpoint]) -> Vec<(usize, String)> {
+    let Mounts { mut mounts, are_found, .. } = Mounts::of(document, routes, endpoints);
+    if !are_found {
+        let fits = |mount: &Mount| {
+            let mut operations =
+                Operations { document, by_length: BTreeMap::new(), comparisons_left: COMPARISONS_MAX, is_cut: false };
+            operations.write(std::slice::from_ref(mount));
+            endpoints.iter().filter(|endpoint| operations.has(endpoint)).count()
+        };
+        let counted: Vec<usize> = mounts.iter().map(fits).collect();
+        let best = counted.iter().max().and_then(|most| counted.iter().position(|count| count == most));
+        mounts = best.map(|at| mounts.swap_remove(at)).into_iter().collect();
+    }
+    let mut called: BTreeSet<(usize, String)> = BTreeSet::new();
+    for (at, operation) in document.operations.iter().enumerate() {
+        for mount in &mounts {
+            let bases = bases(document, operation, mount.with_base);
+            called.extend(bases.map(|base| (at, format!("{}{base}{}", mount.prefix, operation.template))));
+        }
+    }
+    called.into_iter().collect()
 }
 
 impl Mount {

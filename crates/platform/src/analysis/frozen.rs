@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use outrider_detect::Engine;
 use outrider_discover::Catalogue;
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::Inventory;
 use outrider_respond::desk::Desk;
 use serde::{Deserialize, Serialize};
 
@@ -97,7 +97,8 @@ impl Analysis {
             )));
         }
         let (parts, rest): (SnapshotParts<'_>, &[u8]) = postcard::take_from_bytes(rest).map_err(|e| wrong(&e))?;
-        let known = inventory::Settings::default();
+        let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
+        let known = settings.inventory.clone();
         let none = CredentialKinds::default();
         let (operations, hunts, past, inventory, credentials) = match version {
             SNAPSHOT_VERSION_MIN => {
@@ -118,7 +119,6 @@ impl Analysis {
                 (operations, hunts, past, inventory, credentials)
             }
         };
-        let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         Ok(Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
             inventory,

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::Inventory;
 use outrider_model::{AlertState, ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +105,7 @@ impl Analysis {
         let names = EndpointNames::default();
         let present_ms = present_ms.max(self.now_ms);
         let (discover, detect) = (settings.discover.clone(), settings.detect.clone());
-        let inventory = Inventory::new(inventory::Settings::default());
+        let inventory = Inventory::new(settings.inventory.clone());
         Ok(Relearning {
             discover,
             detect,

@@ -3,7 +3,7 @@
 use super::routes::Read::Plain;
 use super::routes::Routes;
 use super::scope::Reach;
-use super::{apis, decisions, notify, people};
+use super::{apis, decisions, notify, people, templates};
 use crate::store::Role;
 
 /// What analysts may besides: work on alerts.
@@ -78,9 +78,16 @@ pub(super) fn responder_routes() -> Routes {
         )
         .post(
             "/api/v1/templates",
-            decisions::decide_templates,
+            templates::decide,
             "decide_templates",
             "Decide about path templates, and take decisions back\nAll of it is done, or nothing. What stands then is the answer.",
+        )
+        .reaches(Reach::ByItself)
+        .post(
+            "/api/v1/templates/preview",
+            templates::preview,
+            "preview_templates",
+            "Say what decisions about path templates would do\nIt takes what `decide_templates` takes, and decides nothing.",
         )
         .reaches(Reach::ByItself)
         .post("/api/v1/notify/{number}/resend", notify::resend, "resend_message", "Send a dead letter again")

@@ -4,20 +4,20 @@ use axum::Json;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use outrider_model::{
-    Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, DecisionOrigin, Duration, EntityKey,
-    EntityKind, Policy, PolicyError, TemplateDecision, TemplateDecisionId,
+    Action, ActionId, ActionScope, Alert, AlertId, Command, CommandRecord, Duration, EntityKey, EntityKind, Policy,
+    PolicyError,
 };
 use outrider_respond::desk::{CommandDone, KillSwitch, PolicyRow};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::auth::Caller;
-use super::body::{BODY_BYTES_MAX, Body};
+use super::body::Body;
 use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::routes::{Ask, Created, Id, IfNew, NoContent};
 use super::{ApiState, now_ms};
-use crate::store::{Gateways, Page, TemplateRow};
+use crate::store::Gateways;
 
 /// The largest `Idempotency-Key` in bytes.
 const KEY_BYTES_MAX: usize = 128;
@@ -130,10 +130,10 @@ pub(super) struct Switch {
 
 /// Who decides, and under which id, so that a request sent twice decides once.
 pub(super) struct Decider {
-    by: String,
+    pub(super) by: String,
     id: String,
     /// Where they may act.
-    gateways: Gateways,
+    pub(super) gateways: Gateways,
 }
 
 impl FromRequestParts<ApiState> for Decider {
@@ -186,7 +186,7 @@ fn random_id() -> Result<String, Problem> {
     Ok(format!("cmd_{:032x}", u128::from_be_bytes(random)))
 }
 
-async fn submit(state: &ApiState, decider: Decider, command: Command) -> Result<CommandDone, Problem> {
+pub(super) async fn submit(state: &ApiState, decider: Decider, command: Command) -> Result<CommandDone, Problem> {
     let record = CommandRecord { id: decider.id, by: decider.by, at_ms: now_ms(), command };
     Ok(state.commands.submit(record).await?)
 }
@@ -350,45 +350,6 @@ fn place_of(error: &PolicyError) -> String {
         PolicyError::TooMany(list) => return format!("body field `when.{list}`"),
     };
     format!("body field `{field}`")
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Templates {
-    /// Decisions that do not stand any more, by their ids.
-    #[serde(default)]
-    taken_back: Vec<TemplateDecisionId>,
-    /// Decisions that stand from then on.
-    #[serde(default)]
-    decisions: Vec<TemplateDecision>,
-}
-
-pub(super) async fn decide_templates(
-    State(state): State<ApiState>,
-    decider: Decider,
-    Body(Templates { taken_back, mut decisions }): Body<Templates, { 4 * BODY_BYTES_MAX }>,
-) -> Result<Json<Page<TemplateRow>>, Problem> {
-    // Whoever asks is a person, whatever they say.
-    decisions.iter_mut().for_each(|decision| decision.origin = DecisionOrigin::Operator);
-    let gateways = decider.gateways.clone();
-    // Whoever is for some gateways alone sees the decisions there, and no others.
-    let mine = state.store.template_decisions(&gateways).await?;
-    if let Some(id) = taken_back.iter().find(|id| gateways != Gateways::All && !mine.iter().any(|row| row.id == **id)) {
-        return Err(
-            Problem::not_found(format!("there is no decision {id} about templates")).at("body field `taken_back`")
-        );
-    }
-    if let Some(elsewhere) = decisions.iter().find(|decision| !gateways.has(&decision.gateway)) {
-        state.counters.forbidden();
-        let (by, at) = (&decider.by, &elsewhere.gateway);
-        return Err(Problem::forbidden(format!(
-            "`{by}` is for {} alone, and this is at `{at}`",
-            gateways.names().join(", ")
-        ))
-        .at("body field `decisions`"));
-    }
-    submit(&state, decider, Command::DecideTemplates { taken_back, decisions }).await?;
-    Ok(Json(Page { items: state.store.template_decisions(&gateways).await?, next: None }))
 }
 
 pub(super) async fn delete_policy(

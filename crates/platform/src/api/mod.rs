@@ -53,6 +53,7 @@ mod scope;
 pub(crate) mod server;
 mod services;
 mod session;
+mod templates;
 mod throttle;
 mod tokens;
 mod trace;
@@ -69,7 +70,7 @@ use axum::response::Response;
 
 pub use auth::AccessSettings;
 pub use body::BODY_BYTES_MAX;
-pub use bus::{CommandBus, CommandError, StatusSource};
+pub use bus::{CatalogueCopy, CommandBus, CommandError, NoCopy, StatusSource};
 pub use console::ConsoleFile;
 pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
 pub use openapi::openapi;

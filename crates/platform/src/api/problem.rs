@@ -10,7 +10,7 @@ use outrider_model::CommandRefused;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::CommandError;
+use super::{CommandError, NoCopy};
 use crate::passwords::PasswordError;
 use crate::store::{PersonError, StoreError};
 
@@ -321,6 +321,12 @@ impl From<PasswordError> for Problem {
                 Problem::internal()
             }
         }
+    }
+}
+
+impl From<NoCopy> for Problem {
+    fn from(error: NoCopy) -> Self {
+        Problem::unavailable(error.to_string())
     }
 }
 

@@ -314,3 +314,79 @@ async fn templates_are_decided_once_are_in_force_over_a_restart_and_can_be_taken
         api.send(Role::Responder, "POST", "/api/v1/templates", Some(r#"{"decisions": [{"gateway": "a"}]}"#)).await;
     assert_eq!(reply.status, 422, "{}", reply.body);
 }
+
+/// An API whose catalogue is what was learned of the shop.
+async fn with_catalogue() -> Api {
+    let api = api().await;
+    *api.bus.catalogue.lock().unwrap() = std::sync::Arc::new(learned().catalogue().clone());
+    api
+}
+
+async fn preview(api: &Api, body: &Value) -> Value {
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates/preview", Some(&body.to_string())).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    reply.body
+}
+
+#[tokio::test]
+async fn what_a_decision_would_do_is_said_before_it_is_taken() {
+    let api = with_catalogue().await;
+    let rename = decision("/orders/{order_id}", TemplateChange::Rename { parameter: "number".to_owned() });
+    let body = json!({"decisions": [rename]});
+    let said = preview(&api, &body).await;
+    assert_eq!((&said["decisions"], &said["taken_back"], &said["more"]), (&json!(1), &json!(0), &json!(0)));
+    let [effect] = said["items"].as_array().unwrap().as_slice() else { panic!("{said:#}") };
+    assert_eq!((&effect["kind"], &effect["before"]), (&json!("renamed"), &json!("/orders/{order_id}")));
+    assert_eq!(effect["after"], "/orders/{number}");
+    assert!(api.bus.records.lock().unwrap().is_empty(), "nothing was decided");
+
+    // What would be refused is refused here as it is there.
+    let unknown = json!({"taken_back": [rename.id()]}).to_string();
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates/preview", Some(&unknown)).await;
+    assert_eq!(reply.status, 404, "{}", reply.body);
+    let reply = api.send(Role::Analyst, "POST", "/api/v1/templates/preview", Some(&body.to_string())).await;
+    assert_eq!(reply.status, 403, "{}", reply.body);
+}
+
+#[tokio::test]
+async fn the_paths_of_a_document_become_decisions() {
+    let api = with_catalogue().await;
+    let follow = json!({"document": {"gateway": "kong", "workspace": "w", "service": "s"}});
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&follow.to_string())).await;
+    assert_eq!(reply.status, 404, "{}", reply.body);
+    assert!(reply.detail().contains("no document"), "{}", reply.body);
+
+    let text = json!({
+        "openapi": "3.1.0", "info": {"title": "Shop", "version": "1"},
+        "paths": {
+            "/orders/{number}": {"get": {"responses": {}}},
+            "/reports/{a}{a}": {"get": {"responses": {}}},
+            "/stock": {"get": {"responses": {}}},
+        },
+    });
+    let put = json!({"text": text.to_string()}).to_string();
+    let path = format!("/api/v1/apis/document?{OF_SHOP}");
+    assert_eq!(api.send(Role::Analyst, "PUT", &path, Some(&put)).await.status, 200);
+    let said = preview(&api, &follow).await;
+    assert_eq!(said["decisions"], 2, "{said:#}");
+    assert_eq!(said["left_out"][0]["pointer"], "/paths/~1reports~1{a}{a}/get", "{said:#}");
+    let kinds: Vec<_> = said["items"].as_array().unwrap().iter().map(|effect| effect["kind"].clone()).collect();
+    assert_eq!(kinds, ["renamed", "awaited"], "{said:#}");
+
+    api.answer(Ok(CommandDone::TemplatesDecided));
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&follow.to_string())).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let Command::DecideTemplates { taken_back, decisions } = api.last_record().command else { panic!() };
+    assert!(taken_back.is_empty());
+    let shop = DecisionOrigin::Document { name: "Shop".to_owned() };
+    assert!(decisions.len() == 2 && decisions.iter().all(|decision| decision.origin == shop), "{decisions:?}");
+
+    // What is followed already is not decided again.
+    let mut analysis = learned();
+    decide(&mut analysis, "one", &[], &decisions).unwrap();
+    *api.bus.catalogue.lock().unwrap() = std::sync::Arc::new(analysis.catalogue().clone());
+    let before = api.bus.records.lock().unwrap().len();
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&follow.to_string())).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert_eq!(api.bus.records.lock().unwrap().len(), before);
+}

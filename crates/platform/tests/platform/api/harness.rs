@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use outrider_discover::{Catalogue, Settings};
 use outrider_model::{
     ActionId, ActionState, AlertId, AlertState, CommandRecord, GatewayConfiguration, GatewaySnapshot,
 };
-use outrider_platform::api::{AccessSettings, ApiState, CommandBus, CommandError, StatusSource, serve};
+use outrider_platform::api::{AccessSettings, ApiState, CatalogueCopy, CommandBus, CommandError, StatusSource, serve};
 use outrider_platform::log::Position;
 use outrider_platform::oidc::Oidc;
 use outrider_platform::queries::Queries;
@@ -28,6 +29,8 @@ pub const ROLES: [Role; 4] = [Role::Viewer, Role::Analyst, Role::Responder, Role
 pub struct FakeBus {
     pub records: Mutex<Vec<CommandRecord>>,
     pub answer: Mutex<Result<CommandDone, CommandError>>,
+    /// What decisions are tried on.
+    pub catalogue: Mutex<Arc<Catalogue>>,
 }
 
 type Answer<'a> = std::pin::Pin<Box<dyn Future<Output = Result<CommandDone, CommandError>> + Send + 'a>>;
@@ -37,6 +40,11 @@ impl CommandBus for FakeBus {
         self.records.lock().unwrap().push(record);
         let answer = self.answer.lock().unwrap().clone();
         Box::pin(async move { answer })
+    }
+
+    fn catalogue(&self) -> CatalogueCopy<'_> {
+        let catalogue = Arc::clone(&self.catalogue.lock().unwrap());
+        Box::pin(async move { Ok(catalogue) })
     }
 }
 
@@ -155,7 +163,8 @@ impl Api {
         };
         store.apply(Position(1), &effects).await.unwrap();
         let done = CommandDone::Action { action: ActionId(9), state: ActionState::Pending };
-        let bus = Arc::new(FakeBus { records: Mutex::default(), answer: Mutex::new(Ok(done)) });
+        let catalogue = Mutex::new(Arc::new(Catalogue::new(Settings::default())));
+        let bus = Arc::new(FakeBus { records: Mutex::default(), answer: Mutex::new(Ok(done)), catalogue });
         let proxies = proxy.map(|address| address.parse().unwrap()).into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
