@@ -687,6 +687,8 @@ mod tests {
             ("[[entities]]\nname = 'ip'\nquery = 'm'", "entities: `ip`", "a meaning of its own"),
             ("[[entities]]\nname = 'm'", "entities: `m`", "exactly one of"),
             ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
+            ("[discover]\nnodes_max = 0", "discover: ", "`nodes_max` must be between 64 and"),
+            ("[inventory]\nbytes_max = 1", "inventory: ", "`bytes_max` must be between"),
             ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
             ("[api]\nbehind_proxy = 'nginx'", "line 2", "`nginx` is no address and no network"),
             (

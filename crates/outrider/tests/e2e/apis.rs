@@ -23,6 +23,23 @@ fn run(config: &Path, arguments: &[&str]) -> Said {
     }
 }
 
+/// Has the service's document decide about its templates, after a look at what that would do.
+fn follow_the_document(outrider: &Outrider, template: &Value) {
+    let service = &outrider.list("/api/v1/apis")[0];
+    let (gateway, workspace, id) = (&service["gateway"], &service["workspace"], &service["service"]);
+    let key = json!({"gateway": gateway, "workspace": workspace, "service": id});
+    let (status, said) = outrider.request("POST", "/api/v1/templates/preview", Some(&json!({"document": key})));
+    assert_eq!(status, 200, "{said:#}");
+    assert_eq!((&said["decisions"], &said["items"]), (&json!(1), &json!([])), "it is as the document says: {said:#}");
+    let (status, said) = outrider.request("POST", "/api/v1/templates", Some(&json!({"document": key})));
+    assert_eq!(status, 200, "{said:#}");
+    assert_eq!(&said["items"][0]["decision"]["template"], template, "{said:#}");
+    let taken_back = json!({"taken_back": [said["items"][0]["id"]]});
+    let (status, said) = outrider.request("POST", "/api/v1/templates/preview", Some(&taken_back));
+    assert_eq!((status, &said["taken_back"]), (200, &json!(1)), "{said:#}");
+    assert_eq!(outrider.list("/api/v1/templates").len(), 1, "a look decides nothing");
+}
+
 #[test]
 fn a_service_is_written_as_a_document_and_held_against_its_owners() {
     let directory = tempfile::tempdir().unwrap();
@@ -87,6 +104,8 @@ fn a_service_is_written_as_a_document_and_held_against_its_owners() {
     let drift: Value = serde_json::from_str(differs.out.lines().next().unwrap()).unwrap();
     assert_eq!((differs.status, &drift["kind"], differs.out.lines().count()), (4, &json!("shadow"), 1));
     assert_eq!(outrider.list("/api/v1/apis")[0]["document"]["operations"], 1);
+
+    follow_the_document(&outrider, &items["template"]);
 
     for (arguments, words) in [
         (&["openapi", "export", "--service", "none"][..], "nothing was seen of a service `none`; known are"),

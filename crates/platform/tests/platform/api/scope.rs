@@ -108,6 +108,7 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("delete", "/api/v1/apis/document"),
     ("get", "/api/v1/templates"),
     ("post", "/api/v1/templates"),
+    ("post", "/api/v1/templates/preview"),
     ("get", "/api/v1/actions"),
     ("post", "/api/v1/actions"),
     ("get", "/api/v1/actions/{id}"),
@@ -312,8 +313,16 @@ async fn services_and_templates_are_those_at_the_tokens_gateways() {
     for (gateway, decides, takes_back) in [("edge", 200, 200), ("kong", 403, 404)] {
         let body = json!({"decisions": [decision(gateway)]}).to_string();
         assert_eq!(scoped.send("POST", "/api/v1/templates", &body).await.status, decides, "{gateway}");
+        assert_eq!(scoped.send("POST", "/api/v1/templates/preview", &body).await.status, decides, "{gateway}");
         let body = json!({"taken_back": [decision(gateway).id()]}).to_string();
         assert_eq!(scoped.send("POST", "/api/v1/templates", &body).await.status, takes_back, "{gateway}");
+    }
+    // Where somebody may act there is no document; elsewhere nobody says whether there is one.
+    for (gateway, status) in [("edge", 404), ("kong", 403)] {
+        let body = json!({"document": {"gateway": gateway, "workspace": "", "service": "s-1"}}).to_string();
+        for path in ["/api/v1/templates", "/api/v1/templates/preview"] {
+            assert_eq!(scoped.send("POST", path, &body).await.status, status, "{gateway}{path}");
+        }
     }
     assert_eq!(scoped.api.bus.records.lock().unwrap().len(), 2);
 }
