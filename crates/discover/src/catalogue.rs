@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoints::Table;
 use crate::evidence::teaches;
+use crate::hints::{Hints, RoutePath};
 use crate::overlay::{Found, Overlay};
 use crate::path::Path;
 use crate::settings::Settings;
@@ -60,6 +61,8 @@ pub struct Counters {
     pub methods_max: u64,
     /// Decisions about templates that were refused because there was no room, in number or in bytes.
     pub decisions_max: u64,
+    /// Paths of routes that were not read, because there was no room or they were too long.
+    pub routes_max: u64,
     /// Nodes that were forgotten to make room.
     pub nodes_forgotten: u64,
 }
@@ -73,6 +76,8 @@ pub(crate) struct State {
     pub methods: Vec<Box<str>>,
     /// What was decided about templates, in the order in which it was.
     pub decisions: Vec<TemplateDecision>,
+    /// The paths of the routes of all gateways, each gateway's together.
+    pub routes: Vec<RoutePath>,
     /// The open epoch, in whole minutes since 1970; 0 before the first `advance`.
     pub epoch: u32,
     /// Nodes to weigh when the epoch closes.
@@ -100,6 +105,8 @@ pub struct Catalogue {
     index: HashMap<u64, u32, FixedState>,
     /// What decisions make of what was learned. Derived from `state`.
     pub(crate) overlay: Overlay,
+    /// What routes say of paths. Derived from `state`.
+    pub(crate) hints: Hints,
 }
 
 /// The service of a call as endpoints are keyed by: Kong's service id, else `host:` and the host asked for (decision 3).
@@ -119,6 +126,7 @@ impl Catalogue {
             table: Table::default(),
             methods: METHODS.iter().map(|&method| method.into()).collect(),
             decisions: Vec::new(),
+            routes: Vec::new(),
             epoch: 0,
             dirty: Vec::new(),
             due: Vec::new(),
@@ -134,7 +142,8 @@ impl Catalogue {
             let key = place_key(&place.gateway, &place.workspace, &place.service);
             index.entry(key).or_insert(at as u32);
         }
-        let mut catalogue = Catalogue { settings, state, index, overlay: Overlay::default() };
+        let mut catalogue = Catalogue { settings, state, index, overlay: Overlay::default(), hints: Hints::default() };
+        catalogue.attach_hints();
         catalogue.attach_all_rules();
         catalogue
     }
@@ -279,6 +288,7 @@ impl Catalogue {
             + self.state.places.capacity() * size_of::<Place>()
             + self.index.len() * 24
             + self.overlay.memory_bytes()
+            + self.hints.memory_bytes()
     }
 
     // --- Places and methods
@@ -324,6 +334,7 @@ impl Catalogue {
         });
         self.index.insert(key, index);
         self.attach_rules(index);
+        self.attach_hints_to(index);
         Some(index)
     }
 

@@ -44,7 +44,7 @@ impl Catalogue {
             let node = &self.state.trie[at];
             at = node.parent;
             let part = parts.as_ref().and_then(|parts| parts.get(depth));
-            if matches!(part, Some(Part::Split { .. } | Part::Merged { .. })) {
+            if matches!(part, Some(Part::Split { .. } | Part::Merged { .. })) || steps[depth].is_as_said() {
                 continue;
             }
             let sure = node_confidence(node);

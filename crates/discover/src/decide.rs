@@ -109,9 +109,16 @@ impl Set {
     }
 }
 
-/// The children of a node that are values of its parameter, in the order of their keys.
-pub(crate) fn values_among(trie: &Trie, node: NodeId, place: &Place, settings: &Settings) -> Vec<NodeId> {
-    let candidates = candidates(trie, node, place, settings);
+/// The children of a node that are values of its parameter, in the order of their keys; those that are names for sure are
+/// not weighed, and say nothing of the others.
+pub(crate) fn values_among(
+    trie: &Trie,
+    node: NodeId,
+    place: &Place,
+    settings: &Settings,
+    is_name: impl Fn(&str) -> bool,
+) -> Vec<NodeId> {
+    let candidates = candidates(trie, node, place, settings, is_name);
     let open = open_parameter(trie, node);
     if candidates.is_empty() || (candidates.len() < 2 && trie[node].parameter == NONE) {
         return Vec::new();
@@ -153,7 +160,13 @@ pub(crate) fn text_odds(text: &str, here: u32, place: &Place, parameter: Option<
     value_hint(text) + styled - known
 }
 
-fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settings) -> Vec<Candidate<'t>> {
+fn candidates<'t>(
+    trie: &'t Trie,
+    node: NodeId,
+    place: &Place,
+    settings: &Settings,
+    is_name: impl Fn(&str) -> bool,
+) -> Vec<Candidate<'t>> {
     let mut once_by_actor: BTreeMap<u32, u32> = BTreeMap::new();
     let is_once = |child: NodeId| trie[child].calls == 1;
     if place.actors.count_ones() >= 4 && uses(Signal::Actors) {
@@ -165,7 +178,7 @@ fn candidates<'t>(trie: &'t Trie, node: NodeId, place: &Place, settings: &Settin
     let mut found = Vec::with_capacity(trie[node].names.len());
     for &(_, id) in &trie[node].names {
         let child = &trie[id];
-        let Some(name) = child.name().filter(|name| !is_version(name)) else { continue };
+        let Some(name) = child.name().filter(|name| !is_version(name) && !is_name(name)) else { continue };
         let has_typed_parameter = child.parameter != NONE
             && !trie[child.parameter].as_parameter().is_some_and(|parameter| parameter.is_open());
         let sweep = is_once(id)

@@ -4,6 +4,7 @@ use outrider_model::{ApiCall, EndpointKey};
 
 use crate::catalogue::Catalogue;
 use crate::decide::{OpenParameter, open_parameter, text_odds, value_odds};
+use crate::hints::{Said, Tree};
 use crate::likeness::ENDINGS_DEPTH;
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
@@ -68,8 +69,15 @@ impl Catalogue {
             known.actors |= actor.bit();
         }
         let mut node = known.root;
+        let tree = self.hints.tree(place);
+        let mut at = Tree::root();
         for segment in &path.segments {
-            node = self.step(node, &segment.text, &mut actor)?;
+            let said;
+            (said, at) = tree.as_ref().map_or_else(Default::default, |tree| tree.step(&at, Some(&segment.text)));
+            node = match said {
+                Some(said) => self.step_as_said(node, &segment.text, said)?,
+                None => self.step(node, &segment.text, &mut actor)?,
+            };
             self.visit(node, &mut actor);
         }
         self.end_at(node, method, path.trailing_slash)
@@ -126,6 +134,33 @@ impl Catalogue {
         Some(name)
     }
 
+    /// The child that a text leads to of which a route says what it is.
+    fn step_as_said(&mut self, node: NodeId, text: &str, said: Said<'_>) -> Option<NodeId> {
+        match said {
+            Said::Name { .. } => {
+                let key = segment_key(text);
+                if let Some(child) = self.state.trie.named(node, key, text) {
+                    return Some(child);
+                }
+                let child = self.new_name(node, key, text)?;
+                self.state.trie[child].confident = true;
+                Some(child)
+            }
+            Said::Value { .. } => {
+                let parameter = self.parameter_or_add(node)?;
+                match value_shape(text, self.settings.segment_bytes_max) {
+                    Some(shape) => self.note_value(parameter, shape, text),
+                    None => self.note_told_text(parameter, text),
+                }
+                if let Some(known) = self.state.trie[parameter].as_parameter_mut() {
+                    known.only = None;
+                }
+                self.state.trie[parameter].confident = true;
+                Some(parameter)
+            }
+        }
+    }
+
     fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
         let known = self.state.trie[node].parameter;
         if known != NONE {
@@ -178,6 +213,11 @@ impl Catalogue {
                 return Some(open.id);
             }
         }
+        self.new_name(node, key, text)
+    }
+
+    /// Adds a name if there is room for a node.
+    fn new_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
         if !self.has_room() {
             return None;
         }

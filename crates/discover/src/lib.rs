@@ -22,6 +22,7 @@ mod decisions;
 mod endpoints;
 mod evidence;
 mod forget;
+mod hints;
 pub mod inventory;
 mod kept;
 mod learn;

@@ -4,6 +4,7 @@ use outrider_model::ApiCall;
 use smallvec::SmallVec;
 
 use crate::catalogue::Catalogue;
+use crate::hints::{At, Said, Tree};
 use crate::path::{Path, segment_key};
 use crate::shape::value_shape;
 use crate::trie::{NONE, NodeId, Parameter};
@@ -21,25 +22,31 @@ impl Catalogue {
     /// beside it is tried.
     pub(crate) fn find(&self, place: u32, method: u8, path: &Path<'_>) -> Option<u32> {
         let trie = &self.state.trie;
-        let mut open: SmallVec<[(NodeId, usize); 16]> = SmallVec::new();
-        open.push((self.state.places[place as usize].root, 0));
+        let tree = self.hints.tree_of(place);
+        let mut open: SmallVec<[(NodeId, usize, At); 8]> = SmallVec::new();
+        open.push((self.state.places[place as usize].root, 0, Tree::root()));
         for _ in 0..VISITS_MAX {
-            let (id, at) = open.pop()?;
+            let (id, at, told_at) = open.pop()?;
             let Some(segment) = path.segments.get(at) else {
                 match trie[id].leaf(method) {
                     Some(leaf) => return Some(leaf.record),
                     None => continue,
                 }
             };
+            let (said, told_at) = tree.map_or_else(Default::default, |tree| tree.step(&told_at, Some(&segment.text)));
             let parameter = trie[id].parameter;
-            if parameter != NONE && trie[parameter].as_parameter().is_some_and(|known| self.fits(known, &segment.text))
-            {
-                open.push((parameter, at + 1));
+            let fits = |known: &Parameter| match said {
+                Some(Said::Name { .. }) => false,
+                Some(Said::Value { .. }) => true,
+                None => self.fits(known, &segment.text),
+            };
+            if parameter != NONE && trie[parameter].as_parameter().is_some_and(fits) {
+                open.push((parameter, at + 1, told_at.clone()));
             }
             if !trie[id].names.is_empty()
                 && let Some(child) = trie.named(id, segment_key(&segment.text), &segment.text)
             {
-                open.push((child, at + 1));
+                open.push((child, at + 1, told_at));
             }
         }
         None

@@ -3,7 +3,9 @@
 use crate::catalogue::Catalogue;
 use crate::crowd::weight;
 use crate::decide::{style_index, values_among};
+use crate::hints::{At, Said};
 use crate::name::{Part, explanation, template};
+use crate::rules::Step;
 use crate::shape::is_plural;
 use crate::trie::{Kind, NONE, NodeId};
 
@@ -26,22 +28,40 @@ impl Catalogue {
             return;
         }
         self.state.trie[node].fresh = 0;
-        let place = self.state.trie[node].place as usize;
-        let values = values_among(&self.state.trie, node, &self.state.places[place], &self.settings);
+        let at = self.hinted_at(node);
+        let told = self.told_values(node, &at);
+        if !told.is_empty() {
+            self.absorb(node, &told);
+        }
+        let place = self.state.trie[node].place;
+        let known = &self.state.places[place as usize];
+        let values = values_among(&self.state.trie, node, known, &self.settings, |name| self.is_told(place, &at, name));
         if !values.is_empty() {
             self.absorb(node, &values);
         }
         if self.state.trie[node].names.len() >= self.settings.children_per_node_max {
-            self.absorb_overflow(node);
+            self.absorb_overflow(node, &at);
         }
-        self.confirm(node);
+        self.confirm(node, &at);
+    }
+
+    /// Whether a route says of a text that it is a name.
+    fn is_told(&self, place: u32, at: &At, name: &str) -> bool {
+        let tree = if at.is_empty() { None } else { self.hints.tree_of(place) };
+        matches!(tree.and_then(|tree| tree.said(at, name)), Some(Said::Name { .. }))
     }
 
     /// At the limit of names the rarest become values, whatever they look like.
-    fn absorb_overflow(&mut self, node: NodeId) {
+    fn absorb_overflow(&mut self, node: NodeId, at: &At) {
         let trie = &self.state.trie;
-        let mut by_calls: Vec<(u32, u64, NodeId)> =
-            trie[node].names.iter().map(|&(key, child)| (trie[child].calls, key, child)).collect();
+        let place = trie[node].place;
+        let may_go = |child: NodeId| trie[child].name().is_none_or(|name| !self.is_told(place, at, name));
+        let mut by_calls: Vec<(u32, u64, NodeId)> = trie[node]
+            .names
+            .iter()
+            .filter(|entry| may_go(entry.1))
+            .map(|&(key, child)| (trie[child].calls, key, child))
+            .collect();
         by_calls.sort_unstable();
         by_calls.truncate(by_calls.len().div_ceil(OVERFLOW_SHARE));
         let rarest: Vec<NodeId> = by_calls.into_iter().map(|(_, _, child)| child).collect();
@@ -186,7 +206,7 @@ impl Catalogue {
     }
 
     /// Confirms children that have enough evidence.
-    fn confirm(&mut self, node: NodeId) {
+    fn confirm(&mut self, node: NodeId, at: &At) {
         let names: Vec<NodeId> = self.state.trie[node].names.iter().map(|entry| entry.1).collect();
         let (calls_min, actors_min) = (self.settings.confident_calls, self.settings.confident_actors);
         for id in names {
@@ -202,9 +222,14 @@ impl Catalogue {
                 child.styled = true;
             }
             let child = &mut self.state.trie[id];
-            let is_known = child.calls >= calls_min && actors >= actors_min;
-            if !child.confident && (is_known || child.calls >= calls_min.saturating_mul(5)) {
-                child.confident = true;
+            let is_known =
+                (child.calls >= calls_min && actors >= actors_min) || child.calls >= calls_min.saturating_mul(5);
+            if child.confident {
+                continue;
+            }
+            let child = &self.state.trie[id];
+            if is_known || child.name().is_some_and(|name| self.is_told(child.place, at, name)) {
+                self.state.trie[id].confident = true;
                 self.refresh(id);
             }
         }
@@ -306,18 +331,7 @@ impl Catalogue {
     }
 
     fn parts(&self, node: NodeId) -> Vec<Part<'_>> {
-        let mut parts = Vec::new();
-        let mut at = node;
-        while at != NONE {
-            match &self.state.trie[at].kind {
-                Kind::Root => {}
-                Kind::Name(name) => parts.push(Part::Name(name)),
-                Kind::Parameter(parameter) => parts.push(Part::Parameter(parameter)),
-            }
-            at = self.state.trie[at].parent;
-        }
-        parts.reverse();
-        parts
+        self.steps(node).iter().map(Step::part).collect()
     }
 
     pub(crate) fn is_confirmed(&self, node: NodeId) -> bool {

@@ -7,6 +7,17 @@ use crate::trie::Parameter;
 pub(crate) enum Part<'a> {
     Name(&'a str),
     Parameter(&'a Parameter),
+    /// A name that a route of the gateway is written with.
+    Told {
+        name: &'a str,
+        route: &'a str,
+    },
+    /// A parameter that a route of the gateway captures, or takes any text for.
+    Captured {
+        name: Option<&'a str>,
+        parameter: &'a Parameter,
+        route: &'a str,
+    },
     /// A name because somebody said so.
     Split {
         name: &'a str,
@@ -30,9 +41,9 @@ impl<'a> Part<'a> {
     /// The text that it stands for; `None` for any value of a parameter.
     pub fn text(&self) -> Option<&'a str> {
         match self {
-            Part::Name(name) | Part::Split { name, .. } => Some(name),
+            Part::Name(name) | Part::Told { name, .. } | Part::Split { name, .. } => Some(name),
             Part::Parameter(parameter) => parameter.constant(),
-            Part::Renamed { .. } | Part::Merged { .. } => None,
+            Part::Captured { .. } | Part::Renamed { .. } | Part::Merged { .. } => None,
         }
     }
 }
@@ -45,7 +56,7 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
     for part in parts {
         written.push('/');
         let name = match part {
-            Part::Name(name) | Part::Split { name, .. } => {
+            Part::Name(name) | Part::Told { name, .. } | Part::Split { name, .. } => {
                 written.push_str(name);
                 before = Some(name);
                 continue;
@@ -58,6 +69,9 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
                 }
                 None => parameter_name(before, parameter),
             },
+            Part::Captured { name, parameter, .. } => {
+                name.map_or_else(|| parameter_name(before, parameter), str::to_owned)
+            }
             Part::Renamed { name, .. } | Part::Merged { name, .. } => (*name).to_owned(),
         };
         let name = unique(name, &used);
@@ -77,6 +91,7 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
 pub(crate) fn explanation(parts: &[Part<'_>], is_confirmed: bool) -> String {
     let mut parameters = Vec::new();
     let mut names = Vec::new();
+    let mut written = Written::default();
     for part in parts {
         match part {
             Part::Name(_) => {}
@@ -84,12 +99,17 @@ pub(crate) fn explanation(parts: &[Part<'_>], is_confirmed: bool) -> String {
                 Some(only) => format!("`{only}` was the only value seen in its position"),
                 None => kinds(parameter),
             }),
+            Part::Told { name, route } => written.add(name, route, &mut names),
+            Part::Captured { parameter, route, .. } => {
+                parameters.push(format!("{}, as the route `{route}` says", told_kinds(parameter)));
+            }
             Part::Split { name, by } => names.push(format!("`{name}` was split off by {by}")),
             Part::Renamed { parameter, by, .. } => parameters.push(format!("{}, named by {by}", kinds(parameter))),
             Part::Merged { values: 0, by, .. } => parameters.push(format!("all texts, merged by {by}")),
             Part::Merged { values, by, .. } => parameters.push(format!("{values} texts merged by {by}")),
         }
     }
+    written.end(&mut names);
     let mut why = match (parameters.is_empty(), names.is_empty()) {
         (true, true) => "no parameter was found in its paths".to_owned(),
         (true, false) => format!("names: {}", names.join("; ")),
@@ -102,11 +122,46 @@ pub(crate) fn explanation(parts: &[Part<'_>], is_confirmed: bool) -> String {
     why
 }
 
+/// Names that one route is written with, while they are gathered for a sentence.
+#[derive(Default)]
+struct Written<'a> {
+    names: Vec<String>,
+    route: &'a str,
+}
+
+impl<'a> Written<'a> {
+    fn add(&mut self, name: &str, route: &'a str, said: &mut Vec<String>) {
+        if self.route != route {
+            self.end(said);
+        }
+        self.route = route;
+        self.names.push(format!("`{name}`"));
+    }
+
+    fn end(&mut self, said: &mut Vec<String>) {
+        let names = std::mem::take(&mut self.names);
+        let Some((last, others)) = names.split_last() else { return };
+        said.push(match others {
+            [] => format!("{last} is written in the route `{}`", self.route),
+            _ => format!("{} and {last} are written in the route `{}`", others.join(", "), self.route),
+        });
+    }
+}
+
 /// What values of a parameter were seen.
 fn kinds(parameter: &Parameter) -> String {
     let mut kinds: Vec<String> = parameter.shapes().map(|shape| shape.plural().to_owned()).collect();
     if parameter.texts > 0 {
         kinds.push(format!("{} texts merged, {} of them seen once", parameter.texts, parameter.texts_once));
+    }
+    kinds.join(", ")
+}
+
+/// The same where a route says so: how often a text was seen is no evidence then.
+fn told_kinds(parameter: &Parameter) -> String {
+    let mut kinds: Vec<&str> = parameter.shapes().map(Shape::plural).collect();
+    if parameter.texts > 0 {
+        kinds.push("texts");
     }
     kinds.join(", ")
 }

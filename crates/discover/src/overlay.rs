@@ -204,21 +204,25 @@ impl Catalogue {
         steps
     }
 
-    /// What learning takes the segments above a node for.
+    /// What learning takes the segments above a node for, with what routes say of them.
     pub(crate) fn steps(&self, node: NodeId) -> SmallVec<[Step<'_>; 12]> {
         let mut steps = SmallVec::new();
         let mut at = node;
         while at != NONE {
             match &self.state.trie[at].kind {
                 Kind::Root => {}
-                Kind::Name(name) => steps.push(Step { text: Some(&**name), learned: Learned::Name(name) }),
+                Kind::Name(name) => {
+                    steps.push(Step { text: Some(&**name), learned: Learned::Name(name), said: None });
+                }
                 Kind::Parameter(parameter) => {
-                    steps.push(Step { text: parameter.constant(), learned: Learned::Parameter(parameter) });
+                    let learned = Learned::Parameter(parameter);
+                    steps.push(Step { text: parameter.constant(), learned, said: None });
                 }
             }
             at = self.state.trie[at].parent;
         }
         steps.reverse();
+        self.tell(node, &mut steps);
         steps
     }
 
@@ -424,15 +428,6 @@ impl Catalogue {
         }
         if is_changed {
             self.state.table.mark_changed(index);
-        }
-    }
-}
-
-impl<'a> Step<'a> {
-    fn part(&self) -> Part<'a> {
-        match self.learned {
-            Learned::Name(name) => Part::Name(name),
-            Learned::Parameter(parameter) => Part::Parameter(parameter),
         }
     }
 }

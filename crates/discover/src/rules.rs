@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision, TemplateDecisionId};
 use smallvec::SmallVec;
 
+use crate::hints::Said;
 use crate::name::Part;
 use crate::pieces::{Piece, pieces, shape_of_pieces};
 use crate::refusal::DecisionRefused;
@@ -24,6 +25,8 @@ pub(crate) struct Step<'a> {
     /// The text; `None` where any value of a parameter is meant.
     pub text: Option<&'a str>,
     pub learned: Learned<'a>,
+    /// What a route of the gateway says of it.
+    pub said: Option<Said<'a>>,
 }
 
 /// What learning takes a segment for.
@@ -96,6 +99,25 @@ pub(crate) struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Rules { nodes: vec![Node::default()], has_pins: false }
+    }
+}
+
+impl<'a> Step<'a> {
+    /// How it is shown where nothing is decided about it.
+    pub fn part(&self) -> Part<'a> {
+        match (self.learned, self.said) {
+            (Learned::Name(name), Some(Said::Name { route })) => Part::Told { name, route },
+            (Learned::Name(name), _) => Part::Name(name),
+            (Learned::Parameter(parameter), Some(Said::Value { name, route })) => {
+                Part::Captured { name, parameter, route }
+            }
+            (Learned::Parameter(parameter), _) => Part::Parameter(parameter),
+        }
+    }
+
+    /// Whether it is as a route says.
+    pub fn is_as_said(&self) -> bool {
+        matches!(self.part(), Part::Told { .. } | Part::Captured { .. })
     }
 }
 
@@ -324,13 +346,13 @@ impl Rules {
             }
             match step.learned {
                 Learned::Name(name) => {
-                    parts.push(Part::Name(name));
+                    parts.push(step.part());
                     at = self.named(at, name);
                 }
                 Learned::Parameter(parameter) => {
                     parts.push(match node.and_then(|node| node.rename.as_ref()) {
                         Some((name, by)) => Part::Renamed { name, parameter, by: &by.words },
-                        None => Part::Parameter(parameter),
+                        None => step.part(),
                     });
                     at = match parameter.constant() {
                         Some(only) => self.named(at, only),

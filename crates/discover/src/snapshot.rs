@@ -3,20 +3,24 @@
 use crate::catalogue::{Catalogue, State};
 use crate::settings::Settings;
 use first::FirstState;
+use third::ThirdState;
 
 mod first;
+mod third;
 
-/// The version that this build writes. It reads the first one, too; the second was never in a release.
-const VERSION: u8 = 3;
+/// The version that this build writes. It reads the first and the third one, too; the second was never in a release.
+const VERSION: u8 = 4;
 
 const FIRST_VERSION: u8 = 1;
+
+const THIRD_VERSION: u8 = 3;
 
 /// Why bytes are not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by another version.
     #[error(
-        "catalogue snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION} and {VERSION}"
+        "catalogue snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION}, {THIRD_VERSION} and {VERSION}"
     )]
     Version {
         /// The version byte found.
@@ -40,6 +44,9 @@ impl Catalogue {
             [VERSION, state @ ..] => postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?,
             [FIRST_VERSION, state @ ..] => {
                 postcard::from_bytes::<FirstState>(state).map_err(|_| SnapshotError::Damaged)?.into()
+            }
+            [THIRD_VERSION, state @ ..] => {
+                postcard::from_bytes::<ThirdState>(state).map_err(|_| SnapshotError::Damaged)?.into()
             }
             [found, ..] => return Err(SnapshotError::Version { found: *found }),
             [] => return Err(SnapshotError::Damaged),

@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use outrider_discover::{Catalogue, Settings, SnapshotError};
-use outrider_model::{Endpoint, EndpointId};
+use outrider_model::{DecisionOrigin, Endpoint, EndpointId, TemplateChange, TemplateDecision};
 use proptest::prelude::*;
 use support::Line;
 
@@ -309,6 +309,31 @@ fn a_snapshot_of_the_first_version_is_read() {
     play(&mut read, &later);
     play(&mut learned, &later);
     assert_eq!(known(&read), known(&learned));
+}
+
+/// What the third version of the snapshot was taken of.
+fn of_the_third_version() -> Catalogue {
+    let mut learned = Catalogue::new(Settings::default());
+    play(&mut learned, &traffic(400, 3));
+    let decision = TemplateDecision {
+        gateway: "kong".to_owned(),
+        workspace: "default".to_owned(),
+        service: "svc".to_owned(),
+        template: "/api/users/{user_id}".to_owned(),
+        change: TemplateChange::Rename { parameter: "who".to_owned() },
+        origin: DecisionOrigin::Operator,
+    };
+    learned.revise(&[], &[decision]).unwrap();
+    learned
+}
+
+#[test]
+fn a_snapshot_of_the_third_version_is_read() {
+    let bytes = include_bytes!("data/snapshot_v3.bin");
+    let read = Catalogue::restore(Settings::default(), bytes).unwrap();
+    // The same calls and decisions give the same today.
+    assert_eq!(read.snapshot(), of_the_third_version().snapshot());
+    assert!(read.endpoints().any(|endpoint| endpoint.key.template == "/api/users/{who}"));
 }
 
 #[test]

@@ -346,6 +346,7 @@ impl Analysis {
     /// Takes in what a gateway is configured to do.
     pub fn configured(&mut self, snapshot: GatewaySnapshot) {
         self.credentials.take_in(&snapshot);
+        self.catalogue.take_in_routes(&snapshot);
         self.configurations.push(snapshot);
     }
 

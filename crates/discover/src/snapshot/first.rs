@@ -78,6 +78,7 @@ impl From<FirstState> for State {
             table: table.into(),
             methods,
             decisions: Vec::new(),
+            routes: Vec::new(),
             epoch,
             dirty,
             due,
@@ -146,8 +147,8 @@ impl From<FirstCounters> for Counters {
             depth_max: first.depth_max,
             segment_bytes_max: first.segment_bytes_max,
             methods_max: first.methods_max,
-            decisions_max: 0,
             nodes_forgotten: first.nodes_forgotten,
+            ..Counters::default()
         }
     }
 }
