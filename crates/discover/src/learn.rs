@@ -9,7 +9,8 @@ use crate::likeness::ENDINGS_DEPTH;
 use crate::path::{Path, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
 use crate::signals::{Signal, Threshold, tuned, uses};
-use crate::trie::{Kind, Leaf, NONE, Node, NodeId, Watched};
+use crate::trie::{Kind, Leaf, NONE, Node, NodeId};
+use crate::watch::{Watched, watch_another};
 
 /// Calls of a node after which its actors are no longer noted, unless they are still few.
 const ACTOR_CALLS: u32 = 64;
@@ -25,9 +26,6 @@ const COUNTED_VALUES: u32 = 16;
 
 /// Names that a node may get before it is weighed without waiting for the end of the epoch.
 const FRESH_NAMES: u16 = 64;
-
-/// Values that are watched per parameter. At the limit the oldest of those with the fewest calls makes room.
-const WATCHED_MAX: usize = 32;
 
 /// Calls of a watched value after which it is weighed whether it is a name.
 const WATCHED_CALLS: u32 = 6;
@@ -267,13 +265,7 @@ impl Catalogue {
         let place = self.state.trie[id].place as usize;
         let parameter = self.state.trie[id].as_parameter_mut()?;
         let Some(at) = parameter.watch.iter().position(|watched| watched.key == key) else {
-            let watched = Watched { key, calls: 1, actors: 0 };
-            if parameter.watch.len() >= WATCHED_MAX {
-                let calls = parameter.watch.iter().map(|watched| watched.calls).min().unwrap_or(0);
-                let oldest = parameter.watch.iter().position(|watched| watched.calls == calls).unwrap_or(0);
-                parameter.watch.remove(oldest);
-            }
-            parameter.watch.push(watched);
+            watch_another(&mut parameter.watch, key, actor.bit());
             return None;
         };
         let watched = &mut parameter.watch[at];

@@ -42,6 +42,7 @@ mod signals;
 mod snapshot;
 mod template;
 mod trie;
+mod watch;
 
 pub use catalogue::{Assignment, Catalogue, Counters, service_key};
 pub use refusal::DecisionRefused;

@@ -90,7 +90,7 @@ pub(crate) fn score_likeness(
     for alike in &group {
         let candidate = &candidates[alike.at];
         let typed = if candidate.has_typed_parameter { TYPED_BELOW * (1.0 - alike.direct) } else { 0.0 };
-        if !is_established(candidate, likes) {
+        if !is_established(candidate, &likes) {
             scores[alike.at] = scores[alike.at].max(odds + candidate.own - typed);
         }
     }
@@ -117,7 +117,7 @@ pub(crate) fn score_explained(trie: &Trie, open: OpenParameter, candidates: &[Ca
     let likes = Likes::of(trie, Some(open.id), candidates.iter());
     let prior = (0.25 * (texts as f32).log2() - 0.5).min(0.5);
     for (at, candidate) in candidates.iter().enumerate() {
-        if candidate.is_end || is_established(candidate, likes) {
+        if candidate.is_end || is_established(candidate, &likes) {
             continue;
         }
         let mut found = Explained::default();

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::path::segment_key;
 use crate::shape::{STYLES, Shape, style};
+use crate::watch::Watched;
 
 /// Index of a node in the slab.
 pub(crate) type NodeId = u32;
@@ -149,15 +150,6 @@ impl Parameter {
     pub fn shapes(&self) -> impl Iterator<Item = Shape> + '_ {
         Shape::ALL.into_iter().filter(|shape| self.shapes & shape.bit() != 0)
     }
-}
-
-/// A value of a parameter that comes often.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Watched {
-    pub key: u64,
-    pub calls: u32,
-    /// Bitmap of actors, as a node has it.
-    pub actors: u64,
 }
 
 /// A method that ends at a node.

@@ -6,52 +6,7 @@ mod support;
 
 use outrider_discover::{Catalogue, Settings};
 use support::Line;
-
-const START_MS: i64 = 1_767_571_200_000;
-
-/// A reproducible text without a telling shape: letters only, different for each number.
-fn letters(mut number: u64) -> String {
-    let mut text = String::from("p");
-    loop {
-        text.push((b'a' + (number % 23) as u8) as char);
-        number /= 23;
-        if number == 0 {
-            return text;
-        }
-    }
-}
-
-/// A small API as a dozen honest clients use it, for some minutes.
-fn honest(catalogue: &mut Catalogue, from_minute: i64, minutes: i64) {
-    for minute in from_minute..from_minute + minutes {
-        for actor in 0..12u64 {
-            let now_ms = START_MS + minute * 60_000 + actor as i64;
-            catalogue.advance(now_ms);
-            let item = actor * 31 + minute as u64;
-            for path in [
-                "/api/orders".to_owned(),
-                format!("/api/orders/{item}"),
-                "/api/orders/search".to_owned(),
-                "/api/customers".to_owned(),
-                format!("/api/customers/{item}"),
-                format!("/api/customers/{item}/invoices"),
-                "/health".to_owned(),
-            ] {
-                catalogue.assign(&Line::get(&path, actor, now_ms).call());
-            }
-        }
-    }
-}
-
-const HONEST: [&str; 7] = [
-    "/api/customers",
-    "/api/customers/{customer_id}",
-    "/api/customers/{customer_id}/invoices",
-    "/api/orders",
-    "/api/orders/search",
-    "/api/orders/{order_id}",
-    "/health",
-];
+use support::honest::{HONEST, START_MS, honest, letters};
 
 fn templates(catalogue: &Catalogue) -> Vec<String> {
     let mut found: Vec<String> = catalogue.endpoints().map(|endpoint| endpoint.key.template.clone()).collect();
@@ -344,12 +299,10 @@ fn beside_attackers(attackers: u64, from_minute: i64, repeats: u64, path: impl F
 #[test]
 fn names_that_look_like_all_collections_take_none_with_them() {
     for from_minute in [0, 1, 5, 20, 60] {
-        for (attackers, repeats) in [(1, 1), (1, 10), (40, 1)] {
+        for (attackers, repeats) in [(1, 1), (1, 10), (40, 1), (40, 10), (40, 8), (20, 10)] {
             beside_attackers(attackers, from_minute, repeats, collections_of_chance);
         }
     }
-    // Names that ten of the attackers use each look as names of the API do, so only those that were there for long are safe.
-    beside_attackers(40, 60, 10, collections_of_chance);
 }
 
 #[test]
@@ -364,6 +317,27 @@ fn a_large_tenant_among_small_ones_is_a_value_like_them() {
             let below = ["issues", "members", "settings", "wiki"][(at / 10 + minute) as usize % 4];
             let path = format!("/{}/{below}", letters(tenant * 7919 + 17));
             catalogue.assign(&Line::get(&path, tenant * 100 + (at + minute) % 10, now_ms).call());
+        }
+    }
+    catalogue.advance(START_MS + 41 * 60_000);
+    assert_eq!(templates(&catalogue), ["/{id}/issues", "/{id}/members", "/{id}/settings", "/{id}/wiki"]);
+}
+
+#[test]
+fn tenants_that_share_some_of_their_users_are_values() {
+    let mut catalogue = Catalogue::new(Settings::default());
+    for minute in 0..40u64 {
+        for at in 0..400u64 {
+            let tenant = at % 16;
+            let now_ms = START_MS + minute as i64 * 60_000 + at as i64;
+            catalogue.advance(now_ms);
+            let below = ["issues", "members", "settings", "wiki"][(at / 16 + minute) as usize % 4];
+            let path = format!("/{}/{below}", letters(tenant * 7919 + 17));
+            // Twelve users each; of most tenants four of them are the same consultants, who use none of the others.
+            let user = (at / 16 * 5 + minute) % 12;
+            let is_consulted = tenant % 4 != 0;
+            let actor = if is_consulted && user < 4 { user } else { 100 + tenant * 100 + user };
+            catalogue.assign(&Line::get(&path, actor, now_ms).call());
         }
     }
     catalogue.advance(START_MS + 41 * 60_000);

@@ -10,6 +10,7 @@ use outrider_model::{
 };
 use serde_json::Value;
 
+pub mod honest;
 pub mod scoring;
 
 /// What a call needs to say here; the rest is made up.
