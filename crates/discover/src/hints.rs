@@ -16,10 +16,8 @@ use crate::catalogue::Catalogue;
 use crate::decide::style_index;
 use crate::rules::{Learned, Step, lower};
 use crate::trie::{Kind, NONE, NodeId, Place};
-use class::Class;
-use pattern::{PATH_BYTES_MAX, segments};
+use pattern::{Class, PATH_BYTES_MAX, segments};
 
-mod class;
 mod pattern;
 
 /// Bytes of a route's name that are shown.
@@ -136,7 +134,7 @@ impl Tree {
             return same.below;
         }
         let below = self.made();
-        let told = ToldValues { name: values.name.clone(), class: values.class, route: route.clone(), below };
+        let told = ToldValues { name: values.name.clone(), class: values.class.clone(), route: route.clone(), below };
         self.nodes[at as usize].values.push(told);
         below
     }

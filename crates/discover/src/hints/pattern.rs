@@ -2,9 +2,14 @@
 //!
 //! A plain path is names. Of a regular expression (with a leading `~`) a segment is told where it is a text, alternatives of
 //! texts (`(a|b)`), or characters of a kind (`[^/]+`, `(?<id>\d+)`); one with text around such characters says nothing, and
-//! what may reach over a slash (`.+`, `(/x)?`) ends what is told.
+//! what may reach over a slash (`.+`, `(/x)?`) ends what is told. Expressions are read by the library with which Kong's router
+//! compares them; which texts one takes is not worked out: that each character may stand somewhere in it is enough here.
 
-use super::class::{Class, atoms, is_text};
+use regex_syntax::ast::parse::Parser;
+use regex_syntax::ast::{AssertionKind, Ast, Flag, Group, GroupKind};
+use regex_syntax::hir::translate::{Translator, TranslatorBuilder};
+use regex_syntax::hir::{self, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
+
 use crate::path::Path;
 
 /// Bytes of a path of a route that is read.
@@ -27,9 +32,26 @@ pub(super) struct Values {
     pub class: Class,
 }
 
+/// Characters that values are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Class(ClassUnicode);
+
 impl Told {
-    fn name(text: String) -> Told {
+    fn name(text: &str) -> Told {
         Told { names: vec![text.into()], values: None }
+    }
+}
+
+impl Class {
+    /// Whether a text is of such characters.
+    pub fn takes(&self, text: &str) -> bool {
+        !text.is_empty() && text.chars().all(|letter| self.has(letter))
+    }
+
+    fn has(&self, letter: char) -> bool {
+        let ranges = self.0.ranges();
+        let at = ranges.partition_point(|range| range.end() < letter);
+        ranges.get(at).is_some_and(|range| range.start() <= letter)
     }
 }
 
@@ -40,18 +62,13 @@ pub(super) fn segments(path: &str, depth_max: usize) -> Vec<Told> {
     }
     let Some(expression) = path.strip_prefix('~') else {
         let Some(path) = Path::parse(path, depth_max) else { return Vec::new() };
-        return path.segments.iter().map(|segment| Told::name(segment.text.to_string())).collect();
+        return path.segments.iter().map(|segment| Told::name(&segment.text)).collect();
     };
-    let expression = expression.strip_prefix("(?i)").unwrap_or(expression);
-    let expression = expression.strip_prefix('^').unwrap_or(expression);
-    let expression = match expression.strip_suffix('$') {
-        Some(before) if !before.ends_with('\\') => before,
-        _ => expression,
-    };
-    let Some(cut) = Cut::of(expression) else { return Vec::new() };
+    let Ok(ast) = Parser::new().parse(expression) else { return Vec::new() };
+    let mut reader = Reader::of(expression, &ast);
     let mut told = Vec::new();
-    for piece in cut.pieces {
-        let (said, goes_on) = segment(piece);
+    for piece in pieces(&ast) {
+        let (said, goes_on) = reader.segment(&piece);
         told.extend(said);
         if !goes_on || told.len() >= depth_max {
             break;
@@ -60,177 +77,169 @@ pub(super) fn segments(path: &str, depth_max: usize) -> Vec<Told> {
     told
 }
 
-/// An expression cut at its slashes, those in groups and classes aside.
-struct Cut<'e> {
-    pieces: Vec<&'e str>,
-}
-
-impl<'e> Cut<'e> {
-    /// `None` where it has alternatives as a whole, does not begin with a slash, or is none.
-    fn of(expression: &'e str) -> Option<Self> {
-        let mut pieces = Vec::new();
-        let mut begin = 0;
-        for (at, byte) in outside(expression)? {
-            match byte {
-                b'/' => {
-                    pieces.push(&expression[begin..at]);
-                    begin = at + 1;
-                }
-                b'|' => return None,
-                _ => {}
-            }
-        }
-        pieces.push(&expression[begin..]);
-        let first = pieces.remove(0);
-        if !first.is_empty() || pieces.is_empty() {
-            return None;
-        }
-        // A slash at the end, or one that may be missing there, makes no segment.
-        if matches!(*pieces.last()?, "" | "?" | "*") {
-            pieces.pop();
-        }
-        Some(Cut { pieces })
+/// The parts between the slashes of an expression, those in groups and classes aside; none where it has alternatives as a
+/// whole or does not begin with a slash.
+fn pieces(ast: &Ast) -> Vec<Vec<&Ast>> {
+    let mut parts = parts(ast);
+    if matches!(parts, [Ast::Flags(_), ..]) {
+        parts = &parts[1..];
     }
-}
-
-/// The bytes of an expression that stand in no group, no class and no escape, with their places; `None` where brackets do
-/// not close.
-fn outside(expression: &str) -> Option<Vec<(usize, u8)>> {
-    let mut found = Vec::new();
-    let (mut depth, mut class_begin, mut is_escaped) = (0usize, None, false);
-    for (at, byte) in expression.bytes().enumerate() {
-        if std::mem::take(&mut is_escaped) {
-            continue;
-        }
-        match (byte, class_begin) {
-            (b'\\', _) => is_escaped = true,
-            // A bracket that closes right behind the one that opens is one of the characters.
-            (b']', Some(begin)) if at > begin + 1 && expression.get(begin..at) != Some("[^") => class_begin = None,
-            (_, Some(_)) => {}
-            (b'[', None) => class_begin = Some(at),
-            (b'(', None) => {
-                if depth == 0 {
-                    found.push((at, byte));
-                }
-                depth += 1;
-            }
-            (b')', None) => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    found.push((at, byte));
-                }
-            }
-            (_, None) if depth == 0 => found.push((at, byte)),
-            (_, None) => {}
-        }
-    }
-    (depth == 0 && class_begin.is_none() && !is_escaped).then_some(found)
-}
-
-/// What one piece between slashes says, and whether a segment ends where it ends.
-fn segment(piece: &str) -> (Option<Told>, bool) {
-    if piece.is_empty() {
-        return (None, true);
-    }
-    // The slash before it may be missing, or come more than once.
-    if piece.starts_with(['?', '*', '+', '{']) {
-        return (None, false);
-    }
-    if let Some(text) = is_text(piece) {
-        return (Some(Told::name(text)), true);
-    }
-    let Some(outside) = outside(piece) else { return (None, false) };
-    let groups: Vec<usize> = outside.iter().filter(|(_, byte)| *byte == b'(').map(|(at, _)| *at).collect();
-    if let [0] = groups[..]
-        && outside.last() == Some(&(piece.len() - 1, b')'))
-        && outside.len() == 2
+    if let [Ast::Assertion(anchor), rest @ ..] = parts
+        && matches!(anchor.kind, AssertionKind::StartLine | AssertionKind::StartText)
     {
-        return match group(&piece[1..piece.len() - 1]) {
-            Some(told) => (Some(told), true),
-            None => (None, false),
-        };
+        parts = rest;
     }
-    if let Some(&begin) = groups.first() {
-        let inner = &piece[begin + 1..];
-        let inner = inner.strip_prefix("?:").unwrap_or(inner);
+    if let [rest @ .., Ast::Assertion(anchor)] = parts
+        && matches!(anchor.kind, AssertionKind::EndLine | AssertionKind::EndText)
+    {
+        parts = rest;
+    }
+    // A slash at the end, or one that may be missing there, makes no segment.
+    while let [rest @ .., last] = parts
+        && is_slash(unrepeated(last))
+    {
+        parts = rest;
+    }
+    let mut pieces: Vec<Vec<&Ast>> = vec![Vec::new()];
+    for part in parts {
+        match pieces.last_mut() {
+            Some(piece) if !is_slash(part) => piece.push(part),
+            _ => pieces.push(Vec::new()),
+        }
+    }
+    match pieces.remove(0).is_empty() {
+        true => pieces,
+        false => Vec::new(),
+    }
+}
+
+/// What stands one after the other in an expression.
+fn parts(ast: &Ast) -> &[Ast] {
+    match ast {
+        Ast::Concat(concat) => &concat.asts,
+        other => std::slice::from_ref(other),
+    }
+}
+
+fn unrepeated(ast: &Ast) -> &Ast {
+    match ast {
+        Ast::Repetition(repetition) => &repetition.ast,
+        other => other,
+    }
+}
+
+fn is_slash(ast: &Ast) -> bool {
+    matches!(ast, Ast::Literal(literal) if literal.c == '/')
+}
+
+/// Whether an expression takes nothing but what begins with a slash, or nothing at all.
+fn begins_with_slash(ast: &Ast) -> bool {
+    match ast {
+        Ast::Repetition(repetition) => begins_with_slash(&repetition.ast),
+        Ast::Group(group) => begins_with_slash(&group.ast),
+        Ast::Concat(concat) => concat.asts.first().is_some_and(begins_with_slash),
+        Ast::Alternation(alternation) => alternation.asts.iter().all(begins_with_slash),
+        other => is_slash(other),
+    }
+}
+
+/// The text of a part of a path. A dot is taken for one: who writes a path means that.
+fn letter(ast: &Ast) -> Option<char> {
+    match ast {
+        Ast::Literal(literal) => Some(literal.c),
+        Ast::Dot(_) => Some('.'),
+        _ => None,
+    }
+}
+
+fn has_group(ast: &Ast) -> bool {
+    matches!(unrepeated(ast), Ast::Group(_))
+}
+
+/// Reads the parts of one expression.
+struct Reader<'e> {
+    expression: &'e str,
+    translator: Translator,
+}
+
+impl<'e> Reader<'e> {
+    fn of(expression: &'e str, ast: &Ast) -> Self {
+        let ignores_case = match parts(ast) {
+            [Ast::Flags(flags), ..] => flags.flags.flag_state(Flag::CaseInsensitive) == Some(true),
+            _ => false,
+        };
+        Reader { expression, translator: TranslatorBuilder::new().case_insensitive(ignores_case).build() }
+    }
+
+    /// What one piece between slashes says, and whether a segment ends where it ends.
+    fn segment(&mut self, piece: &[&Ast]) -> (Option<Told>, bool) {
+        if piece.is_empty() {
+            return (None, true);
+        }
+        let text: String = piece.iter().map_while(|part| letter(part)).collect();
+        let Some(next) = piece.get(text.chars().count()) else { return (Some(Told::name(&text)), true) };
+        if let [Ast::Group(group)] = piece {
+            let told = self.group(group);
+            let goes_on = told.is_some();
+            return (told, goes_on);
+        }
         // `users(/.*)?`: behind the text there is a slash or nothing.
-        return match is_text(&piece[..begin]) {
-            Some(text) if inner.starts_with('/') && !text.is_empty() => (Some(Told::name(text)), false),
-            _ if reaches_over_a_slash(piece) => (None, false),
-            _ => (Some(Told::default()), true),
+        if begins_with_slash(next) {
+            return ((!text.is_empty()).then(|| Told::name(&text)), false);
+        }
+        let Some(class) = piece.iter().try_fold(ClassUnicode::empty(), |known, part| self.with(known, part)) else {
+            return (None, false);
         };
+        let has_text = |part: &&Ast| letter(unrepeated(part)).is_some_and(char::is_alphanumeric);
+        let is_mixed = piece.iter().any(|part| has_group(part) || has_text(part));
+        let values = (!is_mixed).then(|| Values { name: None, class: Class(class) });
+        (Some(Told { names: Vec::new(), values }), true)
     }
-    match atoms(piece) {
-        Some(atoms) if atoms.has_text => (Some(Told::default()), true),
-        Some(atoms) => {
-            (Some(Told { names: Vec::new(), values: Some(Values { name: None, class: atoms.class }) }), true)
-        }
-        None => (None, false),
-    }
-}
 
-/// What the inside of a group that is all of a segment says.
-fn group(inner: &str) -> Option<Told> {
-    let (name, body) = match inner.strip_prefix('?') {
-        None => (None, inner),
-        Some(rest) => {
-            let rest = rest.strip_prefix('P').unwrap_or(rest);
-            match (rest.strip_prefix(':'), rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))) {
-                (Some(body), _) => (None, body),
-                (None, Some((name, body))) if is_name(name) => (Some(name), body),
-                _ => return None,
+    /// What the inside of a group that is all of a segment says.
+    fn group(&mut self, group: &Group) -> Option<Told> {
+        let name = match &group.kind {
+            GroupKind::CaptureName { name, .. } => Some(name.name.as_str().into()),
+            GroupKind::CaptureIndex(_) | GroupKind::NonCapturing(_) => None,
+        };
+        let alternatives = match &*group.ast {
+            Ast::Alternation(alternation) => alternation.asts.as_slice(),
+            other => std::slice::from_ref(other),
+        };
+        let mut told = Told::default();
+        let mut class: Option<ClassUnicode> = None;
+        for one in alternatives {
+            match parts(one).iter().map(letter).collect::<Option<String>>() {
+                Some(text) if !text.contains('/') => told.names.push(text.into()),
+                Some(_) => return None,
+                None => class = Some(self.with(class.unwrap_or_else(ClassUnicode::empty), one)?),
             }
         }
-    };
-    let mut told = Told::default();
-    let mut class: Option<Class> = None;
-    let bars = outside(body)?.into_iter().filter(|(_, byte)| *byte == b'|').map(|(at, _)| at);
-    let mut begin = 0;
-    for end in bars.chain([body.len()]) {
-        let one = &body[begin..end];
-        begin = end + 1;
-        match is_text(one) {
-            Some(text) if !text.is_empty() && !text.contains('/') => told.names.push(text.into()),
-            Some(_) => return None,
-            None => {
-                let atoms = atoms(one)?;
-                class = Some(class.map_or(atoms.class, |known| known.with(atoms.class)));
-            }
-        }
+        told.values = class.map(|class| Values { name, class: Class(class) });
+        Some(told)
     }
-    told.values = class.map(|class| Values { name: name.map(Into::into), class });
-    Some(told)
+
+    /// A class and the characters of a part; `None` where a slash may be among them, or it is not only about characters.
+    fn with(&mut self, mut known: ClassUnicode, part: &Ast) -> Option<ClassUnicode> {
+        let part = self.translator.translate(self.expression, part).ok()?;
+        add(&mut known, &part)?;
+        let known = Class(known);
+        (!known.has('/')).then_some(known.0)
+    }
 }
 
-/// Whether something in the groups of a piece may be a slash.
-fn reaches_over_a_slash(piece: &str) -> bool {
-    let mut rest = piece;
-    // What is in a group is read without it: it is enough that no part of it may be a slash.
-    let mut flat = String::with_capacity(piece.len());
-    while let Some(at) = rest.find(['(', ')', '|']) {
-        if rest[..at].ends_with('\\') {
-            return true;
+fn add(class: &mut ClassUnicode, part: &Hir) -> Option<()> {
+    match part.kind() {
+        HirKind::Empty => {}
+        HirKind::Literal(text) => {
+            let text = std::str::from_utf8(&text.0).ok()?;
+            text.chars().for_each(|letter| class.push(ClassUnicodeRange::new(letter, letter)));
         }
-        flat.push_str(&rest[..at]);
-        let is_begin = rest[at..].starts_with('(');
-        rest = &rest[at + 1..];
-        if is_begin && let Some(marked) = rest.strip_prefix('?') {
-            let marked = marked.strip_prefix('P').unwrap_or(marked);
-            let named = marked.strip_prefix('<').and_then(|named| named.split_once('>')).map(|(_, body)| body);
-            let Some(body) = marked.strip_prefix(':').or(named) else { return true };
-            rest = body;
-        } else if !is_begin {
-            rest = rest.trim_start_matches(['?', '*', '+']);
-        }
+        HirKind::Class(hir::Class::Unicode(more)) => class.union(more),
+        HirKind::Class(hir::Class::Bytes(_)) | HirKind::Look(_) => return None,
+        other => return other.subs().iter().try_for_each(|sub| add(class, sub)),
     }
-    flat.push_str(rest);
-    atoms(&flat).is_none()
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !text.starts_with(|first: char| first.is_ascii_digit())
+    Some(())
 }
 
 #[cfg(test)]
@@ -278,7 +287,7 @@ mod tests {
             (r"~/users(/.*)?$", &["users"]),
             (r"~/users(?:/(?<id>\d+))?$", &["users"]),
             (r"~/users/(a|b/c)/x", &["users"]),
-            (r"~/users/(?=a)x/y", &["users"]),
+            (r"~/users/(?=a)x/y", &[]),
             (r"~/a/?b/c", &["a"]),
             // No path as a whole, or none at all.
             (r"~/a|/b", &[]),
@@ -306,10 +315,12 @@ mod tests {
             (r"~/[a-z]{2}-[A-Z]{2}", "12", false),
             (r"~/(\d+|[a-f]+)", "abc", true),
             (r"~/\d+", "", false),
+            (r"~(?i)/[a-f]+", "AB", true),
+            (r"~/[a-f]+", "AB", false),
         ];
         for (path, text, expected) in cases {
             let told = segments(path, 24);
-            let class = told[0].values.as_ref().unwrap().class;
+            let class = &told[0].values.as_ref().unwrap().class;
             assert_eq!(class.takes(text), expected, "{path} {text}");
         }
     }
