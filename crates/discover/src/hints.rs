@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use crate::catalogue::Catalogue;
 use crate::decide::style_index;
+use crate::operations::{MARK, is_mark};
 use crate::rules::{Learned, Step, lower};
 use crate::trie::{Kind, NONE, NodeId, Place};
 use class::Class;
@@ -298,7 +299,7 @@ impl Catalogue {
             while let Some((id, at)) = open.pop() {
                 found.push(id);
                 let node = &self.state.trie[id];
-                for &(_, child) in &node.names {
+                for &(_, child) in node.names.iter().filter(|entry| !is_mark(&self.state.trie[entry.1])) {
                     let (_, next) = tree.step(&at, self.state.trie[child].name());
                     open.extend((!next.is_empty()).then_some((child, next)));
                 }
@@ -338,6 +339,8 @@ impl Catalogue {
         let mut at = Tree::root();
         for step in steps {
             let text = match step.learned {
+                // Routes know no operations.
+                Learned::Name(MARK) => return,
                 Learned::Name(name) => Some(name),
                 Learned::Parameter(parameter) => parameter.constant(),
             };
@@ -377,7 +380,8 @@ impl Catalogue {
         let Some(tree) = self.hints.tree_of(self.state.trie[node].place) else { return Vec::new() };
         let children = self.state.trie[node].names.iter().map(|entry| entry.1);
         let is_value = |child: &NodeId| {
-            let said = self.state.trie[*child].name().and_then(|name| tree.said(at, name));
+            let name = self.state.trie[*child].name().filter(|name| *name != MARK);
+            let said = name.and_then(|name| tree.said(at, name));
             matches!(said, Some(Said::Value { .. }))
         };
         children.filter(is_value).collect()

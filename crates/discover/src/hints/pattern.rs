@@ -29,7 +29,13 @@ pub(super) struct Values {
 
 impl Told {
     fn name(text: String) -> Told {
-        Told { names: vec![text.into()], values: None }
+        Told::of(vec![text.into()], None)
+    }
+
+    /// A name that reads otherwise in a template is none that can be shown.
+    fn of(mut names: Vec<Box<str>>, values: Option<Values>) -> Told {
+        names.retain(|name| !name.contains(['#', '{', '}']));
+        Told { names, values }
     }
 }
 
@@ -182,7 +188,7 @@ fn group(inner: &str) -> Option<Told> {
             }
         }
     };
-    let mut told = Told::default();
+    let mut names: Vec<Box<str>> = Vec::new();
     let mut class: Option<Class> = None;
     let bars = outside(body)?.into_iter().filter(|(_, byte)| *byte == b'|').map(|(at, _)| at);
     let mut begin = 0;
@@ -190,7 +196,7 @@ fn group(inner: &str) -> Option<Told> {
         let one = &body[begin..end];
         begin = end + 1;
         match is_text(one) {
-            Some(text) if !text.is_empty() && !text.contains('/') => told.names.push(text.into()),
+            Some(text) if !text.is_empty() && !text.contains('/') => names.push(text.into()),
             Some(_) => return None,
             None => {
                 let atoms = atoms(one)?;
@@ -198,8 +204,7 @@ fn group(inner: &str) -> Option<Told> {
             }
         }
     }
-    told.values = class.map(|class| Values { name: name.map(Into::into), class });
-    Some(told)
+    Some(Told::of(names, class.map(|class| Values { name: name.map(Into::into), class })))
 }
 
 /// Whether something in the groups of a piece may be a slash.
@@ -250,11 +255,13 @@ mod tests {
 
     #[test]
     fn paths_of_routes_are_taken_apart() {
-        let cases: [(&str, &[&str]); 34] = [
+        let cases: [(&str, &[&str]); 36] = [
             ("/", &[]),
             ("/orders", &["orders"]),
             ("/api/v1/orders/", &["api", "v1", "orders"]),
             ("/a%20b//12", &["a b", "12"]),
+            ("/a%23b/%23c/%7Bd%7D/e", &["?", "%23c", "?", "e"]),
+            (r"~/(a#b|c)/x", &["c", "x"]),
             (r"~/users/(?<id>\d+)$", &["users", "{id}"]),
             (r"~/users/(?P<id>[^/]+)/orders", &["users", "{id}", "orders"]),
             (r"~^/users/\d+$", &["users", "{}"]),

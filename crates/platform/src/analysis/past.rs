@@ -173,8 +173,7 @@ impl Relearning {
     /// Learns what is normal from a call. They come in the order of their time; the last two minutes before the present are
     /// left out. `known` is its endpoint as it was known when it came.
     pub fn profile(&mut self, call: &ApiCall<'_>, known: Option<EndpointId>) {
-        let service = outrider_discover::service_key(call);
-        let found = self.catalogue.lookup(&call.gateway, &call.workspace, &service, &call.method, &call.path);
+        let found = self.catalogue.lookup_call(call);
         if let (Some(known), Some(found)) = (known, found) {
             self.catalogue.redirect(known, found);
         }
