@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoints::Table;
 use crate::evidence::teaches;
 use crate::hints::{Hints, RoutePath};
+use crate::operations::operation;
 use crate::overlay::{Found, Overlay};
 use crate::path::Path;
 use crate::settings::Settings;
@@ -63,6 +64,8 @@ pub struct Counters {
     pub decisions_max: u64,
     /// Paths of routes that were not read, because there was no room or they were too long.
     pub routes_max: u64,
+    /// Calls whose operation got no endpoint because there was no room.
+    pub operations_per_endpoint_max: u64,
     /// Nodes that were forgotten to make room.
     pub nodes_forgotten: u64,
 }
@@ -179,10 +182,11 @@ impl Catalogue {
     /// Only calls that are evidence ([`ApiCall::is_evidence`]) and whose answer shows that the API knows the path can
     /// add to the catalogue: an answer of the API itself with 2xx, 3xx, 409, 412 or 422. All others match what is known.
     pub fn assign(&mut self, call: &ApiCall<'_>) -> Assignment {
-        let Some(path) = Path::parse(&call.path, self.settings.depth_max) else {
+        let Some(mut path) = Path::parse(&call.path, self.settings.depth_max) else {
             self.state.counters.depth_max += 1;
             return Assignment::UNKNOWN;
         };
+        path.operation = operation(call, &path);
         let learned = if teaches(call) { self.learn(call, &path) } else { None };
         let learned = learned.or_else(|| self.find_call(call, &path));
         let Some((record, own)) = self.shown_for(call, &path, learned) else { return Assignment::UNKNOWN };
@@ -231,7 +235,7 @@ impl Catalogue {
         }
     }
 
-    /// The endpoint that a path belongs to by the present catalogue. `service_key` is what [`service_key`] gives.
+    /// The endpoint that a path without an operation belongs to by the present catalogue. `service_key` is what [`service_key`] gives.
     pub fn lookup(
         &self,
         gateway: &str,
@@ -241,9 +245,19 @@ impl Catalogue {
         path: &str,
     ) -> Option<EndpointId> {
         let place = self.place(gateway, workspace, service_key)?;
-        let path = Path::parse(path, self.settings.depth_max)?;
+        self.lookup_at(place, method, &Path::parse(path, self.settings.depth_max)?)
+    }
+
+    /// The endpoint that a call belongs to by the present catalogue, with the operation that it asks for.
+    pub fn lookup_call(&self, call: &ApiCall<'_>) -> Option<EndpointId> {
+        let mut path = Path::parse(&call.path, self.settings.depth_max)?;
+        path.operation = operation(call, &path);
+        self.lookup_at(self.place_of(call)?, &call.method, &path)
+    }
+
+    fn lookup_at(&self, place: u32, method: &str, path: &Path<'_>) -> Option<EndpointId> {
         let method = self.method(method)?;
-        match self.shown(place, method, &path, self.find(place, method, &path)) {
+        match self.shown(place, method, path, self.find(place, method, path)) {
             Found::Record { shown, .. } => self.state.table.get(shown).map(|record| record.endpoint.id),
             Found::Unknown | Found::Ignored { .. } | Found::Missing { .. } => None,
         }

@@ -21,6 +21,7 @@ use smallvec::SmallVec;
 
 use crate::crowd::{is_popular, weight};
 use crate::likeness::{Label, labels, score_explained, score_likeness};
+use crate::operations::is_end_of_path;
 use crate::path::segment_key;
 use crate::settings::Settings;
 use crate::shape::{STYLES, Style, is_plural, is_version, style, value_hint};
@@ -116,7 +117,7 @@ pub(crate) fn values_among(
     node: NodeId,
     place: &Place,
     settings: &Settings,
-    is_name: impl Fn(&str) -> bool,
+    is_name: impl Fn(NodeId, &str) -> bool,
 ) -> Vec<NodeId> {
     let candidates = candidates(trie, node, place, settings, is_name);
     let open = open_parameter(trie, node);
@@ -165,7 +166,7 @@ fn candidates<'t>(
     node: NodeId,
     place: &Place,
     settings: &Settings,
-    is_name: impl Fn(&str) -> bool,
+    is_name: impl Fn(NodeId, &str) -> bool,
 ) -> Vec<Candidate<'t>> {
     let mut once_by_actor: BTreeMap<u32, u32> = BTreeMap::new();
     let is_once = |child: NodeId| trie[child].calls == 1;
@@ -178,7 +179,7 @@ fn candidates<'t>(
     let mut found = Vec::with_capacity(trie[node].names.len());
     for &(_, id) in &trie[node].names {
         let child = &trie[id];
-        let Some(name) = child.name().filter(|name| !is_version(name) && !is_name(name)) else { continue };
+        let Some(name) = child.name().filter(|name| !is_version(name) && !is_name(id, name)) else { continue };
         let has_typed_parameter = child.parameter != NONE
             && !trie[child.parameter].as_parameter().is_some_and(|parameter| parameter.is_open());
         let sweep = is_once(id)
@@ -195,7 +196,7 @@ fn candidates<'t>(
             is_popular: is_popular(child.actors, place),
             weight: weight(child.calls, child.actors, place),
             has_typed_parameter,
-            is_end: child.is_end(),
+            is_end: is_end_of_path(trie, id),
             own: text_odds(name, u32::from(child.styled), place, parameter),
         });
     }

@@ -5,16 +5,22 @@
 
 use std::collections::BTreeSet;
 
-use outrider_model::{Endpoint, EndpointId, TemplateChange, TemplateDecision, TemplateDecisionId, TemplateEffect};
+use outrider_model::{
+    Endpoint, EndpointId, EndpointKey, TemplateChange, TemplateDecision, TemplateDecisionId, TemplateEffect,
+};
 
 use crate::catalogue::Catalogue;
 use crate::pieces::{check, pieces, shape_of_pieces, text_bytes};
 use crate::refusal::DecisionRefused;
 use crate::rules::Rules;
+use crate::settings::Settings;
 use crate::trie::Place;
 
 /// Which service a decision is about.
 type About = (String, String, String);
+
+/// An endpoint that there is: its service, the shape of its template, and its method.
+type Made = (About, Box<str>, String);
 
 fn about(decision: &TemplateDecision) -> About {
     (decision.gateway.clone(), decision.workspace.clone(), decision.service.clone())
@@ -71,18 +77,9 @@ impl Catalogue {
     }
 
     fn check_room(&mut self, next: &[TemplateDecision]) -> Result<(), DecisionRefused> {
-        let bytes = next.iter().map(text_bytes).sum();
-        let limits = [
-            ("decisions about templates", "decisions_max", next.len(), self.settings.decisions_max),
-            ("bytes of decisions about templates", "decisions_bytes_max", bytes, self.settings.decisions_bytes_max),
-        ];
-        match limits.into_iter().find(|(_, _, count, most)| count > most) {
-            Some((what, setting, count, most)) => {
-                self.state.counters.decisions_max += 1;
-                Err(DecisionRefused::Full { count, what, setting, most })
-            }
-            None => Ok(()),
-        }
+        let checked = Room::of(next).check(&self.settings);
+        self.state.counters.decisions_max += u64::from(checked.is_err());
+        checked
     }
 
     /// What [`Catalogue::revise`] would do to the inventory. It works on a copy.
@@ -96,7 +93,14 @@ impl Catalogue {
         let ids: BTreeSet<EndpointId> = self.endpoints().chain(after.endpoints()).map(|endpoint| endpoint.id).collect();
         let mut effects: Vec<TemplateEffect> =
             ids.into_iter().filter_map(|id| effect(id, self.in_inventory(id), &after)).collect();
-        effects.extend(decisions.iter().filter_map(|decision| awaited(decision, &after)));
+        let changed: BTreeSet<About> = decisions.iter().map(about).collect();
+        let made = after.endpoints().filter_map(|endpoint| {
+            let EndpointKey { gateway, workspace, service, method, .. } = &endpoint.key;
+            let about = (gateway.clone(), workspace.clone(), service.clone());
+            changed.contains(&about).then(|| (about, shape(endpoint), method.clone()))
+        });
+        let made: BTreeSet<Made> = made.collect();
+        effects.extend(decisions.iter().filter_map(|decision| awaited(decision, &made)));
         Ok(effects)
     }
 
@@ -163,6 +167,39 @@ impl Catalogue {
     }
 }
 
+/// What decisions take of the room that there is for them.
+pub(crate) struct Room {
+    count: usize,
+    bytes: usize,
+}
+
+impl Room {
+    pub fn of(decisions: &[TemplateDecision]) -> Self {
+        Room { count: decisions.len(), bytes: decisions.iter().map(text_bytes).sum() }
+    }
+
+    pub fn take(&mut self, decision: &TemplateDecision) {
+        self.count += 1;
+        self.bytes += text_bytes(decision);
+    }
+
+    pub fn give(&mut self, decision: &TemplateDecision) {
+        self.count -= 1;
+        self.bytes -= text_bytes(decision);
+    }
+
+    pub fn check(&self, settings: &Settings) -> Result<(), DecisionRefused> {
+        let limits = [
+            ("decisions about templates", "decisions_max", self.count, settings.decisions_max),
+            ("bytes of decisions about templates", "decisions_bytes_max", self.bytes, settings.decisions_bytes_max),
+        ];
+        match limits.into_iter().find(|(_, _, count, most)| count > most) {
+            Some((what, setting, count, most)) => Err(DecisionRefused::Full { count, what, setting, most }),
+            None => Ok(()),
+        }
+    }
+}
+
 fn rules_about(decisions: &[TemplateDecision], about: &About) -> Result<Rules, DecisionRefused> {
     let mut rules = Rules::default();
     for decision in decisions.iter().filter(|decision| self::about(decision) == *about) {
@@ -196,8 +233,8 @@ fn shape(endpoint: &Endpoint) -> Box<str> {
     shape_of_pieces(&pieces(&endpoint.key.template, usize::MAX).unwrap_or_default())
 }
 
-/// A template that gets its endpoint with its first call.
-fn awaited(decision: &TemplateDecision, after: &Catalogue) -> Option<TemplateEffect> {
+/// A template that gets its endpoint with its first call. `made` has those that there are.
+fn awaited(decision: &TemplateDecision, made: &BTreeSet<Made>) -> Option<TemplateEffect> {
     let (template, method) = match &decision.change {
         TemplateChange::Pin { method } => (decision.template.clone(), method.clone()),
         TemplateChange::Split { value } => {
@@ -207,13 +244,9 @@ fn awaited(decision: &TemplateDecision, after: &Catalogue) -> Option<TemplateEff
         _ => return None,
     };
     let wanted = shape_of_pieces(&pieces(&template, usize::MAX).ok()?);
-    let is_there = after.endpoints().any(|endpoint| {
-        let key = &endpoint.key;
-        key.gateway == decision.gateway
-            && key.workspace == decision.workspace
-            && key.service == decision.service
-            && method.as_deref().is_none_or(|method| method == key.method)
-            && shape(endpoint) == wanted
+    let from = (about(decision), wanted.clone(), method.clone().unwrap_or_default());
+    let is_there = made.range(from.clone()..).next().is_some_and(|(about, shape, found)| {
+        *about == from.0 && *shape == wanted && method.as_deref().is_none_or(|method| method == found)
     });
     (!is_there).then_some(TemplateEffect::Awaited { method, template })
 }

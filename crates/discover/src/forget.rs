@@ -80,7 +80,7 @@ impl Catalogue {
     }
 
     /// Forgets an end, and what is above it as far as nothing else needs it.
-    fn forget_end(&mut self, end: NodeId) {
+    pub(crate) fn forget_end(&mut self, end: NodeId) {
         let mut at = end;
         loop {
             let parent = self.state.trie[at].parent;

@@ -5,7 +5,7 @@
 //! routes that were read last count: when one is gone, what was learned by it stays, and is weighed by what is seen from
 //! then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use outrider_model::{GatewayRoute, GatewaySnapshot};
@@ -14,14 +14,18 @@ use smallvec::SmallVec;
 
 use crate::catalogue::Catalogue;
 use crate::decide::style_index;
+use crate::operations::{MARK, is_mark};
 use crate::rules::{Learned, Step, lower};
-use crate::trie::{Kind, NONE, NodeId, Place};
+use crate::trie::{Kind, NONE, NodeId, Parameter, Place};
 use pattern::{Class, PATH_BYTES_MAX, segments};
 
 mod pattern;
 
 /// Bytes of a route's name that are shown.
 const ROUTE_BYTES_MAX: usize = 128;
+
+/// Nodes in the tree of one service's routes. What would make more is not told.
+const NODES_MAX: usize = 1 << 16;
 
 /// Places in the tree of one service's routes that a path may be at: more than one route may take it.
 const PLACES_MAX: usize = 16;
@@ -31,6 +35,7 @@ const PLACES_MAX: usize = 16;
 pub(crate) struct RoutePath {
     gateway: String,
     service: String,
+    id: String,
     /// What people call the route.
     route: String,
     path: String,
@@ -40,7 +45,7 @@ pub(crate) struct RoutePath {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Said<'h> {
     Name { route: &'h str },
-    Value { name: Option<&'h str>, route: &'h str },
+    Value { name: Option<&'h str>, class: &'h Class, route: &'h str },
 }
 
 /// Where a path has come to in the tree of routes; nowhere where no route covers it.
@@ -93,6 +98,11 @@ impl Tree {
         let route: Arc<str> = path.route.as_str().into();
         let mut ends: Vec<u32> = vec![0];
         for told in segments(&path.path, depth_max) {
+            // Alternatives after alternatives: what is below so many is not told.
+            let places = ends.len() * (told.names.len() + usize::from(told.values.is_some())).max(1);
+            if places > PLACES_MAX || self.nodes.len() + places > NODES_MAX {
+                return;
+            }
             let mut next = Vec::new();
             for end in ends {
                 for name in &told.names {
@@ -104,10 +114,6 @@ impl Tree {
                 if told.names.is_empty() && told.values.is_none() {
                     next.push(self.unsaid(end));
                 }
-            }
-            // Alternatives after alternatives: what is below so many is not told.
-            if next.len() > PLACES_MAX {
-                return;
             }
             ends = next;
         }
@@ -158,7 +164,11 @@ impl Tree {
                 next.push(*below);
             }
             for values in node.values.iter().filter(|values| text.is_none_or(|text| values.class.takes(text))) {
-                value = value.or(Some(Said::Value { name: values.name.as_deref(), route: &values.route }));
+                value = value.or(Some(Said::Value {
+                    name: values.name.as_deref(),
+                    class: &values.class,
+                    route: &values.route,
+                }));
                 next.push(values.below);
             }
             next.extend(node.unsaid);
@@ -170,6 +180,16 @@ impl Tree {
     /// What is said of a text that stands behind a path.
     pub fn said(&self, at: &At, text: &str) -> Option<Said<'_>> {
         if at.is_empty() { None } else { self.step(at, Some(text)).0 }
+    }
+
+    /// Roughly the memory that it holds, in bytes.
+    fn memory_bytes(&self) -> usize {
+        let of = |node: &Node| {
+            let names = node.names.keys().map(|name| name.len() + 64).sum::<usize>();
+            let values = node.values.iter().map(|values| size_of::<ToldValues>() + values.class.memory_bytes());
+            size_of::<Node>() + names + values.sum::<usize>()
+        };
+        self.nodes.iter().map(of).sum()
     }
 
     /// The begin of all paths.
@@ -207,25 +227,32 @@ fn of_route<'r>(gateway: &'r str, route: &'r GatewayRoute) -> impl Iterator<Item
     // What has no service is told apart by its host, and no route says which hosts those are.
     let service = route.service_id.as_deref().filter(|id| !id.is_empty() && !id.starts_with("host:"));
     let label = route.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&route.id);
-    let label: String = label.chars().take(ROUTE_BYTES_MAX / 4).collect();
+    let label = &label[..label.floor_char_boundary(ROUTE_BYTES_MAX)];
     service.into_iter().flat_map(move |service| {
-        let label = label.clone();
         route.paths.iter().map(move |path| RoutePath {
             gateway: gateway.to_owned(),
             service: service.to_owned(),
-            route: label.clone(),
+            id: route.id.clone(),
+            route: label.to_owned(),
             path: path.clone(),
         })
     })
 }
 
+/// Whether the values of a parameter, as far as they are known, may be of these characters.
+fn has_values_of(parameter: &Parameter, class: &Class) -> bool {
+    let has = |letters: std::ops::RangeInclusive<char>| letters.into_iter().any(|letter| class.has(letter));
+    let is_shaped = parameter.shapes().next().is_some();
+    (parameter.texts == 0 || has('a'..='z') || has('A'..='Z')) && (!is_shaped || has('0'..='9'))
+}
+
 impl Catalogue {
     /// Takes in the routes of a gateway, in the place of those that were known of it.
     ///
-    /// Of a list that is [not whole](outrider_model::GatewayConfiguration::left_out) what is there is taken in, and what was
-    /// known beside stays. Endpoints that learning has made otherwise follow when the minute is over: texts that a route takes
+    /// Of a list that is [not whole](outrider_model::GatewayConfiguration::left_out) what is there is taken in, and other routes
+    /// that were known stay. Endpoints that learning has made otherwise follow when the minute is over: texts that a route takes
     /// for values merge, and the oldest id lives on; of a text that is a name now and was a value, the calls so far stay
-    /// with the parameter, and the name begins with its next call.
+    /// with the parameter, and the name begins with its next call that teaches.
     pub fn take_in_routes(&mut self, snapshot: &GatewaySnapshot) {
         let gateway = snapshot.gateway.as_str();
         let configuration = &snapshot.configuration;
@@ -233,13 +260,12 @@ impl Catalogue {
         let (known, others): (Vec<&RoutePath>, Vec<&RoutePath>) =
             self.state.routes.iter().partition(|route| route.gateway == gateway);
         if configuration.left_out.iter().any(|list| list.list == "routes") {
-            let stay: Vec<RoutePath> =
-                known.iter().filter(|route| !next.contains(route)).map(|&route| route.clone()).collect();
-            next.extend(stay);
+            let listed: BTreeSet<&str> = configuration.routes.iter().map(|route| route.id.as_str()).collect();
+            next.extend(known.iter().filter(|route| !listed.contains(&*route.id)).map(|&route| route.clone()));
         }
         let before = next.len();
         next.retain(|route| route.path.len() <= PATH_BYTES_MAX);
-        next.truncate(self.settings.routes_max.saturating_sub(others.len()));
+        next.truncate(self.settings.routes_max);
         if known.len() == next.len() && known.iter().zip(&next).all(|(known, next)| *known == next) {
             return;
         }
@@ -247,7 +273,7 @@ impl Catalogue {
         let others: Vec<RoutePath> = others.into_iter().cloned().collect();
         let mut covered = self.covered(gateway);
         self.state.routes = others.into_iter().chain(next).collect();
-        self.attach_hints();
+        self.attach_hints_of(Some(gateway));
         covered.extend(self.covered(gateway));
         covered.sort_unstable();
         covered.dedup();
@@ -261,22 +287,30 @@ impl Catalogue {
         }
     }
 
-    /// Makes everything that follows from the routes, and changes no endpoint.
+    /// Makes everything that follows from all routes, and changes no endpoint.
     pub(crate) fn attach_hints(&mut self) {
+        self.attach_hints_of(None);
+    }
+
+    /// The same for the routes of one gateway, or of all.
+    fn attach_hints_of(&mut self, gateway: Option<&str>) {
+        let is_it = |of: &str| gateway.is_none_or(|gateway| gateway == of);
         let mut routes: BTreeMap<(String, String), Vec<&RoutePath>> = BTreeMap::new();
-        for route in &self.state.routes {
+        for route in self.state.routes.iter().filter(|route| is_it(&route.gateway)) {
             routes.entry((route.gateway.clone(), route.service.clone())).or_default().push(route);
         }
-        let mut hints = Hints::default();
+        let hints = &mut self.hints;
+        hints.by_service.retain(|(of, _), _| !is_it(of));
+        hints.by_place.clear();
         for (key, routes) in routes {
-            let tree = Tree::of(routes.into_iter(), self.settings.depth_max);
-            hints.bytes += tree.nodes.len() * (size_of::<Node>() + 64);
-            hints.by_service.insert(key, Arc::new(tree));
+            hints.by_service.insert(key, Arc::new(Tree::of(routes.into_iter(), self.settings.depth_max)));
         }
-        let texts =
-            |route: &RoutePath| route.gateway.len() + route.service.len() + route.route.len() + route.path.len();
-        hints.bytes += self.state.routes.iter().map(|route| size_of::<RoutePath>() + texts(route)).sum::<usize>();
-        self.hints = hints;
+        let texts = |route: &RoutePath| {
+            let RoutePath { gateway, service, id, route, path } = route;
+            size_of::<RoutePath>() + gateway.len() + service.len() + id.len() + route.len() + path.len()
+        };
+        let trees = hints.by_service.values().map(|tree| tree.memory_bytes()).sum::<usize>();
+        hints.bytes = trees + self.state.routes.iter().map(texts).sum::<usize>();
         for place in 0..self.state.places.len() as u32 {
             self.attach_hints_to(place);
         }
@@ -296,7 +330,7 @@ impl Catalogue {
             while let Some((id, at)) = open.pop() {
                 found.push(id);
                 let node = &self.state.trie[id];
-                for &(_, child) in &node.names {
+                for &(_, child) in node.names.iter().filter(|entry| !is_mark(&self.state.trie[entry.1])) {
                     let (_, next) = tree.step(&at, self.state.trie[child].name());
                     open.extend((!next.is_empty()).then_some((child, next)));
                 }
@@ -336,10 +370,19 @@ impl Catalogue {
         let mut at = Tree::root();
         for step in steps {
             let text = match step.learned {
+                // Routes know no operations.
+                Learned::Name(MARK) => return,
                 Learned::Name(name) => Some(name),
                 Learned::Parameter(parameter) => parameter.constant(),
             };
             (step.said, at) = tree.step(&at, text);
+            // Of a parameter that has other values than those of the route, the route says nothing.
+            if let (Learned::Parameter(parameter), Some(Said::Value { class, .. })) = (step.learned, step.said)
+                && text.is_none()
+                && !has_values_of(parameter, class)
+            {
+                step.said = None;
+            }
             if at.is_empty() {
                 return;
             }
@@ -375,7 +418,8 @@ impl Catalogue {
         let Some(tree) = self.hints.tree_of(self.state.trie[node].place) else { return Vec::new() };
         let children = self.state.trie[node].names.iter().map(|entry| entry.1);
         let is_value = |child: &NodeId| {
-            let said = self.state.trie[*child].name().and_then(|name| tree.said(at, name));
+            let name = self.state.trie[*child].name().filter(|name| *name != MARK);
+            let said = name.and_then(|name| tree.said(at, name));
             matches!(said, Some(Said::Value { .. }))
         };
         children.filter(is_value).collect()

@@ -110,6 +110,11 @@ impl Inventory {
         Inventory::from_state(settings, State::default())
     }
 
+    /// Puts other settings in force. What is known stays, until there is no room for it.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     fn from_state(settings: Settings, state: State) -> Self {
         let mut inventory =
             Inventory { settings, state, index: HashMap::with_hasher(FixedState::with_seed(SEED)), bytes: 0 };

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::Catalogue;
 use crate::evidence::teaches;
 use crate::name::{explanation, template};
+use crate::operations::operation_of;
 use crate::overlay::{Group, Look, Target, pinned};
 use crate::path::Path;
 use crate::pieces::{Piece, pieces, shape_of_parts};
@@ -192,8 +193,7 @@ impl Catalogue {
         };
         let method_text: &str = &self.state.methods[usize::from(method)];
         let Some(record) = learned else {
-            let texts = path.segments.iter().map(|segment| Some(&*segment.text));
-            return match rules.pin(texts, path.segments.len(), method_text) {
+            return match rules.pin(path.texts().map(Some), method_text) {
                 Some(pin) => Fate::Stays {
                     group: Group::new(place, method, pin.shape.clone()),
                     template: pin.template.to_string(),
@@ -223,11 +223,13 @@ impl Catalogue {
     fn sample(&self, path: &Path<'_>, learned: Option<u32>, template: &str) -> Vec<Box<str>> {
         let pieces = pieces(template, usize::MAX).unwrap_or_default();
         let steps = learned.map(|record| self.steps_of_call(record, path)).unwrap_or_default();
-        let text = |at: usize| match (pieces.get(at), steps.get(at).map(|step| step.learned)) {
-            (Some(Piece::Name(_)), _) | (_, Some(Learned::Name(_))) => path.segments[at].text.as_ref().into(),
+        let text = |(at, text): (usize, &str)| match (pieces.get(at), steps.get(at).map(|step| step.learned)) {
+            (Some(Piece::Name(_)), _) | (_, Some(Learned::Name(_))) => text.into(),
             _ => ANY_VALUE.into(),
         };
-        (0..path.segments.len()).map(text).collect()
+        // A template without an operation takes all of them.
+        let count = if operation_of(template).is_some() { usize::MAX } else { path.segments.len() };
+        path.texts().enumerate().take(count).map(text).collect()
     }
 }
 

@@ -34,7 +34,7 @@ const WATCHED_CALLS: u32 = 6;
 const NAME_ODDS: f32 = -0.5;
 
 /// Who acted, worked out when a node asks for the first time.
-struct ActorKey<'c> {
+pub(crate) struct ActorKey<'c> {
     call: &'c ApiCall<'c>,
     key: Option<u64>,
 }
@@ -78,11 +78,15 @@ impl Catalogue {
             };
             self.visit(node, &mut actor);
         }
-        self.end_at(node, method, path.trailing_slash)
+        let operation = path.operation.as_deref().and_then(|name| self.learn_operation(node, name, &mut actor));
+        match operation {
+            Some(operation) => self.end_at(operation, method, false),
+            None => self.end_at(node, method, path.trailing_slash),
+        }
     }
 
     /// Counts a call at a node.
-    fn visit(&mut self, id: NodeId, actor: &mut ActorKey<'_>) {
+    pub(crate) fn visit(&mut self, id: NodeId, actor: &mut ActorKey<'_>) {
         let epoch = self.state.epoch;
         let node = &mut self.state.trie[id];
         node.last_epoch = node.last_epoch.max(epoch);
@@ -153,13 +157,15 @@ impl Catalogue {
                 if let Some(known) = self.state.trie[parameter].as_parameter_mut() {
                     known.only = None;
                 }
-                self.state.trie[parameter].confident = true;
+                if !std::mem::replace(&mut self.state.trie[parameter].confident, true) {
+                    self.refresh(parameter);
+                }
                 Some(parameter)
             }
         }
     }
 
-    fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
+    pub(crate) fn parameter_or_add(&mut self, node: NodeId) -> Option<NodeId> {
         let known = self.state.trie[node].parameter;
         if known != NONE {
             return Some(known);
@@ -215,7 +221,7 @@ impl Catalogue {
     }
 
     /// Adds a name if there is room for a node.
-    fn new_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
+    pub(crate) fn new_name(&mut self, node: NodeId, key: u64, text: &str) -> Option<NodeId> {
         if !self.has_room() {
             return None;
         }
@@ -263,25 +269,40 @@ impl Catalogue {
             return None;
         }
         let place = self.state.trie[id].place as usize;
-        let parameter = self.state.trie[id].as_parameter_mut()?;
-        let Some(at) = parameter.watch.iter().position(|watched| watched.key == key) else {
-            watch_another(&mut parameter.watch, key, actor.bit());
-            return None;
-        };
-        let watched = &mut parameter.watch[at];
-        watched.calls = watched.calls.saturating_add(1);
-        if watched.calls <= ACTOR_CALLS || watched.actors.count_ones() < FEW_ACTORS {
-            watched.actors |= actor.bit();
-        }
         // It is weighed again each time that its calls have doubled.
-        let (calls, actors) = (watched.calls, watched.actors);
+        let Watched { calls, actors, .. } = self.watch(id, key, actor)?;
         if !calls.is_multiple_of(WATCHED_CALLS) || !(calls / WATCHED_CALLS).is_power_of_two() {
             return None;
         }
         let place = &self.state.places[place];
+        let parameter = self.state.trie[id].as_parameter()?;
         let is_alone = uses(Signal::Actors) && actors.count_ones() < 2 && place.actors.count_ones() >= 2;
         let odds = value_odds(parameter, place, calls, actors) + text_odds(text, 0, place, Some(parameter));
-        (!is_alone && odds < tuned(Threshold::NameOdds, NAME_ODDS)).then(|| parameter.watch.remove(at))
+        if is_alone || odds >= tuned(Threshold::NameOdds, NAME_ODDS) {
+            return None;
+        }
+        self.unwatch(id, key)
+    }
+
+    /// Counts a text that is watched at a parameter; gives what was seen of it from the second call on.
+    pub(crate) fn watch(&mut self, id: NodeId, key: u64, actor: &mut ActorKey<'_>) -> Option<Watched> {
+        let parameter = self.state.trie[id].as_parameter_mut()?;
+        let Some(watched) = parameter.watch.iter_mut().find(|watched| watched.key == key) else {
+            watch_another(&mut parameter.watch, key, actor.bit());
+            return None;
+        };
+        watched.calls = watched.calls.saturating_add(1);
+        if watched.calls <= ACTOR_CALLS || watched.actors.count_ones() < FEW_ACTORS {
+            watched.actors |= actor.bit();
+        }
+        Some(watched.clone())
+    }
+
+    /// Watches a text no longer; gives what was seen of it.
+    pub(crate) fn unwatch(&mut self, id: NodeId, key: u64) -> Option<Watched> {
+        let parameter = self.state.trie[id].as_parameter_mut()?;
+        let at = parameter.watch.iter().position(|watched| watched.key == key)?;
+        Some(parameter.watch.remove(at))
     }
 
     /// The record of the endpoint that a method has at a node, made if need be.

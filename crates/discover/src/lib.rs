@@ -31,6 +31,7 @@ mod lookup;
 mod merge;
 mod name;
 pub mod openapi;
+mod operations;
 mod overlay;
 mod path;
 mod pieces;

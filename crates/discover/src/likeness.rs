@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::crowd::{Likes, is_established};
 use crate::decide::{Candidate, OpenParameter, open_parameter, usual_newness};
+use crate::operations::is_mark;
 use crate::shape::is_plural;
 use crate::signals::{Signal, Threshold, tuned, uses};
 use crate::trie::{NONE, NodeId, Trie};
@@ -182,7 +183,8 @@ impl Label {
 
 /// Names right below a node, and below its parameter.
 pub(crate) fn labels(trie: &Trie, node: NodeId) -> SmallVec<[Label; 8]> {
-    let keys = |node: NodeId| trie[node].names.iter().take(LABELS_MAX).map(|entry| entry.0);
+    let is_of_path = |entry: &&(u64, NodeId)| !is_mark(&trie[entry.1]);
+    let keys = |node: NodeId| trie[node].names.iter().filter(is_of_path).take(LABELS_MAX).map(|entry| entry.0);
     let mut found: SmallVec<[Label; 8]> = keys(node).map(|key| Label { key, is_direct: true }).collect();
     let parameter = trie[node].parameter;
     if parameter != NONE {

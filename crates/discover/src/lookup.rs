@@ -19,7 +19,7 @@ impl Catalogue {
     }
 
     /// The record of the endpoint of a path. Names go before parameters; where a name leads nowhere the parameter
-    /// beside it is tried.
+    /// beside it is tried. An operation that is not known belongs to the endpoint without it.
     pub(crate) fn find(&self, place: u32, method: u8, path: &Path<'_>) -> Option<u32> {
         let trie = &self.state.trie;
         let tree = self.hints.tree_of(place);
@@ -28,24 +28,26 @@ impl Catalogue {
         for _ in 0..VISITS_MAX {
             let (id, at, told_at) = open.pop()?;
             let Some(segment) = path.segments.get(at) else {
-                match trie[id].leaf(method) {
+                let operation = path.operation.as_deref().and_then(|name| self.operation_at(id, name));
+                let leaf = operation.and_then(|id| trie[id].leaf(method));
+                match leaf.or_else(|| trie[id].leaf(method)) {
                     Some(leaf) => return Some(leaf.record),
                     None => continue,
                 }
             };
             let (said, told_at) = tree.map_or_else(Default::default, |tree| tree.step(&told_at, Some(&segment.text)));
             let parameter = trie[id].parameter;
+            let named = trie.named(id, segment_key(&segment.text), &segment.text);
             let fits = |known: &Parameter| match said {
-                Some(Said::Name { .. }) => false,
+                // One that no call was seen of belongs where it did.
+                Some(Said::Name { .. }) if named.is_some() => false,
                 Some(Said::Value { .. }) => true,
-                None => self.fits(known, &segment.text),
+                _ => self.fits(known, &segment.text),
             };
             if parameter != NONE && trie[parameter].as_parameter().is_some_and(fits) {
                 open.push((parameter, at + 1, told_at.clone()));
             }
-            if !trie[id].names.is_empty()
-                && let Some(child) = trie.named(id, segment_key(&segment.text), &segment.text)
-            {
+            if let Some(child) = named {
                 open.push((child, at + 1, told_at));
             }
         }

@@ -5,6 +5,7 @@ use crate::crowd::weight;
 use crate::decide::{style_index, values_among};
 use crate::hints::{At, Said};
 use crate::name::{Part, explanation, template};
+use crate::operations::{MARK, is_mark};
 use crate::rules::Step;
 use crate::shape::is_plural;
 use crate::trie::{Kind, NONE, NodeId};
@@ -28,6 +29,9 @@ impl Catalogue {
             return;
         }
         self.state.trie[node].fresh = 0;
+        if is_mark(&self.state.trie[node]) {
+            return self.confirm_operations(node);
+        }
         let at = self.hinted_at(node);
         let told = self.told_values(node, &at);
         if !told.is_empty() {
@@ -35,7 +39,8 @@ impl Catalogue {
         }
         let place = self.state.trie[node].place;
         let known = &self.state.places[place as usize];
-        let values = values_among(&self.state.trie, node, known, &self.settings, |name| self.is_told(place, &at, name));
+        let values =
+            values_among(&self.state.trie, node, known, &self.settings, |_, name| self.is_told(place, &at, name));
         if !values.is_empty() {
             self.absorb(node, &values);
         }
@@ -45,8 +50,11 @@ impl Catalogue {
         self.confirm(node, &at);
     }
 
-    /// Whether a route says of a text that it is a name.
+    /// Whether a text is a name for sure: a route says so, or it is what operations hang below.
     fn is_told(&self, place: u32, at: &At, name: &str) -> bool {
+        if name == MARK {
+            return true;
+        }
         let tree = if at.is_empty() { None } else { self.hints.tree_of(place) };
         matches!(tree.and_then(|tree| tree.said(at, name)), Some(Said::Name { .. }))
     }
@@ -65,6 +73,9 @@ impl Catalogue {
         by_calls.sort_unstable();
         by_calls.truncate(by_calls.len().div_ceil(OVERFLOW_SHARE));
         let rarest: Vec<NodeId> = by_calls.into_iter().map(|(_, _, child)| child).collect();
+        if rarest.is_empty() {
+            return;
+        }
         self.state.counters.children_per_node_max += rarest.len() as u64;
         self.absorb(node, &rarest);
     }
@@ -217,6 +228,7 @@ impl Catalogue {
                 && child.calls >= calls_min / 2
                 && actors >= actors_min
                 && let Kind::Name(name) = &child.kind
+                && **name != *MARK
             {
                 self.state.places[place].know(name);
                 child.styled = true;

@@ -1,5 +1,6 @@
 //! Templates and what their parameters are called.
 
+use crate::operations::MARK;
 use crate::shape::Shape;
 use crate::trie::Parameter;
 
@@ -53,7 +54,13 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
     let mut written = String::new();
     let mut used: Vec<String> = Vec::new();
     let mut before: Option<&str> = None;
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
+        if matches!(part, Part::Name(MARK)) {
+            // What is behind it stands alone: `/graphql#GetUser`.
+            let operation = parts.get(at + 1).and_then(Part::text).unwrap_or_default();
+            let path = if written.is_empty() { "/" } else { &written };
+            return format!("{path}{MARK}{operation}");
+        }
         written.push('/');
         let name = match part {
             Part::Name(name) | Part::Told { name, .. } | Part::Split { name, .. } => {
@@ -92,8 +99,12 @@ pub(crate) fn explanation(parts: &[Part<'_>], is_confirmed: bool) -> String {
     let mut parameters = Vec::new();
     let mut names = Vec::new();
     let mut written = Written::default();
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
         match part {
+            Part::Name(_) if at > 0 && matches!(parts[at - 1], Part::Name(MARK)) => {
+                written.end(&mut names);
+                names.extend(part.text().map(|name| format!("`{name}` is an operation that callers ask for")));
+            }
             Part::Name(_) => {}
             Part::Parameter(parameter) => parameters.push(match parameter.constant() {
                 Some(only) => format!("`{only}` was the only value seen in its position"),

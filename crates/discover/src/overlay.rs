@@ -14,7 +14,7 @@ use crate::endpoints::{Record, Seen};
 use crate::name::{Part, explanation, template};
 use crate::path::Path;
 use crate::pieces::shape_of_parts;
-use crate::rules::{Learned, Rules, Shown, Step};
+use crate::rules::{Learned, Pin, Rules, Shown, Step};
 use crate::trie::{Kind, NONE, NodeId};
 
 /// Endpoints that are shown as one: of a place and a method, by the shape of the template.
@@ -162,19 +162,24 @@ impl Catalogue {
         };
         let method_text: &str = &self.state.methods[usize::from(method)];
         let group = |shape| Group { place, method, shape };
+        let by_pin = |pin: &Pin| {
+            let made = || (pin.template.to_string(), pinned(&pin.by.words));
+            self.found(group(pin.shape.clone()), learned, made)
+        };
         let Some(record) = learned else {
-            let texts = path.segments.iter().map(|segment| Some(&*segment.text));
-            let Some(pin) = rules.pin(texts, path.segments.len(), method_text) else { return Found::Unknown };
-            let (template, why) = (pin.template.to_string(), pinned(&pin.by.words));
-            return self.found(group(pin.shape.clone()), None, || (template, why));
+            let pin = rules.pin(path.texts().map(Some), method_text);
+            return pin.map_or(Found::Unknown, by_pin);
         };
         let steps = self.steps_of_call(record, path);
+        // An operation may be pinned that has no endpoint by what was learned.
+        if path.operation.is_some()
+            && let Some(pin) = rules.pin(path.texts().map(Some), method_text)
+        {
+            return by_pin(pin);
+        }
         match rules.shown(&steps, method_text) {
             Shown::Ignored(_) => Found::Ignored { own: record },
-            Shown::Pinned(pin) => {
-                let made = || (pin.template.to_string(), pinned(&pin.by.words));
-                self.found(group(pin.shape.clone()), Some(record), made)
-            }
+            Shown::Pinned(pin) => by_pin(pin),
             Shown::Parts { by_text: false, .. } => {
                 let shown = self.overlay.leader(record).unwrap_or(record);
                 Found::Record { shown, own: record }
@@ -198,8 +203,8 @@ impl Catalogue {
     /// A path's segments with what learning takes them for.
     pub(crate) fn steps_of_call<'a>(&'a self, record: u32, path: &'a Path<'_>) -> SmallVec<[Step<'a>; 12]> {
         let mut steps = self.steps(self.state.table.get(record).map_or(NONE, |record| record.node));
-        for (step, segment) in steps.iter_mut().zip(&path.segments) {
-            step.text = Some(&segment.text);
+        for (step, text) in steps.iter_mut().zip(path.texts()) {
+            step.text = Some(text);
         }
         steps
     }

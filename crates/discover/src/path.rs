@@ -2,10 +2,15 @@
 //!
 //! What a caller can vary without meaning another endpoint is taken away here: empty segments (double and trailing
 //! slashes), dot segments, percent-encoding, a matrix parameter (`;jsessionid=…`). A segment's key ignores ASCII case.
+//!
+//! An [operation](crate::operations) stands behind the path, as a fragment stands in a URL. A segment that begins with `#`
+//! stays percent-encoded, so that nobody can write one into a path.
 
 use std::borrow::Cow;
 
 use smallvec::SmallVec;
+
+use crate::operations::MARK;
 
 /// A segment of a path, percent-decoded.
 #[derive(Debug, Clone)]
@@ -17,6 +22,8 @@ pub(crate) struct Segment<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Path<'a> {
     pub segments: SmallVec<[Segment<'a>; 12]>,
+    /// What is asked of an endpoint that takes many operations.
+    pub operation: Option<Cow<'a, str>>,
     /// The path ended in a slash, the root path aside.
     pub trailing_slash: bool,
 }
@@ -24,7 +31,7 @@ pub(crate) struct Path<'a> {
 impl<'a> Path<'a> {
     /// Cuts a raw path; `None` when it has more than `depth_max` segments.
     pub fn parse(raw: &'a str, depth_max: usize) -> Option<Self> {
-        let mut path = Path { segments: SmallVec::new(), trailing_slash: false };
+        let mut path = Path { segments: SmallVec::new(), operation: None, trailing_slash: false };
         let mut begin = 0;
         let mut is_plain = true;
         // One pass over the bytes finds the segments and those few that have something to decode.
@@ -46,10 +53,20 @@ impl<'a> Path<'a> {
         Some(path)
     }
 
-    /// The path of these segments.
-    pub fn of(segments: &'a [Box<str>]) -> Self {
+    /// The path of these texts, as [`Path::texts`] gives them.
+    pub fn of(texts: &'a [Box<str>]) -> Self {
+        let (segments, operation) = match texts {
+            [segments @ .., mark, operation] if **mark == *MARK => (segments, Some(Cow::Borrowed(&**operation))),
+            segments => (segments, None),
+        };
         let segments = segments.iter().map(|text| Segment { text: Cow::Borrowed(&**text) }).collect();
-        Path { segments, trailing_slash: false }
+        Path { segments, operation, trailing_slash: false }
+    }
+
+    /// The texts of its segments, and behind them the mark and its operation, as they stand in the trie.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let operation = self.operation.iter().flat_map(|operation| [MARK, &**operation]);
+        self.segments.iter().map(|segment| &*segment.text).chain(operation)
     }
 
     fn push(&mut self, piece: &'a str, is_plain: bool) {
@@ -58,6 +75,10 @@ impl<'a> Path<'a> {
             "" | "." => {}
             ".." => {
                 self.segments.pop();
+            }
+            encoded if encoded.starts_with(MARK) => {
+                let text = Cow::Owned(format!("%23{}", &encoded[MARK.len()..]));
+                self.segments.push(Segment { text });
             }
             _ => self.segments.push(Segment { text }),
         }
@@ -141,7 +162,7 @@ mod tests {
 
     #[test]
     fn odd_paths_are_kept_as_they_are() {
-        let cases: [(&str, &[&str]); 8] = [
+        let cases: [(&str, &[&str]); 9] = [
             ("", &[]),
             ("/", &[]),
             ("/../..", &[]),
@@ -150,6 +171,7 @@ mod tests {
             ("/%zz%4", &["%zz%4"]),
             ("/%ff", &["%ff"]),
             ("/;x", &[";x"]),
+            ("/%23/%23x/a%23b", &["%23", "%23x", "a#b"]),
         ];
         for (raw, expected) in cases {
             assert_eq!(cut(raw), expected, "{raw}");

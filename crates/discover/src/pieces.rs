@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision};
 
 use crate::name::Part;
+use crate::operations::{MARK, operation_of, path_of};
 use crate::path::Path;
 use crate::refusal::DecisionRefused;
 use crate::rules::lower;
@@ -43,7 +44,8 @@ pub(crate) fn check(decision: &TemplateDecision, depth_max: usize) -> Result<(),
     check_bytes(decision).map_err(refuse)?;
     let pieces = pieces(&decision.template, depth_max).map_err(|problem| refuse(problem.to_owned()))?;
     let mut names: Vec<&str> = Vec::new();
-    for piece in &pieces {
+    let of_path = pieces.iter().take_while(|piece| !matches!(piece, Piece::Name(text) if **text == *MARK));
+    for piece in of_path {
         let name = match piece {
             Piece::Parameter(name) => name,
             Piece::Name(text) => {
@@ -119,7 +121,10 @@ pub(crate) fn pieces(template: &str, depth_max: usize) -> Result<Vec<Piece>, &'s
     if template.len() > TEMPLATE_BYTES_MAX {
         return Err("it has more than 2048 bytes");
     }
-    let path = Path::parse(template, depth_max).ok_or("it has more segments than are learned")?;
+    if path_of(template).contains(MARK) {
+        return Err("behind `#` is no operation");
+    }
+    let path = Path::parse(path_of(template), depth_max).ok_or("it has more segments than are learned")?;
     let piece = |text: &str| {
         let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
         match inner {
@@ -128,7 +133,11 @@ pub(crate) fn pieces(template: &str, depth_max: usize) -> Result<Vec<Piece>, &'s
             _ => Ok(Piece::Name(text.into())),
         }
     };
-    path.segments.iter().map(|segment| piece(&segment.text)).collect()
+    let mut pieces: Vec<Piece> = path.segments.iter().map(|segment| piece(&segment.text)).collect::<Result<_, _>>()?;
+    if let Some(operation) = operation_of(template) {
+        pieces.extend([MARK, operation].map(|text| Piece::Name(text.into())));
+    }
+    Ok(pieces)
 }
 
 fn check_name(name: &str, decision: &TemplateDecision) -> Result<(), DecisionRefused> {
@@ -149,7 +158,7 @@ fn check_text(text: &str) -> Result<(), String> {
     if text.len() > TEMPLATE_BYTES_MAX {
         return Err(format!("the text of a segment has more than {TEMPLATE_BYTES_MAX} bytes"));
     }
-    if matches!(text, "" | "." | "..") || text.contains(['/', '{', '}', '%', ';']) {
+    if matches!(text, "" | "." | "..") || text.contains(['/', '{', '}', '%', ';', '#']) {
         return Err(format!("`{text}` is no text of a segment that can be decided about"));
     }
     Ok(())
@@ -202,11 +211,12 @@ mod tests {
             ("/users", vec![name("users")]),
             ("/users/{user_id}/", vec![name("users"), parameter("user_id")]),
             ("//a%20b//{x}", vec![name("a b"), parameter("x")]),
+            ("/mcp/#tools/list", vec![name("mcp"), name("#"), name("tools/list")]),
         ];
         for (template, expected) in cases {
             assert_eq!(pieces(template, 24), Ok(expected), "{template}");
         }
-        for template in ["users", "/{a}.json", "/a{b}", "/{{a}}", "/a}"] {
+        for template in ["users", "/{a}.json", "/a{b}", "/{{a}}", "/a}", "/a#", "/a#{b}", "/a#b#c"] {
             assert!(pieces(template, 24).is_err(), "{template}");
         }
         assert_eq!(&*shape_of_pieces(&pieces("/Users/{a}/{b}/x", 24).unwrap()), "/users/{}/{}/x");

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 
 use crate::hints::Said;
 use crate::name::Part;
+use crate::operations::MARK;
 use crate::pieces::{Piece, pieces, shape_of_pieces};
 use crate::refusal::DecisionRefused;
 use crate::trie::Parameter;
@@ -108,7 +109,7 @@ impl<'a> Step<'a> {
         match (self.learned, self.said) {
             (Learned::Name(name), Some(Said::Name { route })) => Part::Told { name, route },
             (Learned::Name(name), _) => Part::Name(name),
-            (Learned::Parameter(parameter), Some(Said::Value { name, route })) => {
+            (Learned::Parameter(parameter), Some(Said::Value { name, route, .. })) => {
                 Part::Captured { name, parameter, route }
             }
             (Learned::Parameter(parameter), _) => Part::Parameter(parameter),
@@ -315,7 +316,7 @@ impl Rules {
 impl Rules {
     /// What is shown for a path, or for a node of the trie.
     pub fn shown<'a>(&'a self, steps: &[Step<'a>], method: &str) -> Shown<'a> {
-        if let Some(pin) = self.pin(steps.iter().map(|step| step.text), steps.len(), method) {
+        if let Some(pin) = self.pin(steps.iter().map(|step| step.text), method) {
             return Shown::Pinned(pin);
         }
         let mut parts = SmallVec::new();
@@ -367,18 +368,27 @@ impl Rules {
         }
     }
 
-    /// The pinned template that fits a path wholly: the one with a name where another has a parameter, from the left.
-    pub fn pin<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, count: usize, method: &str) -> Option<&Pin> {
+    /// The pinned template that fits a path wholly: the one with a name where another has a parameter, from the left. One
+    /// without an operation fits all of them.
+    pub fn pin<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, method: &str) -> Option<&Pin> {
         if !self.has_pins {
             return None;
         }
         let texts: SmallVec<[Option<Cow<'t, str>>; 12]> = texts.map(|text| text.map(lower)).collect();
+        let pin = self.pin_of(&texts, method);
+        match &texts[..] {
+            [path @ .., Some(mark), _] if *mark == MARK => pin.or_else(|| self.pin_of(path, method)),
+            _ => pin,
+        }
+    }
+
+    fn pin_of(&self, texts: &[Option<Cow<'_, str>>], method: &str) -> Option<&Pin> {
         let mut open: SmallVec<[(usize, usize); 16]> = SmallVec::new();
         open.push((0, 0));
         for _ in 0..VISITS_MAX {
             let (id, at) = open.pop()?;
             let node = &self.nodes[id];
-            if at == count {
+            if at == texts.len() {
                 match node.pins.iter().find(|pin| pin.method.as_deref().is_none_or(|known| known == method)) {
                     Some(pin) => return Some(pin),
                     None => continue,

@@ -30,8 +30,12 @@ pub struct Settings {
     pub decisions_max: usize,
     /// Bytes of the texts of those decisions. One more is refused, and counted with `decisions_max`.
     pub decisions_bytes_max: usize,
-    /// Paths of the gateways' routes that are read, of at most 2048 bytes each. Of one more nothing is known.
+    /// Paths of a gateway's routes that are read, of at most 2048 bytes each. Of one more nothing is known.
     pub routes_max: usize,
+    /// Operations of one endpoint, such as `/graphql#GetUser`. At the limit the one that was not used for
+    /// `forget_after_epochs` and has the fewest actors makes room; if there is none, calls of one more belong to the endpoint
+    /// without its operation.
+    pub operations_per_endpoint_max: usize,
     /// Calls after which a name that was never in doubt counts as confirmed.
     pub confident_calls: u32,
     /// Different actors that must have used a name before it counts as confirmed with `confident_calls`; a name used by
@@ -58,6 +62,7 @@ impl Default for Settings {
             decisions_max: 4096,
             decisions_bytes_max: 8 << 20,
             routes_max: 16_384,
+            operations_per_endpoint_max: 256,
             confident_calls: 8,
             confident_actors: 2,
             names_per_actor_max: 6,
@@ -103,6 +108,7 @@ impl Settings {
             ("decisions_max", self.decisions_max, 1, 1 << 16),
             ("decisions_bytes_max", self.decisions_bytes_max, 1 << 12, 1 << 30),
             ("routes_max", self.routes_max, 1, 1 << 20),
+            ("operations_per_endpoint_max", self.operations_per_endpoint_max, 1, 1 << 16),
             ("confident_calls", self.confident_calls as usize, 1, 1 << 20),
             ("confident_actors", self.confident_actors as usize, 1, 32),
             ("names_per_actor_max", self.names_per_actor_max as usize, 1, 1 << 16),

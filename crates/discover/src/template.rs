@@ -3,6 +3,7 @@
 //! A segment may have several parameters and text around them: `report-{id}.csv`, `{latitude},{longitude}`. Literal text is
 //! compared without regard to ASCII case and percent-encoding, as the catalogue does; names of parameters do not matter.
 
+use crate::operations::path_of;
 use crate::path::Path;
 
 /// Segments of a template that are read; what is longer matches nothing.
@@ -26,9 +27,9 @@ pub(crate) enum Match {
     Blurred,
 }
 
-/// The segments of a template.
+/// The segments of a template, without its operation.
 pub(crate) fn segments(template: &str) -> Vec<Segment> {
-    match Path::parse(template, DEPTH_MAX) {
+    match Path::parse(path_of(template), DEPTH_MAX) {
         Some(path) => path.segments.iter().map(|segment| Segment::read(&segment.text)).collect(),
         None => Vec::new(),
     }

@@ -54,7 +54,7 @@ fn take(catalogue: &mut Catalogue, pins: &Pins) -> usize {
 fn an_inventory_is_as_its_document_says() {
     let mut catalogue = learned(&["/users/alice", "/users/bob", "/users/me"]);
     assert_eq!(templates(&catalogue), ["/users/alice", "/users/bob", "/users/me"]);
-    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/users/me", "/stock"]), &[]);
+    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/users/me", "/stock"]), &[]).unwrap();
     assert_eq!(pinned(&pins), ["/stock", "/users/me", "/users/{name}"]);
     assert!(pins.taken_back.is_empty() && pins.left_out.is_empty());
     let awaits =
@@ -64,7 +64,7 @@ fn an_inventory_is_as_its_document_says() {
     assert_eq!(templates(&catalogue), ["/users/me", "/users/{name}"]);
     let explained = catalogue.endpoints().all(|endpoint| endpoint.explanation.contains("the document `Shop`"));
     assert!(explained, "{:?}", catalogue.endpoints().collect::<Vec<_>>());
-    let again = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/users/me", "/stock"]), &[]);
+    let again = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/users/me", "/stock"]), &[]).unwrap();
     assert_eq!(again, Pins::default(), "what stands is not decided again");
 }
 
@@ -78,7 +78,7 @@ fn paths_are_written_as_calls_have_them() {
         ("/shop/orders", "/v1", "/shop/orders"),
     ] {
         let catalogue = learned(&[seen]);
-        let pins = catalogue.pins(SERVICE, &document(base, &["/orders"]), std::slice::from_ref(&route));
+        let pins = catalogue.pins(SERVICE, &document(base, &["/orders"]), std::slice::from_ref(&route)).unwrap();
         assert_eq!(pinned(&pins), [expected], "{seen}");
     }
 }
@@ -87,9 +87,10 @@ fn paths_are_written_as_calls_have_them() {
 fn where_no_path_is_seen_as_written_the_way_that_fits_most_is_taken() {
     let route = Route { paths: vec!["/shop".to_owned()], ..Route::default() };
     let catalogue = learned(&["/shop/users/alice/avatar", "/shop/users/bob/avatar"]);
-    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}/avatar"]), std::slice::from_ref(&route));
+    let pins =
+        catalogue.pins(SERVICE, &document("/", &["/users/{name}/avatar"]), std::slice::from_ref(&route)).unwrap();
     assert_eq!(pinned(&pins), ["/shop/users/{name}/avatar"]);
-    let pins = Catalogue::new(Settings::default()).pins(SERVICE, &document("/v1", &["/users"]), &[]);
+    let pins = Catalogue::new(Settings::default()).pins(SERVICE, &document("/v1", &["/users"]), &[]).unwrap();
     assert_eq!(pinned(&pins), ["/v1/users"], "without a call as its servers say");
 }
 
@@ -105,9 +106,9 @@ fn a_newer_document_takes_back_what_it_does_not_say_and_no_more() {
         origin: DecisionOrigin::Operator,
     };
     catalogue.revise(&[], std::slice::from_ref(&by_hand)).unwrap();
-    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]);
+    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]).unwrap();
     assert_eq!(take(&mut catalogue, &pins), 2);
-    let newer = catalogue.pins(SERVICE, &document("/", &["/stock", "/orders"]), &[]);
+    let newer = catalogue.pins(SERVICE, &document("/", &["/stock", "/orders"]), &[]).unwrap();
     assert_eq!(pinned(&newer), ["/orders"]);
     let gone = pins.decisions.iter().find(|decision| decision.template == "/users/{name}").unwrap();
     assert_eq!(newer.taken_back, [gone.id()]);
@@ -128,11 +129,34 @@ fn what_contradicts_a_person_is_left_out_by_name() {
         origin: DecisionOrigin::Operator,
     };
     catalogue.revise(&[], &[ignore]).unwrap();
-    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]);
+    let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]).unwrap();
     assert_eq!(pinned(&pins), ["/stock"]);
     assert_eq!(pins.left_out.len(), 1);
     assert_eq!(pins.left_out[0].pointer, "/paths/~1users~1{name}/get");
     assert!(pins.left_out[0].what.contains("ignores it"), "{:?}", pins.left_out);
     // What is left out stands in no way of the rest.
     assert_eq!(take(&mut catalogue, &pins), 1);
+}
+
+#[test]
+fn a_document_for_which_there_is_no_room_is_refused_before_it_is_decided() {
+    let settings = Settings { decisions_max: 3, ..Settings::default() };
+    let paths = ["/a", "/b", "/c", "/d"];
+    let mut catalogue = Catalogue::new(settings);
+    let refused = catalogue.pins(SERVICE, &document("/", &paths), &[]).unwrap_err();
+    assert!(refused.to_string().contains("`decisions_max` allows 3"), "{refused}");
+    let pins = catalogue.pins(SERVICE, &document("/", &paths[..3]), &[]).unwrap();
+    assert_eq!(take(&mut catalogue, &pins), 3);
+    // What is taken back makes room.
+    let pins = catalogue.pins(SERVICE, &document("/", &paths[1..]), &[]).unwrap();
+    assert_eq!((pinned(&pins), pins.taken_back.len()), (vec!["/d"], 1));
+    assert_eq!(take(&mut catalogue, &pins), 1);
+}
+
+#[test]
+fn each_prefix_that_is_called_has_the_paths_of_the_document() {
+    let catalogue = learned(&["/eu/v1/health", "/us/v1/health"]);
+    let routes = ["/eu", "/us", "/asia"].map(|path| Route { paths: vec![path.to_owned()], ..Route::default() });
+    let pins = catalogue.pins(SERVICE, &document("/v1", &["/health", "/stock"]), &routes).unwrap();
+    assert_eq!(pinned(&pins), ["/eu/v1/health", "/us/v1/health", "/eu/v1/stock", "/us/v1/stock"]);
 }

@@ -133,10 +133,15 @@ fn what_was_learned_before_follows_when_the_minute_is_over() {
     let first = by_template(&catalogue, "/users/ann/cart").id;
     let value = catalogue.lookup("kong", "default", "svc", "GET", "/9/y").unwrap();
     catalogue.take_in_routes(&snapshot(&[("carts", &[r"~/users/(?<who>[a-z]+)/cart$"]), ("nine", &["/9"])]));
-    assert_eq!(catalogue.lookup("kong", "default", "svc", "GET", "/9/y"), None, "it begins with its next call");
+    let before = catalogue.lookup("kong", "default", "svc", "GET", "/9/y");
+    assert_eq!(before, Some(value), "it begins with its next call that teaches");
     send(&mut catalogue, 1000, &owned(&["/9/y"]));
     let cart = by_template(&catalogue, "/users/{who}/cart");
     assert_eq!((cart.id, cart.calls), (first, 2), "values merge, and the oldest lives on");
+    assert!(cart.provisional, "two values are few");
+    send(&mut catalogue, 2000, &owned(&["/users/ann/cart"]));
+    let cart = by_template(&catalogue, "/users/{who}/cart");
+    assert!(!cart.provisional && cart.confidence > 0.99, "{cart:?}");
     assert_eq!(by_template(&catalogue, "/9/y").calls, 1);
     assert_eq!(catalogue.endpoint(value).unwrap().key.template, "/{id}/y", "the old id stays with the parameter");
 }
@@ -161,6 +166,7 @@ fn a_route_that_is_gone_says_nothing_any_more() {
     assert_eq!(templates(&catalogue), set(&["/2024", "/users/{who}"]));
     // A list that is not whole takes nothing back.
     let mut part = snapshot(&[("new", &["/2025"])]);
+    part.configuration.routes[0].id = "route-new".to_owned();
     part.configuration.left_out.push(LeftOut { list: "routes".to_owned(), why: "too long".to_owned() });
     catalogue.take_in_routes(&part);
     send(&mut catalogue, 1000, &owned(&["/2024", "/2025"]));
@@ -171,6 +177,29 @@ fn a_route_that_is_gone_says_nothing_any_more() {
     assert_eq!(templates(&catalogue), set(&["/2024", "/2025", "/{id}", "/users/{user_id}"]));
     let gone = by_template(&catalogue, "/2024");
     assert!(!gone.explanation.contains("route"), "{}", gone.explanation);
+}
+
+#[test]
+fn a_route_says_nothing_of_values_that_it_does_not_take() {
+    let mut catalogue = Catalogue::new(Settings::default());
+    let users: Vec<String> = (0..400).map(|at| format!("/users/{}", word(at))).collect();
+    send(&mut catalogue, 0, &users);
+    assert_eq!(templates(&catalogue), set(&["/users/{user_id}"]));
+    catalogue.take_in_routes(&snapshot(&[("numbers", &[r"~/users/(?<n>\d+)$"])]));
+    send(&mut catalogue, 1000, &users[..20]);
+    let user = by_template(&catalogue, "/users/{user_id}");
+    assert!(!user.explanation.contains("as the route"), "{}", user.explanation);
+}
+
+#[test]
+fn a_route_without_a_name_is_called_by_all_of_its_id() {
+    let mut catalogue = Catalogue::new(Settings::default());
+    let mut routes = snapshot(&[("", &["/orders"])]);
+    routes.configuration.routes[0].id = "2c5bb2e8-9a3c-4f6b-8d7e-0123456789ab".to_owned();
+    catalogue.take_in_routes(&routes);
+    send(&mut catalogue, 0, &owned(&["/orders"]));
+    let explanation = &by_template(&catalogue, "/orders").explanation;
+    assert!(explanation.contains("`2c5bb2e8-9a3c-4f6b-8d7e-0123456789ab`"), "{explanation}");
 }
 
 #[test]
@@ -231,6 +260,10 @@ fn only_so_many_paths_are_read() {
     assert_eq!(catalogue.counters().routes_max, 2);
     catalogue.take_in_routes(&routes);
     assert_eq!(catalogue.counters().routes_max, 2, "the same again is no news");
+    // Each gateway has its own.
+    let other = GatewaySnapshot { gateway: "other".to_owned(), ..snapshot(&[("c", &["/2027"])]) };
+    catalogue.take_in_routes(&other);
+    assert_eq!(catalogue.counters().routes_max, 2);
     send(&mut catalogue, 0, &owned(&["/2024", "/2025", "/2026"]));
     assert_eq!(templates(&catalogue), set(&["/2024", "/2025", "/{id}"]));
 }

@@ -16,6 +16,10 @@ pub const CLOCK_MS: std::ops::Range<i64> = 0..4_102_444_800_000;
 /// The mapped field that says who tried to sign in, whether they could or not. Its value is always a pseudonym.
 pub const ACCOUNT_FIELD: &str = "account";
 
+/// The mapped field that says which operation a call asks of an endpoint that takes many: the name of a GraphQL operation, a
+/// JSON-RPC method, a SOAP action.
+pub const OPERATION_FIELD: &str = "operation";
+
 /// A call has no more values of mapped fields than this.
 pub const MAPPED_VALUES_MAX: usize = 64;
 
@@ -232,6 +236,15 @@ impl<'a> ApiCall<'a> {
             FieldValue::Pseudonym(pseudonym, _) => Some(pseudonym),
             FieldValue::Flag | FieldValue::Clear(_) | FieldValue::Redacted => None,
         })
+    }
+
+    /// The operation that the call asks for, where the source maps one in clear ([`OPERATION_FIELD`]), and no more than one.
+    pub fn operation(&self) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|field| field.name == OPERATION_FIELD).map(|field| &field.value);
+        match (values.next(), values.next()) {
+            (Some(FieldValue::Clear(operation)), None) => Some(operation),
+            _ => None,
+        }
     }
 
     /// The call reached the API behind the gateway.

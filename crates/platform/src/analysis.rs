@@ -369,8 +369,6 @@ impl Analysis {
         }
         let catalogue = Catalogue::restore(settings.discover.clone(), &self.catalogue.snapshot())
             .map_err(|e| AnalysisError::Discover(e.to_string()))?;
-        let inventory = Inventory::restore(settings.inventory.clone(), &self.inventory.snapshot())
-            .map_err(|e| AnalysisError::Inventory(e.to_string()))?;
         let engine = Engine::restore(settings.detect.clone(), &self.engine.snapshot())
             .map_err(|e| AnalysisError::Detect(e.to_string()))?;
         self.desk
@@ -378,7 +376,7 @@ impl Analysis {
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
         self.desk.serve(settings.gateways.clone());
         self.catalogue = catalogue;
-        self.inventory = inventory;
+        self.inventory.set_settings(settings.inventory.clone());
         self.engine = engine;
         self.settings = settings;
         Ok(())

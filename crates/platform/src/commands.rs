@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outrider_discover::Catalogue;
 use outrider_model::{CommandRecord, CommandRefused};
 use outrider_respond::desk::CommandDone;
 
-use crate::copies::{Copies, NoCopy};
+use crate::copies::{CatalogueCopy, Copies, NoCopy};
 use crate::log::{LogError, LogHandle, NewRecord};
 use crate::pipeline::Waiters;
 
@@ -44,7 +43,7 @@ impl Commands {
     }
 
     /// The catalogue as it is, to see what a decision would do to it.
-    pub async fn catalogue(&self) -> Result<Arc<Catalogue>, NoCopy> {
+    pub async fn catalogue(&self) -> Result<CatalogueCopy, NoCopy> {
         self.copies.copy().await
     }
 

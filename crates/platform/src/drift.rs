@@ -1,5 +1,7 @@
 //! A service as an OpenAPI document, and what was seen of it beside its owner's: the same for the API and the command line.
 
+use std::sync::{Arc, LazyLock};
+
 use outrider_discover::inventory::EndpointInventory;
 use outrider_discover::openapi::{self, Document, Drift, ExportInfo, Route, Warning};
 use outrider_model::{Endpoint, GatewaySnapshot};
@@ -16,7 +18,7 @@ pub fn export_of(row: &ApiRow, inventory: &[(Endpoint, EndpointInventory)]) -> S
 }
 
 /// Documents that are read or compared at a time. Either may take a core for seconds, and the runtime has to read the gateways' lines.
-static AT_A_TIME: Semaphore = Semaphore::const_new(1);
+static AT_A_TIME: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(1)));
 
 /// How what was seen differs from what is documented.
 #[derive(Debug)]
@@ -52,8 +54,12 @@ pub async fn drift_of(store: &Store, key: &ServiceKey, text: Option<String>) -> 
 pub(crate) async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    // It is never closed.
-    let _turn = AT_A_TIME.acquire().await;
+    let turn = Arc::clone(&AT_A_TIME).acquire_owned().await;
+    // What is worked at goes on when nobody waits for it any more, and so does its turn.
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         // It is never aborted.

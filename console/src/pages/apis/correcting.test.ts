@@ -11,6 +11,7 @@ it('decides about whole segments alone', () => {
   expect(segments.filter(isParameter).map(({ parameter }) => parameter)).toEqual(['user_id']);
   expect(segments.filter(canBeMerged).map(({ text }) => text)).toEqual(['users', '{user_id}', 'reports']);
   expect(segmentsOf('/')).toEqual([]);
+  expect(segmentsOf('/mcp#tools/list').map(({ text }) => text)).toEqual(['mcp']);
 });
 
 const CASES: [Correction, string, object][] = [

@@ -13,7 +13,9 @@ export interface Segment {
 export function segmentsOf(template: string): Segment[] {
   let before = '';
   const segments: Segment[] = [];
-  for (const text of template.split('/').filter(Boolean)) {
+  // What is behind `#` is an operation, which is no segment: `/mcp#tools/list`.
+  const [path = ''] = template.split('#');
+  for (const text of path.split('/').filter(Boolean)) {
     segments.push({ text, before, parameter: /^\{([^{}]+)\}$/.exec(text)?.[1] });
     before += `/${text}`;
   }

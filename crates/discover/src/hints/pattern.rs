@@ -1,13 +1,13 @@
 //! What the path of one route says of the segments that it covers.
 //!
 //! A plain path is names. Of a regular expression (with a leading `~`) a segment is told where it is a text, alternatives of
-//! texts (`(a|b)`), or characters of a kind (`[^/]+`, `(?<id>\d+)`); one with text around such characters says nothing, and
+//! texts (`(a|b)`), or characters of a kind (`[^/]+`, `(?<id>\d+)`); one with text beside such characters says nothing, and
 //! what may reach over a slash (`.+`, `(/x)?`) ends what is told. Expressions are read by the library with which Kong's router
 //! compares them; which texts one takes is not worked out: that each character may stand somewhere in it is enough here.
 
 use regex_syntax::ast::parse::Parser;
-use regex_syntax::ast::{AssertionKind, Ast, Flag, Group, GroupKind};
-use regex_syntax::hir::translate::{Translator, TranslatorBuilder};
+use regex_syntax::ast::{AssertionKind, Ast, Flag, GroupKind};
+use regex_syntax::hir::translate::TranslatorBuilder;
 use regex_syntax::hir::{self, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 
 use crate::path::Path;
@@ -34,11 +34,17 @@ pub(super) struct Values {
 
 /// Characters that values are made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Class(ClassUnicode);
+pub(crate) struct Class(ClassUnicode);
 
 impl Told {
     fn name(text: &str) -> Told {
-        Told { names: vec![text.into()], values: None }
+        Told::of(vec![text.into()], None)
+    }
+
+    /// A name that reads otherwise in a template is none that can be shown.
+    fn of(mut names: Vec<Box<str>>, values: Option<Values>) -> Told {
+        names.retain(|name| !name.contains(['#', '{', '}']));
+        Told { names, values }
     }
 }
 
@@ -48,10 +54,17 @@ impl Class {
         !text.is_empty() && text.chars().all(|letter| self.has(letter))
     }
 
-    fn has(&self, letter: char) -> bool {
+    pub fn has(&self, letter: char) -> bool {
         let ranges = self.0.ranges();
         let at = ranges.partition_point(|range| range.end() < letter);
         ranges.get(at).is_some_and(|range| range.start() <= letter)
+    }
+}
+
+impl Class {
+    /// Roughly the memory that it holds, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        std::mem::size_of_val(self.0.ranges())
     }
 }
 
@@ -65,7 +78,7 @@ pub(super) fn segments(path: &str, depth_max: usize) -> Vec<Told> {
         return path.segments.iter().map(|segment| Told::name(&segment.text)).collect();
     };
     let Ok(ast) = Parser::new().parse(expression) else { return Vec::new() };
-    let mut reader = Reader::of(expression, &ast);
+    let reader = Reader::of(expression, &ast);
     let mut told = Vec::new();
     for piece in pieces(&ast) {
         let (said, goes_on) = reader.segment(&piece);
@@ -152,14 +165,44 @@ fn letter(ast: &Ast) -> Option<char> {
     }
 }
 
-fn has_group(ast: &Ast) -> bool {
-    matches!(unrepeated(ast), Ast::Group(_))
+/// Whether a letter or digit is written in an expression, so that not all of what it takes is of a kind.
+fn has_text(ast: &Ast) -> bool {
+    match ast {
+        Ast::Literal(literal) => literal.c.is_alphanumeric(),
+        Ast::Repetition(repetition) => has_text(&repetition.ast),
+        Ast::Group(group) => has_text(&group.ast),
+        Ast::Concat(concat) => concat.asts.iter().any(has_text),
+        Ast::Alternation(alternation) => alternation.asts.iter().any(has_text),
+        _ => false,
+    }
+}
+
+/// What may stand in a place, groups and alternatives within each other taken apart, with the name of the outermost capture.
+fn alternatives<'a>(ast: &'a Ast, name: &mut Option<&'a str>, found: &mut Vec<&'a Ast>) {
+    match ast {
+        Ast::Group(group) => {
+            if let GroupKind::CaptureName { name: captured, .. } = &group.kind {
+                *name = name.or(Some(captured.name.as_str()));
+            }
+            alternatives(&group.ast, name, found);
+        }
+        Ast::Alternation(alternation) => alternation.asts.iter().for_each(|one| alternatives(one, name, found)),
+        other => found.push(other),
+    }
+}
+
+/// Whether a template may have a parameter of this name.
+fn is_name(text: &str) -> bool {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-' | '.');
+    text.len() <= 64
+        && text.chars().all(fits)
+        && text.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }
 
 /// Reads the parts of one expression.
 struct Reader<'e> {
     expression: &'e str,
-    translator: Translator,
+    ignores_case: bool,
 }
 
 impl<'e> Reader<'e> {
@@ -168,18 +211,18 @@ impl<'e> Reader<'e> {
             [Ast::Flags(flags), ..] => flags.flags.flag_state(Flag::CaseInsensitive) == Some(true),
             _ => false,
         };
-        Reader { expression, translator: TranslatorBuilder::new().case_insensitive(ignores_case).build() }
+        Reader { expression, ignores_case }
     }
 
     /// What one piece between slashes says, and whether a segment ends where it ends.
-    fn segment(&mut self, piece: &[&Ast]) -> (Option<Told>, bool) {
+    fn segment(&self, piece: &[&Ast]) -> (Option<Told>, bool) {
         if piece.is_empty() {
             return (None, true);
         }
         let text: String = piece.iter().map_while(|part| letter(part)).collect();
         let Some(next) = piece.get(text.chars().count()) else { return (Some(Told::name(&text)), true) };
-        if let [Ast::Group(group)] = piece {
-            let told = self.group(group);
+        if let [Ast::Group(_)] = piece {
+            let told = self.group(piece[0]);
             let goes_on = told.is_some();
             return (told, goes_on);
         }
@@ -190,38 +233,39 @@ impl<'e> Reader<'e> {
         let Some(class) = piece.iter().try_fold(ClassUnicode::empty(), |known, part| self.with(known, part)) else {
             return (None, false);
         };
-        let has_text = |part: &&Ast| letter(unrepeated(part)).is_some_and(char::is_alphanumeric);
-        let is_mixed = piece.iter().any(|part| has_group(part) || has_text(part));
-        let values = (!is_mixed).then(|| Values { name: None, class: Class(class) });
+        let is_mixed = piece.iter().any(|part| has_text(part));
+        let values = (!is_mixed).then_some(Values { name: None, class: Class(class) });
         (Some(Told { names: Vec::new(), values }), true)
     }
 
-    /// What the inside of a group that is all of a segment says.
-    fn group(&mut self, group: &Group) -> Option<Told> {
-        let name = match &group.kind {
-            GroupKind::CaptureName { name, .. } => Some(name.name.as_str().into()),
-            GroupKind::CaptureIndex(_) | GroupKind::NonCapturing(_) => None,
-        };
-        let alternatives = match &*group.ast {
-            Ast::Alternation(alternation) => alternation.asts.as_slice(),
-            other => std::slice::from_ref(other),
-        };
-        let mut told = Told::default();
+    /// What a group that is all of a segment says.
+    fn group(&self, group: &Ast) -> Option<Told> {
+        let (mut name, mut all) = (None, Vec::new());
+        alternatives(group, &mut name, &mut all);
+        let mut names: Vec<Box<str>> = Vec::new();
         let mut class: Option<ClassUnicode> = None;
-        for one in alternatives {
+        let mut is_mixed = false;
+        for one in all {
             match parts(one).iter().map(letter).collect::<Option<String>>() {
-                Some(text) if !text.contains('/') => told.names.push(text.into()),
+                Some(text) if !text.contains('/') => names.push(text.into()),
                 Some(_) => return None,
-                None => class = Some(self.with(class.unwrap_or_else(ClassUnicode::empty), one)?),
+                None => {
+                    class = Some(self.with(class.unwrap_or_else(ClassUnicode::empty), one)?);
+                    is_mixed |= has_text(one);
+                }
             }
         }
-        told.values = class.map(|class| Values { name, class: Class(class) });
-        Some(told)
+        if is_mixed {
+            return Some(Told::default());
+        }
+        let name = name.filter(|name| is_name(name)).map(Into::into);
+        Some(Told::of(names, class.map(|class| Values { name, class: Class(class) })))
     }
 
     /// A class and the characters of a part; `None` where a slash may be among them, or it is not only about characters.
-    fn with(&mut self, mut known: ClassUnicode, part: &Ast) -> Option<ClassUnicode> {
-        let part = self.translator.translate(self.expression, part).ok()?;
+    fn with(&self, mut known: ClassUnicode, part: &Ast) -> Option<ClassUnicode> {
+        let mut translator = TranslatorBuilder::new().case_insensitive(self.ignores_case).build();
+        let part = translator.translate(self.expression, part).ok()?;
         add(&mut known, &part)?;
         let known = Class(known);
         (!known.has('/')).then_some(known.0)
@@ -259,11 +303,20 @@ mod tests {
 
     #[test]
     fn paths_of_routes_are_taken_apart() {
-        let cases: [(&str, &[&str]); 34] = [
+        let cases: [(&str, &[&str]); 43] = [
             ("/", &[]),
             ("/orders", &["orders"]),
             ("/api/v1/orders/", &["api", "v1", "orders"]),
             ("/a%20b//12", &["a b", "12"]),
+            ("/a%23b/%23c/%7Bd%7D/e", &["?", "%23c", "?", "e"]),
+            (r"~/(a#b|c)/x", &["c", "x"]),
+            (r"~/(orders?|carts)/(?<id>\d+)$", &["?", "{id}"]),
+            (r"~/(v\d+)/users", &["?", "users"]),
+            (r"~/(?<kind>(?:daily|weekly))/x", &["daily|weekly", "x"]),
+            (r"~/((users)|(orders))/x", &["users|orders", "x"]),
+            (r"~/(?<id>(?<inner>\d+)|[a-f]+)", &["{id}"]),
+            (r"~/[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/x", &["{}", "x"]),
+            (r"~/(?<who[0]>\d+)/(?<identité>\d+)", &["{}", "{}"]),
             (r"~/users/(?<id>\d+)$", &["users", "{id}"]),
             (r"~/users/(?P<id>[^/]+)/orders", &["users", "{id}", "orders"]),
             (r"~^/users/\d+$", &["users", "{}"]),
@@ -278,7 +331,7 @@ mod tests {
             (r"~/x/[0-9a-f]{8}-[0-9a-f]{4}/y", &["x", "{}", "y"]),
             (r"~/x/(?<id>[0-9a-f]{8}-[0-9a-f]{4})", &["x", "{id}"]),
             (r"~/api\.xro/2\.0/\$metadata", &["api.xro", "2.0", "$metadata"]),
-            (r"~/x/([]]|[^]/])+", &["x", "?"]),
+            (r"~/x/([]]|[^]/])+", &["x", "{}"]),
             // What may reach over a slash ends it.
             (r"~/files/(?<path>.+)$", &["files"]),
             (r"~/files/.*", &["files"]),
@@ -328,8 +381,8 @@ mod tests {
     #[test]
     fn any_text_is_read_without_harm() {
         let parts = [
-            "~", "/", "(", ")", "[", "]", "{", "}", "?", "*", "|", "\\", "<", ">", "a", "é", "^", "$", "P", ":", "-",
-            "2,",
+            "~", "/", "(", ")", r"\p{x}", r"\pL", "[", "]", "{", "}", "?", "*", "|", "\\", "<", ">", "a", "é", "^",
+            "$", "P", ":", "-", "2,",
         ];
         let mut state = 7u64;
         for _ in 0..20_000 {

@@ -18,6 +18,7 @@ use super::parameter::Parameter;
 use super::report::Location;
 use super::settings::{Counters, Settings};
 use crate::evidence::teaches;
+use crate::operations::path_of;
 use crate::path::Path;
 use crate::template::{Segment, segments};
 
@@ -253,7 +254,7 @@ impl Profile {
             return;
         }
         let Some(path) = Path::parse(&reader.call.path, DEPTH_MAX) else { return };
-        let Some(written) = Path::parse(template, DEPTH_MAX) else { return };
+        let Some(written) = Path::parse(path_of(template), DEPTH_MAX) else { return };
         if written.segments.len() != path.segments.len() {
             return;
         }

@@ -58,6 +58,8 @@ pub(super) struct Operation {
     pub figures: Vec<Value>,
     #[serde(rename = "x-outrider-fields", skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Parameter>,
+    #[serde(rename = "x-outrider-operations", skip_serializing_if = "Vec::is_empty")]
+    pub operations: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]

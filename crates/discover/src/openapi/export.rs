@@ -4,7 +4,7 @@
 //! that begin with `x-outrider-`, and the shapes of bodies, which the gateway does not log, are missing. A parameter is
 //! required where every one of enough calls had it; an enumeration is written where all values are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_model::{Endpoint, EndpointId};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use super::encode::{Components, Info, Operation, Parameter, Response, Schema, Se
 use super::import::METHODS;
 use super::sentence::{by_consumers, calls, share};
 use crate::inventory::{AuthKind, EndpointInventory, Format, Location, ParameterInventory, ValueType};
+use crate::operations::operation_of;
 use crate::template::{Segment, normalised, segments};
 
 /// Calls answered 2xx of which all must have had a parameter before it is called required.
@@ -177,7 +178,14 @@ fn operation(operation_id: String, group: &Group<'_>, schemes: &mut BTreeMap<Str
         endpoints: endpoints.iter().map(EndpointId::to_string).collect(),
         figures: group.members.iter().map(|(_, seen)| figures(seen)).collect(),
         fields,
+        operations: operations(group),
     }
+}
+
+/// The operations that have endpoints of their own, once each.
+fn operations(group: &Group<'_>) -> Vec<String> {
+    let found = group.members.iter().filter_map(|(endpoint, _)| operation_of(&endpoint.key.template));
+    found.map(str::to_owned).collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 fn figures(seen: &EndpointInventory) -> Value {

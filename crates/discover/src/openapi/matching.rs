@@ -80,7 +80,8 @@ impl<'d> Operations<'d> {
         let Mounts { mounts, is_cut, .. } = Mounts::of(document, routes, endpoints);
         let mut operations =
             Operations { document, by_length: BTreeMap::new(), comparisons_left: COMPARISONS_MAX, is_cut };
-        operations.write(&mounts);
+        let mut bytes_left = CANDIDATE_BYTES_MAX;
+        operations.write(&mounts, &mut bytes_left);
         operations
     }
 
@@ -90,8 +91,7 @@ impl<'d> Operations<'d> {
     }
 
     /// Writes the paths of the operations as they may be seen, the first base of each before any second.
-    fn write(&mut self, mounts: &[Mount]) {
-        let mut bytes_left = CANDIDATE_BYTES_MAX;
+    fn write(&mut self, mounts: &[Mount], bytes_left: &mut usize) {
         let mut written: BTreeSet<(usize, String)> = BTreeSet::new();
         let bases_max = bases_max(self.document);
         for (mount, nth) in mounts.iter().flat_map(|mount| (0..bases_max).map(move |nth| (mount, nth))) {
@@ -102,7 +102,7 @@ impl<'d> Operations<'d> {
                     self.is_cut = true;
                     return;
                 };
-                bytes_left = left;
+                *bytes_left = left;
                 let segments = segments(&path);
                 if written.insert((operation, path)) {
                     self.by_length.entry(segments.len()).or_default().push(Candidate { operation, segments });
@@ -191,26 +191,35 @@ impl Mounts {
     }
 }
 
-/// The operations with their paths as calls have them, each once. Where no endpoint says how, it is the way that fits most
-/// endpoints, and of equal ones the one that is the closest to how they are written.
+/// The operations with their paths as they may be called: each behind every prefix behind which one of them was seen. Where
+/// none was, it is the way that fits most endpoints, and of equal ones the one that is the closest to how they are written.
 pub(super) fn as_called(document: &Document, routes: &[Route], endpoints: &[&Endpoint]) -> Vec<(usize, String)> {
     let Mounts { mut mounts, are_found, .. } = Mounts::of(document, routes, endpoints);
     if !are_found {
-        let fits = |mount: &Mount| {
-            let mut operations =
-                Operations { document, by_length: BTreeMap::new(), comparisons_left: COMPARISONS_MAX, is_cut: false };
-            operations.write(std::slice::from_ref(mount));
-            endpoints.iter().filter(|endpoint| operations.has(endpoint)).count()
+        let (mut comparisons_left, mut bytes_left) = (COMPARISONS_MAX, CANDIDATE_BYTES_MAX);
+        let mut fits = |mount: &Mount| {
+            let mut operations = Operations { document, by_length: BTreeMap::new(), comparisons_left, is_cut: false };
+            operations.write(std::slice::from_ref(mount), &mut bytes_left);
+            let count = endpoints.iter().filter(|endpoint| operations.has(endpoint)).count();
+            comparisons_left = operations.comparisons_left;
+            count
         };
-        let counted: Vec<usize> = mounts.iter().map(fits).collect();
+        let counted: Vec<usize> = mounts.iter().map(&mut fits).collect();
         let best = counted.iter().max().and_then(|most| counted.iter().position(|count| count == most));
         mounts = best.map(|at| mounts.swap_remove(at)).into_iter().collect();
     }
     let mut called: BTreeSet<(usize, String)> = BTreeSet::new();
+    let mut bytes_left = CANDIDATE_BYTES_MAX;
     for (at, operation) in document.operations.iter().enumerate() {
         for mount in &mounts {
-            let bases = bases(document, operation, mount.with_base);
-            called.extend(bases.map(|base| (at, format!("{}{base}{}", mount.prefix, operation.template))));
+            for base in bases(document, operation, mount.with_base) {
+                let path = format!("{}{base}{}", mount.prefix, operation.template);
+                let Some(left) = bytes_left.checked_sub(CANDIDATE_BYTES + path.len()) else {
+                    return called.into_iter().collect();
+                };
+                bytes_left = left;
+                called.insert((at, path));
+            }
         }
     }
     called.into_iter().collect()
@@ -322,5 +331,8 @@ mod tests {
         // What is not looked for is no difference.
         assert_eq!(found, BTreeSet::from(["Blurred".to_owned()]));
         assert!(operations.comparisons_left < count, "the limit on comparisons was reached");
+        let called: usize =
+            as_called(&document, &routes, &seen).iter().map(|(_, path)| CANDIDATE_BYTES + path.len()).sum();
+        assert!(called <= CANDIDATE_BYTES_MAX, "{called} bytes");
     }
 }

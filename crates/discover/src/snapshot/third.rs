@@ -1,4 +1,4 @@
-//! Version 3 of the snapshot: before routes were read.
+//! Version 3 of the snapshot: before routes were read and operations had endpoints.
 
 use outrider_model::TemplateDecision;
 use serde::Deserialize;

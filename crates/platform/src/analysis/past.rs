@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use outrider_detect::{Engine, FalsePositive, Observed};
 use outrider_discover::Catalogue;
-use outrider_discover::inventory::Inventory;
+use outrider_discover::inventory::{self, Inventory};
 use outrider_model::{AlertState, ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,7 @@ fn ranges(stretches: &[(u64, u64)]) -> Vec<RangeInclusive<u64>> {
 pub struct Relearning {
     discover: outrider_discover::Settings,
     detect: outrider_detect::Settings,
+    inventory_settings: inventory::Settings,
     catalogue: Catalogue,
     inventory: Inventory,
     credentials: CredentialKinds,
@@ -105,10 +106,12 @@ impl Analysis {
         let names = EndpointNames::default();
         let present_ms = present_ms.max(self.now_ms);
         let (discover, detect) = (settings.discover.clone(), settings.detect.clone());
-        let inventory = Inventory::new(settings.inventory.clone());
+        let inventory_settings = settings.inventory.clone();
+        let inventory = Inventory::new(inventory_settings.clone());
         Ok(Relearning {
             discover,
             detect,
+            inventory_settings,
             catalogue,
             inventory,
             credentials: self.credentials.clone(),
@@ -134,7 +137,8 @@ impl Analysis {
     /// Puts what was learnt in the place of what was known, with the settings that it was learnt under: those before may have
     /// room for less. Alerts, policies and actions stay as they are.
     pub fn take_over(&mut self, learnt: Relearning) {
-        let Relearning { discover, detect, mut catalogue, mut inventory, mut engine, present_ms, calls, .. } = learnt;
+        let Relearning { discover, detect, inventory_settings, present_ms, calls, .. } = learnt;
+        let Relearning { mut catalogue, mut inventory, mut engine, .. } = learnt;
         catalogue.advance(present_ms);
         engine.advance(present_ms, &mut Vec::new());
         // What a person has called normal stays so.
@@ -147,6 +151,7 @@ impl Analysis {
         inventory.advance(present_ms);
         engine.take_the_place_of(&self.engine);
         (self.settings.discover, self.settings.detect) = (discover, detect);
+        self.settings.inventory = inventory_settings;
         self.catalogue = catalogue;
         self.inventory = inventory;
         self.engine = engine;
@@ -173,8 +178,7 @@ impl Relearning {
     /// Learns what is normal from a call. They come in the order of their time; the last two minutes before the present are
     /// left out. `known` is its endpoint as it was known when it came.
     pub fn profile(&mut self, call: &ApiCall<'_>, known: Option<EndpointId>) {
-        let service = outrider_discover::service_key(call);
-        let found = self.catalogue.lookup(&call.gateway, &call.workspace, &service, &call.method, &call.path);
+        let found = self.catalogue.lookup_call(call);
         if let (Some(known), Some(found)) = (known, found) {
             self.catalogue.redirect(known, found);
         }

@@ -1,21 +1,19 @@
 //! What the API needs of the rest of the platform.
 
 use std::pin::Pin;
-use std::sync::Arc;
 
-use outrider_discover::Catalogue;
 use outrider_model::CommandRecord;
 use outrider_respond::desk::CommandDone;
 
 pub use crate::commands::CommandError;
 use crate::commands::Commands;
-pub use crate::copies::NoCopy;
+pub use crate::copies::{CatalogueCopy, NoCopy};
 
 /// An answer that is on its way.
 pub type Answer<'a> = Pin<Box<dyn Future<Output = Result<CommandDone, CommandError>> + Send + 'a>>;
 
 /// A copy of the catalogue that is on its way.
-pub type CatalogueCopy<'a> = Pin<Box<dyn Future<Output = Result<Arc<Catalogue>, NoCopy>> + Send + 'a>>;
+pub type CopyAnswer<'a> = Pin<Box<dyn Future<Output = Result<CatalogueCopy, NoCopy>> + Send + 'a>>;
 
 /// Takes people's decisions.
 pub trait CommandBus: Send + Sync {
@@ -24,7 +22,7 @@ pub trait CommandBus: Send + Sync {
     fn submit(&self, record: CommandRecord) -> Answer<'_>;
 
     /// The catalogue as it is, to see what a decision would do to it.
-    fn catalogue(&self) -> CatalogueCopy<'_>;
+    fn catalogue(&self) -> CopyAnswer<'_>;
 }
 
 impl CommandBus for Commands {
@@ -32,7 +30,7 @@ impl CommandBus for Commands {
         Box::pin(Commands::submit(self, record))
     }
 
-    fn catalogue(&self) -> CatalogueCopy<'_> {
+    fn catalogue(&self) -> CopyAnswer<'_> {
         Box::pin(Commands::catalogue(self))
     }
 }

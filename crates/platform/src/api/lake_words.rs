@@ -151,7 +151,7 @@ pub(super) const COLUMNS: &[ColumnWords] = &[
     of("raised_time", "when it was raised"),
     of("action_id", "the action's id"),
     of("scope", "how much of what the consumer does: consumer, service:NAME or route:NAME"),
-    of("asked_by", "who wanted it: person:NAME or policy:NAME"),
+    of("asked_by", "who wanted it: person:NAME, policy:NAME, or the name of a token"),
     of("reason", "why"),
     of("created_time", "when it was asked for"),
     of("expires_time", "until when; null where it has no end"),
@@ -193,8 +193,11 @@ pub(super) const OF_TABLE: &[(&str, ColumnWords)] = &[
     ("alerts", of("last_finding_time", "the end of the last finding's window")),
     ("alerts", of("updated_time", "when something of it last changed")),
     ("findings", of("query", "a statement that gives the evidence again")),
-    ("actions", of("kind", "block, rate-limit or the like")),
-    ("actions", of("state", "from proposed to released; docs/response.md has all")),
+    ("actions", of("kind", "block or rate_limit")),
+    (
+        "actions",
+        of("state", "proposed, approved, rejected, pending, stored, in_force, releasing, released, failed or too_late"),
+    ),
     ("endpoints", of("calls", "calls since it was first seen, without own refusals")),
 ];
 

@@ -70,7 +70,7 @@ use axum::response::Response;
 
 pub use auth::AccessSettings;
 pub use body::BODY_BYTES_MAX;
-pub use bus::{CatalogueCopy, CommandBus, CommandError, NoCopy, StatusSource};
+pub use bus::{CatalogueCopy, CommandBus, CommandError, CopyAnswer, NoCopy, StatusSource};
 pub use console::ConsoleFile;
 pub use events::{STREAMS_MAX, STREAMS_OF_ONE_MAX, StreamStats};
 pub use openapi::openapi;

@@ -1,16 +1,12 @@
 //! Decisions about path templates: by hand or as a service's document writes its paths, and what they would do beforehand.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
-use outrider_discover::Catalogue;
 use outrider_discover::openapi::{Pins, Warning};
 use outrider_model::{Command, DecisionOrigin, TemplateDecision, TemplateDecisionId, TemplateEffect};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::auth::Caller;
 use super::body::{BODY_BYTES_MAX, Body};
@@ -19,7 +15,7 @@ use super::openapi::Description;
 use super::problem::{self, Problem};
 use super::reading::Found;
 use super::routes::Ask;
-use super::{ApiState, CommandError};
+use super::{ApiState, CatalogueCopy, CommandError};
 use crate::analysis::refused;
 use crate::drift::{apart, routes_of};
 use crate::store::{Gateways, ServiceKey, TemplateRow, read_document};
@@ -37,8 +33,8 @@ pub(super) struct Templates {
     /// Decisions that stand from then on.
     #[serde(default)]
     decisions: Vec<TemplateDecision>,
-    /// The service whose document is to be followed: its paths stand as they are written there, and what an earlier document of it
-    /// said, and this one does not, is taken back.
+    /// The service whose document is to be followed, and nothing else: its paths stand as they are written there, and what an earlier
+    /// document of it said, and this one does not, is taken back.
     #[serde(default)]
     document: Option<ServiceKey>,
 }
@@ -50,6 +46,8 @@ pub(super) struct Decided {
     items: Vec<TemplateRow>,
     /// Operations of the document that cannot stand as they are written, with why.
     left_out: Vec<Warning>,
+    /// Further ones that are not listed.
+    more_left_out: u64,
 }
 
 /// What decisions would do.
@@ -65,6 +63,8 @@ pub(super) struct Preview {
     taken_back: usize,
     /// Operations of the document that cannot stand as they are written, with why.
     left_out: Vec<Warning>,
+    /// Further ones that are not listed.
+    more_left_out: u64,
 }
 
 /// Decisions as they are to be taken.
@@ -72,6 +72,9 @@ struct Meant {
     taken_back: Vec<TemplateDecisionId>,
     decisions: Vec<TemplateDecision>,
     left_out: Vec<Warning>,
+    more_left_out: u64,
+    /// What they were worked out with, where that was needed.
+    catalogue: Option<CatalogueCopy>,
 }
 
 /// Who wants to see what decisions would do.
@@ -101,21 +104,18 @@ pub(super) async fn decide(
     Body(asked): Body<Templates, { 4 * BODY_BYTES_MAX }>,
 ) -> Found<Decided> {
     let gateways = decider.gateways.clone();
-    asked.keep_to(&state, &decider.by, &gateways).await?;
+    asked.check(&state, &decider.by, &gateways).await?;
     let is_of_document = asked.document.is_some();
-    let Meant { taken_back, decisions, left_out } = match is_of_document {
-        true => {
-            let _turn = turn().await;
-            let catalogue = state.commands.catalogue().await?;
-            asked.meant(&state, catalogue).await?
-        }
-        false => asked.by_hand(),
+    let catalogue = match is_of_document {
+        true => Some(state.commands.catalogue().await?),
+        false => None,
     };
+    let Meant { taken_back, decisions, left_out, more_left_out, .. } = asked.meant(&state, catalogue).await?;
     // Who follows a document that is followed already has what they want.
     if !(is_of_document && taken_back.is_empty() && decisions.is_empty()) {
         submit(&state, decider, Command::DecideTemplates { taken_back, decisions }).await?;
     }
-    Ok(Json(Decided { items: state.store.template_decisions(&gateways).await?, left_out }))
+    Ok(Json(Decided { items: state.store.template_decisions(&gateways).await?, left_out, more_left_out }))
 }
 
 pub(super) async fn preview(
@@ -123,28 +123,27 @@ pub(super) async fn preview(
     Asker(caller): Asker,
     Body(asked): Body<Templates, { 4 * BODY_BYTES_MAX }>,
 ) -> Found<Preview> {
-    asked.keep_to(&state, &caller.by, &caller.gateways).await?;
-    let _turn = turn().await;
+    asked.check(&state, &caller.by, &caller.gateways).await?;
     let catalogue = state.commands.catalogue().await?;
-    let Meant { taken_back, decisions, left_out } = asked.meant(&state, Arc::clone(&catalogue)).await?;
+    let meant = asked.meant(&state, Some(catalogue)).await?;
+    let Meant { taken_back, decisions, left_out, more_left_out, catalogue } = meant;
     let (gone, new) = (taken_back.len(), decisions.len());
-    let found = apart(move || Ok(catalogue.preview(&taken_back, &decisions))).await?;
-    let mut items = found.map_err(|why| CommandError::Refused(refused(why)))?;
+    let effects = apart(move || Ok(catalogue.map(|catalogue| catalogue.preview(&taken_back, &decisions))));
+    let effects = effects.await?.unwrap_or_else(|| Ok(Vec::new()));
+    let mut items = effects.map_err(|why| CommandError::Refused(refused(why)))?;
     let more = items.len().saturating_sub(EFFECTS_MAX);
     items.truncate(EFFECTS_MAX);
-    Ok(Json(Preview { items, more, decisions: new, taken_back: gone, left_out }))
-}
-
-/// One copy of the catalogue at a time: each is as large as what it was taken of.
-async fn turn() -> Option<SemaphorePermit<'static>> {
-    static COPIES: Semaphore = Semaphore::const_new(1);
-    // It is never closed.
-    COPIES.acquire().await.ok()
+    Ok(Json(Preview { items, more, decisions: new, taken_back: gone, left_out, more_left_out }))
 }
 
 impl Templates {
-    /// Refuses what is at gateways that are not the caller's. Whoever is for some alone sees the decisions there, and no others.
-    async fn keep_to(&self, state: &ApiState, by: &str, gateways: &Gateways) -> Result<(), Problem> {
+    /// Refuses what cannot be meant together, and what is at gateways that are not the caller's. Whoever is for some alone sees the
+    /// decisions there, and no others.
+    async fn check(&self, state: &ApiState, by: &str, gateways: &Gateways) -> Result<(), Problem> {
+        if self.document.is_some() && !(self.taken_back.is_empty() && self.decisions.is_empty()) {
+            let together = Problem::unprocessable("a document is followed alone, without other decisions");
+            return Err(together.at("body field `document`").hint("send two requests"));
+        }
         if *gateways == Gateways::All {
             return Ok(());
         }
@@ -165,18 +164,17 @@ impl Templates {
         }
     }
 
-    /// What somebody has written. Whoever asks is a person, whatever they say.
-    fn by_hand(self) -> Meant {
-        let Templates { taken_back, mut decisions, .. } = self;
-        decisions.iter_mut().for_each(|decision| decision.origin = DecisionOrigin::Operator);
-        Meant { taken_back, decisions, left_out: Vec::new() }
-    }
-
-    /// What somebody has written, and what the document says.
-    async fn meant(mut self, state: &ApiState, catalogue: Arc<Catalogue>) -> Result<Meant, Problem> {
-        let document = self.document.take();
-        let mut meant = self.by_hand();
-        let Some(key) = document else { return Ok(meant) };
+    /// What somebody has written, or what the document says.
+    async fn meant(self, state: &ApiState, catalogue: Option<CatalogueCopy>) -> Result<Meant, Problem> {
+        let Templates { taken_back, mut decisions, document } = self;
+        let (key, copy) = match (document, catalogue) {
+            (Some(key), Some(copy)) => (key, copy),
+            (_, catalogue) => {
+                // Whoever asks is a person, whatever they say.
+                decisions.iter_mut().for_each(|decision| decision.origin = DecisionOrigin::Operator);
+                return Ok(Meant { taken_back, decisions, left_out: Vec::new(), more_left_out: 0, catalogue });
+            }
+        };
         let text = state.store.api_document(&key).await?.ok_or_else(|| {
             Problem::not_found(format!("there is no document of `{}` at `{}`", key.service, key.gateway))
                 .at("body field `document`")
@@ -186,12 +184,11 @@ impl Templates {
         let pins = apart(move || {
             let document = read_document(&text)?;
             let routes = routes_of(snapshot.as_ref(), &key.service);
-            Ok(catalogue.pins((&key.gateway, &key.workspace, &key.service), &document, &routes))
+            let pins = copy.pins((&key.gateway, &key.workspace, &key.service), &document, &routes);
+            Ok(pins.map(|pins| (pins, copy)))
         });
-        let Pins { decisions, taken_back, left_out } = pins.await?;
-        meant.decisions.extend(decisions);
-        meant.taken_back.extend(taken_back);
-        meant.left_out = left_out;
-        Ok(meant)
+        let (pins, copy) = pins.await?.map_err(|why| CommandError::Refused(refused(why)))?;
+        let Pins { decisions, taken_back, left_out, more_left_out } = pins;
+        Ok(Meant { taken_back, decisions, left_out, more_left_out, catalogue: Some(copy) })
     }
 }

@@ -1,5 +1,6 @@
 //! Services, what their endpoints carry, and how that differs from a document: learned by the analysis, stored, and asked for.
 
+use outrider_discover::inventory;
 use outrider_model::{
     Command, CommandRecord, CommandRefused, DecisionOrigin, Field, FieldValue, GatewayConfiguration, GatewayCredential,
     GatewayRoute, GatewaySnapshot, TemplateChange, TemplateDecision, TemplateDecisionId,
@@ -315,10 +316,20 @@ async fn templates_are_decided_once_are_in_force_over_a_restart_and_can_be_taken
     assert_eq!(reply.status, 422, "{}", reply.body);
 }
 
+#[test]
+fn what_is_learnt_again_keeps_the_settings_that_it_was_learnt_under() {
+    let mut analysis = learned();
+    let inventory = inventory::Settings { value_calls_min: 7, ..inventory::Settings::default() };
+    let settings = AnalysisSettings { inventory, ..analysis.settings().clone() };
+    let learnt = analysis.relearn(&settings, BEGAN_MS + 3_600_000).unwrap();
+    analysis.take_over(learnt);
+    assert_eq!(analysis.settings().inventory, settings.inventory);
+}
+
 /// An API whose catalogue is what was learned of the shop.
 async fn with_catalogue() -> Api {
     let api = api().await;
-    *api.bus.catalogue.lock().unwrap() = std::sync::Arc::new(learned().catalogue().clone());
+    *api.bus.catalogue.lock().unwrap() = learned().catalogue().clone();
     api
 }
 
@@ -356,6 +367,11 @@ async fn the_paths_of_a_document_become_decisions() {
     assert_eq!(reply.status, 404, "{}", reply.body);
     assert!(reply.detail().contains("no document"), "{}", reply.body);
 
+    let mut both = follow.clone();
+    both["decisions"] = json!([decision("/carts", TemplateChange::Ignore { method: None })]);
+    let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&both.to_string())).await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
+
     let text = json!({
         "openapi": "3.1.0", "info": {"title": "Shop", "version": "1"},
         "paths": {
@@ -384,7 +400,7 @@ async fn the_paths_of_a_document_become_decisions() {
     // What is followed already is not decided again.
     let mut analysis = learned();
     decide(&mut analysis, "one", &[], &decisions).unwrap();
-    *api.bus.catalogue.lock().unwrap() = std::sync::Arc::new(analysis.catalogue().clone());
+    *api.bus.catalogue.lock().unwrap() = analysis.catalogue().clone();
     let before = api.bus.records.lock().unwrap().len();
     let reply = api.send(Role::Responder, "POST", "/api/v1/templates", Some(&follow.to_string())).await;
     assert_eq!(reply.status, 200, "{}", reply.body);

@@ -9,7 +9,7 @@ use outrider_discover::{Catalogue, Settings};
 use outrider_model::{
     ActionId, ActionState, AlertId, AlertState, CommandRecord, GatewayConfiguration, GatewaySnapshot,
 };
-use outrider_platform::api::{AccessSettings, ApiState, CatalogueCopy, CommandBus, CommandError, StatusSource, serve};
+use outrider_platform::api::{AccessSettings, ApiState, CommandBus, CommandError, CopyAnswer, StatusSource, serve};
 use outrider_platform::log::Position;
 use outrider_platform::oidc::Oidc;
 use outrider_platform::queries::Queries;
@@ -30,7 +30,7 @@ pub struct FakeBus {
     pub records: Mutex<Vec<CommandRecord>>,
     pub answer: Mutex<Result<CommandDone, CommandError>>,
     /// What decisions are tried on.
-    pub catalogue: Mutex<Arc<Catalogue>>,
+    pub catalogue: Mutex<Catalogue>,
 }
 
 type Answer<'a> = std::pin::Pin<Box<dyn Future<Output = Result<CommandDone, CommandError>> + Send + 'a>>;
@@ -42,9 +42,9 @@ impl CommandBus for FakeBus {
         Box::pin(async move { answer })
     }
 
-    fn catalogue(&self) -> CatalogueCopy<'_> {
-        let catalogue = Arc::clone(&self.catalogue.lock().unwrap());
-        Box::pin(async move { Ok(catalogue) })
+    fn catalogue(&self) -> CopyAnswer<'_> {
+        let catalogue = self.catalogue.lock().unwrap().clone();
+        Box::pin(async move { Ok(catalogue.into()) })
     }
 }
 
@@ -163,7 +163,7 @@ impl Api {
         };
         store.apply(Position(1), &effects).await.unwrap();
         let done = CommandDone::Action { action: ActionId(9), state: ActionState::Pending };
-        let catalogue = Mutex::new(Arc::new(Catalogue::new(Settings::default())));
+        let catalogue = Mutex::new(Catalogue::new(Settings::default()));
         let bus = Arc::new(FakeBus { records: Mutex::default(), answer: Mutex::new(Ok(done)), catalogue });
         let proxies = proxy.map(|address| address.parse().unwrap()).into_iter().collect();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
