@@ -17,7 +17,7 @@ mod support;
 /// Lines of an endpoint that counts.
 const HITS_MIN: usize = 5;
 
-const SIGNALS: [Signal; 14] = [
+const SIGNALS: [Signal; 15] = [
     Signal::Shapes,
     Signal::Versions,
     Signal::Look,
@@ -27,6 +27,7 @@ const SIGNALS: [Signal; 14] = [
     Signal::Siblings,
     Signal::Explained,
     Signal::Cardinality,
+    Signal::Passages,
     Signal::Patience,
     Signal::Methods,
     Signal::Popularity,
@@ -34,7 +35,7 @@ const SIGNALS: [Signal; 14] = [
     Signal::Watch,
 ];
 
-const THRESHOLDS: [Threshold; 9] = [
+const THRESHOLDS: [Threshold; 10] = [
     Threshold::Newness,
     Threshold::LivedCalls,
     Threshold::KnownName,
@@ -43,6 +44,7 @@ const THRESHOLDS: [Threshold; 9] = [
     Threshold::LikenessNeed,
     Threshold::Established,
     Threshold::Shared,
+    Threshold::PassageNeed,
     Threshold::NameOdds,
 ];
 
@@ -82,7 +84,7 @@ fn print_spread(name: &str, values: impl Iterator<Item = f64>) {
 }
 
 #[test]
-#[ignore = "it learns the measuring data fifteen times; see the module"]
+#[ignore = "it learns the measuring data sixteen times; see the module"]
 fn what_each_signal_is_worth() {
     let Some((lines, labels)) = labelled() else { return };
     let all = |signal| {

@@ -52,6 +52,12 @@ const STYLE_ODDS: f32 = -2.0;
 /// The least that a style's share among a parameter's values can say.
 const STYLE_ODDS_MIN: f32 = -5.0;
 
+/// Passages to a parameter that are weighed as a set.
+const PASSAGES_MIN: usize = 4;
+
+/// Log-odds that such a set has to outweigh.
+const PASSAGE_NEED: f32 = 0.5;
+
 /// What is weighed of one child.
 pub(crate) struct Candidate<'t> {
     pub id: NodeId,
@@ -72,6 +78,8 @@ pub(crate) struct Candidate<'t> {
     /// It has a parameter below whose values have a telling shape.
     pub has_typed_parameter: bool,
     pub is_end: bool,
+    /// It ends no path, and nothing but a parameter is right below it.
+    is_passage: bool,
     /// Log-odds from its text alone.
     pub own: f32,
 }
@@ -129,6 +137,7 @@ pub(crate) fn values_among(
     let mut scores: Vec<f32> = vec![f32::MIN; candidates.len()];
     let alike = score_likeness(trie, &candidates, &known, open.map(|open| open.id), lived, &mut scores);
     score_ends(trie, node, &candidates, open, lived, place, &mut scores);
+    score_passages(trie, &candidates, lived, &mut scores);
     if let Some(open) = open {
         score_explained(trie, open, &candidates, &mut scores);
     }
@@ -197,6 +206,7 @@ fn candidates<'t>(
             weight: weight(child.calls, child.actors, place),
             has_typed_parameter,
             is_end: is_end_of_path(trie, id),
+            is_passage: child.leaves.is_empty() && child.names.is_empty() && child.parameter != NONE,
             own: text_odds(name, u32::from(child.styled), place, parameter),
         });
     }
@@ -274,6 +284,25 @@ fn score_ends(
         let candidate = &candidates[at];
         let set = if candidate.is_sweep { all } else { capped };
         let mut odds = position + set_odds(set, candidate, method_sets.len(), lived);
+        if candidate.is_popular {
+            odds -= rarity(candidate.calls, 2.0 * set.mean_weight_without(candidate));
+        }
+        scores[at] = scores[at].max(odds + candidate.own);
+    }
+}
+
+/// Children that are on the way to a parameter and nothing else, such as the user in `/{user}/{article}`: an open set is
+/// one of values. A collection has mostly an end of its own.
+fn score_passages(trie: &Trie, candidates: &[Candidate<'_>], lived: u64, scores: &mut [f32]) {
+    let passages: Vec<usize> = (0..candidates.len()).filter(|&at| candidates[at].is_passage).collect();
+    if passages.len() < PASSAGES_MIN || !uses(Signal::Passages) {
+        return;
+    }
+    let (all, capped) = sets(trie, candidates, &passages);
+    for at in passages {
+        let candidate = &candidates[at];
+        let set = if candidate.is_sweep { all } else { capped };
+        let mut odds = set_odds(set, candidate, 1, lived) - tuned(Threshold::PassageNeed, PASSAGE_NEED);
         if candidate.is_popular {
             odds -= rarity(candidate.calls, 2.0 * set.mean_weight_without(candidate));
         }

@@ -1,4 +1,4 @@
-//! Templates as somebody writes them, taken apart.
+//! Templates as somebody writes them, taken apart: those of [`crate::template`] whose parameters are whole segments.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,9 @@ use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision};
 
 use crate::name::Part;
 use crate::operations::{MARK, operation_of, path_of};
-use crate::path::Path;
 use crate::refusal::DecisionRefused;
 use crate::rules::lower;
+use crate::template::{Segment, segments_within};
 
 /// Bytes of a template that somebody writes.
 const TEMPLATE_BYTES_MAX: usize = 2048;
@@ -124,20 +124,21 @@ pub(crate) fn pieces(template: &str, depth_max: usize) -> Result<Vec<Piece>, &'s
     if path_of(template).contains(MARK) {
         return Err("behind `#` is no operation");
     }
-    let path = Path::parse(path_of(template), depth_max).ok_or("it has more segments than are learned")?;
-    let piece = |text: &str| {
-        let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        match inner {
-            Some(name) if !name.contains(['{', '}']) => Ok(Piece::Parameter(name.into())),
-            _ if text.contains(['{', '}']) => Err("a parameter is a whole segment here, not a part of one"),
-            _ => Ok(Piece::Name(text.into())),
-        }
-    };
-    let mut pieces: Vec<Piece> = path.segments.iter().map(|segment| piece(&segment.text)).collect::<Result<_, _>>()?;
+    let segments = segments_within(template, depth_max).ok_or("it has more segments than are learned")?;
+    let mut pieces: Vec<Piece> = segments.into_iter().map(piece).collect::<Result<_, _>>()?;
     if let Some(operation) = operation_of(template) {
         pieces.extend([MARK, operation].map(|text| Piece::Name(text.into())));
     }
     Ok(pieces)
+}
+
+fn piece(segment: Segment) -> Result<Piece, &'static str> {
+    let plain = |text: &&str| !text.contains(['{', '}']);
+    match (segment.whole().filter(plain), segment.literal().filter(plain)) {
+        (Some(name), _) => Ok(Piece::Parameter(name.into())),
+        (None, Some(text)) => Ok(Piece::Name(text.into())),
+        (None, None) => Err("a parameter is a whole segment here, not a part of one"),
+    }
 }
 
 fn check_name(name: &str, decision: &TemplateDecision) -> Result<(), DecisionRefused> {
@@ -216,7 +217,7 @@ mod tests {
         for (template, expected) in cases {
             assert_eq!(pieces(template, 24), Ok(expected), "{template}");
         }
-        for template in ["users", "/{a}.json", "/a{b}", "/{{a}}", "/a}", "/a#", "/a#{b}", "/a#b#c"] {
+        for template in ["users", "/{a}.json", "/a{b}", "/{{a}}", "/{a{b}", "/a}", "/a#", "/a#{b}", "/a#b#c"] {
             assert!(pieces(template, 24).is_err(), "{template}");
         }
         assert_eq!(&*shape_of_pieces(&pieces("/Users/{a}/{b}/x", 24).unwrap()), "/users/{}/{}/x");

@@ -23,6 +23,8 @@ pub(crate) enum Signal {
     Explained,
     /// How many names there are, and how many of them came once.
     Cardinality,
+    /// Children that lead to a parameter and are nothing themselves.
+    Passages,
     /// How young the service is.
     Patience,
     /// Methods of the children.
@@ -46,6 +48,7 @@ pub(crate) enum Threshold {
     LikenessNeed,
     Established,
     Shared,
+    PassageNeed,
     NameOdds,
 }
 

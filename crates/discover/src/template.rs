@@ -1,4 +1,5 @@
-//! Templates read as patterns: what a segment's text says for its parameters, and which templates mean the same paths.
+//! The grammar of templates, and templates as patterns: what a segment's text says for its parameters, and which templates
+//! mean the same paths.
 //!
 //! A segment may have several parameters and text around them: `report-{id}.csv`, `{latitude},{longitude}`. Literal text is
 //! compared without regard to ASCII case and percent-encoding, as the catalogue does; names of parameters do not matter.
@@ -27,12 +28,15 @@ pub(crate) enum Match {
     Blurred,
 }
 
-/// The segments of a template, without its operation.
+/// The segments of a template, without its operation; none where it has too many.
 pub(crate) fn segments(template: &str) -> Vec<Segment> {
-    match Path::parse(path_of(template), DEPTH_MAX) {
-        Some(path) => path.segments.iter().map(|segment| Segment::read(&segment.text)).collect(),
-        None => Vec::new(),
-    }
+    segments_within(template, DEPTH_MAX).unwrap_or_default()
+}
+
+/// The segments of a template, without its operation; `None` where it has more than so many.
+pub(crate) fn segments_within(template: &str, depth_max: usize) -> Option<Vec<Segment>> {
+    let path = Path::parse(path_of(template), depth_max)?;
+    Some(path.segments.iter().map(|segment| Segment::read(&segment.text)).collect())
 }
 
 impl Segment {
@@ -107,9 +111,16 @@ impl Segment {
         self.is_whole() || !self.values(text).is_empty()
     }
 
-    /// One parameter and nothing around it.
+    /// The name of its parameter where that is one and nothing is around it.
+    pub fn whole(&self) -> Option<&str> {
+        match self.names.as_slice() {
+            [name] if self.texts.iter().all(String::is_empty) => Some(name),
+            _ => None,
+        }
+    }
+
     fn is_whole(&self) -> bool {
-        self.names.len() == 1 && self.texts.iter().all(String::is_empty)
+        self.whole().is_some()
     }
 
     fn is_pattern_of(&self, other: &Segment) -> bool {

@@ -221,3 +221,14 @@ fn each_gateway_workspace_service_and_method_is_apart() {
     assert_eq!(catalogue.lookup("kong", "default", "svc", "PUT", "/users/8"), None);
     assert!(catalogue.lookup("kong", "default", "host:api.example", "GET", "/users/8").is_some());
 }
+
+#[test]
+fn names_on_the_way_to_a_parameter_are_values_where_they_are_an_open_set() {
+    // A third of the calls is of ten users, the others of one each.
+    let users = many(300, |at| format!("/members/{}/{}", word(if at % 3 == 0 { at % 10 } else { at }), at * 37));
+    check(&users, 1, &["/members/{member_id}/{id}"]);
+    let collections = ["orders", "invoices", "users", "carts", "items", "prices"];
+    let lists = many(300, |at| format!("/shop/{}/{}", collections[at as usize % 6], at * 37));
+    let expected = collections.map(|name| format!("/shop/{name}/{{{}_id}}", &name[..name.len() - 1]));
+    check(&lists, 2, &expected.each_ref().map(String::as_str));
+}

@@ -259,16 +259,11 @@ impl Profile {
             return;
         }
         for (written, text) in written.segments.iter().zip(&path.segments) {
-            let Some((before, rest)) = written.text.split_once('{') else { continue };
-            match rest.strip_suffix('}') {
-                Some(name) if before.is_empty() && !name.contains('{') => {
-                    self.note(reader, Location::Path, name, ValueKind::of(&text.text), &text.text, 0);
-                }
-                _ => {
-                    for (name, value) in Segment::read(&written.text).values(&text.text) {
-                        self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
-                    }
-                }
+            if !written.text.contains('{') {
+                continue;
+            }
+            for (name, value) in Segment::read(&written.text).values(&text.text) {
+                self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
             }
         }
     }
