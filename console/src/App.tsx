@@ -2,11 +2,12 @@
 import { MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
-import { BrowserRouter, Navigate, Route, Routes } from 'react-router';
+import { Navigate, Route, Routes } from 'react-router';
 
 import { onSignedOut, Refusal } from './api/client';
 import { Empty, Loading, Page, Trouble } from './parts/basics';
 import { OverviewPage } from './pages/overview/OverviewPage';
+import { AtOnce } from './shell/AtOnce';
 import { useSession } from './shell/session';
 import { Shell } from './shell/Shell';
 import { SignIn } from './shell/SignIn';
@@ -67,9 +68,9 @@ export function App() {
       theme={{ cursorType: 'pointer', defaultRadius: 'sm' }}
     >
       <QueryClientProvider client={client}>
-        <BrowserRouter>
+        <AtOnce>
           <Door />
-        </BrowserRouter>
+        </AtOnce>
       </QueryClientProvider>
     </MantineProvider>
   );
