@@ -1,16 +1,17 @@
 // The OpenAPI document that a service's owner gave: read in the browser, sent as it is, and compared by outrider.
 import { Button } from '@mantine/core';
-import { IconTrash, IconUpload } from '@tabler/icons-react';
+import { IconPin, IconTrash, IconUpload } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useRef, useState } from 'react';
 
-import { api, got, type Schemas } from '../../api/client';
+import { api, got, once, type Schemas } from '../../api/client';
 import type { ApiRow } from '../../api/types';
 import { Command, type Fact, Facts, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { byWhom, bytes, count, counted } from '../../parts/words';
 import { useMay } from '../../shell/session';
-import { driftKey, importCommand, nameOf, type ServiceKey } from './service';
+import { Effects } from './Effects';
+import { decided, driftKey, importCommand, nameOf, type ServiceKey } from './service';
 
 /** As the API takes it at most. */
 export const DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
@@ -44,9 +45,11 @@ interface Props {
 export function OwnersDocument({ row, all, warnings }: Props) {
   const key: ServiceKey = { gateway: row.gateway, workspace: row.workspace, service: row.service };
   const mayChange = useMay('analyst');
+  const mayDecide = useMay('responder');
   const changed = useChange(key);
   const field = useRef<HTMLInputElement>(null);
   const [isDeleting, setDeleting] = useState(false);
+  const [isTaking, setTaking] = useState(false);
   const giving = useMutation({
     mutationFn: async (file: File) => {
       const text = await textOf(file);
@@ -108,8 +111,16 @@ export function OwnersDocument({ row, all, warnings }: Props) {
             {counted(giving.data.operations, 'operation')} read. It is compared from now on.
           </p>
         )}
+        {document && mayDecide && (
+          <div>
+            <Button size="xs" variant="default" leftSection={<IconPin size={14} />} onClick={() => setTaking(true)}>
+              Take its paths as templates…
+            </Button>
+          </div>
+        )}
         {document && warnings.length > 0 && <Warnings warnings={warnings} leftOut={leftOut} />}
       </div>
+      {isTaking && <TakePaths of={key} close={() => setTaking(false)} />}
       {isDeleting && (
         <ReasonDialog
           title={`Delete the document of ${nameOf(row)}`}
@@ -126,6 +137,32 @@ export function OwnersDocument({ row, all, warnings }: Props) {
         />
       )}
     </Panel>
+  );
+}
+
+/** Each path of the document becomes a decision, which is listed and taken back as those of people are. */
+function TakePaths({ of: key, close }: { of: ServiceKey; close: () => void }) {
+  const client = useQueryClient();
+  return (
+    <ReasonDialog
+      title="Take its paths as templates"
+      explanation="Each path of the document stands as it is written there, whatever is learned, and calls whose paths fit belong to it. That is listed as decided, and can be taken back."
+      action="Take them"
+      needsNoReason
+      wide
+      close={close}
+      decide={async () => {
+        await got(api.POST('/api/v1/apis/document/pins', { params: { query: key }, headers: once() }));
+        await decided(client);
+      }}
+    >
+      <Effects
+        of={key}
+        ask={(query, signal) =>
+          got(api.POST('/api/v1/apis/document/pins', { params: { query: { ...query, preview: true } }, signal }))
+        }
+      />
+    </ReasonDialog>
   );
 }
 
