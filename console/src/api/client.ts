@@ -1,7 +1,6 @@
 // The typed client of outrider's own API. Every refusal becomes a `Refusal`, which says what a person can do about it.
 import createClient from 'openapi-fetch';
 
-import type { Ahead } from './ahead';
 import type { components, paths } from './schema';
 
 export type Schemas = components['schemas'];
@@ -36,7 +35,7 @@ export function onSignedOut(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-export const api = createClient<paths & Ahead>({
+export const api = createClient<paths>({
   baseUrl: globalThis.location?.origin,
   // Lists in a query are written with commas.
   querySerializer: { array: { style: 'form', explode: false } },

@@ -1,8 +1,7 @@
 import { act } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 
-import type { TemplatesForm } from '../../api/ahead';
-import type { Endpoint } from '../../api/types';
+import type { Endpoint, TemplatesForm } from '../../api/types';
 import { stage } from '../../testing';
 import { Confidence } from './Confidence';
 import { CorrectDialog, CorrectTemplate } from './CorrectTemplate';
@@ -40,7 +39,7 @@ beforeEach(() => {
   sent = [];
   previewed = [];
   refuses = false;
-  preview = () => Response.json({ items: [], left_out: 0 });
+  preview = () => Response.json({ items: [], more: 0, left_out: [] });
 });
 
 const dialog = () => document.querySelector('[role=dialog]')!;
@@ -124,7 +123,7 @@ const reaches = (words: string) =>
 
 it('shows what would happen to endpoints before it is decided', async () => {
   const about = { endpoint: 'ep_1', method: 'GET', before: '/users/{user_id}' };
-  preview = () => Response.json({ items: [{ kind: 'merged', ...about, into: 'ep_0' }], left_out: 2 });
+  preview = () => Response.json({ items: [{ kind: 'merged', ...about, into: 'ep_0' }], more: 2, left_out: [] });
   await on.show(<CorrectDialog endpoint={ENDPOINT} kind="pin" close={() => undefined} />);
   await reaches('Of the endpoints 1 is merged. 2 more would change that are not listed.');
   await on.settle();

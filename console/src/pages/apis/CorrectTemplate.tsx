@@ -4,9 +4,8 @@ import { IconChevronDown } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 
-import type { TemplatesForm } from '../../api/ahead';
 import { api, got, once } from '../../api/client';
-import type { Endpoint } from '../../api/types';
+import type { Endpoint, TemplatesForm } from '../../api/types';
 import { Trouble } from '../../parts/basics';
 import { Dialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
@@ -22,7 +21,7 @@ import {
   segmentsOf,
   willHappen,
 } from './correcting';
-import { EffectsOf } from './Effects';
+import { Effects } from './Effects';
 import { decided } from './service';
 
 const WORDS: Record<CorrectionKind, { item: string; title: string; action: string }> = {
@@ -149,7 +148,7 @@ export function CorrectDialog({ endpoint, kind, close }: Props) {
             <span className="muted">It can be taken back on the page of the service.</span>
           </p>
         )}
-        <EffectsOf form={correction && isComplete(correction) ? formOf(endpoint, correction) : undefined} />
+        <Effects form={correction && isComplete(correction) ? formOf(endpoint, correction) : undefined} />
         {deciding.error && <Trouble error={deciding.error} />}
         <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Button variant="default" onClick={close}>

@@ -12,7 +12,7 @@ import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Template } from './ApisPage';
 import { changeWords } from './correcting';
-import { EffectsOf } from './Effects';
+import { Effects } from './Effects';
 import { decided, isOf, type ServiceKey, useTemplates } from './service';
 
 export function Decided({ of }: { of: ServiceKey }) {
@@ -112,7 +112,7 @@ function TakeBack({ row: { id, decision }, close }: { row: TemplateRow; close: (
         await decided(client);
       }}
     >
-      <EffectsOf form={form} />
+      <Effects form={form} />
     </ReasonDialog>
   );
 }

@@ -5,19 +5,17 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useRef, useState } from 'react';
 
 import { api, got, once, type Schemas } from '../../api/client';
-import type { ApiRow } from '../../api/types';
+import type { ApiRow, TemplatesForm } from '../../api/types';
 import { Command, type Fact, Facts, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { byWhom, bytes, count, counted } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Effects } from './Effects';
+import { LeftOut } from './LeftOut';
 import { decided, driftKey, importCommand, nameOf, type ServiceKey } from './service';
 
 /** As the API takes it at most. */
 export const DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
-
-/** So many of what could not be read are open at once. */
-const OPEN_MAX = 5;
 
 function useChange(key: ServiceKey) {
   const client = useQueryClient();
@@ -65,7 +63,7 @@ export function OwnersDocument({ row, all, warnings }: Props) {
     currentTarget.value = '';
   };
   const { document } = row;
-  const leftOut = giving.data?.warnings_left_out ?? 0;
+  const more = giving.data?.warnings_left_out ?? 0;
   return (
     <Panel
       title="Document of its owner"
@@ -118,7 +116,11 @@ export function OwnersDocument({ row, all, warnings }: Props) {
             </Button>
           </div>
         )}
-        {document && warnings.length > 0 && <Warnings warnings={warnings} leftOut={leftOut} />}
+        {document && warnings.length > 0 && (
+          <LeftOut warnings={warnings} more={more}>
+            {counted(warnings.length + more, 'part')} of it {warnings.length + more === 1 ? 'was' : 'were'} left out
+          </LeftOut>
+        )}
       </div>
       {isTaking && <TakePaths of={key} close={() => setTaking(false)} />}
       {isDeleting && (
@@ -143,6 +145,7 @@ export function OwnersDocument({ row, all, warnings }: Props) {
 /** Each path of the document becomes a decision, which is listed and taken back as those of people are. */
 function TakePaths({ of: key, close }: { of: ServiceKey; close: () => void }) {
   const client = useQueryClient();
+  const form: TemplatesForm = { document: key, decisions: [], taken_back: [] };
   return (
     <ReasonDialog
       title="Take its paths as templates"
@@ -152,16 +155,11 @@ function TakePaths({ of: key, close }: { of: ServiceKey; close: () => void }) {
       wide
       close={close}
       decide={async () => {
-        await got(api.POST('/api/v1/apis/document/pins', { params: { query: key }, headers: once() }));
+        await got(api.POST('/api/v1/templates', { body: form, headers: once() }));
         await decided(client);
       }}
     >
-      <Effects
-        of={key}
-        ask={(query, signal) =>
-          got(api.POST('/api/v1/apis/document/pins', { params: { query: { ...query, preview: true } }, signal }))
-        }
-      />
+      <Effects form={form} />
     </ReasonDialog>
   );
 }
@@ -190,25 +188,5 @@ function NoDocument({ mayChange, row, all }: { mayChange: boolean; row: ApiRow; 
       </p>
       <Command>{importCommand(row, all)}</Command>
     </>
-  );
-}
-
-function Warnings({ warnings, leftOut }: { warnings: Schemas['Warning'][]; leftOut: number }) {
-  const all = warnings.length + leftOut;
-  return (
-    <details open={warnings.length <= OPEN_MAX}>
-      <summary className="warn">
-        {counted(all, 'part')} of it {all === 1 ? 'was' : 'were'} left out
-      </summary>
-      <ul className="plain warnings">
-        {warnings.map(({ pointer, what }, index) => (
-          <li key={index}>
-            <code className="muted wrap">{pointer || '/'}</code>
-            <span className="wrap">{what}</span>
-          </li>
-        ))}
-      </ul>
-      {leftOut > 0 && <p className="faint">and {counted(leftOut, 'other')}, not listed</p>}
-    </details>
   );
 }

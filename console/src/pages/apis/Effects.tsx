@@ -3,39 +3,31 @@ import { Loader } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, skipToken, useQuery } from '@tanstack/react-query';
 
-import type { TemplateEffect, TemplateEffects, TemplatesForm } from '../../api/ahead';
 import { api, got } from '../../api/client';
+import type { TemplateEffect, TemplatesForm } from '../../api/types';
 import { Trouble } from '../../parts/basics';
 import { useEndpointName } from '../../parts/endpoint';
 import { counted } from '../../parts/words';
 import { Template } from './ApisPage';
 import { sorted, summary, tagOf } from './effects';
+import { LeftOut } from './LeftOut';
 
 /** While somebody types nothing is reckoned. */
 const PAUSE_MS = 300;
 /** No more are drawn; it is a picture of what happens, and no list to work with. */
 const DRAWN_MAX = 100;
 
-/** Of decisions that would be taken, and of others that would be taken back; of nothing while something is missing. */
-export function EffectsOf({ form }: { form?: TemplatesForm }) {
-  const ask = (body: TemplatesForm, signal: AbortSignal) =>
-    got(api.POST('/api/v1/templates/preview', { body, signal }));
-  return <Effects of={form} ask={ask} />;
-}
-
-interface Props<T> {
-  /** What it is about, as a value. */
-  of?: T;
-  ask: (of: T, signal: AbortSignal) => Promise<TemplateEffects>;
-}
-
-export function Effects<T>({ of, ask }: Props<T>) {
-  const now = JSON.stringify(of);
+/** Of nothing while something of the form is missing. */
+export function Effects({ form }: { form?: TemplatesForm }) {
+  const now = JSON.stringify(form);
   const [meant] = useDebouncedValue(now, PAUSE_MS);
   const isTyping = meant !== now;
   const found = useQuery({
     queryKey: ['template effects', now],
-    queryFn: of === undefined || isTyping ? skipToken : ({ signal }) => ask(of, signal),
+    queryFn:
+      form === undefined || isTyping
+        ? skipToken
+        : ({ signal }) => got(api.POST('/api/v1/templates/preview', { body: form, signal })),
     placeholderData: keepPreviousData,
     // The inventory changes with each call.
     gcTime: 0,
@@ -44,7 +36,7 @@ export function Effects<T>({ of, ask }: Props<T>) {
   });
   const isOld = isTyping || found.isFetching;
   const answer = found.error && !isOld ? undefined : found.data;
-  if (of === undefined) return null;
+  if (form === undefined) return null;
   return (
     <section className="effects" aria-label="What it would do" aria-busy={isOld}>
       <div className="row">
@@ -52,10 +44,15 @@ export function Effects<T>({ of, ask }: Props<T>) {
         {isOld && <Loader size={12} color="gray" aria-hidden="true" />}
       </div>
       <p role="status" className="muted">
-        {answer && !isOld ? summary(answer.items, answer.left_out) : isOld && 'Reckoning…'}
+        {answer && !isOld ? summary(answer) : isOld && 'Reckoning…'}
       </p>
       {found.error && !isOld && <Trouble error={found.error} again={() => void found.refetch()} />}
       {answer && answer.items.length > 0 && <List effects={sorted(answer.items)} isOld={isOld} />}
+      {answer && answer.left_out.length > 0 && (
+        <LeftOut warnings={answer.left_out}>
+          {counted(answer.left_out.length, 'operation')} of the document cannot stand as written
+        </LeftOut>
+      )}
     </section>
   );
 }

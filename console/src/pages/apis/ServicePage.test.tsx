@@ -65,7 +65,8 @@ let drifts: Drift[];
 let warnings: { pointer: string; what: string }[];
 let decided: TemplateRow[];
 let refusal: Response | undefined;
-let previewed: string[];
+let previewed: unknown[];
+let leftOut: { pointer: string; what: string }[];
 let sent: { method: string; url: string; body: unknown }[];
 
 const on = stage({
@@ -74,10 +75,10 @@ const on = stage({
     const path = url.pathname.replace('/api/v1/', '');
     if (request.method !== 'GET') {
       const text = await request.text();
-      if (path === 'templates/preview' || url.searchParams.has('preview')) {
-        previewed.push(path + url.search);
+      if (path === 'templates/preview') {
+        previewed.push(JSON.parse(text));
         const renamed = { endpoint: 'ep_1', method: 'GET', before: '/orders/{number}', after: '/orders/{order_id}' };
-        return Response.json({ items: [{ kind: 'renamed', ...renamed }], left_out: 0 });
+        return Response.json({ items: [{ kind: 'renamed', ...renamed }], more: 0, left_out: leftOut });
       }
       sent.push({ method: request.method, url: path + url.search, body: text ? JSON.parse(text) : undefined });
       if (refusal) return refusal.clone();
@@ -105,7 +106,7 @@ beforeEach(() => {
   rows = [ROW];
   [drifts, warnings, decided, sent] = [[], [], [], []];
   refusal = undefined;
-  previewed = [];
+  [previewed, leftOut] = [[], []];
 });
 
 const show = (more = '') => on.show(<ServicePage />, servicePath(ROW) + more);
@@ -218,13 +219,19 @@ it('lists differences, filters them by what is in the address, and leads to the 
 it('takes the paths of its document as templates, once it was seen what that does', async () => {
   rows = [{ ...ROW, document: DOCUMENT }];
   await show();
+  leftOut = [{ pointer: '/paths/~1{a}{b}', what: 'two parameters touch' }];
   await press('Take its paths as templates…', on.host);
-  expect([previewed, sent]).toEqual([['apis/document/pins?gateway=kong&workspace=w&service=s-1&preview=true'], []]);
-  expect(document.querySelector('[role=dialog]')!.textContent).toContain('Of the endpoints 1 is renamed.');
-  await press('Take them', document.querySelector('[role=dialog]')!);
-  expect(sent.map(({ method, url }) => `${method} ${url}`)).toEqual([
-    'POST apis/document/pins?gateway=kong&workspace=w&service=s-1',
-  ]);
+  const form = {
+    document: { gateway: 'kong', workspace: 'w', service: 's-1' },
+    decisions: [],
+    taken_back: [],
+  };
+  expect([previewed, sent]).toEqual([[form], []]);
+  const dialog = document.querySelector('[role=dialog]')!;
+  expect(dialog.textContent).toContain('Of the endpoints 1 is renamed.');
+  expect(dialog.textContent).toContain('1 operation of the document cannot stand as written');
+  await press('Take them', dialog);
+  expect(sent).toEqual([{ method: 'POST', url: 'templates', body: form }]);
   expect(document.querySelector('[role=dialog]')).toBeNull();
   on.leave();
   act(() => void on.client.setQueryData(['session'], { role: 'analyst' }));

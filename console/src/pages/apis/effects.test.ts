@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import type { TemplateEffect } from '../../api/ahead';
+import type { TemplateEffect } from '../../api/types';
 import { sorted, summary, tagOf } from './effects';
 
 const EFFECTS: TemplateEffect[] = [
@@ -19,8 +19,8 @@ it.each([
   [EFFECTS, 0, 'Of the endpoints 1 leaves, 2 are renamed, 1 comes with the first call.'],
   [EFFECTS.slice(1, 2), 7, 'Of the endpoints 1 is renamed. 7 more would change that are not listed.'],
   [[], 0, 'It would change no endpoint now.'],
-])('sums up %j with %i left out', (effects, leftOut, said) => {
-  expect(summary(effects, leftOut)).toBe(said);
+])('sums up %j and %i more', (items, more, said) => {
+  expect(summary({ items, more })).toBe(said);
 });
 
 it('names one that only a newer outrider knows', () => {

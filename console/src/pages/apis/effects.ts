@@ -1,5 +1,6 @@
 // What decisions about templates would do, in words: first what takes the most away.
-import type { TemplateEffect } from '../../api/ahead';
+import type { Schemas } from '../../api/client';
+import type { TemplateEffect } from '../../api/types';
 
 type Kind = TemplateEffect['kind'];
 
@@ -38,10 +39,10 @@ export function sorted(effects: TemplateEffect[]): TemplateEffect[] {
 }
 
 /** All of them in a sentence. */
-export function summary(effects: TemplateEffect[], leftOut: number): string {
+export function summary({ items: effects, more }: Pick<Schemas['Preview'], 'items' | 'more'>): string {
   const counts = ORDER.map((kind) => [kind, effects.filter((one) => one.kind === kind).length] as const);
   const parts = counts.filter(([, count]) => count > 0).map(([kind, count]) => `${count} ${WORDS[kind].sum(count)}`);
-  if (parts.length === 0 && leftOut === 0) return 'It would change no endpoint now.';
+  if (parts.length === 0 && more === 0) return 'It would change no endpoint now.';
   const said = parts.length > 0 ? `Of the endpoints ${parts.join(', ')}.` : '';
-  return leftOut > 0 ? `${said} ${leftOut} more would change that are not listed.`.trim() : said;
+  return more > 0 ? `${said} ${more} more would change that are not listed.`.trim() : said;
 }
