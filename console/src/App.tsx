@@ -2,19 +2,20 @@
 import { MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider, useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
-import { BrowserRouter, Navigate, Route, Routes } from 'react-router';
+import { Navigate, Route, Routes } from 'react-router';
 
 import { onSignedOut, Refusal } from './api/client';
 import { Empty, Loading, Page, Trouble } from './parts/basics';
-import { AlertPage } from './pages/alerts/AlertPage';
-import { AlertsPage } from './pages/alerts/AlertsPage';
 import { OverviewPage } from './pages/overview/OverviewPage';
+import { AtOnce } from './shell/AtOnce';
 import { useSession } from './shell/session';
 import { Shell } from './shell/Shell';
 import { SignIn } from './shell/SignIn';
 
 // What one looks at first comes with the first file, the rest soon after, so that pages open even while outrider is away.
 const later = {
+  alerts: () => import('./pages/alerts/AlertsPage'),
+  alert: () => import('./pages/alerts/AlertPage'),
   timeline: () => import('./pages/timeline/TimelinePage'),
   responses: () => import('./pages/responses/ResponsesPage'),
   action: () => import('./pages/responses/ActionPage'),
@@ -27,6 +28,8 @@ const later = {
   hunt: () => import('./pages/hunt/HuntPage'),
   settings: () => import('./pages/settings/SettingsPage'),
 };
+const AlertsPage = lazy(later.alerts);
+const AlertPage = lazy(later.alert);
 const TimelinePage = lazy(later.timeline);
 const ResponsesPage = lazy(later.responses);
 const ActionPage = lazy(later.action);
@@ -65,9 +68,9 @@ export function App() {
       theme={{ cursorType: 'pointer', defaultRadius: 'sm' }}
     >
       <QueryClientProvider client={client}>
-        <BrowserRouter>
+        <AtOnce>
           <Door />
-        </BrowserRouter>
+        </AtOnce>
       </QueryClientProvider>
     </MantineProvider>
   );
@@ -100,8 +103,8 @@ function Door() {
     <Routes>
       <Route element={<Shell me={me} />}>
         <Route index element={<OverviewPage />} />
-        <Route path="alerts" element={<AlertsPage />} />
-        <Route path="alerts/:id" element={<AlertPage />} />
+        <Route path="alerts" element={<Later page={<AlertsPage />} />} />
+        <Route path="alerts/:id" element={<Later page={<AlertPage />} />} />
         <Route path="timeline" element={<Later page={<TimelinePage />} />} />
         <Route path="responses" element={<Later page={<ResponsesPage />} />} />
         <Route path="responses/:id" element={<Later page={<ActionPage />} />} />

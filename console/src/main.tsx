@@ -1,6 +1,6 @@
 import '@fontsource-variable/inter/index.css';
 import '@fontsource-variable/jetbrains-mono/index.css';
-import '@mantine/core/styles.css';
+import './mantine.css';
 import './theme.css';
 import './parts/parts.css';
 import './shell/shell.css';

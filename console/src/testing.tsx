@@ -55,7 +55,7 @@ export function stage({ answer = () => undefined, role, makeClient = () => new Q
         root?.render(
           <MantineProvider env="test" withCssVariables={false} withGlobalClasses={false}>
             <QueryClientProvider client={it.client}>
-              <MemoryRouter initialEntries={[at]}>
+              <MemoryRouter initialEntries={[at]} useTransitions={false}>
                 {part}
                 <Address of={it} />
               </MemoryRouter>

@@ -159,6 +159,9 @@ it('corrects its template, and takes that back', async () => {
   const dialog = page.getByRole('dialog');
   await dialog.getByLabel('New name').fill('sku');
   await dialog.getByRole('note').filter({ hasText: 'is called {sku} from now on' }).waitFor();
+  const effects = dialog.getByRole('region', { name: 'What it would do' });
+  await effects.getByText(/^Of the endpoints \d+ (is|are) renamed/).waitFor();
+  await effects.getByRole('listitem').filter({ hasText: '{sku}' }).first().waitFor();
   await check(page, 'a correction');
   await dialog.getByRole('button', { name: 'Rename' }).click();
   await dialog.waitFor({ state: 'detached' });
@@ -168,8 +171,23 @@ it('corrects its template, and takes that back', async () => {
   await decided.getByText('Called {sku}').waitFor();
   await check(page, 'a service with decisions');
   await decided.getByRole('button', { name: 'Take back' }).click();
-  await page.getByRole('dialog').getByRole('button', { name: 'Take back' }).click();
+  await dialog.getByText(/^Of the endpoints \d+ (is|are) renamed/).waitFor();
+  await check(page, 'a decision to be taken back');
+  await dialog.getByRole('button', { name: 'Take back' }).click();
   await page.getByText('all templates are as they were learned').waitFor();
+});
+
+it('takes the paths of the document as templates, and says before what that does', async () => {
+  await page.getByRole('button', { name: 'Take its paths as templates…' }).click();
+  const dialog = page.getByRole('dialog');
+  // The document has a path that was never called.
+  await dialog.getByText(/ with the first call\./).waitFor();
+  await dialog.getByRole('listitem').filter({ hasText: '/shop/prices' }).waitFor();
+  await check(page, 'paths that would be templates');
+  await dialog.getByRole('button', { name: 'Take them' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const decided = page.getByRole('table', { name: 'Decided by people' });
+  await decided.getByRole('row').filter({ hasText: '/shop/prices' }).getByText('Pinned for GET').waitFor();
 });
 
 it('shows a viewer no button that would fail', async () => {

@@ -91,11 +91,8 @@ describe.each(KINDS)('a %s', (kind, words, value) => {
 
 it('leads from a call to each of those that it names', async () => {
   await page.goto('/hunt?q=consumer:anna');
-  // The values beside the rows come last.
-  await page.getByText(/^Counted in /).waitFor();
-  await rows().focus();
-  await page.keyboard.press('j');
-  await page.keyboard.press('Enter');
+  // As soon as it is drawn, while the page still draws other things.
+  await rows().locator('a.whole').first().click();
   const call = page.getByRole('dialog', { name: 'Call' });
   await call.getByRole('region', { name: 'Headers' }).waitFor();
   const ways = await call

@@ -383,6 +383,17 @@ it('asks the lake in SQL, also for many rows', async () => {
   await page.keyboard.type('find');
   await page.getByRole('option', { name: 'findings' }).click();
   expect(await editor.innerText()).toBe('SELECT count(*) FROM findings');
+  const tables = page.getByRole('complementary', { name: 'Tables' });
+  await tables.getByLabel('Find in the tables').fill('until the end of the answer');
+  await tables.getByText('Nothing is called so, or means that.').waitFor();
+  await tables.getByLabel('Find in the tables').fill('latency measured');
+  await tables.getByText('integer, ms').first().waitFor();
+  await check(page, 'what is found in the tables');
+  await editor.fill('SELECT max()');
+  await page.keyboard.press('ArrowLeft');
+  await tables.getByRole('button', { name: 'latency_total_ms' }).first().click();
+  expect(await editor.innerText()).toBe('SELECT max(latency_total_ms)');
+  await tables.getByRole('button', { name: 'Clear' }).click();
   await editor.fill('SELECT a.path, b.status, a.client_ip FROM calls a, calls b LIMIT 10000');
   await page.keyboard.press('Control+Enter');
   await page.getByText(/10,000 rows/).waitFor();

@@ -19,6 +19,7 @@ export type EndpointRow = Schemas['EndpointRow'];
 export type EntityKey = Schemas['EntityKey'];
 export type EntityKind = Schemas['EntityKind'];
 export type Finding = Schemas['Finding'];
+export type FunctionWords = Schemas['FunctionWords'];
 export type HuntRow = Schemas['HuntRow'];
 export type Me = Schemas['Me'];
 export type Notice = Schemas['Notice'];
@@ -29,10 +30,23 @@ export type PolicyRow = Schemas['PolicyRow'];
 export type Role = Schemas['Role'];
 export type SampleCall = Schemas['SampleCall'];
 export type Severity = Schemas['Severity'];
+export type SchemaWords = Schemas['SchemaWords'];
 export type Table = Schemas['Table'];
+export type TableColumn = Schemas['TableColumn'];
+export type TableWords = Schemas['TableWords'];
 export type TemplateChange = Schemas['TemplateChange'];
 export type TemplateDecision = Schemas['TemplateDecision'];
+export type TemplateEffect = Schemas['TemplateEffect'];
 export type TemplateRow = Schemas['TemplateRow'];
+
+/** What is decided about templates, all of it or nothing. */
+export interface TemplatesForm {
+  decisions: TemplateDecision[];
+  /** Ids. */
+  taken_back: string[];
+  /** The service whose document's paths are pinned. */
+  document?: { gateway: string; workspace: string; service: string };
+}
 
 /** A call with all that the lake has of it. What is null there is not here. */
 export interface Call {

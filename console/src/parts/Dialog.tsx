@@ -42,17 +42,22 @@ interface ReasonProps {
   explanation: ReactNode;
   action: string;
   isDangerous?: boolean;
+  /** What else one should know before. */
+  children?: ReactNode;
   /** For a decision that the API asks no reason for. */
   needsNoReason?: boolean;
   decide: (reason: string) => Promise<unknown>;
   /** How it says what went wrong, where there is more to say of it than the API does. */
   trouble?: ComponentType<{ error: unknown }>;
+  /** It has more room, such as for a list. */
+  wide?: boolean;
   close: () => void;
 }
 
 /** Asks why before something is decided. It is opened by being there. */
 export function ReasonDialog(props: ReasonProps) {
-  const { title, explanation, action, isDangerous, needsNoReason, decide, trouble: Said = Trouble, close } = props;
+  const { title, explanation, children, action, isDangerous, needsNoReason, decide, close } = props;
+  const { trouble: Said = Trouble } = props;
   const [reason, setReason] = useState('');
   const deciding = useMutation({ mutationFn: decide, onSuccess: close });
   const submit = (event: FormEvent) => {
@@ -60,9 +65,10 @@ export function ReasonDialog(props: ReasonProps) {
     deciding.mutate(reason.trim());
   };
   return (
-    <Dialog title={title} open close={close}>
+    <Dialog title={title} open close={close} wide={props.wide}>
       <form className="stack" onSubmit={submit}>
         <p className="muted">{explanation}</p>
+        {children}
         {!needsNoReason && (
           <Textarea
             label="Reason"

@@ -18,28 +18,20 @@ it.each([
 });
 
 describe('something new', () => {
-  const written = (headers: Record<string, string>) => Promise.resolve(headers);
+  const refused = (status: number) => () => Promise.reject(new Refusal(status, 'no'));
 
-  it('is saved under a name that nothing has, and says that it is new', async () => {
-    expect(await saveNew('mine', among('yours'), written)).toEqual({ 'If-None-Match': '*' });
+  it('is saved without a look at what is there, and says that it is new', async () => {
+    const isThere = vi.fn(among('mine'));
+    expect(await saveNew('mine', isThere, (headers) => Promise.resolve(headers))).toEqual({ 'If-None-Match': '*' });
+    expect(isThere).not.toHaveBeenCalled();
   });
 
-  it('is not saved where something has the name', async () => {
-    const save = vi.fn(written);
-    await expect(saveNew('mine', among('mine'), save)).rejects.toEqual(new NameTaken('mine', 'mine-2'));
-    expect(save).not.toHaveBeenCalled();
+  it('is refused where something has the name, with a name that is free', async () => {
+    await expect(saveNew('mine', among('mine'), refused(412))).rejects.toEqual(new NameTaken('mine', 'mine-2'));
   });
 
-  it('is refused by the save where somebody takes the name meanwhile', async () => {
-    const names: string[] = [];
-    const isThere = (name: string) => Promise.resolve(names.includes(name));
-    const refused = (status: number) => () => {
-      names.push('mine');
-      return Promise.reject(new Refusal(status, 'no'));
-    };
-    await expect(saveNew('mine', isThere, refused(412))).rejects.toEqual(new NameTaken('mine', 'mine-2'));
-    names.length = 0;
-    await expect(saveNew('mine', isThere, refused(503))).rejects.toThrow('no');
+  it('is refused for another reason with that reason', async () => {
+    await expect(saveNew('mine', among('mine'), refused(503))).rejects.toThrow('no');
   });
 });
 

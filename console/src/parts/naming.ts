@@ -1,4 +1,4 @@
-// Names of what people save: the API puts what is sent in the place of what has the name, so a new one takes no name that is there.
+// Names of what people save. The API puts what is sent in the place of what has the name, unless it is told that it is new.
 import { Refusal } from '../api/client';
 
 /** Whether something of a name is there. */
@@ -31,22 +31,17 @@ const ONLY_NEW = { 'If-None-Match': '*' };
 /** What is answered then where something has the name (RFC 9110, section 13.1.2). */
 const PRECONDITION_FAILED = 412;
 
-/**
- * Saves something new, or fails with `NameTaken` where something has the name. That is looked for before, since not every outrider
- * heeds what the save says; of one that does, nobody else takes the name between the two.
- */
+/** Saves something new, or fails with `NameTaken` where something has the name. */
 export async function saveNew<T>(
   name: string,
   isThere: IsThere,
   save: (headers: Record<string, string>) => Promise<T>,
 ): Promise<T> {
-  const taken = async () => new NameTaken(name, await freeName(name, isThere));
-  if (await isThere(name)) throw await taken();
   try {
     return await save(ONLY_NEW);
   } catch (error) {
-    if (error instanceof Refusal && error.status === PRECONDITION_FAILED) throw await taken();
-    throw error;
+    const isTaken = error instanceof Refusal && error.status === PRECONDITION_FAILED;
+    throw isTaken ? new NameTaken(name, await freeName(name, isThere)) : error;
   }
 }
 

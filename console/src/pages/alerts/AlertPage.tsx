@@ -27,7 +27,7 @@ import { Decisions } from './decisions';
 import { Samples } from './Samples';
 import { WhatWasDone } from './WhatWasDone';
 
-export function AlertPage() {
+export default function AlertPage() {
   const { id = '' } = useParams();
   const found = useQuery({
     queryKey: ['alert', id],

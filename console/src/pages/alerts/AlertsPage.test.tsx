@@ -2,7 +2,7 @@ import { act } from 'react';
 import { beforeEach, expect, it, vi } from 'vitest';
 
 import { stage } from '../../testing';
-import { AlertsPage } from './AlertsPage';
+import AlertsPage from './AlertsPage';
 
 const ALERT = {
   id: 'al_1',

@@ -108,7 +108,7 @@ function columnsWith(failures: ReadonlyMap<string, string>): Column<Alert>[] {
 
 const NO_FAILURES: ReadonlyMap<string, string> = new Map();
 
-export function AlertsPage() {
+export default function AlertsPage() {
   const [query, change] = useAddress();
   const navigate = useNavigate();
   const states = statesOf(query.get('state'));

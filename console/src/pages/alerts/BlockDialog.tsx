@@ -1,5 +1,5 @@
 // "Block now": whom, where, for how long, and why.
-import { Button, NumberInput, SegmentedControl, Select, Textarea } from '@mantine/core';
+import { Button, SegmentedControl, Select, Textarea } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { useNavigate } from 'react-router';
@@ -7,6 +7,7 @@ import { useNavigate } from 'react-router';
 import { api, got, once } from '../../api/client';
 import type { Alert } from '../../api/types';
 import { Dialog } from '../../parts/Dialog';
+import { NumberField } from '../../parts/NumberField';
 import { DURATIONS } from '../policies/durations';
 import { AlertTrouble } from './AlertTrouble';
 
@@ -18,7 +19,7 @@ export function BlockDialog({ alert, close }: { alert: Alert; close: () => void 
   const { entity, worst } = alert;
   const name = entity.label || entity.value;
   const [kind, setKind] = useState('block');
-  const [perMinute, setPerMinute] = useState<number | string>(30);
+  const [perMinute, setPerMinute] = useState(30);
   const [where, setWhere] = useState<Where>('consumer');
   const [duration, setDuration] = useState('15m');
   const [reason, setReason] = useState('');
@@ -33,9 +34,7 @@ export function BlockDialog({ alert, close }: { alert: Alert; close: () => void 
     route: { kind: 'route' as const, id: worst.route_id, name: worst.route_name },
   }[where];
   const response =
-    kind === 'block'
-      ? { kind: 'block' as const }
-      : { kind: 'rate_limit' as const, limits: { minute: Number(perMinute) } };
+    kind === 'block' ? { kind: 'block' as const } : { kind: 'rate_limit' as const, limits: { minute: perMinute } };
   const acting = useMutation({
     mutationFn: () =>
       got(
@@ -72,13 +71,12 @@ export function BlockDialog({ alert, close }: { alert: Alert; close: () => void 
           fullWidth
         />
         {kind === 'rate_limit' && (
-          <NumberInput
+          <NumberField
             label="Calls a minute"
             min={1}
-            allowDecimal={false}
             required
             value={perMinute}
-            onChange={setPerMinute}
+            change={(value) => value !== null && setPerMinute(value)}
           />
         )}
         <Select

@@ -1,7 +1,7 @@
 import { act } from 'react';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, vi } from 'vitest';
 
-import type { Endpoint } from '../../api/types';
+import type { Endpoint, TemplatesForm } from '../../api/types';
 import { stage } from '../../testing';
 import { Confidence } from './Confidence';
 import { CorrectDialog, CorrectTemplate } from './CorrectTemplate';
@@ -15,11 +15,20 @@ const ENDPOINT = {
 } as Endpoint;
 
 let sent: unknown[] = [];
+/** What was asked for, without deciding. */
+let previewed: unknown[] = [];
 let refuses = false;
+let preview: () => Response;
 const on = stage({
   role: 'responder',
-  answer: async (_, request) => {
+  answer: async ({ pathname }, request) => {
+    if (pathname.endsWith('/endpoints/ep_0'))
+      return Response.json({ id: 'ep_0', key: { method: 'GET', template: '/users/{login}' } });
     if (request.method !== 'POST') return undefined;
+    if (pathname.endsWith('/preview')) {
+      previewed.push(await request.json());
+      return preview();
+    }
     sent.push(await request.json());
     return refuses
       ? Response.json({ type: 'problem', status: 409, detail: 'another one names the same parameter' }, { status: 409 })
@@ -28,7 +37,9 @@ const on = stage({
 });
 beforeEach(() => {
   sent = [];
+  previewed = [];
   refuses = false;
+  preview = () => Response.json({ items: [], more: 0, left_out: [] });
 });
 
 const dialog = () => document.querySelector('[role=dialog]')!;
@@ -97,6 +108,58 @@ it('stays open and says why it was refused', async () => {
   await submit();
   expect(dialog().querySelector('[role=alert]')!.textContent).toContain('names the same parameter');
   expect(closed).toBe(false);
+});
+
+const effects = () => dialog().querySelector('[aria-label="What it would do"]');
+const status = () => effects()?.querySelector('[role=status]')?.textContent;
+const reaches = (words: string) =>
+  vi.waitFor(
+    async () => {
+      await on.settle();
+      expect(effects()?.textContent).toContain(words);
+    },
+    { timeout: 30_000 },
+  );
+
+it('shows what would happen to endpoints before it is decided', async () => {
+  const about = { endpoint: 'ep_1', method: 'GET', before: '/users/{user_id}' };
+  preview = () => Response.json({ items: [{ kind: 'merged', ...about, into: 'ep_0' }], more: 2, left_out: [] });
+  await on.show(<CorrectDialog endpoint={ENDPOINT} kind="pin" close={() => undefined} />);
+  await reaches('Of the endpoints 1 is merged. 2 more would change that are not listed.');
+  await on.settle();
+  const [row] = effects()!.querySelectorAll('li');
+  expect(row!.textContent).toBe('MergedGET /users/{user_id} counts as GET /users/{login}');
+  await submit();
+  expect(previewed).toEqual(sent);
+});
+
+it('reckons nothing of what is not complete, and once of what is typed in one go', async () => {
+  await on.show(<CorrectDialog endpoint={ENDPOINT} kind="split" close={() => undefined} />);
+  expect(effects()).toBeNull();
+  type('m');
+  type('a/b');
+  expect(effects()).toBeNull();
+  type('me');
+  await reaches('It would change no endpoint now.');
+  expect(previewed).toHaveLength(1);
+  type('mine');
+  type('my');
+  expect(status()).toBe('Reckoning…');
+  await reaches('It would change no endpoint now.');
+  const value = ({ decisions }: TemplatesForm) => decisions[0]!.change;
+  expect(previewed.map((form) => value(form as TemplatesForm))).toEqual([
+    { split: { value: 'me' } },
+    { split: { value: 'my' } },
+  ]);
+});
+
+it('says why it cannot reckon, and lets decide all the same', async () => {
+  preview = () =>
+    Response.json({ type: 'problem', status: 409, detail: 'there is no such parameter' }, { status: 409 });
+  await on.show(<CorrectDialog endpoint={ENDPOINT} kind="pin" close={() => undefined} />);
+  await reaches('there is no such parameter');
+  await submit();
+  expect(sent).toHaveLength(1);
 });
 
 it('says of a template that it rests on little', async () => {

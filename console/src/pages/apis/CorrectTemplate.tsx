@@ -5,7 +5,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 
 import { api, got, once } from '../../api/client';
-import type { Endpoint } from '../../api/types';
+import type { Endpoint, TemplatesForm } from '../../api/types';
 import { Trouble } from '../../parts/basics';
 import { Dialog } from '../../parts/Dialog';
 import { useMay } from '../../shell/session';
@@ -14,13 +14,15 @@ import {
   type Correction,
   type CorrectionKind,
   decisionOf,
+  isComplete,
   isParameter,
   NAME_PATTERN,
   type Segment,
   segmentsOf,
   willHappen,
 } from './correcting';
-import { TEMPLATES_KEY } from './service';
+import { Effects } from './Effects';
+import { decided } from './service';
 
 const WORDS: Record<CorrectionKind, { item: string; title: string; action: string }> = {
   rename: { item: 'Rename a parameter…', title: 'Rename a parameter', action: 'Rename' },
@@ -83,10 +85,8 @@ export function CorrectDialog({ endpoint, kind, close }: Props) {
   const deciding = useMutation({
     mutationFn: async () => {
       if (!correction) return;
-      const body = { decisions: [decisionOf(endpoint, correction)], taken_back: [] };
-      await got(api.POST('/api/v1/templates', { body, headers: once() }));
-      const changed = ['endpoint', 'endpoints', 'apis', TEMPLATES_KEY[0]];
-      await Promise.all(changed.map((name) => client.invalidateQueries({ queryKey: [name] })));
+      await got(api.POST('/api/v1/templates', { body: formOf(endpoint, correction), headers: once() }));
+      await decided(client);
     },
     onSuccess: close,
   });
@@ -96,7 +96,7 @@ export function CorrectDialog({ endpoint, kind, close }: Props) {
   };
   const needsName = kind === 'rename' || (kind === 'merge' && segment && !isParameter(segment));
   return (
-    <Dialog title={WORDS[kind].title} open close={close}>
+    <Dialog title={WORDS[kind].title} open close={close} wide>
       <form className="stack" onSubmit={submit}>
         {choices.length > 1 && (
           <Select
@@ -148,6 +148,7 @@ export function CorrectDialog({ endpoint, kind, close }: Props) {
             <span className="muted">It can be taken back on the page of the service.</span>
           </p>
         )}
+        <Effects form={correction && isComplete(correction) ? formOf(endpoint, correction) : undefined} />
         {deciding.error && <Trouble error={deciding.error} />}
         <div className="row" style={{ justifyContent: 'flex-end' }}>
           <Button variant="default" onClick={close}>
@@ -160,6 +161,10 @@ export function CorrectDialog({ endpoint, kind, close }: Props) {
       </form>
     </Dialog>
   );
+}
+
+function formOf(endpoint: Endpoint, correction: Correction): TemplatesForm {
+  return { decisions: [decisionOf(endpoint, correction)], taken_back: [] };
 }
 
 function correctionOf(

@@ -12,7 +12,8 @@ import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Template } from './ApisPage';
 import { changeWords } from './correcting';
-import { isOf, type ServiceKey, TEMPLATES_KEY, useTemplates } from './service';
+import { Effects } from './Effects';
+import { decided, isOf, type ServiceKey, useTemplates } from './service';
 
 export function Decided({ of }: { of: ServiceKey }) {
   const mayDecide = useMay('responder');
@@ -92,6 +93,7 @@ function takeBackColumn(choose: (row: TemplateRow) => void): Column<TemplateRow>
 
 function TakeBack({ row: { id, decision }, close }: { row: TemplateRow; close: () => void }) {
   const client = useQueryClient();
+  const form = { taken_back: [id], decisions: [] };
   return (
     <ReasonDialog
       title="Take this decision back"
@@ -103,12 +105,14 @@ function TakeBack({ row: { id, decision }, close }: { row: TemplateRow; close: (
       }
       action="Take back"
       needsNoReason
+      wide
       close={close}
       decide={async () => {
-        await got(api.POST('/api/v1/templates', { body: { taken_back: [id], decisions: [] }, headers: once() }));
-        const changed = ['endpoint', 'endpoints', 'apis', 'api drift', TEMPLATES_KEY[0]];
-        await Promise.all(changed.map((name) => client.invalidateQueries({ queryKey: [name] })));
+        await got(api.POST('/api/v1/templates', { body: form, headers: once() }));
+        await decided(client);
       }}
-    />
+    >
+      <Effects form={form} />
+    </ReasonDialog>
   );
 }

@@ -1,22 +1,21 @@
 // The OpenAPI document that a service's owner gave: read in the browser, sent as it is, and compared by outrider.
 import { Button } from '@mantine/core';
-import { IconTrash, IconUpload } from '@tabler/icons-react';
+import { IconPin, IconTrash, IconUpload } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useRef, useState } from 'react';
 
-import { api, got, type Schemas } from '../../api/client';
-import type { ApiRow } from '../../api/types';
+import { api, got, once, type Schemas } from '../../api/client';
+import type { ApiRow, TemplatesForm } from '../../api/types';
 import { Command, type Fact, Facts, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { byWhom, bytes, count, counted } from '../../parts/words';
 import { useMay } from '../../shell/session';
-import { driftKey, importCommand, nameOf, type ServiceKey } from './service';
+import { Effects } from './Effects';
+import { LeftOut } from './LeftOut';
+import { decided, driftKey, importCommand, nameOf, type ServiceKey } from './service';
 
 /** As the API takes it at most. */
 export const DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
-
-/** So many of what could not be read are open at once. */
-const OPEN_MAX = 5;
 
 function useChange(key: ServiceKey) {
   const client = useQueryClient();
@@ -44,9 +43,11 @@ interface Props {
 export function OwnersDocument({ row, all, warnings }: Props) {
   const key: ServiceKey = { gateway: row.gateway, workspace: row.workspace, service: row.service };
   const mayChange = useMay('analyst');
+  const mayDecide = useMay('responder');
   const changed = useChange(key);
   const field = useRef<HTMLInputElement>(null);
   const [isDeleting, setDeleting] = useState(false);
+  const [isTaking, setTaking] = useState(false);
   const giving = useMutation({
     mutationFn: async (file: File) => {
       const text = await textOf(file);
@@ -62,7 +63,7 @@ export function OwnersDocument({ row, all, warnings }: Props) {
     currentTarget.value = '';
   };
   const { document } = row;
-  const leftOut = giving.data?.warnings_left_out ?? 0;
+  const more = giving.data?.warnings_left_out ?? 0;
   return (
     <Panel
       title="Document of its owner"
@@ -108,8 +109,20 @@ export function OwnersDocument({ row, all, warnings }: Props) {
             {counted(giving.data.operations, 'operation')} read. It is compared from now on.
           </p>
         )}
-        {document && warnings.length > 0 && <Warnings warnings={warnings} leftOut={leftOut} />}
+        {document && mayDecide && (
+          <div>
+            <Button size="xs" variant="default" leftSection={<IconPin size={14} />} onClick={() => setTaking(true)}>
+              Take its paths as templates…
+            </Button>
+          </div>
+        )}
+        {document && warnings.length > 0 && (
+          <LeftOut warnings={warnings} more={more}>
+            {counted(warnings.length + more, 'part')} of it {warnings.length + more === 1 ? 'was' : 'were'} left out
+          </LeftOut>
+        )}
       </div>
+      {isTaking && <TakePaths of={key} close={() => setTaking(false)} />}
       {isDeleting && (
         <ReasonDialog
           title={`Delete the document of ${nameOf(row)}`}
@@ -126,6 +139,28 @@ export function OwnersDocument({ row, all, warnings }: Props) {
         />
       )}
     </Panel>
+  );
+}
+
+/** Each path of the document becomes a decision, which is listed and taken back as those of people are. */
+function TakePaths({ of: key, close }: { of: ServiceKey; close: () => void }) {
+  const client = useQueryClient();
+  const form: TemplatesForm = { document: key, decisions: [], taken_back: [] };
+  return (
+    <ReasonDialog
+      title="Take its paths as templates"
+      explanation="Each path of the document stands as it is written there, whatever is learned, and calls whose paths fit belong to it. That is listed as decided, and can be taken back."
+      action="Take them"
+      needsNoReason
+      wide
+      close={close}
+      decide={async () => {
+        await got(api.POST('/api/v1/templates', { body: form, headers: once() }));
+        await decided(client);
+      }}
+    >
+      <Effects form={form} />
+    </ReasonDialog>
   );
 }
 
@@ -153,25 +188,5 @@ function NoDocument({ mayChange, row, all }: { mayChange: boolean; row: ApiRow; 
       </p>
       <Command>{importCommand(row, all)}</Command>
     </>
-  );
-}
-
-function Warnings({ warnings, leftOut }: { warnings: Schemas['Warning'][]; leftOut: number }) {
-  const all = warnings.length + leftOut;
-  return (
-    <details open={warnings.length <= OPEN_MAX}>
-      <summary className="warn">
-        {counted(all, 'part')} of it {all === 1 ? 'was' : 'were'} left out
-      </summary>
-      <ul className="plain warnings">
-        {warnings.map(({ pointer, what }, index) => (
-          <li key={index}>
-            <code className="muted wrap">{pointer || '/'}</code>
-            <span className="wrap">{what}</span>
-          </li>
-        ))}
-      </ul>
-      {leftOut > 0 && <p className="faint">and {counted(leftOut, 'other')}, not listed</p>}
-    </details>
   );
 }

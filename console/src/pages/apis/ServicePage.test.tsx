@@ -65,6 +65,8 @@ let drifts: Drift[];
 let warnings: { pointer: string; what: string }[];
 let decided: TemplateRow[];
 let refusal: Response | undefined;
+let previewed: unknown[];
+let leftOut: { pointer: string; what: string }[];
 let sent: { method: string; url: string; body: unknown }[];
 
 const on = stage({
@@ -73,6 +75,11 @@ const on = stage({
     const path = url.pathname.replace('/api/v1/', '');
     if (request.method !== 'GET') {
       const text = await request.text();
+      if (path === 'templates/preview') {
+        previewed.push(JSON.parse(text));
+        const renamed = { endpoint: 'ep_1', method: 'GET', before: '/orders/{number}', after: '/orders/{order_id}' };
+        return Response.json({ items: [{ kind: 'renamed', ...renamed }], more: 0, left_out: leftOut });
+      }
       sent.push({ method: request.method, url: path + url.search, body: text ? JSON.parse(text) : undefined });
       if (refusal) return refusal.clone();
       if (request.method === 'DELETE') {
@@ -99,6 +106,7 @@ beforeEach(() => {
   rows = [ROW];
   [drifts, warnings, decided, sent] = [[], [], [], []];
   refusal = undefined;
+  [previewed, leftOut] = [[], []];
 });
 
 const show = (more = '') => on.show(<ServicePage />, servicePath(ROW) + more);
@@ -208,6 +216,29 @@ it('lists differences, filters them by what is in the address, and leads to the 
   expect(text()).toContain('No difference fits these filters.');
 });
 
+it('takes the paths of its document as templates, once it was seen what that does', async () => {
+  rows = [{ ...ROW, document: DOCUMENT }];
+  await show();
+  leftOut = [{ pointer: '/paths/~1{a}{b}', what: 'two parameters touch' }];
+  await press('Take its paths as templates…', on.host);
+  const form = {
+    document: { gateway: 'kong', workspace: 'w', service: 's-1' },
+    decisions: [],
+    taken_back: [],
+  };
+  expect([previewed, sent]).toEqual([[form], []]);
+  const dialog = document.querySelector('[role=dialog]')!;
+  expect(dialog.textContent).toContain('Of the endpoints 1 is renamed.');
+  expect(dialog.textContent).toContain('1 operation of the document cannot stand as written');
+  await press('Take them', dialog);
+  expect(sent).toEqual([{ method: 'POST', url: 'templates', body: form }]);
+  expect(document.querySelector('[role=dialog]')).toBeNull();
+  on.leave();
+  act(() => void on.client.setQueryData(['session'], { role: 'analyst' }));
+  await show();
+  expect(button('Take its paths as templates…')).toBeUndefined();
+});
+
 it('takes a decision back, and shows those of other services nowhere', async () => {
   decided = [
     DECIDED,
@@ -217,6 +248,9 @@ it('takes a decision back, and shows those of other services nowhere', async () 
   expect(text()).toContain('Called {number}');
   expect(text()).not.toContain('/elsewhere');
   await press('Take back', on.host);
+  expect(document.querySelector('[role=dialog] li')!.textContent).toBe(
+    'RenamedGET /orders/{number} becomes /orders/{order_id}',
+  );
   await press('Take back', document.querySelector('[role=dialog]')!);
   expect(sent).toEqual([{ method: 'POST', url: 'templates', body: { taken_back: ['td_1'], decisions: [] } }]);
   expect(text()).toContain('all templates are as they were learned');

@@ -42,6 +42,14 @@ export type CorrectionKind = Correction['kind'];
 
 /** As the API takes a parameter's name. */
 export const NAME_PATTERN = '[A-Za-z_][A-Za-z0-9_.\\-]{0,63}';
+const NAME = new RegExp(`^${NAME_PATTERN}$`);
+
+/** Whether nothing is missing, and the API would take what was typed. */
+export function isComplete(correction: Correction): boolean {
+  if (correction.kind === 'split') return /^[^/{}]{1,256}$/.test(correction.value);
+  if (correction.kind === 'rename' || correction.kind === 'merge') return NAME.test(correction.name);
+  return true;
+}
 
 function changeOf(correction: Correction): TemplateChange {
   switch (correction.kind) {

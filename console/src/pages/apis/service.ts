@@ -1,5 +1,5 @@
 // A service: where its page is, and what is asked about it.
-import { useQuery } from '@tanstack/react-query';
+import { type QueryClient, useQuery } from '@tanstack/react-query';
 
 import { api, got } from '../../api/client';
 import type { ApiRow } from '../../api/types';
@@ -36,8 +36,10 @@ export function useApis() {
   });
 }
 
+const DRIFT = 'api drift';
+
 export function driftKey(key: ServiceKey) {
-  return ['api drift', key.gateway, key.workspace, key.service];
+  return [DRIFT, key.gateway, key.workspace, key.service];
 }
 
 export function useDrift(key: ServiceKey) {
@@ -48,7 +50,13 @@ export function useDrift(key: ServiceKey) {
   });
 }
 
-export const TEMPLATES_KEY = ['templates'];
+const TEMPLATES_KEY = ['templates'];
+
+/** What was decided about templates changes what is known of all of these. */
+export async function decided(client: QueryClient): Promise<void> {
+  const changed = ['endpoint', 'endpoints', 'apis', DRIFT, TEMPLATES_KEY[0]];
+  await Promise.all(changed.map((name) => client.invalidateQueries({ queryKey: [name] })));
+}
 
 export function useTemplates() {
   return useQuery({

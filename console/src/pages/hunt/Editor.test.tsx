@@ -8,7 +8,10 @@ import { schemaOfLake } from './schema';
 
 const view = createRef<EditorView>();
 const change = vi.fn();
-const on = stage();
+const on = stage({
+  answer: ({ pathname }) =>
+    pathname === '/api/v1/lake/schema' ? Response.json({ tables: [], functions: [] }) : undefined,
+});
 
 beforeEach(() => change.mockClear());
 afterEach(() => vi.restoreAllMocks());

@@ -23,7 +23,8 @@ import { tags } from '@lezer/highlight';
 import { type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type RefObject, useEffect, useRef } from 'react';
 
-import { type Choice, choices, type Lake, ofHunt, schemaOfLake, TYPES, WORDS } from './schema';
+import type { SchemaWords } from '../../api/types';
+import { type Choice, choices, ofHunt, schemaOfLake, TYPES, WORDS } from './schema';
 
 export interface EditorProps {
   /** The text that it begins with. */
@@ -47,7 +48,7 @@ export interface EditorProps {
 const AS_WRITTEN = ['String', 'LineComment', 'BlockComment', 'QuotedIdentifier'];
 /** The dialect knows these as values by itself; as keywords they would lose that. */
 const VALUES = new Set(['true', 'false', 'null']);
-const NOTHING: Lake = { tables: [], functions: [] };
+const NOTHING: SchemaWords = { tables: [], functions: [] };
 
 export default function Editor(props: EditorProps) {
   const {
@@ -183,7 +184,7 @@ function chosenIn(view: EditorView): SelectionRange {
 }
 
 /** What the lake's own SQL has, so that a column named like a word of another database looks like a column. */
-function dialectOf({ functions }: Lake) {
+function dialectOf({ functions }: SchemaWords) {
   const words = new Set(WORDS.map((word) => word.toLowerCase()));
   return SQLDialect.define({
     keywords: [...words].filter((word) => !VALUES.has(word)).join(' '),

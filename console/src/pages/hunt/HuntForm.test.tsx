@@ -22,8 +22,10 @@ let isThere: boolean;
 const on = stage({
   answer: async (_, request) => {
     if (request.method === 'PUT') {
+      const condition = request.headers.get('if-none-match');
+      if (condition === '*' && isThere) return Response.json({}, { status: 412 });
       saved.push(await request.json());
-      conditions.push(request.headers.get('if-none-match'));
+      conditions.push(condition);
     }
     if (request.method === 'GET') return Response.json({}, { status: isThere ? 200 : 404 });
     return Response.json({});

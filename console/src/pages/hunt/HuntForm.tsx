@@ -1,5 +1,5 @@
 // One saved hunt: what it asks, how often, what it raises; and what it finds now.
-import { Button, Input, NumberInput, Select, Switch, Textarea, TextInput } from '@mantine/core';
+import { Button, Input, Select, Switch, Textarea, TextInput } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { EditorView } from '@codemirror/view';
 import { type FormEvent, useRef, useState } from 'react';
@@ -13,6 +13,7 @@ import { SmallTable } from '../../parts/DataTable';
 import { ReasonDialog } from '../../parts/Dialog';
 import { bytes, byWhom, count, counted } from '../../parts/words';
 import { Named } from '../../parts/Named';
+import { NumberField } from '../../parts/NumberField';
 import { NameTaken, saveNew, troubleWithName, wasFound } from '../../parts/naming';
 import { useMay } from '../../shell/session';
 import { LazyEditor } from './LazyEditor';
@@ -169,13 +170,13 @@ function Form({ row, begin }: { row?: Row; begin: Hunt }) {
             value={hunt.look_back ?? ''}
             onChange={(event) => set({ look_back: event.currentTarget.value.trim() || null })}
           />
-          <NumberInput
+          <NumberField
             label={isSql ? 'Rows, at least' : 'Calls, at least'}
             w={130}
             min={1}
-            allowDecimal={false}
+            required
             value={hunt.threshold}
-            onChange={(value) => set({ threshold: Number(value) || 1 })}
+            change={(threshold) => threshold !== null && set({ threshold })}
           />
           <Select
             label="Severity"

@@ -21,15 +21,15 @@ vi.mock('./Editor', () => ({
 // The library asks for the window's scale when it is loaded.
 vi.mock('../../charts/Lines', () => ({ Lines: () => null }));
 
-/** The statements that were run, without what the page itself asks of the lake. */
+/** The statements that were run. */
 let ran: string[];
 let answer: (statement: string, request: Request) => Response | Promise<Response>;
 const on = stage({
   role: 'viewer',
   answer: async ({ pathname }, request) => {
+    if (pathname === '/api/v1/lake/schema') return Response.json({ tables: [], functions: [] });
     if (pathname !== '/api/v1/query') return undefined;
     const { statement } = (await request.json()) as { statement: string };
-    if (statement.includes('information_schema')) return Response.json({ columns: [], rows: [] });
     ran.push(statement);
     return answer(statement, request);
   },

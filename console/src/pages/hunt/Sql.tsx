@@ -16,7 +16,7 @@ import { exportAs, FORMATS } from './exporting';
 import { LazyEditor } from './LazyEditor';
 import { canBeHunt } from './schema';
 import { SaveAsHunt } from './SaveAsHunt';
-import { Tables } from './Tables';
+import { type Insert, Tables } from './Tables';
 
 const FIRST = `SELECT endpoint, count(*) AS calls, count(DISTINCT consumer_id) AS consumers
 FROM calls
@@ -75,9 +75,13 @@ function Ask() {
   // What the columns are called is what somebody wrote: none of that stays behind in the browser.
   const [widths, setWidths] = useState(OWN_WIDTHS);
   const editor = useRef<EditorView>(null);
-  const insert = (name: string) => {
-    editor.current?.dispatch(editor.current.state.replaceSelection(name));
-    editor.current?.focus();
+  const insert: Insert = (text, before = 0) => {
+    const view = editor.current;
+    if (!view) return;
+    const { from, to } = view.state.selection.main;
+    const anchor = from + text.length - before;
+    view.dispatch({ changes: { from, to, insert: text }, selection: { anchor } });
+    view.focus();
   };
   const asking = useAnswer(said);
   // The file has what is shown. Where nothing was asked, what is written is.

@@ -1,25 +1,29 @@
 import { describe, expect, it } from 'vitest';
 
-import { choices, type Lake, ofHunt, WORDS } from './schema';
+import type { SchemaWords } from '../../api/types';
+import { choices, found, ofHunt, WORDS } from './schema';
 
-const LAKE: Lake = {
+const LAKE: SchemaWords = {
   tables: [
     {
       name: 'calls',
+      words: 'every call',
       columns: [
-        { name: 'consumer_id', type: 'text' },
-        { name: 'status', type: 'integer' },
+        { name: 'consumer_id', type: 'text', words: 'who called' },
+        { name: 'status', type: 'integer', words: 'the status of the answer' },
+        { name: 'latency_total_ms', type: 'integer', unit: 'ms', words: 'until the end of the answer' },
       ],
     },
     {
       name: 'alerts',
+      words: 'what was found',
       columns: [
-        { name: 'alert_id', type: 'text' },
-        { name: 'status', type: 'text' },
+        { name: 'alert_id', type: 'text', words: 'its id' },
+        { name: 'status', type: 'text', words: 'open or not' },
       ],
     },
   ],
-  functions: [{ name: 'date_bin', example: 'date_bin(interval, expression)', words: 'Rounds down.' }],
+  functions: [{ name: 'date_bin', call: 'date_bin(interval, expression)', words: 'rounds down' }],
 };
 
 /** `|` is the caret. */
@@ -30,8 +34,12 @@ function offered(text: string, kind?: string): string[] {
 
 describe('what a statement may go on with', () => {
   it.each([
-    ['columns of all tables, where none is named', 'SELECT |', ['consumer_id', 'status', 'alert_id']],
-    ['of the table that is named before', 'SELECT 1 FROM calls WHERE |', ['consumer_id', 'status']],
+    [
+      'columns of all tables, where none is named',
+      'SELECT |',
+      ['consumer_id', 'status', 'latency_total_ms', 'alert_id'],
+    ],
+    ['of the table that is named before', 'SELECT 1 FROM calls WHERE |', ['consumer_id', 'status', 'latency_total_ms']],
     ['of the table that is named after', 'SELECT | FROM alerts', ['alert_id', 'status']],
   ])('columns: %s', (_, text, expected) => {
     expect(offered(text, 'column')).toEqual(expected);
@@ -53,14 +61,42 @@ describe('what a statement may go on with', () => {
       label: 'date_bin',
       kind: 'function',
       detail: '(interval, expression)',
-      words: 'Rounds down.',
+      words: 'rounds down',
     });
     expect(found.map(({ label }) => label)).toEqual(expect.arrayContaining(WORDS));
   });
 });
 
+it('says of a column its type, its unit and what it means, as the table that is meant has it', () => {
+  const said = (text: string, label: string) =>
+    choices(text, text.length, LAKE).find((choice) => choice.label === label);
+  expect(said('SELECT latency', 'latency_total_ms')).toMatchObject({
+    detail: 'integer, ms',
+    words: 'until the end of the answer',
+  });
+  expect(said('SELECT alerts.', 'status')).toMatchObject({ detail: 'text', words: 'open or not' });
+  expect(said('SELECT ', 'status')).toMatchObject({ detail: 'integer', words: 'the status of the answer' });
+  expect(said('SELECT 1 FROM ', 'alerts')).toMatchObject({ words: 'what was found' });
+});
+
+it.each([
+  ['status answer', ['calls: status'], []],
+  ['ANSWER', ['calls: status, latency_total_ms'], []],
+  ['what was found', ['alerts: alert_id, status'], []],
+  ['ms', ['calls: latency_total_ms'], []],
+  ['rounds', [], ['date_bin']],
+  ['nothing of the kind', [], []],
+  ['', ['calls: consumer_id, status, latency_total_ms', 'alerts: alert_id, status'], ['date_bin']],
+])('finds by %j what is called so or means that', (text, tables, functions) => {
+  const shown = found(LAKE, text);
+  expect(shown.tables.map(({ name, columns }) => `${name}: ${columns.map((one) => one.name).join(', ')}`)).toEqual(
+    tables,
+  );
+  expect(shown.functions.map(({ name }) => name)).toEqual(functions);
+});
+
 it('offers to a hunt the calls of its window, and nothing that it may not read', () => {
-  const events = { name: 'events', columns: [{ name: 'path', type: 'text' }] };
+  const events = { name: 'events', words: 'every call', columns: [{ name: 'path', type: 'text', words: 'its path' }] };
   const hunt = ofHunt({ ...LAKE, tables: [...LAKE.tables, events] });
   const labels = (text: string) => choices(text, text.length, hunt).map(({ label }) => label);
   expect(labels('SELECT 1 FROM ')).toEqual(['window_calls', 'events']);

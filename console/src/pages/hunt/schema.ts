@@ -1,25 +1,9 @@
-// What one may ask the lake for, as it says itself: tables with their columns, and functions; and what a word that is typed may
-// go on with.
+// What one may ask the lake for, as it says itself: tables with their columns, and functions, each with what it means; what a word that
+// is typed may go on with, and which of all of it somebody looks for.
 import { queryOptions } from '@tanstack/react-query';
 
-import { ask } from '../../api/sql';
-
-export interface TableOf {
-  name: string;
-  columns: { name: string; type: string }[];
-}
-
-interface FunctionOf {
-  name: string;
-  /** Such as `date_bin(interval, expression, origin-timestamp)`. */
-  example?: string | null;
-  words?: string | null;
-}
-
-export interface Lake {
-  tables: TableOf[];
-  functions: FunctionOf[];
-}
+import type { TableColumn, SchemaWords, TableWords } from '../../api/types';
+import { api, got } from '../../api/client';
 
 export interface Choice {
   label: string;
@@ -28,18 +12,6 @@ export interface Choice {
   words?: string;
 }
 
-const ORDER = [
-  'calls',
-  'hours',
-  'events',
-  'endpoint_hours',
-  'timeline',
-  'alerts',
-  'alert_calls',
-  'findings',
-  'actions',
-  'endpoints',
-];
 export const WORDS =
   'SELECT FROM WHERE GROUP BY ORDER HAVING LIMIT OFFSET JOIN LEFT RIGHT FULL INNER OUTER CROSS USING DISTINCT AND OR NOT NULL IS IN LIKE ILIKE BETWEEN EXISTS CASE WHEN THEN ELSE END AS ON WITH ASC DESC NULLS FIRST LAST FILTER OVER PARTITION ROWS RANGE PRECEDING FOLLOWING CURRENT ROW UNION ALL EXCEPT INTERSECT CAST EXPLAIN DESCRIBE SHOW TABLES TRUE FALSE'.split(
     ' ',
@@ -48,33 +20,15 @@ export const TYPES = 'INTERVAL TIMESTAMP DATE TIME BOOLEAN INT BIGINT DOUBLE VAR
 /** Behind these a table is named. */
 const BEFORE_TABLE = /\b(?:from|join|describe)\s+\w*$/i;
 
-async function readTables(signal: AbortSignal): Promise<TableOf[]> {
-  const rows = await ask<{ table_name: string; column_name: string; data_type: string }>(
-    "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'public' ORDER BY table_name, ordinal_position",
-    signal,
-  );
-  const tables = new Map<string, TableOf>();
-  for (const row of rows) {
-    const table = tables.get(row.table_name) ?? { name: row.table_name, columns: [] };
-    table.columns.push({ name: row.column_name, type: typeWords(row.data_type) });
-    tables.set(row.table_name, table);
-  }
-  const place = (name: string) => (ORDER.includes(name) ? ORDER.indexOf(name) : ORDER.length);
-  return [...tables.values()].sort((a, b) => place(a.name) - place(b.name));
-}
-
-function readFunctions(signal: AbortSignal): Promise<FunctionOf[]> {
-  return ask<FunctionOf>(
-    'SELECT routine_name AS name, max(syntax_example) AS example, max(description) AS words FROM information_schema.routines GROUP BY 1 ORDER BY 1',
-    signal,
-  );
-}
-
 export const schemaOfLake = queryOptions({
   queryKey: ['schema'],
-  queryFn: async ({ signal }): Promise<Lake> => {
-    const [tables, functions] = await Promise.all([readTables(signal), readFunctions(signal)]);
-    return { tables, functions };
+  queryFn: async ({ signal }): Promise<SchemaWords> => {
+    const { tables, functions } = await got(api.GET('/api/v1/lake/schema', { signal }));
+    const named = (column: TableColumn) => ({ ...column, type: typeWords(column.type) });
+    return {
+      tables: tables.map((table) => ({ ...table, columns: table.columns.map(named) })),
+      functions: functions.map((one) => ({ ...one, words: one.words.trim().split('\n')[0]! })),
+    };
   },
   staleTime: Infinity,
   retry: false,
@@ -90,26 +44,51 @@ function typeWords(type: string): string {
   return type.toLowerCase().replace('date32', 'date');
 }
 
-function columnsOf(tables: TableOf[]): Choice[] {
+/** Its type, and the unit in which it is. */
+export function kindOf({ type, unit }: TableColumn): string {
+  return unit ? `${type}, ${unit}` : type;
+}
+
+/** One that several tables have means what the first of them says. */
+function columnsOf(tables: TableWords[]): Choice[] {
   const columns = new Map<string, Choice>();
-  for (const { columns: some } of tables) {
-    for (const { name, type } of some) columns.set(name, { label: name, kind: 'column', detail: type });
+  for (const column of tables.flatMap((table) => table.columns)) {
+    const { name, words } = column;
+    if (!columns.has(name)) columns.set(name, { label: name, kind: 'column', detail: kindOf(column), words });
   }
   return [...columns.values()];
 }
 
+/** What somebody looks for: each word is in a name or in what that means. A table that is meant itself has all of its columns. */
+export function found({ tables, functions }: SchemaWords, text: string): SchemaWords {
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const has = (...texts: (string | null | undefined)[]) => {
+    const all = texts.join(' ').toLowerCase();
+    return words.every((word) => all.includes(word));
+  };
+  const within = (table: TableWords) =>
+    has(table.name, table.words)
+      ? table
+      : { ...table, columns: table.columns.filter(({ name, words, unit }) => has(name, words, unit)) };
+  return {
+    tables: tables.map(within).filter(({ columns }) => columns.length > 0),
+    functions: functions.filter(({ name, words }) => has(name, words)),
+  };
+}
+
 /** The table that is meant by its name, or by another one that the statement gives it. */
-function tableCalled(name: string, statement: string, tables: TableOf[]): TableOf | undefined {
-  const isIt = (table: TableOf) =>
+function tableCalled(name: string, statement: string, tables: TableWords[]): TableWords | undefined {
+  const isIt = (table: TableWords) =>
     table.name === name || new RegExp(`\\b${table.name}\\s+(?:as\\s+)?${name}\\b`, 'i').test(statement);
   return tables.find(isIt);
 }
 
 /** What a hunt may read: the calls of its window, which are rows of `events`, and all calls to compare them with. */
-export function ofHunt(lake: Lake): Lake {
+export function ofHunt(lake: SchemaWords): SchemaWords {
   const whole = lake.tables.filter(({ name }) => name === 'events' || name === 'timeline');
   const columns = whole.find(({ name }) => name === 'events')?.columns;
-  return { ...lake, tables: columns ? [{ name: 'window_calls', columns }, ...whole] : whole };
+  const words = 'the calls of the time that a run is about';
+  return { ...lake, tables: columns ? [{ name: 'window_calls', words, columns }, ...whole] : whole };
 }
 
 /** Whether a statement reads what a hunt has to. One that runs here cannot: only a hunt has a window. */
@@ -118,28 +97,29 @@ export function canBeHunt(statement: string): boolean {
 }
 
 /** What may stand where the caret is: the most likely first. It is for whoever shows it to leave out what does not fit the word. */
-export function choices(statement: string, caret: number, { tables, functions }: Lake): Choice[] {
+export function choices(statement: string, caret: number, { tables, functions }: SchemaWords): Choice[] {
   const before = statement.slice(0, caret);
   const owner = /(\w+)\.\w*$/.exec(before)?.[1];
   if (owner !== undefined) {
     const table = tableCalled(owner, statement, tables);
     return table ? columnsOf([table]) : [];
   }
-  const named: Choice[] = tables.map(({ name, columns }) => ({
+  const named: Choice[] = tables.map(({ name, words, columns }) => ({
     label: name,
     kind: 'table',
     detail: `${columns.length} columns`,
+    words,
   }));
   if (BEFORE_TABLE.test(before)) return named;
   const meant = tables.filter(({ name }) => new RegExp(`\\b${name}\\b`, 'i').test(statement));
   return [
     ...columnsOf(meant.length > 0 ? meant : tables),
     ...named,
-    ...functions.map(({ name, example, words }): Choice => ({
+    ...functions.map(({ name, call, words }): Choice => ({
       label: name,
       kind: 'function',
-      detail: example?.startsWith(name) ? example.slice(name.length) : undefined,
-      words: words?.trim().split('\n')[0],
+      detail: call.startsWith(name) ? call.slice(name.length) : undefined,
+      words,
     })),
     ...[...WORDS, ...TYPES].map((label): Choice => ({ label, kind: 'word' })),
   ];

@@ -24,8 +24,10 @@ function answer({ pathname }: URL, request: Request): Response | undefined {
   const name = /policies\/(.+)$/.exec(pathname)?.[1];
   if (!name) return undefined;
   if (request.method === 'PUT') {
+    const condition = request.headers.get('if-none-match');
+    if (condition === '*' && names.has(name)) return Response.json({}, { status: 412 });
     saved.push(name);
-    conditions.push(request.headers.get('if-none-match'));
+    conditions.push(condition);
   }
   const row = { policy: { ...NEW_POLICY, name }, from_config: false, changed_ms: 0, changed_by: 'person:anna' };
   return names.has(name) ? Response.json(row) : Response.json({}, { status: 404 });

@@ -1,5 +1,5 @@
 // One policy, as a form that reads like a sentence, and what it would have been about.
-import { Button, NumberInput, Select, Switch, TagsInput, Textarea } from '@mantine/core';
+import { Button, Select, Switch, TagsInput, Textarea } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
@@ -10,6 +10,7 @@ import { useAddress } from '../../parts/address';
 import { Loading, Page, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { Named } from '../../parts/Named';
+import { NumberField } from '../../parts/NumberField';
 import { freeName, NameTaken, saveNew, troubleWithName, wasFound } from '../../parts/naming';
 import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
@@ -187,14 +188,14 @@ function PolicyForm({ row, begin }: { row?: PolicyRow; begin: Policy }) {
             <details className="policy-more">
               <summary>More conditions</summary>
               <div className="stack">
-                <NumberInput
+                <NumberField
                   label="Confidence, at least"
-                  suffix=" %"
+                  rightSection="%"
                   min={0}
                   max={100}
                   w={160}
-                  value={policy.when.confidence_min === null ? '' : Math.round(policy.when.confidence_min * 100)}
-                  onChange={(value) => setWhen({ confidence_min: value === '' ? null : Number(value) / 100 })}
+                  value={policy.when.confidence_min === null ? null : Math.round(policy.when.confidence_min * 100)}
+                  change={(value) => setWhen({ confidence_min: value === null ? null : value / 100 })}
                 />
                 <TagsInput
                   label="One of these consumer tags"

@@ -1,7 +1,8 @@
 // The verb of a policy's sentence: block, or limit to so many calls.
-import { NumberInput, Select } from '@mantine/core';
+import { Select } from '@mantine/core';
 
 import type { Policy } from '../../api/types';
+import { NumberField } from '../../parts/NumberField';
 
 type Respond = Policy['respond'];
 const WINDOWS = ['second', 'minute', 'hour', 'day', 'month', 'year'] as const;
@@ -32,14 +33,14 @@ export function Respond({ respond, change }: { respond: Respond; change: (respon
       {respond.kind === 'rate_limit' && (
         <>
           <span>to</span>
-          <NumberInput
+          <NumberField
             aria-label="Calls"
             size="sm"
             w={100}
             min={1}
-            allowDecimal={false}
-            value={limits[window] ?? ''}
-            onChange={(most) => change({ ...respond, limits: { ...respond.limits, [window]: Number(most) || 1 } })}
+            required
+            value={limits[window] ?? null}
+            change={(most) => change({ ...respond, limits: { ...respond.limits, [window]: most } })}
           />
           <span>calls a</span>
           <Select

@@ -1,5 +1,5 @@
 // Which time a timeline shows: that in its address, or the last so and so long until now.
-import { startTransition, useEffect, useRef, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { type Range, untilNow } from '../../charts/scale';
 import { serverNow } from '../../live/clock';
@@ -74,15 +74,10 @@ function useTurning(commit: (range: Range) => void) {
   };
   const turn = (next: Range) => {
     setRange(next);
-    timer.current = setTimeout(
-      // Both at once: the router changes the address in a transition, and the range before would be seen until then.
-      () =>
-        startTransition(() => {
-          setRange(undefined);
-          latest.current(next);
-        }),
-      REST_MS,
-    );
+    timer.current = setTimeout(() => {
+      setRange(undefined);
+      latest.current(next);
+    }, REST_MS);
   };
   return { range, turn, stop };
 }
