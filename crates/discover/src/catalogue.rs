@@ -34,11 +34,13 @@ pub struct Assignment {
     /// False if the endpoint was made or re-templated in the open or the last closed epoch: no detector fires on it
     /// (decision 14).
     pub settled: bool,
+    /// The index of its record.
+    record: u32,
 }
 
 impl Assignment {
     /// The call belongs to no endpoint.
-    const UNKNOWN: Assignment = Assignment { endpoint: None, settled: false };
+    const UNKNOWN: Assignment = Assignment { endpoint: None, settled: false, record: NONE };
 }
 
 /// What was dropped or cut at a limit since the catalogue was made; named for the limits of [`Settings`].
@@ -187,9 +189,13 @@ impl Catalogue {
             return Assignment::UNKNOWN;
         };
         path.operation = operation(call, &path);
-        let learned = if teaches(call) { self.learn(call, &path) } else { None };
-        let learned = learned.or_else(|| self.find_call(call, &path));
-        let Some((record, own)) = self.shown_for(call, &path, learned) else { return Assignment::UNKNOWN };
+        let (place, method) = self.keys_of(call, &path);
+        let (Some(place), Some(method)) = (place, method) else { return Assignment::UNKNOWN };
+        let learned = if teaches(call) { self.learn(call, place, method, &path) } else { None };
+        let learned = learned.or_else(|| self.find(place, method, &path));
+        let Some((record, own)) = self.shown_for(call, place, method, &path, learned) else {
+            return Assignment::UNKNOWN;
+        };
         if call.is_evidence() {
             let diverted = learned.filter(|&learned| learned != own);
             self.state.table.count(own, record, diverted, call.event_ms);
@@ -205,12 +211,27 @@ impl Catalogue {
         now.map_or(Assignment::UNKNOWN, |record| self.assignment(record))
     }
 
+    /// The place and the method of a call, made if need be where it teaches.
+    fn keys_of(&mut self, call: &ApiCall<'_>, path: &Path<'_>) -> (Option<u32>, Option<u8>) {
+        if !teaches(call) {
+            return (self.place_of(call), self.method(&call.method));
+        }
+        self.make_room_for(path.segments.len());
+        let place = self.place_of(call).or_else(|| self.add_place(call));
+        let method = if place.is_some() { self.method_or_add(&call.method) } else { None };
+        (place, method)
+    }
+
     /// The record that is shown for a call, and the one that it counts for.
-    fn shown_for(&mut self, call: &ApiCall<'_>, path: &Path<'_>, learned: Option<u32>) -> Option<(u32, u32)> {
-        let found = match (self.place_of(call), self.method(&call.method)) {
-            (Some(place), Some(method)) => self.shown(place, method, path, learned),
-            _ => return None,
-        };
+    fn shown_for(
+        &mut self,
+        call: &ApiCall<'_>,
+        place: u32,
+        method: u8,
+        path: &Path<'_>,
+        learned: Option<u32>,
+    ) -> Option<(u32, u32)> {
+        let found = self.shown(place, method, path, learned);
         match found {
             Found::Unknown => None,
             Found::Ignored { own } => {
@@ -228,11 +249,19 @@ impl Catalogue {
     }
 
     fn assignment(&self, record: u32) -> Assignment {
-        let Some(record) = self.state.table.get(record) else { return Assignment::UNKNOWN };
+        let Some(found) = self.state.table.get(record) else { return Assignment::UNKNOWN };
         Assignment {
-            endpoint: Some(record.endpoint.id),
-            settled: record.changed_epoch.saturating_add(1) < self.state.epoch,
+            endpoint: Some(found.endpoint.id),
+            settled: found.changed_epoch.saturating_add(1) < self.state.epoch,
+            record,
         }
+    }
+
+    /// The endpoint of an assignment, as [`Catalogue::endpoint`] finds it by its id, and cheaper than that.
+    pub fn assigned(&self, assignment: &Assignment) -> Option<&Endpoint> {
+        let id = assignment.endpoint?;
+        let kept = self.state.table.get(assignment.record).filter(|record| record.endpoint.id == id);
+        kept.map(|record| &record.endpoint).or_else(|| self.endpoint(id))
     }
 
     /// The endpoint that a path without an operation belongs to by the present catalogue. `service_key` is what [`service_key`] gives.

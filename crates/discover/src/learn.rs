@@ -53,13 +53,7 @@ impl ActorKey<'_> {
 
 impl Catalogue {
     /// Adds what a call teaches; gives the record of its endpoint.
-    pub(crate) fn learn(&mut self, call: &ApiCall<'_>, path: &Path<'_>) -> Option<u32> {
-        self.make_room_for(path.segments.len());
-        let place = match self.place_of(call) {
-            Some(place) => place,
-            None => self.add_place(call)?,
-        };
-        let method = self.method_or_add(&call.method)?;
+    pub(crate) fn learn(&mut self, call: &ApiCall<'_>, place: u32, method: u8, path: &Path<'_>) -> Option<u32> {
         let mut actor = ActorKey { call, key: None };
         let known = &mut self.state.places[place as usize];
         known.calls += 1;

@@ -1,6 +1,5 @@
 //! Which endpoint a path belongs to, without learning from it.
 
-use outrider_model::ApiCall;
 use smallvec::SmallVec;
 
 use crate::catalogue::Catalogue;
@@ -13,11 +12,6 @@ use crate::trie::{NONE, NodeId, Parameter};
 const VISITS_MAX: usize = 256;
 
 impl Catalogue {
-    /// The record of the endpoint of a call that teaches nothing.
-    pub(crate) fn find_call(&self, call: &ApiCall<'_>, path: &Path<'_>) -> Option<u32> {
-        self.find(self.place_of(call)?, self.method(&call.method)?, path)
-    }
-
     /// The record of the endpoint of a path. Names go before parameters; where a name leads nowhere the parameter
     /// beside it is tried. An operation that is not known belongs to the endpoint without it.
     pub(crate) fn find(&self, place: u32, method: u8, path: &Path<'_>) -> Option<u32> {

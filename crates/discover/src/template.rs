@@ -4,6 +4,8 @@
 //! A segment may have several parameters and text around them: `report-{id}.csv`, `{latitude},{longitude}`. Literal text is
 //! compared without regard to ASCII case and percent-encoding, as the catalogue does; names of parameters do not matter.
 
+use smallvec::SmallVec;
+
 use crate::operations::path_of;
 use crate::path::Path;
 
@@ -75,9 +77,9 @@ impl Segment {
     }
 
     /// Its parameters with their values in a segment of a path; none where the texts around them do not fit.
-    pub fn values<'a>(&'a self, text: &'a str) -> Vec<(&'a str, &'a str)> {
-        let Some(mut rest) = strip_start(text, &self.texts[0]) else { return Vec::new() };
-        let mut values = Vec::with_capacity(self.names.len());
+    pub fn values<'a>(&'a self, text: &'a str) -> SmallVec<[(&'a str, &'a str); 2]> {
+        let Some(mut rest) = strip_start(text, &self.texts[0]) else { return SmallVec::new() };
+        let mut values = SmallVec::new();
         for (at, name) in self.names.iter().enumerate() {
             let between = self.texts[at + 1].as_str();
             let is_last = at + 1 == self.names.len();
@@ -86,7 +88,7 @@ impl Segment {
                 (false, "") => rest.char_indices().nth(1).map(|(end, _)| end),
                 (false, between) => rest.find(between),
             };
-            let Some(end) = end else { return Vec::new() };
+            let Some(end) = end else { return SmallVec::new() };
             values.push((name.as_str(), &rest[..end]));
             rest = &rest[end + between.len()..];
         }
@@ -177,7 +179,7 @@ mod tests {
             ("users", "users", vec![]),
             ("{id}.json", "é", vec![]),
         ] {
-            assert_eq!(segments(template)[0].values(text), expected, "{template} {text}");
+            assert_eq!(segments(template)[0].values(text).to_vec(), expected, "{template} {text}");
         }
     }
 

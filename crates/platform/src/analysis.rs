@@ -229,7 +229,7 @@ impl Analysis {
         });
         let call = refused.as_ref().unwrap_or(call);
         let assignment = self.catalogue.assign(call);
-        if let Some(endpoint) = assignment.endpoint.and_then(|id| self.catalogue.endpoint(id)) {
+        if let Some(endpoint) = self.catalogue.assigned(&assignment) {
             let plugin = self.credentials.of(call);
             self.inventory.observe(call, endpoint.id, &endpoint.key.template, plugin);
         }

@@ -18,7 +18,6 @@ use super::parameter::Parameter;
 use super::report::Location;
 use super::settings::{Counters, Settings};
 use crate::evidence::teaches;
-use crate::operations::path_of;
 use crate::path::Path;
 use crate::template::{Segment, segments};
 
@@ -56,6 +55,9 @@ pub(super) struct Profile {
     pub endpoint: EndpointId,
     /// The template that its path parameters were last read by.
     pub template: Box<str>,
+    /// The same, taken apart; empty until it is needed. Derived from `template`.
+    #[serde(skip)]
+    pub segments: Box<[Segment]>,
     /// Calls that count as evidence.
     pub calls: u64,
     /// Of those the ones whose answer shows that the API knows the path.
@@ -92,6 +94,7 @@ impl Profile {
         Profile {
             endpoint,
             template: Box::default(),
+            segments: Box::default(),
             calls: 0,
             known: 0,
             read: 0,
@@ -247,25 +250,29 @@ impl Profile {
     fn read_path(&mut self, reader: &mut Reader<'_, '_>, template: &str) {
         if *self.template != *template {
             self.template = template.into();
+            self.segments = Box::default();
             self.drop_other_path_parameters();
             reader.is_new = true;
         }
         if !template.contains('{') {
             return;
         }
+        if self.segments.is_empty() {
+            self.segments = segments(template).into();
+        }
         let Some(path) = Path::parse(&reader.call.path, DEPTH_MAX) else { return };
-        let Some(written) = Path::parse(path_of(template), DEPTH_MAX) else { return };
-        if written.segments.len() != path.segments.len() {
+        if self.segments.len() != path.segments.len() {
             return;
         }
-        for (written, text) in written.segments.iter().zip(&path.segments) {
-            if !written.text.contains('{') {
-                continue;
-            }
-            for (name, value) in Segment::read(&written.text).values(&text.text) {
-                self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
+        let segments = std::mem::take(&mut self.segments);
+        for (segment, text) in segments.iter().zip(&path.segments) {
+            if segment.literal().is_none() {
+                for (name, value) in segment.values(&text.text) {
+                    self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
+                }
             }
         }
+        self.segments = segments;
     }
 
     /// Forgets parameters of the path that the template does not name.
@@ -362,7 +369,8 @@ impl Profile {
     /// What it holds, itself included. By what there is and not by what was reserved, so that a restored one counts alike.
     pub fn heap_bytes(&self) -> usize {
         size_of::<Profile>()
-            + self.template.len()
+            // Once as it is, and taken apart.
+            + self.template.len() * 4
             + self.statuses.len() * size_of::<Counted<u16>>()
             + self.auth.len() * size_of::<AuthSeen>()
             + self.media_types.iter().chain(&self.routes).map(|seen| size_of_val(seen) + seen.what.len()).sum::<usize>()
