@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub decisions: Vec<TemplateDecision>,
     /// The paths of the routes of all gateways, each gateway's together.
     pub routes: Vec<RoutePath>,
+    /// The places that were called by gRPC.
+    pub grpc: BTreeSet<u32>,
     /// The open epoch, in whole minutes since 1970; 0 before the first `advance`.
     pub epoch: u32,
     /// Nodes to weigh when the epoch closes.
@@ -132,6 +134,7 @@ impl Catalogue {
             methods: METHODS.iter().map(|&method| method.into()).collect(),
             decisions: Vec::new(),
             routes: Vec::new(),
+            grpc: BTreeSet::new(),
             epoch: 0,
             dirty: Vec::new(),
             due: Vec::new(),

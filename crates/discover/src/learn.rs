@@ -4,9 +4,10 @@ use outrider_model::{ApiCall, EndpointKey};
 
 use crate::catalogue::Catalogue;
 use crate::decide::{OpenParameter, open_parameter, text_odds, value_odds};
+use crate::grpc::is_grpc;
 use crate::hints::{Said, Tree};
 use crate::likeness::ENDINGS_DEPTH;
-use crate::path::{Path, segment_key};
+use crate::path::{Path, Segment, segment_key};
 use crate::shape::{Shape, is_version, value_shape};
 use crate::signals::{Signal, Threshold, tuned, uses};
 use crate::trie::{Kind, Leaf, NONE, Node, NodeId};
@@ -61,14 +62,18 @@ impl Catalogue {
             known.actors |= actor.bit();
         }
         let mut node = known.root;
+        let has_names_alone = is_grpc(call, path);
+        if has_names_alone {
+            self.state.grpc.insert(place);
+        }
         let tree = self.hints.tree(place);
         let mut at = Tree::root();
         for segment in &path.segments {
             let said;
             (said, at) = tree.as_ref().map_or_else(Default::default, |tree| tree.step(&at, Some(&segment.text)));
             node = match said {
-                Some(said) => self.step_as_said(node, &segment.text, said)?,
-                None => self.step(node, &segment.text, &mut actor)?,
+                Some(said) => self.step_as_said(node, segment, said)?,
+                None => self.step(node, segment, has_names_alone, &mut actor)?,
             };
             self.visit(node, &mut actor);
         }
@@ -98,14 +103,17 @@ impl Catalogue {
         }
     }
 
-    /// The child that a text leads to, made if need be; `None` when there is no room.
-    fn step(&mut self, node: NodeId, text: &str, actor: &mut ActorKey<'_>) -> Option<NodeId> {
+    /// The child that a segment leads to, made if need be; `None` when there is no room. `is_name` says that no shape makes
+    /// it a value.
+    fn step(&mut self, node: NodeId, segment: &Segment<'_>, is_name: bool, actor: &mut ActorKey<'_>) -> Option<NodeId> {
+        let text = segment.name();
         let has_names = !self.state.trie[node].names.is_empty();
         let key = if has_names { segment_key(text) } else { 0 };
         if has_names && let Some(child) = self.state.trie.named(node, key, text) {
             return Some(child);
         }
-        if let Some(shape) = value_shape(text, self.settings.segment_bytes_max) {
+        let may_be_value = !is_name && segment.pattern.is_none();
+        if may_be_value && let Some(shape) = value_shape(text, self.settings.segment_bytes_max) {
             if shape == Shape::Long {
                 self.state.counters.segment_bytes_max += 1;
             }
@@ -131,7 +139,8 @@ impl Catalogue {
     }
 
     /// The child that a text leads to of which a route says what it is.
-    fn step_as_said(&mut self, node: NodeId, text: &str, said: Said<'_>) -> Option<NodeId> {
+    fn step_as_said(&mut self, node: NodeId, segment: &Segment<'_>, said: Said<'_>) -> Option<NodeId> {
+        let text = &*segment.text;
         match said {
             Said::Name { .. } => {
                 let key = segment_key(text);

@@ -31,7 +31,7 @@ impl Catalogue {
             };
             let (said, told_at) = tree.map_or_else(Default::default, |tree| tree.step(&told_at, Some(&segment.text)));
             let parameter = trie[id].parameter;
-            let named = trie.named(id, segment_key(&segment.text), &segment.text);
+            let named = trie.named(id, segment_key(segment.name()), segment.name());
             let fits = |known: &Parameter| match said {
                 // One that no call was seen of belongs where it did.
                 Some(Said::Name { .. }) if named.is_some() => false,

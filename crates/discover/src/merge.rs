@@ -6,6 +6,7 @@ use crate::decide::{style_index, values_among};
 use crate::hints::{At, Said};
 use crate::name::{Part, explanation, template};
 use crate::operations::{MARK, is_mark};
+use crate::partial::is_pattern;
 use crate::rules::Step;
 use crate::shape::is_plural;
 use crate::trie::{Kind, NONE, NodeId};
@@ -39,8 +40,9 @@ impl Catalogue {
         }
         let place = self.state.trie[node].place;
         let known = &self.state.places[place as usize];
-        let values =
-            values_among(&self.state.trie, node, known, &self.settings, |_, name| self.is_told(place, &at, name));
+        let values = values_among(&self.state.trie, node, known, &self.settings, |id, name| {
+            self.is_told(place, &at, name) || self.is_used_pattern(id, name) || self.is_grpc_name(node, id)
+        });
         if !values.is_empty() {
             self.absorb(node, &values);
         }
@@ -48,6 +50,14 @@ impl Catalogue {
             self.absorb_overflow(node, &at);
         }
         self.confirm(node, &at);
+    }
+
+    /// Whether a name is a pattern that comes as often as a name has to that is confirmed: one of values comes once or twice.
+    fn is_used_pattern(&self, id: NodeId, name: &str) -> bool {
+        let node = &self.state.trie[id];
+        is_pattern(name)
+            && node.calls >= self.settings.confident_calls
+            && node.actors.count_ones() >= self.settings.confident_actors
     }
 
     /// Whether a text is a name for sure: a route says so, or it is what operations hang below.

@@ -1,7 +1,9 @@
 //! Templates and what their parameters are called.
 
 use crate::operations::MARK;
+use crate::partial::is_pattern;
 use crate::shape::Shape;
+use crate::template::Segment;
 use crate::trie::Parameter;
 
 /// One part of a template.
@@ -64,7 +66,7 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
         written.push('/');
         let name = match part {
             Part::Name(name) | Part::Told { name, .. } | Part::Split { name, .. } => {
-                written.push_str(name);
+                write_name(name, &mut written, &mut used);
                 before = Some(name);
                 continue;
             }
@@ -92,6 +94,22 @@ pub(crate) fn template(parts: &[Part<'_>], trailing_slash: bool) -> String {
         written.push('/');
     }
     written
+}
+
+/// Writes a name; one that is a pattern has parameters, which get names that are unique.
+fn write_name(name: &str, written: &mut String, used: &mut Vec<String>) {
+    if !is_pattern(name) {
+        return written.push_str(name);
+    }
+    let segment = Segment::read(name);
+    for (at, text) in segment.texts().iter().enumerate() {
+        if let Some(parameter) = at.checked_sub(1).map(|before| &segment.names()[before]) {
+            let parameter = unique(parameter.clone(), used);
+            written.push_str(&format!("{{{parameter}}}"));
+            used.push(parameter);
+        }
+        written.push_str(text);
+    }
 }
 
 /// Says why a template is as it is, in one sentence, and whether that rests on little.
@@ -190,7 +208,11 @@ fn parameter_name(before: Option<&str>, parameter: &Parameter) -> String {
             _ => {}
         }
     }
-    let Some(before) = before else { return "id".to_owned() };
+    before.map_or_else(|| "id".to_owned(), noun_id)
+}
+
+/// What a parameter is called for what comes before it: `Products` gives `product_id`.
+pub(crate) fn noun_id(before: &str) -> String {
     let noun = singular(&snake_case(before));
     if noun.is_empty() || noun == "id" { "id".to_owned() } else { format!("{noun}_id") }
 }
@@ -210,7 +232,7 @@ fn unique(name: String, used: &[String]) -> String {
 }
 
 /// `LineItems`, `line-items` and `lineItems` become `line_items`; what is no letter or digit becomes `_`.
-fn snake_case(text: &str) -> String {
+pub(crate) fn snake_case(text: &str) -> String {
     let mut snake = String::with_capacity(text.len() + 4);
     let mut before_lower = false;
     for letter in text.chars() {

@@ -11,11 +11,25 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 
 use crate::operations::MARK;
+use crate::partial::{of_file, of_key};
 
 /// A segment of a path, percent-decoded.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment<'a> {
     pub text: Cow<'a, str>,
+    /// What it is learned by, where a part of it [is a value](crate::partial).
+    pub pattern: Option<Box<str>>,
+}
+
+impl<'a> Segment<'a> {
+    fn of(text: Cow<'a, str>) -> Self {
+        Segment { text, pattern: None }
+    }
+
+    /// The name that it has in the trie, if it has one.
+    pub fn name(&self) -> &str {
+        self.pattern.as_deref().unwrap_or(&self.text)
+    }
 }
 
 /// A path cut into segments.
@@ -41,13 +55,16 @@ impl<'a> Path<'a> {
                     path.push(&raw[begin..at], is_plain);
                     (begin, is_plain) = (at + 1, true);
                 }
-                b'%' | b';' => is_plain = false,
+                b'%' | b';' | b'(' => is_plain = false,
                 _ => {}
             }
         }
         path.push(&raw[begin..], is_plain);
         if path.segments.len() > depth_max {
             return None;
+        }
+        if let Some(last) = path.segments.last_mut().filter(|last| last.pattern.is_none()) {
+            last.pattern = of_file(&last.text).map(Into::into);
         }
         path.trailing_slash = raw.ends_with('/') && !path.segments.is_empty();
         Some(path)
@@ -59,14 +76,14 @@ impl<'a> Path<'a> {
             [segments @ .., mark, operation] if **mark == *MARK => (segments, Some(Cow::Borrowed(&**operation))),
             segments => (segments, None),
         };
-        let segments = segments.iter().map(|text| Segment { text: Cow::Borrowed(&**text) }).collect();
+        let segments = segments.iter().map(|text| Segment::of(Cow::Borrowed(&**text))).collect();
         Path { segments, operation, trailing_slash: false }
     }
 
     /// The texts of its segments, and behind them the mark and its operation, as they stand in the trie.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let operation = self.operation.iter().flat_map(|operation| [MARK, &**operation]);
-        self.segments.iter().map(|segment| &*segment.text).chain(operation)
+        self.segments.iter().map(Segment::name).chain(operation)
     }
 
     fn push(&mut self, piece: &'a str, is_plain: bool) {
@@ -77,10 +94,12 @@ impl<'a> Path<'a> {
                 self.segments.pop();
             }
             encoded if encoded.starts_with(MARK) => {
-                let text = Cow::Owned(format!("%23{}", &encoded[MARK.len()..]));
-                self.segments.push(Segment { text });
+                self.segments.push(Segment::of(Cow::Owned(format!("%23{}", &encoded[MARK.len()..]))));
             }
-            _ => self.segments.push(Segment { text }),
+            _ => {
+                let pattern = if is_plain { None } else { of_key(&text).map(Into::into) };
+                self.segments.push(Segment { text, pattern });
+            }
         }
     }
 }

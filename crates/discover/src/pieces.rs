@@ -6,6 +6,7 @@ use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision};
 
 use crate::name::Part;
 use crate::operations::{MARK, operation_of, path_of};
+use crate::partial::{is_pattern, of_template};
 use crate::refusal::DecisionRefused;
 use crate::rules::lower;
 use crate::template::{Segment, segments_within};
@@ -48,6 +49,7 @@ pub(crate) fn check(decision: &TemplateDecision, depth_max: usize) -> Result<(),
     for piece in of_path {
         let name = match piece {
             Piece::Parameter(name) => name,
+            Piece::Name(text) if is_pattern(text) => continue,
             Piece::Name(text) => {
                 check_text(text).map_err(refuse)?;
                 continue;
@@ -137,7 +139,10 @@ fn piece(segment: Segment) -> Result<Piece, &'static str> {
     match (segment.whole().filter(plain), segment.literal().filter(plain)) {
         (Some(name), _) => Ok(Piece::Parameter(name.into())),
         (None, Some(text)) => Ok(Piece::Name(text.into())),
-        (None, None) => Err("a parameter is a whole segment here, not a part of one"),
+        (None, None) => match of_template(&segment.written()) {
+            Some(pattern) => Ok(Piece::Name(pattern.into())),
+            None => Err("a parameter is a whole segment here, not a part of one"),
+        },
     }
 }
 

@@ -71,6 +71,15 @@ impl Segment {
         self.names
     }
 
+    /// As a template has it.
+    pub fn written(&self) -> String {
+        let mut written = self.texts[0].clone();
+        for (name, text) in self.names.iter().zip(&self.texts[1..]) {
+            written.push_str(&format!("{{{name}}}{text}"));
+        }
+        written
+    }
+
     /// Its text where it has no parameter.
     pub fn literal(&self) -> Option<&str> {
         self.names.is_empty().then(|| self.texts[0].as_str())

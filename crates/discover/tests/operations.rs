@@ -189,8 +189,9 @@ fn any_number_of_operations_are_no_values() {
     let mut service = Service::new(Settings::default());
     let word = |at: u64| ["User", "Cart", "Item", "Shop", "Page", "Team", "Note"][at as usize % 7];
     for at in 0..49 {
-        let name = format!("get{}{}", word(at), word(at / 7));
-        service.send("/graphql", Asked::Query(&name), 8 + at % 3, 4);
+        // Written as values of a path may be.
+        let name = format!("get_{}_by_{}", word(at), word(at / 7));
+        service.send("/rpc", Asked::Mapped(&[&name]), 8 + at % 3, 4);
     }
     service.catalogue.advance(START_MS + 10_000_000);
     assert_eq!(service.templates().len(), 50, "{:?}", service.templates());

@@ -1,6 +1,6 @@
 //! Version 1 of the snapshot: before there were decisions about templates.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use outrider_model::{Endpoint, EndpointId, EndpointKey};
 use serde::Deserialize;
@@ -79,6 +79,7 @@ impl From<FirstState> for State {
             methods,
             decisions: Vec::new(),
             routes: Vec::new(),
+            grpc: BTreeSet::new(),
             epoch,
             dirty,
             due,

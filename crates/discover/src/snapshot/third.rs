@@ -1,4 +1,6 @@
-//! Version 3 of the snapshot: before routes were read and operations had endpoints.
+//! Version 3 of the snapshot: before routes were read, operations had endpoints and gRPC was known.
+
+use std::collections::BTreeSet;
 
 use outrider_model::TemplateDecision;
 use serde::Deserialize;
@@ -39,8 +41,8 @@ impl From<ThirdState> for State {
     fn from(third: ThirdState) -> Self {
         let ThirdState { places, trie, table, methods, decisions, epoch, dirty, due, counters, full_epoch } = third;
         let counters = counters.into();
-        let routes = Vec::new();
-        State { places, trie, table, methods, decisions, routes, epoch, dirty, due, counters, full_epoch }
+        let (routes, grpc) = (Vec::new(), BTreeSet::new());
+        State { places, trie, table, methods, decisions, routes, grpc, epoch, dirty, due, counters, full_epoch }
     }
 }
 
