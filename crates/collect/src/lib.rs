@@ -14,7 +14,6 @@ mod counters;
 mod error;
 mod framing;
 mod health;
-mod json;
 mod kong;
 pub mod lossless;
 mod mapping;

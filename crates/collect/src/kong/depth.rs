@@ -1,6 +1,6 @@
-//! Refuses nesting that no gateway writes, before anything recurses into it.
+//! Refuses nesting that no gateway writes, before the JSON library recurses into it.
 //!
-//! Values are passed over by recursion without a limit of its own (module `json`), so a line of a million `[` would overflow the
+//! sonic-rs skips unneeded values by recursion without a limit of its own, so a line of a million `[` would overflow the
 //! stack. A short line cannot nest deep enough to matter; a long one is measured.
 
 /// Deepest nesting read. Kong's own lines nest 5 deep.

@@ -1,127 +1,84 @@
-//! Which members of a line are read, and into what.
+//! Reads a line's top level and its request headers by hand: the name of the secret's field is a setting, and headers go
+//! straight into their list.
 
 use outrider_model::{Field, FieldValue, Text};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::lax::{self, Int};
-use super::{Consumer, Entity, HEADERS_MAX, KongLine, Latencies, Request, Response, TAGS_MAX};
-use crate::json::{Begun, Malformed, Reader};
-
-type Result<T> = std::result::Result<T, Malformed>;
+use super::lax::{Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
+use super::{HEADERS_MAX, KongLine, Session};
 
 /// Reads a whole line into `line`; false if it is JSON but no object.
-pub(super) fn read<'de>(reader: &mut Reader<'de, '_>, line: &mut KongLine<'de>, secret_field: &str) -> Result<bool> {
-    lax::object(reader, |reader, name| {
-        match &*name {
-            "request" => line.request.read(reader)?,
-            "response" => line.response.read(reader)?,
-            "latencies" => line.latencies.read(reader)?,
-            "started_at" => line.started_at = Int::read(reader)?,
-            "client_ip" => line.client_ip = lax::text(reader)?,
-            "source" => line.source = lax::text(reader)?,
-            "workspace" => line.workspace = lax::text(reader)?,
-            "route" => line.route.read(reader)?,
-            "service" => line.service.read(reader)?,
-            "consumer" => line.consumer.read(reader)?,
-            "authenticated_entity" => line.authenticated_entity.read(reader)?,
-            "tries" => line.tries = Some(reader.raw()?),
-            "session" => line.is_stream = lax::object(reader, |reader, _| reader.pass())?,
-            name if name == secret_field => line.secret = lax::text(reader)?,
-            _ => reader.pass()?,
+pub(super) struct LineSeed<'s, 'de> {
+    pub(super) line: &'s mut KongLine<'de>,
+    pub(super) secret_field: &'s str,
+}
+
+/// The names of the top level.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+enum LineField<'a> {
+    Request,
+    Response,
+    Latencies,
+    StartedAt,
+    ClientIp,
+    Source,
+    Workspace,
+    Route,
+    Service,
+    Consumer,
+    AuthenticatedEntity,
+    Tries,
+    Session,
+    #[serde(borrow)]
+    Other(Text<'a>),
+}
+
+impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
+    type Value = bool;
+
+    scalars_give!(false);
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let line = self.line;
+        while let Some(field) = map.next_key()? {
+            match field {
+                LineField::Request => line.request = map.next_value::<Lax<_>>()?.0,
+                LineField::Response => line.response = map.next_value::<Lax<_>>()?.0,
+                LineField::Latencies => line.latencies = map.next_value::<Lax<_>>()?.0,
+                LineField::StartedAt => line.started_at = map.next_value()?,
+                LineField::ClientIp => line.client_ip = map.next_value::<LaxText<'de>>()?.0,
+                LineField::Source => line.source = map.next_value::<LaxText<'de>>()?.0,
+                LineField::Workspace => line.workspace = map.next_value::<LaxText<'de>>()?.0,
+                LineField::Route => line.route = map.next_value::<Lax<_>>()?.0,
+                LineField::Service => line.service = map.next_value::<Lax<_>>()?.0,
+                LineField::Consumer => line.consumer = map.next_value::<Lax<_>>()?.0,
+                LineField::AuthenticatedEntity => line.authenticated_entity = map.next_value::<Lax<_>>()?.0,
+                LineField::Tries => line.tries = Some(map.next_value()?),
+                LineField::Session => line.is_stream = map.next_value::<Lax<Session>>()?.0.is_object,
+                LineField::Other(name) if *name == *self.secret_field => {
+                    line.secret = map.next_value::<LaxText<'de>>()?.0;
+                }
+                LineField::Other(_) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
-        Ok(())
-    })
-}
-
-impl<'de> Request<'de> {
-    fn read(&mut self, reader: &mut Reader<'de, '_>) -> Result<()> {
-        *self = Request::default();
-        self.is_object = lax::object(reader, |reader, name| {
-            match &*name {
-                "id" => self.id = lax::text(reader)?,
-                "method" => self.method = lax::text(reader)?,
-                "uri" => self.uri = lax::text(reader)?,
-                "url" => self.url = lax::text(reader)?,
-                "size" => self.size = Int::read(reader)?,
-                "headers" => self.headers.read(reader)?,
-                _ => reader.pass()?,
-            }
-            Ok(())
-        })?;
-        Ok(())
+        Ok(true)
     }
-}
 
-impl<'de> Response<'de> {
-    fn read(&mut self, reader: &mut Reader<'de, '_>) -> Result<()> {
-        *self = Response::default();
-        lax::object(reader, |reader, name| {
-            match &*name {
-                "status" => self.status = Int::read(reader)?,
-                "size" => self.size = Int::read(reader)?,
-                "headers" => self.content_type = content_type(reader)?,
-                _ => reader.pass()?,
-            }
-            Ok(())
-        })?;
-        Ok(())
-    }
-}
-
-/// Of the response's headers all that is read.
-fn content_type<'de>(reader: &mut Reader<'de, '_>) -> Result<Text<'de>> {
-    let mut content_type = Text::EMPTY;
-    lax::object(reader, |reader, name| match &*name {
-        "content-type" => lax::text(reader).map(|text| content_type = text),
-        _ => reader.pass(),
-    })?;
-    Ok(content_type)
-}
-
-impl Latencies {
-    fn read(&mut self, reader: &mut Reader<'_, '_>) -> Result<()> {
-        *self = Latencies::default();
-        lax::object(reader, |reader, name| {
-            match &*name {
-                "request" => self.request = Int::read(reader)?,
-                "kong" => self.kong = Int::read(reader)?,
-                "proxy" => self.proxy = Int::read(reader)?,
-                _ => reader.pass()?,
-            }
-            Ok(())
-        })?;
-        Ok(())
-    }
-}
-
-impl<'de> Entity<'de> {
-    fn read(&mut self, reader: &mut Reader<'de, '_>) -> Result<()> {
-        *self = Entity::default();
-        lax::object(reader, |reader, name| {
-            match &*name {
-                "id" => self.id = lax::text(reader)?,
-                "name" => self.name = lax::text(reader)?,
-                _ => reader.pass()?,
-            }
-            Ok(())
-        })?;
-        Ok(())
-    }
-}
-
-impl<'de> Consumer<'de> {
-    fn read(&mut self, reader: &mut Reader<'de, '_>) -> Result<()> {
-        *self = Consumer::default();
-        lax::object(reader, |reader, name| {
-            match &*name {
-                "id" => self.id = lax::text(reader)?,
-                "username" => self.username = lax::text(reader)?,
-                "custom_id" => self.custom_id = lax::text(reader)?,
-                "tags" => self.tags = lax::texts(reader, TAGS_MAX)?,
-                _ => reader.pass()?,
-            }
-            Ok(())
-        })?;
-        Ok(())
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<bool, A::Error> {
+        drain_seq(seq)?;
+        Ok(false)
     }
 }
 
@@ -137,35 +94,76 @@ pub(crate) struct Headers<'a> {
 /// A request has about this many headers.
 const HEADERS_USUAL: usize = 16;
 
-impl<'de> Headers<'de> {
-    fn read(&mut self, reader: &mut Reader<'de, '_>) -> Result<()> {
-        *self = Headers { fields: Vec::with_capacity(HEADERS_USUAL), truncated: false };
-        lax::object(reader, |reader, name| self.read_value(reader, name))?;
-        Ok(())
-    }
+impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
 
-    /// Adds the values of one header: a text, or a list of texts when it was repeated.
-    fn read_value(&mut self, reader: &mut Reader<'de, '_>, name: Text<'de>) -> Result<()> {
-        match reader.value()? {
-            Begun::Text(value) => self.add(name, value),
-            Begun::Number(number) => self.add(name, lax::number_text(number)),
-            Begun::Bool(truth) => self.add(name, Text::from(if truth { "true" } else { "false" })),
-            Begun::Null => {}
-            Begun::List => reader.elements(|reader| {
-                let value = lax::text(reader)?;
-                self.add(name.clone(), value);
-                Ok(())
-            })?,
-            Begun::Object => lax::pass_members(reader)?,
+        impl<'de> Visitor<'de> for Object {
+            type Value = Headers<'de>;
+
+            scalars_give!(Headers::default());
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers<'de>, A::Error> {
+                let mut headers = Headers { fields: Vec::with_capacity(HEADERS_USUAL), truncated: false };
+                while let Some(name) = map.next_key::<Text<'de>>()? {
+                    map.next_value_seed(HeaderValue { name, headers: &mut headers })?;
+                }
+                Ok(headers)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Headers<'de>, A::Error> {
+                drain_seq(seq)?;
+                Ok(Headers::default())
+            }
         }
-        Ok(())
-    }
 
+        deserializer.deserialize_any(Object)
+    }
+}
+
+/// Adds the values of one header: a text, or an array of texts when it was repeated.
+struct HeaderValue<'h, 'de> {
+    name: Text<'de>,
+    headers: &'h mut Headers<'de>,
+}
+
+impl<'de> HeaderValue<'_, 'de> {
+    fn add(self, value: Text<'de>) {
+        self.headers.add(self.name, value);
+    }
+}
+
+impl<'de> Headers<'de> {
     fn add(&mut self, name: Text<'de>, value: Text<'de>) {
         if self.fields.len() < HEADERS_MAX {
             self.fields.push(Field { name, value: FieldValue::Clear(value) });
         } else {
             self.truncated = true;
         }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for HeaderValue<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for HeaderValue<'_, 'de> {
+    type Value = ();
+
+    scalars_add!();
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(LaxText(value)) = seq.next_element()? {
+            self.headers.add(self.name.clone(), value);
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        drain_map(map)
     }
 }

@@ -11,11 +11,13 @@ mod lax;
 mod line;
 
 use outrider_model::{AnsweredBy, Text};
+use serde::Deserialize;
+use serde::de::DeserializeSeed as _;
 
 use crate::Rejection;
-use crate::json::{Begun, Found, Malformed, Reader, Wanted};
-pub(crate) use lax::{Int, number_text};
+pub(crate) use lax::{Bounded, Int, Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
 pub(crate) use line::Headers;
+use line::LineSeed;
 
 /// The fields of a line that are read. It holds raw secrets, so it has no `Debug` and never leaves the crate.
 #[derive(Default)]
@@ -31,33 +33,57 @@ pub(crate) struct KongLine<'a> {
     pub(crate) service: Entity<'a>,
     pub(crate) consumer: Consumer<'a>,
     pub(crate) authenticated_entity: Entity<'a>,
-    /// As they stand in the line, because they are seldom needed.
-    pub(crate) tries: Option<&'a str>,
+    pub(crate) tries: Option<sonic_rs::LazyValue<'a>>,
     pub(crate) secret: Text<'a>,
     /// It has a `session`, as Kong logs of connections that it passes on as streams (`kong.log.serialize`).
     pub(crate) is_stream: bool,
 }
 
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Request<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) method: Text<'a>,
-    pub(crate) uri: Text<'a>,
-    pub(crate) url: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) method: LaxText<'a>,
+    pub(crate) uri: LaxText<'a>,
+    pub(crate) url: LaxText<'a>,
     pub(crate) size: Int,
     pub(crate) headers: Headers<'a>,
     /// The line has an object here. Otherwise the rest of it may still be of use.
+    #[serde(skip, default = "yes")]
     pub(crate) is_object: bool,
 }
 
-#[derive(Default)]
+fn yes() -> bool {
+    true
+}
+
+/// Bytes and status of a stream, of which nothing is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Session {
+    #[serde(skip, default = "yes")]
+    is_object: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Response<'a> {
     pub(crate) status: Int,
     pub(crate) size: Int,
-    pub(crate) content_type: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) headers: Lax<ResponseHeaders<'a>>,
 }
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ResponseHeaders<'a> {
+    #[serde(borrow, rename = "content-type")]
+    pub(crate) content_type: LaxText<'a>,
+}
+
+#[derive(Default, Clone, Copy, Deserialize)]
+#[serde(default)]
 pub(crate) struct Latencies {
     pub(crate) request: Int,
     pub(crate) kong: Int,
@@ -65,18 +91,22 @@ pub(crate) struct Latencies {
 }
 
 /// A service, route or credential.
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Entity<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) name: LaxText<'a>,
 }
 
-#[derive(Default)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Consumer<'a> {
-    pub(crate) id: Text<'a>,
-    pub(crate) username: Text<'a>,
-    pub(crate) custom_id: Text<'a>,
-    pub(crate) tags: Vec<Text<'a>>,
+    #[serde(borrow)]
+    pub(crate) id: LaxText<'a>,
+    pub(crate) username: LaxText<'a>,
+    pub(crate) custom_id: LaxText<'a>,
+    pub(crate) tags: Bounded<LaxText<'a>, TAGS_MAX>,
 }
 
 /// Top-level fields that are read, so that the secret cannot be given one of their names.
@@ -105,21 +135,17 @@ pub(crate) const TAGS_MAX: usize = 64;
 /// Tries looked at to tell who made the answer. Kong makes at most 1 + `retries`, 32767.
 const TRIES_MAX: usize = 1024;
 
-/// Reads one line, and what stands at the places that are wanted besides. `secret_field` names the top-level field that carries
-/// the source's secret.
-pub(crate) fn decode<'a>(
-    line: &'a str,
-    secret_field: &str,
-    wanted: &Wanted,
-) -> Result<(KongLine<'a>, Found<'a>), Rejection> {
+/// Reads one line. `secret_field` names the top-level field that carries the source's secret.
+pub(crate) fn decode<'a>(line: &'a str, secret_field: &str) -> Result<KongLine<'a>, Rejection> {
     if depth::is_too_deep(line.as_bytes()) {
         return Err(Rejection::TooDeep);
     }
     let mut read = KongLine::default();
-    let mut reader = Reader::new(line, wanted);
-    let is_object = line::read(&mut reader, &mut read, secret_field).map_err(|Malformed| Rejection::NotJson)?;
-    let found = reader.end().map_err(|Malformed| Rejection::NotJson)?;
-    if is_object { Ok((read, found)) } else { Err(Rejection::NotAnObject) }
+    let mut deserializer = sonic_rs::Deserializer::from_str(line);
+    let seed = LineSeed { line: &mut read, secret_field };
+    let is_object = seed.deserialize(&mut deserializer).map_err(|_| Rejection::NotJson)?;
+    deserializer.end().map_err(|_| Rejection::NotJson)?;
+    if is_object { Ok(read) } else { Err(Rejection::NotAnObject) }
 }
 
 impl KongLine<'_> {
@@ -138,33 +164,22 @@ impl KongLine<'_> {
 
     /// A try that did not fail; an old line that has no `tries` at all counts by its latency alone.
     fn has_good_try(&self) -> bool {
-        match self.tries {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Try<'a> {
+            #[serde(borrow)]
+            state: LaxText<'a>,
+            #[serde(skip, default = "yes")]
+            is_object: bool,
+        }
+        match &self.tries {
             None => self.latencies.proxy.value().is_some_and(|proxy_ms| proxy_ms >= 0),
-            Some(tries) => is_one_good(tries).unwrap_or(false),
+            Some(raw) => match sonic_rs::from_str::<Bounded<Lax<Try<'_>>, TRIES_MAX>>(raw.as_raw_str()) {
+                Ok(tries) => tries.0.iter().any(|one| one.0.is_object && &*one.0.state.0 != "failed"),
+                Err(_) => false,
+            },
         }
     }
-}
-
-fn is_one_good(tries: &str) -> Result<bool, Malformed> {
-    let nothing = Wanted::default();
-    let mut reader = Reader::new(tries, &nothing);
-    let (mut is_one_good, mut seen) = (false, 0);
-    if let Begun::List = reader.value()? {
-        reader.elements(|reader| {
-            seen += 1;
-            if seen > TRIES_MAX {
-                return reader.pass();
-            }
-            let mut has_failed = false;
-            let is_try = lax::object(reader, |reader, name| match &*name {
-                "state" => lax::text(reader).map(|state| has_failed = &*state == "failed"),
-                _ => reader.pass(),
-            })?;
-            is_one_good |= is_try && !has_failed;
-            Ok(())
-        })?;
-    }
-    Ok(is_one_good)
 }
 
 #[cfg(test)]

@@ -12,9 +12,9 @@ use cel::{Context, Env, ExecutionError, Program, extensions};
 
 use super::input::Input;
 use super::values::{self, Values};
+use super::wanted::{Found, Path, Wanted};
 use super::{FieldFailure, Problem};
 use crate::CollectError;
-use crate::json::{Found, Path, Wanted};
 
 /// Longest expression, in bytes.
 const EXPRESSION_BYTES_MAX: usize = 1024;

@@ -1,6 +1,7 @@
 //! What the interpreter sees of a line: the places that its expression names, as CEL values, and no more of them than it can
 //! take its time over. The library counts no steps, so what an expression costs is bounded by what it is given.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -10,7 +11,7 @@ use outrider_model::Text;
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::FieldFailure;
-use crate::json::{Found, Path, Slot, Wanted};
+use super::wanted::{Found, Path, Slot, Wanted};
 
 /// Most values that an expression is given of a line, those inside of others counted.
 const INPUT_VALUES_MAX: usize = 256;
@@ -61,7 +62,7 @@ impl Input {
                 None => Some(child.map(found, budget)?),
                 Some(slot) => match found.get(slot) {
                     None => None,
-                    Some(json) => Some(value_of(json, budget)?),
+                    Some(json) => Some(value_of(&json.as_raw_cow(), budget)?),
                 },
             };
             if let Some(value) = value {
@@ -72,10 +73,21 @@ impl Input {
     }
 }
 
-fn value_of<'a>(raw: &'a str, budget: &mut Budget) -> Result<Boxed<'a>, FieldFailure> {
-    let reader = Reader { budget, depth: 0 };
+fn value_of<'a>(raw: &Cow<'a, str>, budget: &mut Budget) -> Result<Boxed<'a>, FieldFailure> {
     // The line was read before, so all that can be wrong with a part of it is its size.
-    reader.deserialize(&mut sonic_rs::Deserializer::from_str(raw)).map_err(|_| FieldFailure::TooLarge)
+    let too_large = |_| FieldFailure::TooLarge;
+    match raw {
+        Cow::Borrowed(raw) => {
+            let reader = Reader { budget, depth: 0 };
+            reader.deserialize(&mut sonic_rs::Deserializer::from_str(raw)).map_err(too_large)
+        }
+        // So the library hands on a text with an escape, and nothing else.
+        Cow::Owned(raw) => {
+            let text: String = sonic_rs::from_str(raw).map_err(too_large)?;
+            budget.value(text.len()).map_err(|_| FieldFailure::TooLarge)?;
+            Ok(Box::new(CelString::from(text)))
+        }
+    }
 }
 
 const TOO_LARGE: &str = "more than the interpreter is given";

@@ -12,6 +12,7 @@ mod drops;
 mod expression;
 mod input;
 mod values;
+mod wanted;
 
 use std::fmt;
 
@@ -20,11 +21,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CollectError;
-use crate::json::{Found, Slot, Wanted};
 use crate::sanitise::{Presented, Sanitiser};
 use drops::Drops;
 use expression::{Compiled, Compiler, Expression};
 use values::Values;
+use wanted::{Found, Slot, Wanted};
 
 /// Most fields that one source maps.
 pub const MAPPED_FIELDS_MAX: usize = 32;
@@ -174,24 +175,20 @@ impl Mapping {
         self.drops.has(path)
     }
 
-    /// The places in the line that the fields are made of.
-    pub(crate) fn wanted(&self) -> &Wanted {
-        &self.wanted
-    }
-
-    /// Gives the call the fields that its line has, of what was found in it, and takes from it what is dropped.
+    /// Gives the call the fields that its line has, and takes from it what is dropped. `line` was read without an error.
     pub(crate) fn apply<'a>(
         &'a self,
-        found: &Found<'a>,
+        line: &'a str,
         call: &mut ApiCall<'a>,
         sanitiser: &Sanitiser,
         tallies: &mut Vec<FieldTally>,
     ) {
         if !self.fields.is_empty() {
             tallies.resize(self.fields.len().max(tallies.len()), FieldTally::default());
+            let found = self.wanted.read(line);
             let mut presented = Presented::default();
             for (mapped, tally) in self.fields.iter().zip(tallies) {
-                let values = mapped.read(found, tally);
+                let values = mapped.read(&found, tally);
                 mapped.add(
                     values,
                     &mut call.fields,

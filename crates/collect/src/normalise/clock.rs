@@ -102,7 +102,7 @@ mod tests {
     const NOW_MS: i64 = 1_795_448_391_727;
 
     fn int(value: i64) -> Int {
-        Int::of(Some(value))
+        serde_json::from_value(value.into()).unwrap()
     }
 
     #[test]

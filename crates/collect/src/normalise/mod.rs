@@ -265,10 +265,10 @@ impl Normaliser {
     ) -> Result<ApiCall<'a>, Rejection> {
         let Scratch { text, uri, truncated, without_secret, fields } = scratch;
         let text = lossless::to_text_in(line, text);
-        let (line, found) = kong::decode(text, &self.secret_field, self.mapping.wanted())?;
+        let line = kong::decode(text, &self.secret_field)?;
         *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
         let mut call = self.call(line, received_ms, uri, truncated)?;
-        self.mapping.apply(&found, &mut call, &self.sanitiser, fields);
+        self.mapping.apply(text, &mut call, &self.sanitiser, fields);
         Ok(call)
     }
 
@@ -292,11 +292,11 @@ impl Normaliser {
         let client_ip = self.client_ip(&line.client_ip, &headers.fields);
         let mut presented = Presented::default();
         let headers = self.headers(headers.fields, &mut presented);
-        let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url));
-        let uri: &'a str = match request_uri.borrowed() {
+        let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url.0));
+        let uri: &'a str = match request_uri.0.borrowed() {
             Some(borrowed) => borrowed,
             None => {
-                *uri = request_uri.into_string();
+                *uri = request_uri.0.into_string();
                 uri
             }
         };
@@ -305,14 +305,14 @@ impl Normaliser {
             target::query(raw_query, |name, value| self.sanitiser.query_field(name, value, &mut presented));
         *truncated += u64::from(headers_truncated || query_truncated);
 
-        let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
+        let credential_id = (!line.authenticated_entity.id.0.is_empty()).then_some(line.authenticated_entity.id.0);
         let consumer = consumer(line.consumer);
-        let response_type = line.response.content_type;
+        let response_type = line.response.headers.0.content_type.0;
         Ok(ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
             trust,
-            request_id: id,
+            request_id: id.0,
             received_ms: time.received_ms,
             started_ms: time.started_ms,
             event_ms: time.event_ms,
@@ -326,7 +326,7 @@ impl Normaliser {
             service: named(line.service),
             route: named(line.route),
             host,
-            method: self.sanitiser.method(method),
+            method: self.sanitiser.method(method.0),
             path: self.sanitiser.path(path),
             query,
             headers: headers.fields,
@@ -416,11 +416,16 @@ fn is_true(value: &FieldValue<'_>) -> bool {
 
 fn consumer(line: kong::Consumer<'_>) -> Option<Consumer<'_>> {
     let kong::Consumer { id, username, custom_id, tags } = line;
-    (!id.is_empty()).then_some(Consumer { id, username, custom_id, tags })
+    (!id.0.is_empty()).then(|| Consumer {
+        id: id.0,
+        username: username.0,
+        custom_id: custom_id.0,
+        tags: tags.0.into_iter().map(|tag| tag.0).collect(),
+    })
 }
 
 fn named(entity: kong::Entity<'_>) -> Option<Named<'_>> {
-    (!entity.id.is_empty()).then_some(Named { id: entity.id, name: entity.name })
+    (!entity.id.0.is_empty()).then_some(Named { id: entity.id.0, name: entity.name.0 })
 }
 
 fn u16_of(number: Int) -> u16 {
