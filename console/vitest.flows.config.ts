@@ -6,9 +6,10 @@ export default defineConfig({
     environment: 'node',
     include: ['tests/**/*.flow.ts'],
     fileParallelism: false,
-    testTimeout: 300_000,
-    hookTimeout: 240_000,
-    expect: { poll: { timeout: 15_000 } },
+    // They end waits for what never comes, and none for what is late: the machine may build something else meanwhile.
+    testTimeout: 600_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 90_000 } },
     bail: 1,
   },
 });

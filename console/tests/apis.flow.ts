@@ -165,7 +165,7 @@ it('corrects its template, and takes that back', async () => {
   await check(page, 'a correction');
   await dialog.getByRole('button', { name: 'Rename' }).click();
   await dialog.waitFor({ state: 'detached' });
-  await page.getByRole('heading', { level: 1, name: '{sku}' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('heading', { level: 1, name: '{sku}' }).waitFor();
   await page.goto(pathOfShop());
   const decided = page.getByRole('table', { name: 'Decided by people' });
   await decided.getByText('Called {sku}').waitFor();

@@ -25,6 +25,9 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: FLAGS });
 }
 
+/** Nothing waits for longer than this by itself. It is for a machine that builds something else meanwhile: what comes ends the wait. */
+const WAIT_MS = 90_000;
+
 interface Look {
   width?: number;
   scheme?: 'dark' | 'light';
@@ -41,6 +44,7 @@ export async function open(
     colorScheme: look.scheme ?? 'dark',
     baseURL: url,
   });
+  context.setDefaultTimeout(WAIT_MS);
   await serveBuilt(context, url);
   const page = await context.newPage();
   const faults: string[] = [];

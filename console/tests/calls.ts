@@ -1,7 +1,10 @@
 // Calls as Kong's TCP Log plugin writes them, for an outrider that has no gateway.
 import { connect, type Socket } from 'node:net';
 
-import type { Running } from './outrider';
+import type { Browser } from 'playwright-core';
+
+import { launch, open, signIn } from './browser';
+import { fresh, type Running } from './outrider';
 
 export interface Made {
   consumer: string;
@@ -39,7 +42,7 @@ export function line(number: number, { consumer, path, status = 200, address = '
 }
 
 /** The port at which an outrider takes them. */
-export function portOf(outrider: Running): number {
+function portOf(outrider: Running): number {
   const [, port] = /kong_tcp_log listens listen=127\.0\.0\.1:(\d+)/.exec(outrider.said())!;
   return Number(port);
 }
@@ -51,7 +54,7 @@ export interface Stream {
 }
 
 /** As many calls in each second, one after the other as they are made. */
-export function streamTo(port: number, perSecond: number, make: (number: number) => Made): Stream {
+function streamTo(port: number, perSecond: number, make: (number: number) => Made): Stream {
   const socket: Socket = connect(port, '127.0.0.1');
   const began = Date.now();
   let sent = 0;
@@ -68,4 +71,30 @@ export function streamTo(port: number, perSecond: number, make: (number: number)
       socket.destroy();
     },
   };
+}
+
+export interface Called extends Awaited<ReturnType<typeof open>> {
+  browser: Browser;
+  outrider: Running;
+  stream: Stream;
+  end: () => Promise<void>;
+}
+
+/** A new outrider that takes such calls, and an admin who looks at it. */
+export async function called(
+  perSecond: number,
+  make: (number: number) => Made,
+  setting?: Parameters<typeof fresh>[0],
+): Promise<Called> {
+  const [browser, outrider] = await Promise.all([launch(), fresh(setting)]);
+  outrider.addPerson('admin', 'admin');
+  const window = await open(browser, outrider);
+  await signIn(window.page, 'admin');
+  const stream = streamTo(portOf(outrider), perSecond, make);
+  const end = async () => {
+    stream.end();
+    await browser.close();
+    await outrider.stop();
+  };
+  return { ...window, browser, outrider, stream, end };
 }

@@ -2,12 +2,11 @@
 // one chooses a time in its strip.
 import { resolve } from 'node:path';
 
-import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { check, launch, open, signIn } from './browser';
-import { portOf, type Stream, streamTo } from './calls';
-import { fresh, type Running } from './outrider';
+import { check } from './browser';
+import { type Called, called } from './calls';
 
 /** One that has this address in it, as AT&T's. */
 const SYSTEMS = resolve(
@@ -16,23 +15,15 @@ const SYSTEMS = resolve(
 );
 const [ADDRESS, SYSTEM] = ['12.81.96.1', '7018'];
 
-let browser: Browser;
-let outrider: Running;
+let all: Called;
 let page: Page;
-let context: BrowserContext;
-let faults: string[];
-let stream: Stream;
 /** The pseudonym of the session of anna, as the lake has it. */
 let session: string;
 
 beforeAll(async () => {
   const more = `[enrich]\ndatabases = [${JSON.stringify(SYSTEMS)}]\n[[entities]]\nname = "merchant_id"\npath = "/merchants/{merchant_id}/**"`;
-  [browser, outrider] = await Promise.all([launch(), fresh({ source: 'session = { cookie = "sid" }', more })]);
-  outrider.addPerson('admin', 'admin');
-  ({ page, context, faults } = await open(browser, outrider));
-  await signIn(page, 'admin');
   // Of five calls anna makes four, from an address whose system is known; a quarter of those of ben are not there.
-  stream = streamTo(portOf(outrider), 50, (number) =>
+  const make = (number: number) =>
     number % 5 < 4
       ? {
           consumer: 'anna',
@@ -40,14 +31,11 @@ beforeAll(async () => {
           address: ADDRESS,
           cookie: 'sid=of-anna; theme=dark',
         }
-      : { consumer: 'ben', path: '/merchants/815/orders/1', status: number % 20 === 4 ? 404 : 200 },
-  );
+      : { consumer: 'ben', path: '/merchants/815/orders/1', status: number % 20 === 4 ? 404 : 200 };
+  all = await called(50, make, { source: 'session = { cookie = "sid" }', more });
+  page = all.page;
 });
-afterAll(async () => {
-  stream?.end();
-  await browser?.close();
-  await outrider?.stop();
-});
+afterAll(() => all?.end());
 
 it('has calls soon', async () => {
   const read = async () => {
@@ -57,7 +45,7 @@ it('has calls soon', async () => {
     const answer = await page.request.get(`/api/v1/calls/${newest.position}.${newest.call_index}`);
     return ((await answer.json()) as { call: { session?: string } }).call.session ?? '';
   };
-  await expect.poll(read, { timeout: 60_000 }).toMatch(/^ps_/);
+  await expect.poll(read).toMatch(/^ps_/);
   session = await read();
 });
 
@@ -82,7 +70,7 @@ describe.each(KINDS)('a %s', (kind, words, value) => {
     await page.getByRole('button', { name: 'Open' }).click();
     await page.waitForURL((url) => url.searchParams.get('kind') === kind && url.searchParams.get('entity') === value());
     await page.getByText(words, { exact: true }).first().waitFor();
-    await rows().getByText('/merchants/4711/').first().waitFor({ timeout: 60_000 });
+    await rows().getByText('/merchants/4711/').first().waitFor();
     expect(await rows().getByText('/merchants/815/').count()).toBe(0);
     await expect.poll(() => stripOf(value()).getAttribute('aria-label')).toMatch(/: [1-9][\d,.]*k? calls from/);
     await check(page, `timeline of a ${kind}`);
@@ -118,17 +106,20 @@ it('compares with a peer that it offers, at one scale and with one cursor', asyn
   await page.waitForURL((url) => url.searchParams.get('peer') === 'ben');
   await page
     .getByText(/This consumer: [\d,]+ calls, 0 % errors; ben: [\d,]+ calls, 25 % errors\. Both have one scale\./)
-    .waitFor({
-      timeout: 60_000,
-    });
+    .waitFor();
   const [own, peer] = [stripOf('id-anna'), stripOf('ben')];
   const highest = (strip: Locator) => strip.locator('.strip-text').first().textContent();
-  expect(await highest(peer)).toBe(await highest(own));
+  // Calls come meanwhile, and both are drawn anew.
+  const isOne = async (of: (strip: Locator) => Promise<string | null>) => {
+    const [one, other] = [await of(own), await of(peer)];
+    return one !== null && one === other;
+  };
+  await expect.poll(() => isOne(highest)).toBe(true);
   const box = (await own.boundingBox())!;
   await page.mouse.move(box.x + box.width * 0.9, box.y + box.height / 2);
   const cursorOf = (strip: Locator) => strip.locator('.strip-cursor').getAttribute('x1');
   await own.locator('.strip-cursor').waitFor({ state: 'attached' });
-  expect(await cursorOf(peer)).toBe(await cursorOf(own));
+  await expect.poll(() => isOne(cursorOf)).toBe(true);
   await check(page, 'a comparison');
   // The peer leads on, and one comes back to the comparison.
   await page.getByRole('link', { name: 'ben', exact: true }).click();
@@ -204,6 +195,6 @@ it('has all columns in view in a window of 1024 pixels', async () => {
 });
 
 it('had no fault in any of it', async () => {
-  expect(faults).toEqual([]);
-  await context.close();
+  expect(all.faults).toEqual([]);
+  await all.context.close();
 });

@@ -182,10 +182,14 @@ it('says when outrider is away', async () => {
   await page.goto('/alerts');
   await page.getByText('Live', { exact: true }).waitFor();
   // The other pages come soon after the first one.
-  await page.waitForTimeout(4000);
+  await page.waitForFunction(() =>
+    performance
+      .getEntriesByType('resource')
+      .some(({ name, duration }) => /\/ApisPage-.*\.js$/.test(name) && duration > 0),
+  );
   await outrider.stop();
   await page.getByText('outrider does not answer.').waitFor();
   await page.getByRole('link', { name: 'APIs', exact: true }).click();
-  await page.getByRole('alert').filter({ hasText: 'outrider is away' }).waitFor({ timeout: 60_000 });
+  await page.getByRole('alert').filter({ hasText: 'outrider is away' }).waitFor();
   await context.close();
 });

@@ -31,7 +31,7 @@ async function started(args: string[], directory: string, config: string, urlIn:
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
-  await until(() => urlIn.test(text), 60_000, String(urlIn));
+  await until(() => urlIn.test(text), 180_000, String(urlIn));
   return {
     url: `http://${urlIn.exec(text)![1]!}`,
     said: () => text,

@@ -70,7 +70,7 @@ it('begins with an alert, and with a block that a responder made of it', async (
   await dialog.getByRole('button', { name: 'Block now' }).click();
   await page.waitForURL(/\/responses\/ac_/);
   action = new URL(page.url()).pathname;
-  await page.getByText('In force').first().waitFor({ timeout: 60_000 });
+  await page.getByText('In force').first().waitFor();
   await closed(one);
 });
 
@@ -169,7 +169,7 @@ it('says what the gateway holds, until it is released', async () => {
   const inLine = page.getByRole('status').filter({ hasText: 'practice holds' });
   await inLine.getByText('1 plugin of outrider’s').click();
   const panel = page.locator('section', { hasText: 'What outrider holds at practice' });
-  await panel.getByText(/^1 plugin, seen/).waitFor({ timeout: 60_000 });
+  await panel.getByText(/^1 plugin, seen/).waitFor();
   const rows = panel.getByRole('table', { name: 'Held' }).getByRole('row');
   await rows.filter({ hasText: 'mallory' }).getByText('In force').waitFor();
   expect(await heldByGateway()).toEqual(['request-termination']);
@@ -183,10 +183,10 @@ it('says what the gateway holds, until it is released', async () => {
   await page.getByRole('button', { name: 'Release' }).click();
   await page.getByRole('dialog').getByLabel('Reason').fill('all have seen it');
   await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click();
-  await page.getByText('Released', { exact: true }).first().waitFor({ timeout: 60_000 });
+  await page.getByText('Released', { exact: true }).first().waitFor();
   expect(await heldByGateway()).toEqual([]);
   await page.goto('/settings/gateways');
-  await panel.getByText(/^0 plugins, seen/).waitFor({ timeout: 60_000 });
+  await panel.getByText(/^0 plugins, seen/).waitFor();
   await panel.getByText('Nothing: nobody is blocked or limited there.').waitFor();
   await closed(one);
 });

@@ -87,7 +87,7 @@ async function alertOf(name: string): Promise<string> {
 it('shows calls flowing while outrider learns', async () => {
   const flow = page.getByRole('region', { name: 'Flow from gateway to responder' });
   await flow.getByText('practice', { exact: true }).waitFor();
-  await flow.getByText(/\d\/s/).first().waitFor({ timeout: 30_000 });
+  await flow.getByText(/\d\/s/).first().waitFor();
   await check(page, 'overview');
 });
 
@@ -106,9 +106,9 @@ it('tells of the attack by itself', async () => {
 
 it('shows the block of the policy, from its beginning to its end', async () => {
   await page.getByRole('link', { name: 'Block · 403' }).click();
-  await page.getByText('In force').first().waitFor({ timeout: 40_000 });
+  await page.getByText('In force').first().waitFor();
   await check(page, 'action');
-  await page.getByText('Released', { exact: true }).first().waitFor({ timeout: 60_000 });
+  await page.getByText('Released', { exact: true }).first().waitFor();
   await outrider.says('everything stays up');
 });
 
@@ -186,7 +186,7 @@ it('blocks by hand from an alert, at the gateway as well, and undoes it', async 
   await dialog.getByRole('button', { name: 'Block now' }).click();
   await page.waitForURL(/\/responses\/ac_/);
   const action = new URL(page.url()).pathname;
-  await page.getByText('In force').first().waitFor({ timeout: 60_000 });
+  await page.getByText('In force').first().waitFor();
   expect([await statusOf('key-mallory'), await statusOf('key-alice')]).toEqual([403, 200]);
 
   await page.goto('/responses');
@@ -195,7 +195,7 @@ it('blocks by hand from an alert, at the gateway as well, and undoes it', async 
   await row.getByRole('button', { name: 'Release' }).click();
   await page.getByLabel('Reason').fill('it was a drill');
   await dialog.getByRole('button', { name: 'Release' }).click();
-  await expect.poll(() => statusOf('key-mallory'), { timeout: 30_000 }).toBe(200);
+  await expect.poll(() => statusOf('key-mallory')).toBe(200);
   await page.goto('/responses?group=ended');
   await row.getByText('Released', { exact: true }).waitFor();
   await page.goto(action);
@@ -267,7 +267,7 @@ it('makes a policy from an alert, which blocks the next attack', async () => {
   try {
     // The new row waits until somebody asks for it; nothing moves under the cursor. Others may be new before it is.
     const fresh = page.getByRole('button', { name: /^Show \d+ new$/ });
-    await fresh.waitFor({ timeout: 90_000 });
+    await fresh.waitFor();
     const row = page.getByRole('row').filter({ hasText: 'bob' }).filter({ hasText: 'limit-what-spikes' }).first();
     const isShown = async () => {
       if (await fresh.isVisible()) await fresh.click();
@@ -277,7 +277,7 @@ it('makes a policy from an alert, which blocks the next attack', async () => {
     await until(() => loop.statuses.at(-1) === 403, 'the gateway refuses bob');
     const held = (await (await fetch(`${admin}/plugins?tags=outrider`)).json()) as { data: unknown[] };
     expect(held.data.length).toBeGreaterThan(0);
-    await row.getByText('In force').waitFor({ timeout: 60_000 });
+    await row.getByText('In force').waitFor();
     await check(page, 'responses');
 
     // Whoever goes on with it is blocked again, by another action: this one is meant.
@@ -287,7 +287,7 @@ it('makes a policy from an alert, which blocks the next attack', async () => {
     await released.getByRole('button', { name: 'Release' }).click();
     await page.getByLabel('Reason').fill('the test has seen it');
     await page.getByRole('dialog').getByRole('button', { name: 'Release' }).click();
-    await released.getByText('Released', { exact: true }).waitFor({ timeout: 30_000 });
+    await released.getByText('Released', { exact: true }).waitFor();
     await until(() => loop.statuses.slice(refused).includes(200), 'the gateway lets bob through again');
   } finally {
     await loop.end();
@@ -358,11 +358,11 @@ it('asks a person while automatic actions are stopped, who approves one and reje
     await rowOf('dave').getByText('Rejected').waitFor();
     await rowOf('dave').getByText('dave has told us').waitFor();
     await page.goto(carol!);
-    await page.getByText('In force').first().waitFor({ timeout: 60_000 });
+    await page.getByText('In force').first().waitFor();
     await page.getByRole('button', { name: 'Release' }).click();
     await dialog.getByLabel('Reason').fill('carol has stopped');
     await dialog.getByRole('button', { name: 'Release' }).click();
-    await page.getByText('Released', { exact: true }).first().waitFor({ timeout: 30_000 });
+    await page.getByText('Released', { exact: true }).first().waitFor();
   } finally {
     await Promise.all(loops.map((loop) => loop.end()));
   }
@@ -591,7 +591,7 @@ it('bears names without an end', async () => {
   for (const width of [1440, 1024]) {
     await page.setViewportSize({ width, height: 900 });
     await page.goto(`/timeline?kind=consumer&entity=${name}&last=15m`);
-    await page.getByRole('table', { name: 'Calls' }).getByText('/shop/items/').first().waitFor({ timeout: 30_000 });
+    await page.getByRole('table', { name: 'Calls' }).getByText('/shop/items/').first().waitFor();
     await check(page, `long names at ${width}`);
     await page.goto('/apis');
     await page.getByRole('table', { name: 'Endpoints' }).getByText('/shop/items').first().waitFor();

@@ -1,7 +1,7 @@
 // All alerts, with facets that are part of the address.
 import { Select } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { useState } from 'react';
 import { Link, useNavigate } from 'react-router';
 
 import { api, got } from '../../api/client';
@@ -16,12 +16,11 @@ import { type Chosen, NONE } from '../../parts/selection';
 import { detectorName, figure } from '../../parts/words';
 import { useMay, useSession } from '../../shell/session';
 import { useDetectors, useServices } from '../policies/suggestions';
-import { facetsBy } from '../timeline/counting';
-import { FacetPanel, FacetsButton } from '../timeline/Facets';
-import { useRoom } from '../timeline/room';
+import { AddressFacets } from '../timeline/AddressFacets';
+import { FacetsButton } from '../timeline/Facets';
 import { useAssignees } from './Assignee';
 import { Bulk } from './Bulk';
-import { ALERT_FIELDS, isTaken, termOf, toggled } from './facets';
+import { ALERT_FIELDS } from './facets';
 import { fits, NOBODY, ORDERS } from './filter';
 import { statesOf, tabsOf } from './states';
 
@@ -142,8 +141,6 @@ export default function AlertsPage() {
   // What a filter has taken from view is not decided about.
   const about = alerts.rows.filter((alert) => chosen.has(alert.id));
   const isFiltered = [...query.keys()].some((name) => name !== 'sort' && name !== 'state');
-  const facets = useMemo(() => facetsBy(ALERT_FIELDS, alerts.rows, termOf), [alerts.rows]);
-  const { hasRoomForFacets } = useRoom();
   const people = useAssignees().data?.items ?? [];
   const names = new Map(people.map(({ name, display_name }) => [name, display_name]));
   return (
@@ -271,17 +268,8 @@ export default function AlertsPage() {
           }
           empty={<NoAlerts isFiltered={isFiltered} isOfAll={states === undefined} />}
         />
-        {hasRoomForFacets && (alerts.rows.length > 0 || alerts.isPending) && (
-          <FacetPanel
-            noun="alert"
-            of={query.toString()}
-            rows={alerts.rows.length}
-            hasMore={alerts.hasNextPage}
-            facets={facets}
-            isTaken={(term) => isTaken(query, term)}
-            toggled={(term) => toggled(query, term)}
-            change={(next) => void navigate({ search: next })}
-          />
+        {(alerts.rows.length > 0 || alerts.isPending) && (
+          <AddressFacets noun="alert" rows={alerts.rows} hasMore={alerts.hasNextPage} fields={ALERT_FIELDS} />
         )}
       </div>
       {about.length > 0 && (

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 
 import type { Alert } from '../../api/types';
+import { termOf } from '../timeline/addressTerms';
 import { facetsBy } from '../timeline/counting';
-import { ALERT_FIELDS, isTaken, termOf, toggled } from './facets';
+import { ALERT_FIELDS } from './facets';
 
 const alert = (severity: string, label: string, assignee: string | null = null) =>
   ({
@@ -23,13 +24,4 @@ it('counts with a least severity those that are worse, the least first', () => {
   expect(counts('About')).toEqual(['mallory: 2', 'id: 1']);
   expect(counts('Assigned to')).toEqual(['nobody: 2', 'berta: 1']);
   expect(counts('Service')).toBeUndefined();
-});
-
-it('adds a value to the address, and takes it away again', () => {
-  const before = new URLSearchParams('sort=opened&entity=bob');
-  const term = termOf('entity', 'a&b');
-  expect(isTaken(before, term)).toBe(false);
-  const after = new URLSearchParams(toggled(before, term));
-  expect([after.get('entity'), after.get('sort'), isTaken(after, term)]).toEqual(['a&b', 'opened', true]);
-  expect(toggled(after, term)).toBe('sort=opened');
 });

@@ -1,7 +1,7 @@
 // How the calls of a service differ from its owner's document, the worst first.
 import { Button } from '@mantine/core';
 import { useMemo, useState } from 'react';
-import { Link, useNavigate } from 'react-router';
+import { Link } from 'react-router';
 
 import type { Schemas } from '../../api/client';
 import { type ApiRow, type Drift, SEVERITIES } from '../../api/types';
@@ -10,10 +10,8 @@ import { Command, Empty, Loading, Panel, SeverityTag, Trouble } from '../../part
 import { Choice, withChosen } from '../../parts/Choice';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { count, counted } from '../../parts/words';
-import { isTaken, termOf, toggled } from '../alerts/facets';
-import { facetsBy } from '../timeline/counting';
-import { FacetPanel, FacetsButton } from '../timeline/Facets';
-import { useRoom } from '../timeline/room';
+import { AddressFacets } from '../timeline/AddressFacets';
+import { FacetsButton } from '../timeline/Facets';
 import { Template } from './ApisPage';
 import { DRIFT_FIELDS, driftId, filterIn, fits, kindWords } from './drifting';
 import { diffCommand, servicePath } from './service';
@@ -29,13 +27,10 @@ interface Props {
 
 export function Drifts({ row, all, found }: Props) {
   const [query] = useAddress();
-  const navigate = useNavigate();
-  const { hasRoomForFacets } = useRoom();
   const [drawn, setDrawn] = useState(DRAWN);
   const filter = useMemo(() => filterIn(query), [query]);
   const items = useMemo(() => found.data?.items ?? [], [found.data]);
   const rows = useMemo(() => items.filter((one) => fits(one, filter)), [items, filter]);
-  const facets = useMemo(() => facetsBy(DRIFT_FIELDS, rows, termOf), [rows]);
   const kinds = [...new Set(items.map(({ kind }) => kind as string))];
   const hasItems = items.length > 0;
   return (
@@ -102,18 +97,7 @@ export function Drifts({ row, all, found }: Props) {
               </p>
             )}
           </div>
-          {hasRoomForFacets && (
-            <FacetPanel
-              noun="difference"
-              of={query.toString()}
-              rows={rows.length}
-              hasMore={false}
-              facets={facets}
-              isTaken={(term) => isTaken(query, term)}
-              toggled={(term) => toggled(query, term)}
-              change={(next) => void navigate({ search: next })}
-            />
-          )}
+          <AddressFacets noun="difference" rows={rows} fields={DRIFT_FIELDS} />
         </div>
       )}
     </Panel>

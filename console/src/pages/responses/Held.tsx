@@ -5,9 +5,10 @@ import { Link } from 'react-router';
 import { partsOf, type Responder } from '../../api/parts';
 import { type Action, ACTIVE_STATES } from '../../api/types';
 import { nowActions, useStatus } from '../../live/now';
-import { ActionStateTag, EntityLink, Loading, Panel, Time, Trouble } from '../../parts/basics';
+import { EntityLink, Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
-import { counted, doing, endOf, scopeWords } from '../../parts/words';
+import { counted, doing, scopeWords } from '../../parts/words';
+import { STATE, UNTIL } from './columns';
 
 function useResponders(): Responder[] {
   const status = useStatus();
@@ -46,7 +47,7 @@ export function Held() {
 }
 
 const COLUMNS: Column<Action>[] = [
-  { id: 'state', head: 'State', width: '132px', cell: (action) => <ActionStateTag state={action.state} /> },
+  STATE,
   { id: 'whom', head: 'Whom', width: 'minmax(0, 1fr)', cell: (action) => <EntityLink entity={action.target} /> },
   {
     id: 'what',
@@ -55,16 +56,7 @@ const COLUMNS: Column<Action>[] = [
     cell: (action) => <Link to={`/responses/${action.id}`}>{doing(action.kind)}</Link>,
   },
   { id: 'where', head: 'Where', width: 'minmax(0, 1.5fr)', cell: (action) => scopeWords(action.scope) },
-  {
-    id: 'until',
-    head: 'Until',
-    width: '116px',
-    isNumber: true,
-    cell: (action) => {
-      const end = endOf(action);
-      return end ? <Time ms={end} /> : <span className="muted">no end</span>;
-    },
-  },
+  UNTIL,
 ];
 
 /** At one gateway, with the actions that it is there for. */

@@ -4,13 +4,14 @@ import { Link, useNavigate } from 'react-router';
 import { api, got } from '../../api/client';
 import { type Action, type ActionState, ACTIVE_STATES } from '../../api/types';
 import { useAddress } from '../../parts/address';
-import { ActionStateTag, Command, Empty, EntityLink, Page, Time } from '../../parts/basics';
+import { Command, Empty, EntityLink, Page, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { Field } from '../../parts/Field';
 import { NameField } from '../../parts/NameField';
 import { useFresh, usePages } from '../../parts/pages';
-import { byWhom, doing, endOf, scopeWords } from '../../parts/words';
+import { byWhom, doing, scopeWords } from '../../parts/words';
 import { useMay } from '../../shell/session';
+import { STATE, UNTIL } from './columns';
 import { ActionDecisions, KillSwitch } from './decisions';
 import { Held } from './Held';
 
@@ -23,7 +24,7 @@ const GROUPS: { id: string; name: string; states?: ActionState[] }[] = [
 ];
 
 const COLUMNS: Column<Action>[] = [
-  { id: 'state', head: 'State', width: '132px', cell: (action) => <ActionStateTag state={action.state} /> },
+  STATE,
   {
     id: 'whom',
     head: 'Whom',
@@ -75,16 +76,7 @@ const COLUMNS: Column<Action>[] = [
     needsRoom: true,
     cell: (action) => <Time ms={action.created_ms} />,
   },
-  {
-    id: 'until',
-    head: 'Until',
-    width: '116px',
-    isNumber: true,
-    cell: (action) => {
-      const end = endOf(action);
-      return end ? <Time ms={end} /> : <span className="muted">no end</span>;
-    },
-  },
+  UNTIL,
 ];
 
 const DECIDE: Column<Action> = {
