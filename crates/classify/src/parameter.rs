@@ -6,6 +6,8 @@ use crate::words::Said;
 
 /// What the families look at.
 pub(crate) struct Parameter<'p> {
+    /// The name of the field.
+    pub(crate) name: &'p str,
     /// The value, or as much of it as is read.
     pub(crate) value: &'p str,
     /// What the name says.
@@ -19,6 +21,7 @@ pub(crate) struct Parameter<'p> {
 impl<'p> Parameter<'p> {
     pub(crate) fn new(name: &'p str, value: &'p str, context: &[&str]) -> Self {
         Parameter {
+            name,
             value,
             said: Said::by_name(name),
             context: Said::by_context(context),

@@ -115,7 +115,7 @@ impl Said {
         let mut read = Read::new(name.as_bytes());
         let is_asking = read.count > 1 && ASKING.contains(&read.word(0, 1));
         let mut said = read.said();
-        if is_credential_name(name) && said.says_no_credential() {
+        if !said.is_about && is_credential_name(name) && said.says_no_credential() {
             said.suggested.add(Classes::of(DataClass::AccessToken));
         }
         if is_asking {
@@ -332,6 +332,8 @@ mod tests {
             ("has_password", DataClass::Password, Naming::Silent),
             ("national_id", DataClass::NationalId(Country::Finland), Naming::Suggested),
             ("session_id", DataClass::SessionId, Naming::Named),
+            ("consumer_key", DataClass::AccessToken, Naming::Suggested),
+            ("credential_id", DataClass::AccessToken, Naming::Silent),
             ("next_page_token", DataClass::AccessToken, Naming::Silent),
             ("", DataClass::Email, Naming::Silent),
             ("[[]]", DataClass::Email, Naming::Silent),

@@ -404,7 +404,6 @@ fn ids_times_and_hashes_are_of_no_other_class() {
     let mut all = 0;
     let mut unnamed: BTreeMap<(String, String), usize> = BTreeMap::new();
     let mut named: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut by_name = 0;
     let mut check = |kind: &str, right: Option<&str>, name: &str, value: &str, path: &[&str]| {
         all += 1;
         for found in classify("", value, path).iter().filter(|found| found.is_decided()) {
@@ -413,14 +412,11 @@ fn ids_times_and_hashes_are_of_no_other_class() {
             }
         }
         for found in classify(name, value, path).iter().filter(|found| found.is_decided()) {
-            if right == Some(found.class.as_str()) {
+            // What its document says is a password is one, although an id was made up for it.
+            if right == Some(found.class.as_str()) || (name, found.class.as_str()) == ("passwd", "password") {
                 continue;
             }
-            // A field that is called `token` or `sessionId` is one, whatever was generated into it.
-            match found.class.family() {
-                Some(Family::Credentials) => by_name += 1,
-                _ => *named.entry((name.to_owned(), found.class.as_str().to_owned())).or_default() += 1,
-            }
+            *named.entry((name.to_owned(), found.class.as_str().to_owned())).or_default() += 1;
         }
     };
     for line in read(&folder.join("labels.jsonl.gz")).lines() {
@@ -434,16 +430,23 @@ fn ids_times_and_hashes_are_of_no_other_class() {
             }
         }
     }
-    for line in read(&folder.join("events.jsonl.gz")).lines() {
-        let event: Value = serde_json::from_str(line).unwrap();
-        check("time", None, "started_at", &event["started_at"].to_string(), &[]);
-    }
     let total = |wrong: &BTreeMap<_, usize>| wrong.values().sum::<usize>();
-    println!("{all} ids, times, numbers and hashes");
+    println!("{all} ids, numbers and hashes");
     println!("without a name: {} false classes, {:.4} %: {unnamed:?}", total(&unnamed), share(total(&unnamed), all));
     println!("with a name: {} false classes, {:.4} %: {named:?}", total(&named), share(total(&named), all));
-    println!("secrets by their name: {by_name}, {:.4} %", share(by_name, all));
     assert!(share(total(&unnamed), all) < 0.3 && share(total(&named), all) < 0.3);
+    // Times are apart, as there are so many that they would hide the rest.
+    let mut times = 0;
+    for line in read(&folder.join("events.jsonl.gz")).lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let time = event["started_at"].to_string();
+        times += 1;
+        for name in ["", "started_at", "q"] {
+            let is_told = classify(name, &time, &[]).iter().any(|found| found.is_decided());
+            assert!(!is_told, "a time under `{name}`");
+        }
+    }
+    println!("{times} times, none of them of any class");
 }
 
 fn share(part: usize, all: usize) -> f64 {

@@ -98,6 +98,19 @@ fn every_folder_is_a_registered_family_or_a_page_of_find_personal() {
 }
 
 #[test]
+fn the_page_of_all_has_every_class_in_the_row_of_its_family() {
+    let page = include_str!("../../../docs/data-classes.md");
+    for family in Family::ALL {
+        let link = format!("| [{0}](../crates/classify/src/classes/{0}/doc.md) |", family.as_str());
+        let row = page.lines().find(|line| line.starts_with(&link)).unwrap_or_else(|| panic!("no row begins {link}"));
+        let told: BTreeSet<&str> = row[link.len()..].split('`').skip(1).step_by(2).collect();
+        let known: BTreeSet<&str> =
+            DataClass::all().filter(|class| class.family() == family).map(DataClass::as_str).collect();
+        assert_eq!(told, known, "{}", family.as_str());
+    }
+}
+
+#[test]
 fn names_of_classes_are_unique() {
     let mut names = BTreeMap::new();
     for class in DataClass::all() {

@@ -5,6 +5,8 @@ use crate::classes::DataClass;
 use crate::evidence::{Form, Naming};
 use crate::parameter::Parameter;
 
+/// Names of fields that everything has. What they hold is a person's only where the path speaks of people.
+const OF_ANYTHING: &[&str] = &["name", "nom", "nome", "nombre", "naam", "namn", "navn"];
 /// Longest value that is read as a name.
 const NAME_BYTES_MAX: usize = 80;
 /// Most words of one.
@@ -25,8 +27,10 @@ pub(super) fn find(parameter: &Parameter<'_>, candidates: &mut Candidates) {
     let is_capital = |word: &str| !word.chars().next().is_some_and(char::is_lowercase);
     let is_full =
         words.clone().count() > 1 && words.clone().any(|word| word.len() > 2) && words.clone().all(is_capital);
-    // A single word may be anything's name; two of them with capitals are somebody's rather than something's.
-    let form = if is_full { Form::Weak } else { Form::Possible };
+    let is_of_anything = OF_ANYTHING.iter().any(|name| parameter.name.eq_ignore_ascii_case(name))
+        && !parameter.context.speaks_of(DataClass::PersonName);
+    // A single word may be anything's name; two of them with capitals are a person's rather than an account's.
+    let form = if is_full && !is_of_anything { Form::Weak } else { Form::Possible };
     candidates.add(parameter, DataClass::PersonName, form, (start, start + value.len()));
 }
 
