@@ -18,15 +18,15 @@ const NAME_BYTES_MAX: usize = 64;
 
 /// A set of topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Topics(u16);
+pub(crate) struct Topics(u32);
 
 impl Topics {
-    const PHONE: Topics = Topics(1 << 14);
-    const CARD: Topics = Topics(1 << 13);
+    const PHONE: Topics = Topics(1 << 31);
+    const CARD: Topics = Topics(1 << 30);
     const ANY_NATIONAL_ID: Topics = Topics((1 << Country::ALL.len()) - 1);
 
     const fn of(country: Country) -> Topics {
-        Topics(1 << country as u16)
+        Topics(1 << country as u32)
     }
 
     fn add(&mut self, other: Topics) {
@@ -47,14 +47,14 @@ impl Topics {
 }
 
 /// Whether a field of this name carries values of the class: `phone`, `cardNumber`, `national_id`. Mail addresses and bank
-/// accounts prove what they are, so no name is known for them.
+/// accounts prove what they are, so no name is known for them; those of the other classes are in module `words`.
 pub fn is_named_after(name: &str, class: DataClass) -> bool {
     let topics = of_name(&name.as_bytes()[..name.len().min(NAME_BYTES_MAX)]);
     match class {
         DataClass::Phone => topics.has_phone(),
         DataClass::PaymentCard => topics.has_card(),
         DataClass::NationalId(country) => topics.has_national_id(country),
-        DataClass::Email | DataClass::Iban => false,
+        _ => false,
     }
 }
 

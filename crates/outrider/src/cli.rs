@@ -110,6 +110,14 @@ pub enum Command {
     /// Documents of the APIs behind the gateways: write what was seen, give the owner's, compare both. Without a command: write the
     /// OpenAPI document of outrider's own API.
     Openapi(OpenapiArguments),
+    /// Say which classes of data parameters carry: personal, payment, credentials, health, location, technical.
+    ///
+    /// Reads lines of JSON, {"name": "zip", "value": "10115", "context": ["addresses"]}, of which `context`, words of the path, may be
+    /// left out, and writes a line for each: the likeliest class with its confidence, and all that may be in the value, with
+    /// where and why. Values are not written. Blank lines are skipped.
+    ///
+    /// Exit status: 0 if all lines could be read, 1 after an error, 4 if a line could not be read.
+    Classify(ClassifyArguments),
     /// Convert a credential, session or personal value in hand into its pseudonym, to look it up.
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
@@ -164,6 +172,16 @@ pub struct ConfigArgument {
     /// The configuration file.
     #[arg(long, short, value_name = "FILE", default_value = "outrider.toml")]
     pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ClassifyArguments {
+    /// Files of lines; `-`, or none, for standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub files: Vec<PathBuf>,
+    /// A file with classes of your own, in TOML: `[[class]]` with `name`, `pattern`, `words` and `validator`.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod ask;
 mod audit;
 mod backup;
 mod ca;
+mod classify;
 mod cli;
 mod collector_test;
 mod concerns;
@@ -112,6 +113,7 @@ fn main() -> ExitCode {
         Command::Openapi(OpenapiArguments { command: Some(command) }) => {
             return exit(on_runtime(apis::openapi(command)));
         }
+        Command::Classify(arguments) => return exit(classify::classify(&arguments)),
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
     };
     exit(result.map(|()| ExitCode::SUCCESS))

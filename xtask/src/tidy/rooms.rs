@@ -25,7 +25,11 @@ const ROOMS: &[Room] = &[
     room("lake", &["model"], &[]),
     room("platform", &["model", "discover", "detect", "respond", "lake"], &["practice"]),
     room("practice", &["model"], &[]),
-    room("outrider", &["model", "collect", "discover", "detect", "respond", "lake", "platform", "practice"], &[]),
+    room(
+        "outrider",
+        &["model", "classify", "collect", "discover", "detect", "respond", "lake", "platform", "practice"],
+        &[],
+    ),
     room("bench", &["model", "collect", "discover", "detect", "respond", "lake", "platform", "practice"], &[]),
     room("xtask", &[], &[]),
 ];

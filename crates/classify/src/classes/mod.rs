@@ -1,23 +1,34 @@
-//! Values that are a person's, by class: where in a text one stands, and in which form two of them are the same.
+//! Values that are a person's, by class: where in a text one stands, and in which form two of them are the same. And the families of
+//! all classes that a parameter is told of.
 //!
-//! One folder per class: the validator, a page that says what it takes and what it leaves, and samples that the test below
-//! reads. The classes are listed here and nowhere else. A class is decided by what the value itself proves, such as check
+//! One folder per class that is found in texts, with a `README.md`: the validator, a page that says what it takes and what it
+//! leaves, and samples that the test below reads. One folder per [`Family`], with a `doc.md`, which builds on these. The
+//! classes are listed here and nowhere else. A class is decided by what the value itself proves, such as check
 //! digits; where that is not enough the field's name or the words before must speak of it (module `topics`).
 //!
 //! Most texts have nothing of the kind, so what is cheap comes first: one search for `@`, one count of digits. Everything
 //! is linear in the text: a validator looks at a bounded number of bytes from where a word begins.
 
+pub(crate) mod credentials;
 mod email;
+mod family;
+pub(crate) mod health;
 mod iban;
+pub(crate) mod location;
 mod national_id;
 mod number;
+pub(crate) mod payment;
 mod payment_card;
+pub(crate) mod personal;
 mod phone;
+pub(crate) mod technical;
 
 use std::borrow::Cow;
 
+pub use family::Family;
 pub use national_id::Country;
 use number::Number;
+pub(crate) use number::passes_luhn;
 
 use crate::topics::topics;
 
@@ -37,6 +48,48 @@ pub enum DataClass {
     Iban,
     /// A number that a state gave to a person.
     NationalId(Country),
+    /// The name of a person, or a part of it.
+    PersonName,
+    /// Street and house number, or more of an address.
+    PostalAddress,
+    /// When somebody was born.
+    BirthDate,
+    /// The three or four digits that prove that a payment card is at hand.
+    CardSecurityCode,
+    /// A password, a PIN, or what a server keeps of one.
+    Password,
+    /// A key that a provider gave to a program.
+    ApiKey,
+    /// A JSON Web Token.
+    JsonWebToken,
+    /// A private key in PEM form.
+    PrivateKey,
+    /// What a server knows a session by.
+    SessionId,
+    /// Any other token or secret that lets its bearer in.
+    AccessToken,
+    /// A diagnosis, by its code or in words.
+    Diagnosis,
+    /// A number by which a health service knows a patient.
+    PatientNumber,
+    /// A blood group.
+    BloodType,
+    /// Anything else about somebody's health, in words.
+    HealthDetail,
+    /// Latitude, longitude, or both.
+    Coordinates,
+    /// The code of a place in postal addresses.
+    PostalCode,
+    /// An IP address.
+    IpAddress,
+    /// A URL, or a host name that stands for one.
+    Url,
+    /// A UUID.
+    Uuid,
+    /// A hash in hexadecimal digits.
+    Hash,
+    /// The address of a network device.
+    MacAddress,
 }
 
 /// A value in a text.
@@ -73,6 +126,27 @@ impl DataClass {
             DataClass::PaymentCard => "payment_card",
             DataClass::Iban => "iban",
             DataClass::NationalId(country) => country.as_str(),
+            DataClass::PersonName => "person_name",
+            DataClass::PostalAddress => "postal_address",
+            DataClass::BirthDate => "birth_date",
+            DataClass::CardSecurityCode => "card_security_code",
+            DataClass::Password => "password",
+            DataClass::ApiKey => "api_key",
+            DataClass::JsonWebToken => "json_web_token",
+            DataClass::PrivateKey => "private_key",
+            DataClass::SessionId => "session_id",
+            DataClass::AccessToken => "access_token",
+            DataClass::Diagnosis => "diagnosis",
+            DataClass::PatientNumber => "patient_number",
+            DataClass::BloodType => "blood_type",
+            DataClass::HealthDetail => "health_detail",
+            DataClass::Coordinates => "coordinates",
+            DataClass::PostalCode => "postal_code",
+            DataClass::IpAddress => "ip_address",
+            DataClass::Url => "url",
+            DataClass::Uuid => "uuid",
+            DataClass::Hash => "hash",
+            DataClass::MacAddress => "mac_address",
         }
     }
 
@@ -85,6 +159,7 @@ impl DataClass {
                 let kept = value.chars().filter(char::is_ascii_alphanumeric);
                 Cow::Owned(kept.map(|character| character.to_ascii_uppercase()).collect())
             }
+            _ => Cow::Borrowed(value),
         }
     }
 }

@@ -182,7 +182,7 @@ fn is_fraction(text: &[u8], start: usize, end: usize) -> bool {
 }
 
 /// Whether the last digit is that of Luhn (ISO/IEC 7812-1, annex B).
-pub(super) fn passes_luhn(digits: &[u8]) -> bool {
+pub(crate) fn passes_luhn(digits: &[u8]) -> bool {
     let sum: u32 = digits
         .iter()
         .rev()

@@ -40,11 +40,36 @@ pub enum Country {
     UnitedKingdom,
     /// Social Security number and ITIN.
     UnitedStates,
+    /// Rijksregisternummer.
+    Belgium,
+    /// Social Insurance Number.
+    Canada,
+    /// Resident Identity Card number.
+    China,
+    /// Henkilötunnus.
+    Finland,
+    /// Clave Única de Registro de Población.
+    Mexico,
+    /// Fødselsnummer.
+    Norway,
+    /// NRIC and FIN.
+    Singapore,
+    /// Identity number.
+    SouthAfrica,
+    /// Resident Registration Number.
+    SouthKorea,
+    /// AHV number.
+    Switzerland,
+    /// National identity number.
+    Thailand,
+    /// Kimlik numarası.
+    Turkey,
 }
 
 impl Country {
-    /// All of them, in the order of their names.
-    pub const ALL: [Country; 11] = [
+    /// All of them: first those that [`find_personal`](crate::find_personal) finds, then those that
+    /// [`classify`](crate::classify) knows besides; each in the order of their names.
+    pub const ALL: [Country; 23] = [
         Country::Brazil,
         Country::France,
         Country::Germany,
@@ -56,6 +81,18 @@ impl Country {
         Country::Sweden,
         Country::UnitedKingdom,
         Country::UnitedStates,
+        Country::Belgium,
+        Country::Canada,
+        Country::China,
+        Country::Finland,
+        Country::Mexico,
+        Country::Norway,
+        Country::Singapore,
+        Country::SouthAfrica,
+        Country::SouthKorea,
+        Country::Switzerland,
+        Country::Thailand,
+        Country::Turkey,
     ];
 
     /// The name of the class of its number.
@@ -72,6 +109,18 @@ impl Country {
             Country::Sweden => "se_personnummer",
             Country::UnitedKingdom => "uk_nino",
             Country::UnitedStates => "us_ssn",
+            Country::Belgium => "be_national_number",
+            Country::Canada => "ca_sin",
+            Country::China => "cn_resident_id",
+            Country::Finland => "fi_hetu",
+            Country::Mexico => "mx_curp",
+            Country::Norway => "no_fodselsnummer",
+            Country::Singapore => "sg_nric",
+            Country::SouthAfrica => "za_id",
+            Country::SouthKorea => "kr_rrn",
+            Country::Switzerland => "ch_ahv",
+            Country::Thailand => "th_national_id",
+            Country::Turkey => "tr_kimlik",
         }
     }
 }
