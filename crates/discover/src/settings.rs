@@ -3,8 +3,7 @@ use serde::{Deserialize, Serialize};
 
 /// How the catalogue learns and what it may hold.
 ///
-/// Every limit says what happens there; the counter of the same name in [`Counters`](crate::Counters) says how often it
-/// happened.
+/// Every limit says what happens there; how often that happened is counted under its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {

@@ -50,7 +50,7 @@ export function Effects({ form }: { form?: TemplatesForm }) {
       {answer && answer.items.length > 0 && <List effects={sorted(answer.items)} isOld={isOld} />}
       {answer && answer.left_out.length > 0 && (
         <LeftOut warnings={answer.left_out}>
-          {counted(answer.left_out.length, 'operation')} of the document cannot stand as written
+          {counted(answer.left_out.length + answer.more_left_out, 'operation')} of the document cannot stand as written
         </LeftOut>
       )}
     </section>
