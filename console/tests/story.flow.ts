@@ -643,7 +643,14 @@ it('looks right in both themes', async () => {
     for (const [name, path] of pages) {
       await one.page.goto(path);
       await one.page.getByRole('heading', { level: 1 }).waitFor();
-      if (name === 'sql') await one.page.getByRole('button', { name: 'Run' }).click();
+      if (name === 'sql') {
+        await one.page.getByRole('button', { name: 'Run' }).click();
+        await one.page
+          .getByRole('complementary', { name: 'Tables' })
+          .getByText('calls', { exact: true })
+          .first()
+          .click();
+      }
       // A rate needs two readings of the counters.
       if (name === 'overview') await one.page.locator('.flow-way').getByText(RATE).nth(1).waitFor();
       await expect.poll(() => one.page.locator('.skeleton').count()).toBe(0);

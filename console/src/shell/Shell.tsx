@@ -123,8 +123,10 @@ function Person({ me, help }: { me: Me; help: () => void }) {
         <Menu.Target>
           <button type="button" className="nav-link person-button" title={`Signed in as ${name}`}>
             <IconUser size={17} stroke={1.7} />
-            <span className="nav-name cut">{name}</span>
-            <span className="nav-name tag">{me.role}</span>
+            <span className="nav-name who">
+              <span className="cut">{name}</span>
+              <span className="faint">{me.role}</span>
+            </span>
           </button>
         </Menu.Target>
         <Menu.Dropdown>
