@@ -13,6 +13,9 @@
 //! enrichment and leave alone what is behind it: they lose the fields, and not the calls. So does this build with what later
 //! ones put behind the fields.
 
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+
 use crate::{ApiCall, Enrichment, Field};
 
 /// Of a batch in which no call has anything behind it.
@@ -50,37 +53,49 @@ pub enum BatchError {
 #[derive(Debug, Clone, Default)]
 pub struct BatchWriter {
     bytes: Vec<u8>,
-    scratch: Vec<u8>,
     calls: u32,
 }
 
 impl BatchWriter {
     /// Adds a call. On error the batch is as it was before.
     pub fn push(&mut self, call: &ApiCall<'_>) -> Result<(), BatchError> {
-        self.scratch.clear();
-        let is_extended = !call.enrichment.is_empty() || !call.fields.is_empty();
-        let mut encoded =
-            postcard::to_extend(call, std::mem::take(&mut self.scratch)).map_err(|_| BatchError::Unencodable)?;
-        if is_extended {
-            encoded = postcard::to_extend(&call.enrichment, encoded).map_err(|_| BatchError::Unencodable)?;
-        }
-        if !call.fields.is_empty() {
-            encoded = postcard::to_extend(&call.fields, encoded).map_err(|_| BatchError::Unencodable)?;
-        }
-        let Ok(prefix) = u32::try_from(encoded.len()) else {
-            return Err(BatchError::TooLarge { bytes: encoded.len() });
-        };
+        let before = self.bytes.len();
         if self.bytes.is_empty() {
             self.bytes.push(PLAIN);
         }
-        if is_extended {
-            self.bytes[0] = EXTENDED;
+        let pushed = self.append(call);
+        match pushed {
+            Ok(is_extended) => {
+                if is_extended {
+                    self.bytes[0] = EXTENDED;
+                }
+                self.calls += 1;
+            }
+            Err(_) => self.bytes.truncate(before),
         }
-        self.bytes.extend_from_slice(&prefix.to_le_bytes());
-        self.bytes.extend_from_slice(&encoded);
-        self.scratch = encoded;
-        self.calls += 1;
-        Ok(())
+        pushed.map(drop)
+    }
+
+    /// Writes a call behind its length, and says whether it has anything that version 1 has not.
+    fn append(&mut self, call: &ApiCall<'_>) -> Result<bool, BatchError> {
+        let prefix = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
+        let is_extended = !call.enrichment.is_empty() || !call.fields.is_empty();
+        self.encode(call)?;
+        if is_extended {
+            self.encode(&call.enrichment)?;
+        }
+        if !call.fields.is_empty() {
+            self.encode(&call.fields)?;
+        }
+        let bytes = self.bytes.len() - prefix - 4;
+        let length = u32::try_from(bytes).map_err(|_| BatchError::TooLarge { bytes })?;
+        self.bytes[prefix..prefix + 4].copy_from_slice(&length.to_le_bytes());
+        Ok(is_extended)
+    }
+
+    fn encode(&mut self, value: &impl Serialize) -> Result<(), BatchError> {
+        postcard::serialize_with_flavor(value, Appended(&mut self.bytes)).map_err(|_| BatchError::Unencodable)
     }
 
     /// How many calls it holds.
@@ -102,6 +117,27 @@ impl BatchWriter {
     pub fn take(&mut self) -> Vec<u8> {
         self.calls = 0;
         std::mem::take(&mut self.bytes)
+    }
+}
+
+/// Where postcard writes: behind what is there, a whole text at a time.
+struct Appended<'v>(&'v mut Vec<u8>);
+
+impl Flavor for Appended<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
