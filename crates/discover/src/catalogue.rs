@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::endpoints::Table;
 use crate::evidence::teaches;
 use crate::hints::{Hints, RoutePath};
-use crate::operations::operation;
+use crate::operations::{MARK, operation, operation_of, path_of};
 use crate::overlay::{Found, Overlay};
 use crate::path::Path;
 use crate::settings::Settings;
@@ -121,6 +121,15 @@ pub fn service_key<'a>(call: &'a ApiCall<'_>) -> Cow<'a, str> {
     match &call.service {
         Some(service) if !service.id.is_empty() => Cow::Borrowed(service.id.as_str()),
         _ => Cow::Owned(format!("host:{}", call.host)),
+    }
+}
+
+/// The path of a call, with the operation behind it that it asks for: `/graphql#GetUser`.
+pub fn asked_path<'a>(call: &'a ApiCall<'_>) -> Cow<'a, str> {
+    let path = Path::parse(&call.path, usize::MAX);
+    match path.and_then(|path| operation(call, &path).map(|operation| format!("{}{MARK}{operation}", call.path))) {
+        Some(asked) => Cow::Owned(asked),
+        None => Cow::Borrowed(&*call.path),
     }
 }
 
@@ -267,7 +276,8 @@ impl Catalogue {
         kept.map(|record| &record.endpoint).or_else(|| self.endpoint(id))
     }
 
-    /// The endpoint that a path without an operation belongs to by the present catalogue. `service_key` is what [`service_key`] gives.
+    /// The endpoint that a path belongs to by the present catalogue, with an operation behind it as templates have one. `service_key`
+    /// is what [`service_key`] gives, `path` what [`asked_path`] does.
     pub fn lookup(
         &self,
         gateway: &str,
@@ -277,7 +287,9 @@ impl Catalogue {
         path: &str,
     ) -> Option<EndpointId> {
         let place = self.place(gateway, workspace, service_key)?;
-        self.lookup_at(place, method, &Path::parse(path, self.settings.depth_max)?)
+        let mut asked = Path::parse(path_of(path), self.settings.depth_max)?;
+        asked.operation = operation_of(path).map(Cow::Borrowed);
+        self.lookup_at(place, method, &asked)
     }
 
     /// The endpoint that a call belongs to by the present catalogue, with the operation that it asks for.

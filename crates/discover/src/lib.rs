@@ -47,7 +47,7 @@ mod template;
 mod trie;
 mod watch;
 
-pub use catalogue::{Assignment, Catalogue, Counters, service_key};
+pub use catalogue::{Assignment, Catalogue, Counters, asked_path, service_key};
 pub use refusal::DecisionRefused;
 pub use settings::{Settings, SettingsError};
 pub use snapshot::SnapshotError;

@@ -54,10 +54,14 @@ impl Catalogue {
 
     /// Whether a name is a pattern that comes as often as a name has to that is confirmed: one of values comes once or twice.
     fn is_used_pattern(&self, id: NodeId, name: &str) -> bool {
+        is_pattern(name) && self.is_confirmed_by_calls(id)
+    }
+
+    /// Whether so many calls of so many actors came that a name counts as confirmed.
+    pub(crate) fn is_confirmed_by_calls(&self, id: NodeId) -> bool {
         let node = &self.state.trie[id];
-        is_pattern(name)
-            && node.calls >= self.settings.confident_calls
-            && node.actors.count_ones() >= self.settings.confident_actors
+        let (calls_min, actors_min) = (self.settings.confident_calls, self.settings.confident_actors);
+        (node.calls >= calls_min && node.actors.count_ones() >= actors_min) || node.calls >= calls_min.saturating_mul(5)
     }
 
     /// Whether a text is a name for sure: a route says so, or it is what operations hang below.
@@ -243,14 +247,11 @@ impl Catalogue {
                 self.state.places[place].know(name);
                 child.styled = true;
             }
-            let child = &mut self.state.trie[id];
-            let is_known =
-                (child.calls >= calls_min && actors >= actors_min) || child.calls >= calls_min.saturating_mul(5);
+            let child = &self.state.trie[id];
             if child.confident {
                 continue;
             }
-            let child = &self.state.trie[id];
-            if is_known || child.name().is_some_and(|name| self.is_told(child.place, at, name)) {
+            if self.is_confirmed_by_calls(id) || child.name().is_some_and(|name| self.is_told(child.place, at, name)) {
                 self.state.trie[id].confident = true;
                 self.refresh(id);
             }

@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
-use outrider_model::{ApiCall, FieldValue};
+use outrider_model::{ApiCall, FieldValue, OPERATION_FIELD};
 
 use crate::catalogue::Catalogue;
 use crate::learn::ActorKey;
 use crate::path::{Path, segment_key};
 use crate::shape::value_shape;
-use crate::trie::{Kind, NONE, Node, NodeId, Trie};
+use crate::trie::{NONE, Node, NodeId, Trie};
 
 /// What the node is called that operations hang below, and what stands before one in a template. A path has no such segment:
 /// see [`Path`].
@@ -53,7 +53,12 @@ pub(crate) fn operation<'c>(call: &'c ApiCall<'_>, path: &Path<'_>) -> Option<Co
         FieldValue::Clear(text) => Some(&**text),
         FieldValue::Flag | FieldValue::Pseudonym(..) | FieldValue::Redacted => None,
     };
+    let is_mapped = call.fields.iter().any(|field| field.name == OPERATION_FIELD);
     let sent = call.operation().or_else(|| {
+        // Several of them are a batch, which is none.
+        if is_mapped {
+            return None;
+        }
         let last = &path.segments.last()?.text;
         if !GRAPHQL.iter().any(|name| name.eq_ignore_ascii_case(last)) {
             return None;
@@ -117,7 +122,10 @@ impl Catalogue {
         let actors_min = self.settings.confident_actors.min(place.actors.count_ones());
         let calls_min = self.settings.confident_calls;
         let seen = self.watch(watched, key, actor)?;
-        if seen.calls < calls_min || seen.actors.count_ones() < actors_min || !self.has_room_for_operation(mark) {
+        if seen.calls < calls_min
+            || seen.actors.count_ones() < actors_min
+            || !self.has_room_for_operation(mark, seen.actors)
+        {
             return None;
         }
         let made = self.new_name(mark, key, operation)?;
@@ -128,18 +136,14 @@ impl Catalogue {
         Some(made)
     }
 
-    /// Whether one more operation may hang below a node. Where there are too many the one goes that was not used for long
-    /// and has the fewest actors, then calls.
-    fn has_room_for_operation(&mut self, mark: NodeId) -> bool {
-        let names = &self.state.trie[mark].names;
-        if names.len() < self.settings.operations_per_endpoint_max {
+    /// Whether one more operation of these actors may hang below a node. Where there are too many the one goes that was not used
+    /// for long, else one that fewer actors use: so nobody keeps what more people ask for out.
+    fn has_room_for_operation(&mut self, mark: NodeId, actors: u64) -> bool {
+        if self.state.trie[mark].names.len() < self.settings.operations_per_endpoint_max {
             return true;
         }
-        let oldest = self.state.epoch.saturating_sub(self.settings.forget_after_epochs);
-        let stale =
-            names.iter().map(|entry| (&self.state.trie[entry.1], entry)).filter(|(node, _)| node.last_epoch < oldest);
-        let least = stale.min_by_key(|(node, (key, _))| (node.actors.count_ones(), node.calls, *key));
-        let Some((_, &(_, least))) = least else {
+        let least = self.least_operation(mark).filter(|&(is_used, users, _)| !is_used || users < actors.count_ones());
+        let Some((_, _, least)) = least else {
             self.state.counters.operations_per_endpoint_max += 1;
             return false;
         };
@@ -147,17 +151,29 @@ impl Catalogue {
         true
     }
 
+    /// The operation below a node that is worth the least, whether it was used lately, and by how many.
+    fn least_operation(&self, mark: NodeId) -> Option<(bool, u32, NodeId)> {
+        let oldest = self.state.epoch.saturating_sub(self.settings.forget_after_epochs);
+        let worth = |&(key, id): &(u64, NodeId)| {
+            let node = &self.state.trie[id];
+            ((node.last_epoch >= oldest, node.actors.count_ones(), node.calls, key), id)
+        };
+        let least = self.state.trie[mark].names.iter().map(worth).min();
+        least.map(|((is_used, users, _, _), id)| (is_used, users, id))
+    }
+
     /// Confirms the operations below a node that have enough evidence; they are not weighed as names of a path are.
     pub(crate) fn confirm_operations(&mut self, mark: NodeId) {
-        let (calls_min, actors_min) = (self.settings.confident_calls, self.settings.confident_actors);
+        // Endpoints that became one may have more together than one may have.
+        while self.state.trie[mark].names.len() > self.settings.operations_per_endpoint_max {
+            let Some((_, _, least)) = self.least_operation(mark) else { break };
+            self.state.counters.operations_per_endpoint_max += 1;
+            self.forget_end(least);
+        }
         self.state.trie[mark].confident = true;
         for (_, id) in self.state.trie[mark].names.clone() {
-            let node = &mut self.state.trie[id];
-            debug_assert!(matches!(node.kind, Kind::Name(_)));
-            let is_known = (node.calls >= calls_min && node.actors.count_ones() >= actors_min)
-                || node.calls >= calls_min.saturating_mul(5);
-            if is_known && !node.confident {
-                node.confident = true;
+            if !self.state.trie[id].confident && self.is_confirmed_by_calls(id) {
+                self.state.trie[id].confident = true;
                 self.refresh(id);
             }
         }

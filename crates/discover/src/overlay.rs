@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::catalogue::Catalogue;
 use crate::endpoints::{Record, Seen};
 use crate::name::{Part, explanation, template};
+use crate::operations::MARK;
 use crate::path::Path;
 use crate::pieces::shape_of_parts;
 use crate::rules::{Learned, Pin, Rules, Shown, Step};
@@ -171,11 +172,19 @@ impl Catalogue {
             return pin.map_or(Found::Unknown, by_pin);
         };
         let steps = self.steps_of_call(record, path);
-        // An operation may be pinned that has no endpoint by what was learned.
-        if path.operation.is_some()
-            && let Some(pin) = rules.pin(path.texts().map(Some), method_text)
-        {
-            return by_pin(pin);
+        // An operation may be pinned or ignored that has no endpoint by what was learned.
+        if let Some(operation) = path.operation.as_deref() {
+            if let Some(pin) = rules.pin(path.texts().map(Some), method_text) {
+                return by_pin(pin);
+            }
+            if steps.len() == path.segments.len() {
+                let mut asked = steps.clone();
+                let name = |name| Step { text: Some(name), learned: Learned::Name(name), said: None };
+                asked.extend([MARK, operation].map(name));
+                if let Shown::Ignored(_) = rules.shown(&asked, method_text) {
+                    return Found::Ignored { own: record };
+                }
+            }
         }
         match rules.shown(&steps, method_text) {
             Shown::Ignored(_) => Found::Ignored { own: record },

@@ -87,6 +87,11 @@ impl<'a> Path<'a> {
     }
 
     fn push(&mut self, piece: &'a str, is_plain: bool) {
+        // A key may have a semicolon in its quotes.
+        let key = if is_plain || !piece.contains('(') { None } else { of_key(&decode(piece)) };
+        if let Some(pattern) = key {
+            return self.segments.push(Segment { text: decode(piece), pattern: Some(pattern.into()) });
+        }
         let text = if is_plain { Cow::Borrowed(piece) } else { clean(piece) };
         match text.as_ref() {
             "" | "." => {}

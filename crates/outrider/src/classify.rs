@@ -99,7 +99,8 @@ fn load(path: &Path) -> anyhow::Result<CustomClasses> {
     let name = path.display().to_string();
     let mut text = String::new();
     let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-    file.take(CLASSES_BYTES_MAX).read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
+    file.take(CLASSES_BYTES_MAX + 1).read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
+    anyhow::ensure!(text.len() as u64 <= CLASSES_BYTES_MAX, "{name} is longer than {CLASSES_BYTES_MAX} bytes");
     let file: ClassesFile = toml::from_str(&text).with_context(|| name.clone())?;
     CustomClasses::new(&file.classes).context(name)
 }

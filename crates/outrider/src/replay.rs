@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use outrider_collect::{Content, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, RunningMaximum, Scratch};
-use outrider_discover::service_key;
+use outrider_discover::{asked_path, service_key};
 use outrider_model::{Alert, AlertId, ApiCall, EndpointId, Finding};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 use outrider_platform::enrich::Enricher;
@@ -283,14 +283,14 @@ impl PlaceFile {
     fn push(&mut self, call: Option<&ApiCall<'_>>) -> anyhow::Result<()> {
         self.buffer.clear();
         if let Some(call) = call {
-            let service_key = service_key(call);
+            let (service_key, path) = (service_key(call), asked_path(call));
             let place = Place {
                 gateway: &call.gateway,
                 workspace: &call.workspace,
                 service_key: &service_key,
                 service_name: call.service.as_ref().map_or("", |service| service.label()),
                 method: &call.method,
-                path: &call.path,
+                path: &path,
             };
             self.buffer =
                 postcard::to_extend(&place, std::mem::take(&mut self.buffer)).context("cannot encode a place")?;

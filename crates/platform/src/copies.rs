@@ -5,11 +5,11 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outrider_discover::Catalogue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a copy may take: the thread may have a long commit before it, and somebody else his turn.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -49,7 +49,7 @@ export function Effects({ form }: { form?: TemplatesForm }) {
       {found.error && !isOld && <Trouble error={found.error} again={() => void found.refetch()} />}
       {answer && answer.items.length > 0 && <List effects={sorted(answer.items)} isOld={isOld} />}
       {answer && answer.left_out.length > 0 && (
-        <LeftOut warnings={answer.left_out}>
+        <LeftOut warnings={answer.left_out} more={answer.more_left_out}>
           {counted(answer.left_out.length + answer.more_left_out, 'operation')} of the document cannot stand as written
         </LeftOut>
       )}

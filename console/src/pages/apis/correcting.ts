@@ -46,7 +46,7 @@ const NAME = new RegExp(`^${NAME_PATTERN}$`);
 
 /** Whether nothing is missing, and the API would take what was typed. */
 export function isComplete(correction: Correction): boolean {
-  if (correction.kind === 'split') return /^[^/{}]{1,256}$/.test(correction.value);
+  if (correction.kind === 'split') return /^(?!\.{1,2}$)[^/{}%;#]{1,256}$/.test(correction.value);
   if (correction.kind === 'rename' || correction.kind === 'merge') return NAME.test(correction.name);
   return true;
 }

@@ -94,7 +94,7 @@ interface FoldProps {
 }
 
 function Fold({ name, icon, count, isOpen, children }: FoldProps) {
-  // What is looked for is seen at once; what somebody opened by themselves stays as they left it.
+  // What is looked for is seen at once, and what was opened by hand is closed when that begins or ends.
   return (
     <details key={String(isOpen)} open={isOpen}>
       <summary>

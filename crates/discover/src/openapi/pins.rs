@@ -45,7 +45,13 @@ impl Catalogue {
             .filter(|Endpoint { key, .. }| is_here(&key.gateway, &key.workspace, &key.service))
             .collect();
         let name = cut(if document.title.is_empty() { "OpenAPI" } else { &document.title });
-        let wanted = as_called(document, routes, &endpoints).into_iter().map(|(operation, template)| {
+        let called = as_called(document, routes, &endpoints);
+        let most = self.settings.decisions_max;
+        if called.len() > most {
+            let (what, setting) = ("decisions about templates", "decisions_max");
+            return Err(DecisionRefused::Full { count: called.len(), what, setting, most });
+        }
+        let wanted = called.into_iter().map(|(operation, template)| {
             let change = TemplateChange::Pin { method: Some(document.operations[operation].method.clone()) };
             let decision = TemplateDecision {
                 gateway: gateway.to_owned(),

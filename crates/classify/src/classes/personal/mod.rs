@@ -15,6 +15,9 @@ use crate::parameter::Parameter;
 
 pub(crate) fn find(parameter: &Parameter<'_>, candidates: &mut Candidates) {
     for &Found { class, start, end } in &parameter.personal {
+        if candidates.is_full() {
+            break;
+        }
         let text = &parameter.value[start..end];
         match class {
             DataClass::Email if !is_in_authority(parameter.value, start, end) => {
@@ -38,10 +41,14 @@ pub(crate) fn find(parameter: &Parameter<'_>, candidates: &mut Candidates) {
     birth_date::find(parameter, candidates);
 }
 
+/// Bytes before an address that are looked at for the begin of an authority.
+const USER_BYTES_MAX: usize = 256;
+
 /// `https://user@host` is no mail address, nor is `git@host:path`.
 fn is_in_authority(text: &str, start: usize, end: usize) -> bool {
     let before = &text.as_bytes()[..start];
-    let user = before.iter().rev().take_while(|&&byte| !byte.is_ascii_whitespace() && byte != b'/').count();
+    let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#');
+    let user = before.iter().rev().take(USER_BYTES_MAX).take_while(|&&byte| !ends(byte)).count();
     let is_authority = before[..before.len() - user].ends_with(b"://");
     let is_remote = text[start..].starts_with("git@") && text.as_bytes().get(end) == Some(&b':');
     is_authority || is_remote

@@ -283,8 +283,8 @@ mod tests {
         for (country, number) in [
             (Country::Belgium, "85.07.30-033.28"),
             (Country::Canada, "130-692-544"),
-            (Country::China, "110105194912310021"),
-            (Country::Finland, "131052-3082"),
+            (Country::China, "11010519491231002X"),
+            (Country::Finland, "131052-308T"),
             (Country::Mexico, "HEGG560427MVZRRL04"),
             (Country::Norway, "01019010046"),
             (Country::SouthAfrica, "8001015009087"),
@@ -297,9 +297,10 @@ mod tests {
                 of_country.into_iter().any(|written| at_start(written, text.as_bytes(), 0) == Some(text.len()))
             };
             let body = &number[..number.len() - 1];
-            let right: Vec<char> = "0123456789".chars().filter(|last| takes(&format!("{body}{last}"))).collect();
-            assert!(right.len() <= 1, "{number}: {right:?}");
-            assert!(right.is_empty() || number.ends_with(right[0]), "{number}: {right:?}");
+            let last = number.chars().last().unwrap();
+            let right: Vec<char> =
+                ('0'..='9').chain('A'..='Z').filter(|last| takes(&format!("{body}{last}"))).collect();
+            assert_eq!(right, [last], "{number}");
         }
     }
 
