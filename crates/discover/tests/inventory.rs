@@ -160,6 +160,30 @@ fn a_masked_field_is_no_key_unless_it_is_called_like_one() {
 }
 
 #[test]
+fn a_key_is_found_where_it_is_sent() {
+    for (location, name) in [(Location::Header, "apikey"), (Location::Header, "x-api-key"), (Location::Query, "apikey")]
+    {
+        let mut inventory = Inventory::new(Settings::default());
+        for at in 0..5 {
+            let line = Line::get("/v1/orders/7", at, START_MS);
+            let mut call = with_fields(&line, &[(Location::Header, "user-agent", "curl")]);
+            let key = Field { name: Text::from(name), value: FieldValue::Pseudonym(pseudonym(4), 32) };
+            if location == Location::Header {
+                call.headers.push(key)
+            } else {
+                call.query.push(key)
+            }
+            call.presented_credential = Some(pseudonym(4));
+            inventory.observe(&call, ID, TEMPLATE, Some("key-auth"));
+        }
+        let seen = inventory.endpoint(ID).unwrap();
+        let carrier = seen.key_carrier.as_ref().map(|carrier| (carrier.location, carrier.name.as_str()));
+        assert_eq!(carrier, Some((location, name)));
+        assert!(seen.parameters.iter().all(|seen| seen.location == Location::Path), "{seen:#?}");
+    }
+}
+
+#[test]
 fn a_call_counts_once_however_often_it_has_a_parameter() {
     let mut inventory = Inventory::new(Settings::default());
     for at in 0..10u64 {

@@ -237,7 +237,9 @@ impl Profile {
     fn read_fields(&mut self, reader: &mut Reader<'_, '_>, location: Location, fields: &[Field<'_>]) {
         let mut names: SmallVec<[Cow<'_, str>; 16]> = SmallVec::new();
         for field in fields {
-            if location == Location::Header && is_ignored_header(&field.name) {
+            // Kong's own name for a key, `apikey`, is no parameter, and the first to tell where keys are.
+            let is_parameter = location != Location::Header || !is_ignored_header(&field.name);
+            if !is_parameter && !is_presented(reader.call, field) {
                 continue;
             }
             let name = parameter_name(&field.name);
