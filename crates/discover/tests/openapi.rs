@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use outrider_discover::inventory::{
     AuthCount, AuthKind, Carrier, EndpointInventory, Format, KindCount, Location, NamedCount, ParameterInventory,
-    StatusCount, ValueKind, ValueType,
+    StatusCount, ValueKind, ValueRange, ValueType,
 };
 use outrider_discover::openapi::{
     Document, DocumentError, Drift, DriftKind, ExportInfo, Limits, ParameterShape, Place, Route, Security, drift,
@@ -559,6 +559,24 @@ fn what_cannot_be_told_apart_is_no_difference() {
     assert_eq!(orphans("/jobs/{job_id}"), 4);
     assert_eq!(orphans("/users/me"), 5);
     assert_eq!(orphans("/users/{id}"), 4);
+}
+
+#[test]
+fn whole_numbers_are_booleans_up_to_one() {
+    let document = document(json!({ "/orders": { "get": { "parameters": [
+        { "name": "page", "in": "query", "schema": { "type": "boolean" } },
+    ] } } }));
+    let found = |least: i64, most: i64| {
+        let mut page = parameter(Location::Query, "page", ValueKind::Integer, 100);
+        page.range = Some(ValueRange { least, most });
+        kinds(&drift(&document, &[], &[with(seen(1, "GET", "/orders"), vec![page])]))
+    };
+    for (least, most) in [(0, 1), (0, 0), (1, 1)] {
+        assert_eq!(found(least, most), [], "{least} to {most}");
+    }
+    for (least, most) in [(1, 39), (-1, 1), (2, 2)] {
+        assert_eq!(found(least, most), [(DriftKind::TypeMismatch, Severity::Low)], "{least} to {most}");
+    }
 }
 
 #[test]

@@ -352,7 +352,7 @@ impl Compared<'_> {
         let misfits: Vec<(ValueKind, u64)> = seen
             .kinds
             .iter()
-            .filter(|count| !fits(documented, count.kind))
+            .filter(|count| !fits(documented, count.kind) || is_no_boolean(documented, seen, count.kind))
             .map(|count| (count.kind, count.values))
             .collect();
         let others: u64 = misfits.iter().map(|(_, values)| values).sum();
@@ -411,6 +411,13 @@ fn documented_type(documented: &DocumentedParameter) -> String {
     }
     let types = documented.types.iter().map(|known| known.as_str()).collect::<Vec<_>>().join(" or ");
     if documented.format.is_empty() { types } else { format!("{types} ({})", documented.format) }
+}
+
+/// Whether whole numbers are more than the 0 and 1 that many write for `false` and `true`.
+fn is_no_boolean(documented: &DocumentedParameter, seen: &ParameterInventory, kind: ValueKind) -> bool {
+    kind == ValueKind::Integer
+        && documented.types == [ValueType::Boolean]
+        && seen.range.is_some_and(|range| range.least < 0 || range.most > 1)
 }
 
 /// Whether a value of a kind may be one of a documented type. What is hidden may be anything.
