@@ -55,6 +55,7 @@ pub(crate) enum Shown<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct By {
     pub id: TemplateDecisionId,
+    is_document: bool,
     /// `an operator`, or which document.
     pub words: Box<str>,
 }
@@ -128,7 +129,8 @@ impl By {
             DecisionOrigin::Operator => "an operator".into(),
             DecisionOrigin::Document { name } => format!("the document `{name}`").into(),
         };
-        By { id: decision.id(), words }
+        let is_document = matches!(decision.origin, DecisionOrigin::Document { .. });
+        By { id: decision.id(), is_document, words }
     }
 }
 
@@ -369,7 +371,7 @@ impl Rules {
     }
 
     /// The pinned template that fits a path wholly: the one with a name where another has a parameter, from the left. One
-    /// without an operation fits all of them.
+    /// without an operation fits all of them, unless it is of a document.
     pub fn pin<'t>(&self, texts: impl Iterator<Item = Option<&'t str>>, method: &str) -> Option<&Pin> {
         if !self.has_pins {
             return None;
@@ -377,7 +379,10 @@ impl Rules {
         let texts: SmallVec<[Option<Cow<'t, str>>; 12]> = texts.map(|text| text.map(lower)).collect();
         let pin = self.pin_of(&texts, method);
         match &texts[..] {
-            [path @ .., Some(mark), _] if *mark == MARK => pin.or_else(|| self.pin_of(path, method)),
+            [path @ .., Some(mark), _] if *mark == MARK => {
+                // A document writes the path once, whatever is asked of it.
+                pin.or_else(|| self.pin_of(path, method).filter(|pin| !pin.by.is_document))
+            }
             _ => pin,
         }
     }

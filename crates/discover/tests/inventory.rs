@@ -255,8 +255,19 @@ fn authentication_is_told_as_far_as_it_shows() {
         (line.call(), None, AuthKind::Consumer),
         (line.call(), Some("jwt"), AuthKind::Jwt),
         (line.call(), Some("my-own-plugin"), AuthKind::Consumer),
-        // A plugin that let an anonymous caller through proves nothing.
-        (bare, Some("jwt"), AuthKind::None),
+        // A plugin that let an anonymous caller through proves nothing, and no more does what it did not take.
+        (bare.clone(), Some("jwt"), AuthKind::None),
+        (ApiCall { anonymous_consumer: true, presented_credential: presented, ..bare.clone() }, None, AuthKind::None),
+        (
+            ApiCall { anonymous_consumer: true, headers: header(FieldValue::Redacted), ..bare.clone() },
+            None,
+            AuthKind::None,
+        ),
+        (
+            ApiCall { anonymous_consumer: true, presented_credential: presented, session: Some(pseudonym(2)), ..bare },
+            None,
+            AuthKind::Session,
+        ),
     ];
     for (call, plugin, expected) in cases {
         let mut inventory = Inventory::new(Settings::default());

@@ -43,8 +43,10 @@ impl AuthKind {
         {
             return kind;
         }
-        let authorization = call.headers.iter().find(|field| field.name == "authorization");
-        if let Some(presented) = call.presented_credential {
+        // Whoever came in as the gateway's anonymous consumer presented nothing, or nothing that it took.
+        let is_taken = !call.anonymous_consumer || call.credential_id.is_some();
+        let authorization = call.headers.iter().find(|field| is_taken && field.name == "authorization");
+        if let Some(presented) = call.presented_credential.filter(|_| is_taken) {
             let in_header = authorization
                 .is_some_and(|field| matches!(field.value, FieldValue::Pseudonym(found, _) if found == presented));
             return if in_header { AuthKind::Authorization } else { AuthKind::Key };
