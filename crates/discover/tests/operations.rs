@@ -267,7 +267,13 @@ fn decision(template: &str, change: TemplateChange) -> TemplateDecision {
 fn operations_can_be_decided_about() {
     let pin = |template: &str| decision(template, TemplateChange::Pin { method: None });
     let ignore = |template: &str| decision(template, TemplateChange::Ignore { method: None });
-    let cases: [(TemplateDecision, &[&str]); 4] = [
+    let of_document =
+        TemplateDecision { origin: DecisionOrigin::Document { name: "Shop".to_owned() }, ..pin("/graphql") };
+    let cases: [(TemplateDecision, &[&str]); 6] = [
+        // A document writes the path once, whatever is asked of it.
+        (of_document, &["/graphql", "/graphql#GetUser"]),
+        // One that has no endpoint of its own.
+        (ignore("/graphql#Rare"), &["/graphql", "/graphql#GetUser"]),
         // All calls whose path fits are of the pinned template, whatever they ask for.
         (pin("/graphql"), &["/graphql"]),
         (pin("/graphql#Rare"), &["/graphql", "/graphql#GetUser", "/graphql#Rare"]),
