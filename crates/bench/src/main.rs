@@ -2,6 +2,7 @@
 
 mod bytes;
 mod collector;
+mod discover;
 mod fresh;
 mod lake;
 mod load;
@@ -32,6 +33,15 @@ enum Figure {
         /// How many times everything is measured, in turn.
         #[arg(long, default_value_t = 5)]
         rounds: usize,
+    },
+    /// Processor time to find the endpoint of a call and to note what it carries, once that is known, against the bare reader.
+    Discover {
+        /// How many times everything is measured, in turn.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// A file of Kong's log lines, plain or compressed with gzip, instead of the frozen corpus.
+        #[arg(long)]
+        events: Option<PathBuf>,
     },
     /// From the completing log line to the returned Admin API write, with real sockets, log and store.
     Loop {
@@ -107,6 +117,7 @@ enum Figure {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().figure {
         Figure::Throughput { rounds } => throughput::run(rounds),
+        Figure::Discover { rounds, events } => discover::run(rounds, events.as_deref()),
         Figure::Loop { rate, offenders } => runtime()?.block_on(loop_latency::run(rate, offenders)),
         Figure::Memory { consumers, addresses } => memory::run(consumers, addresses),
         Figure::Bytes => bytes::run(),
