@@ -41,6 +41,15 @@ pub(crate) fn is_popular(actors: u64, place: &Place) -> bool {
     !uses(Signal::Actors) || actors.count_ones() >= place.actors.count_ones().min(POPULAR_ACTORS)
 }
 
+/// Whether a name is everybody's, as far as its calls can tell: many use it, or hardly anybody has used it twice yet.
+///
+/// Where a service has few actors, that says nothing.
+pub(crate) fn is_shared(calls: u32, actors: u64, place: &Place) -> bool {
+    uses(Signal::Actors)
+        && place.actors.count_ones() >= CROWD_ACTORS
+        && (is_popular(actors, place) || actors.count_ones() * 2 >= calls)
+}
+
 /// What the calls of a name count for.
 pub(crate) fn weight(calls: u32, actors: u64, place: &Place) -> u32 {
     if place.actors.count_ones() < CROWD_ACTORS || is_popular(actors, place) {

@@ -7,6 +7,9 @@
 //! - an open set: in a closed set of names few are new after a while, among values of a large pool the next one is
 //!   likely new. The share of names seen once is Good and Turing's estimate of that chance (I. J. Good, "The population
 //!   frequencies of species", Biometrika 40, 1953). One actor counts with a few names only;
+//! - a complete set: where names that everybody uses have all been seen, as far as those seen once and twice can tell, they
+//!   are the operations of an API, however many there are (A. Chao, "Nonparametric estimation of the number of classes in
+//!   a population", Scandinavian Journal of Statistics 11, 1984);
 //! - likeness below: values of one parameter have the same names below them (`/{owner}/issues`), names of collections
 //!   have not;
 //! - what the parameter beside it explains already;
@@ -19,7 +22,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use crate::crowd::{is_popular, weight};
+use crate::crowd::{is_popular, is_shared, weight};
 use crate::likeness::{Label, labels, score_explained, score_likeness};
 use crate::operations::is_end_of_path;
 use crate::path::segment_key;
@@ -30,6 +33,15 @@ use crate::trie::{NONE, NodeId, Parameter, Place, Trie};
 
 /// Newness above which a set of names is open, once there is enough evidence.
 const NEWNESS: f32 = 0.25;
+
+/// What it says for its being a name that a text is one of a complete set that everybody uses.
+const COMPLETE: f32 = 2.5;
+
+/// Names of a set that are many: values, or all the operations of an API.
+const MANY_NAMES: f32 = 20.0;
+
+/// Share of a set's names that are everybody's, where the set is.
+const SHARED_MIN: f32 = 0.75;
 
 /// Calls of a service after which what is still new in it is new for a reason.
 const LIVED_CALLS: f32 = 2000.0;
@@ -73,6 +85,8 @@ pub(crate) struct Candidate<'t> {
     pub actors: u64,
     /// So many actors use it that it is no single one's own.
     pub is_popular: bool,
+    /// It is everybody's, as far as its calls can tell.
+    is_shared: bool,
     /// What its calls count for.
     pub weight: u32,
     /// It has a parameter below whose values have a telling shape.
@@ -91,11 +105,13 @@ impl Candidate<'_> {
     }
 }
 
-/// What an open set looks like: names, those seen once, calls and what they count for.
+/// What an open set looks like: names, those seen once and twice, those that are everybody's, calls and what they count for.
 #[derive(Debug, Clone, Copy, Default)]
 struct Set {
     names: f32,
     once: f32,
+    twice: f32,
+    shared: f32,
     calls: f32,
     weight: f32,
 }
@@ -104,6 +120,8 @@ impl Set {
     fn add(&mut self, candidate: &Candidate<'_>) {
         self.names += 1.0;
         self.once += f32::from(u8::from(candidate.is_once));
+        self.twice += f32::from(u8::from(candidate.calls == 2));
+        self.shared += f32::from(u8::from(candidate.is_shared));
         self.calls += candidate.calls as f32;
         self.weight += candidate.weight as f32;
     }
@@ -115,6 +133,16 @@ impl Set {
     /// The chance that the next call brings a new name (Good and Turing).
     fn newness(self) -> f32 {
         if self.calls > 0.0 { self.once / self.calls } else { 0.0 }
+    }
+
+    /// How sure it is, from 0 to 1, that all of its names were seen, if everybody uses them or this one (Chao, corrected
+    /// for bias: at least so many are unseen for each that was seen).
+    fn completeness(self, candidate: &Candidate<'_>) -> f32 {
+        if self.names < MANY_NAMES || (!candidate.is_shared && self.shared < SHARED_MIN * self.names) {
+            return 0.0;
+        }
+        let unseen = self.once * (self.once - 1.0) / (2.0 * (self.twice + 1.0));
+        (1.0 - unseen / self.names.max(1.0)).clamp(0.0, 1.0)
     }
 }
 
@@ -203,6 +231,7 @@ fn candidates<'t>(
             below: labels(trie, id),
             actors: child.actors,
             is_popular: is_popular(child.actors, place),
+            is_shared: is_shared(child.calls, child.actors, place),
             weight: weight(child.calls, child.actors, place),
             has_typed_parameter,
             is_end: is_end_of_path(trie, id),
@@ -312,20 +341,7 @@ fn score_passages(trie: &Trie, candidates: &[Candidate<'_>], lived: u64, scores:
 
 /// Log-odds that an end is a value because of the set that it stands in.
 fn set_odds(set: Set, candidate: &Candidate<'_>, method_sets: usize, lived: u64) -> f32 {
-    let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
-    let mut odds = if !uses(Signal::Cardinality) {
-        0.0
-    } else if set.names >= names_min {
-        4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3)
-    } else {
-        -1.5
-    };
-    if set.names >= 20.0 && uses(Signal::Cardinality) {
-        let likeness = if method_sets <= 2 { 1.0 } else { 0.3 };
-        odds += ((set.names - 15.0) / 10.0).min(2.5) * likeness;
-    } else if candidate.calls >= 5 && set.newness() < 0.1 {
-        odds -= 1.0;
-    }
+    let mut odds = if uses(Signal::Cardinality) { size_odds(set, candidate, method_sets, lived) } else { 0.0 };
     if candidate.methods.len() >= 2 && uses(Signal::Methods) {
         odds -= 0.5;
     }
@@ -333,6 +349,24 @@ fn set_odds(set: Set, candidate: &Candidate<'_>, method_sets: usize, lived: u64)
         odds -= ONCE_INNER;
     }
     odds
+}
+
+/// Log-odds that a set is one of values because of how many names it has, and how many of them are new.
+fn size_odds(set: Set, candidate: &Candidate<'_>, method_sets: usize, lived: u64) -> f32 {
+    let names_min = 3.0 + 9.0 * (1.0 - lived as f32 / 1000.0).max(0.0);
+    let mut odds = -1.5;
+    if set.names >= names_min {
+        odds = 4.0 * (set.newness() - usual_newness(set.calls, lived)) * (set.names.log2() / 3.0).min(1.3);
+    }
+    // As many names as that are values, unless everybody uses them and there are no others.
+    let complete = set.completeness(candidate);
+    if set.names >= MANY_NAMES {
+        let likeness = if method_sets <= 2 { 1.0 } else { 0.3 };
+        odds += ((set.names - 15.0) / 10.0).min(2.5) * likeness * (1.0 - complete);
+    } else if candidate.calls >= 5 && set.newness() < 0.1 {
+        odds -= 1.0;
+    }
+    odds - COMPLETE * complete
 }
 
 /// The set of ends, and the same with a few of each sweeping actor's names only.

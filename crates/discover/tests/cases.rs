@@ -14,6 +14,7 @@ const START_MS: i64 = 1_767_571_200_000;
 /// Sends each path once a minute-block for `rounds` rounds, by ten actors in turn, and gives the catalogue.
 fn learn(paths: &[String], rounds: usize) -> Catalogue {
     let mut catalogue = Catalogue::new(Settings::default());
+    let mut given = Vec::new();
     let mut at = 0u64;
     for round in 0..rounds {
         for path in paths {
@@ -21,10 +22,17 @@ fn learn(paths: &[String], rounds: usize) -> Catalogue {
             catalogue.advance(now_ms);
             let assignment = catalogue.assign(&Line::get(path, at % 10, now_ms).call());
             assert!(assignment.endpoint.is_some(), "{path}");
+            assert!(catalogue.assigned(&assignment).is_some(), "{path}");
+            given.push(assignment);
             at += 1;
         }
     }
     catalogue.advance(START_MS + (rounds as i64 + 2) * 60_000);
+    // However much was merged since, an assignment leads to the endpoint that its id leads to.
+    for assignment in given {
+        let by_id = assignment.endpoint.and_then(|id| catalogue.endpoint(id));
+        assert_eq!(catalogue.assigned(&assignment), by_id, "{assignment:?}");
+    }
     catalogue
 }
 
@@ -231,4 +239,85 @@ fn names_on_the_way_to_a_parameter_are_values_where_they_are_an_open_set() {
     let lists = many(300, |at| format!("/shop/{}/{}", collections[at as usize % 6], at * 37));
     let expected = collections.map(|name| format!("/shop/{name}/{{{}_id}}", &name[..name.len() - 1]));
     check(&lists, 2, &expected.each_ref().map(String::as_str));
+}
+
+// --- Operations of RPC APIs
+
+/// How the words of an operation are put together: a verb, and a noun of one or two words.
+type Writing = fn(&str, &str) -> String;
+
+/// The words of an operation with the first letter of all but the first in upper case.
+fn camel(words: &[&str]) -> String {
+    let raised = |word: &&str| word[..1].to_uppercase() + &word[1..];
+    words[..1].iter().map(|&word| word.to_owned()).chain(words[1..].iter().map(raised)).collect()
+}
+
+const WRITINGS: [(&str, Writing); 4] = [
+    ("camel case", |verb, noun| camel(&[&[verb], noun.split(' ').collect::<Vec<_>>().as_slice()].concat())),
+    ("snake case", |verb, noun| format!("{verb}_{}", noun.replace(' ', "_"))),
+    ("dotted", |verb, noun| format!("{}.{verb}", camel(&noun.split(' ').collect::<Vec<_>>()))),
+    ("kebab case", |verb, noun| format!("{verb}-{}", noun.replace(' ', "-"))),
+];
+
+fn operations(count: usize, writing: Writing) -> Vec<String> {
+    let verbs = ["get", "create", "update", "delete", "list", "find", "send", "cancel", "check", "close"];
+    let nouns = ["user info", "order", "invoice", "price list", "cart", "session", "account", "stock level"];
+    (0..count).map(|at| format!("/rpc/{}", writing(verbs[at % 10], nouns[(at / 10 + at) % 8]))).collect()
+}
+
+/// Twelve clients take turns, so many calls a minute. `draw` gives a path for a client and a number.
+fn clients(calls: u64, calls_a_minute: u64, draw: impl Fn(u64, u64) -> String) -> BTreeSet<String> {
+    let mut catalogue = Catalogue::new(Settings::default());
+    for at in 0..calls {
+        let now_ms = START_MS + (at * 60_000 / calls_a_minute) as i64;
+        catalogue.advance(now_ms);
+        catalogue.assign(&Line::get(&draw(at % 12, at), at % 12, now_ms).call());
+    }
+    catalogue.advance(START_MS + (calls * 60_000 / calls_a_minute) as i64 + 120_000);
+    templates(&catalogue)
+}
+
+/// A number below another, reproducible and without a pattern.
+fn drawn(seed: u64, below: usize) -> usize {
+    let mixed = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 33) as usize % below
+}
+
+#[test]
+fn operations_of_an_rpc_api_stay_names() {
+    let mut wrong = Vec::new();
+    for (style, writing) in WRITINGS {
+        for count in [20, 40, 80] {
+            let all = operations(count, writing);
+            let expected: BTreeSet<String> = all.iter().cloned().collect();
+            assert_eq!(expected.len(), count);
+            let draws: [(&str, Box<dyn Fn(u64) -> usize>); 3] = [
+                ("evenly", Box::new(|at| drawn(at, count))),
+                // A tenth of them is half of the calls.
+                ("unevenly", Box::new(|at| drawn(at, if drawn(at * 31, 2) == 0 { count / 10 } else { count }))),
+                ("in turn", Box::new(|at| (at / 12) as usize % count)),
+            ];
+            for (order, draw) in draws {
+                for (calls, a_minute) in [(1200, 1200), (1200, 240), (24_000, 1200)] {
+                    let found = clients(calls, a_minute, |_, at| all[draw(at)].clone());
+                    if found != expected {
+                        let drawn = format!("{count} in {style}, {order}, {calls} calls, {a_minute} a minute");
+                        wrong.push(format!("{drawn}: {} found", found.len()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn values_that_are_ever_new_or_each_somebodys_own_are_no_operations() {
+    // Some are everybody's favourites, and new ones keep coming.
+    let pool = |at: u64| if at.is_multiple_of(3) { 12 } else { 1 << 20 };
+    let articles = clients(12_000, 1200, |_, at| format!("/articles/{}", word(drawn(at, pool(at)) as u64)));
+    assert_eq!(articles, BTreeSet::from(["/articles/{article_id}".to_owned()]));
+    // Each client has a few shops of its own, and nothing new comes.
+    let shops = clients(12_000, 1200, |actor, at| format!("/shops/{}", word(actor * 5 + drawn(at, 5) as u64)));
+    assert_eq!(shops, BTreeSet::from(["/shops/{shop_id}".to_owned()]));
 }
