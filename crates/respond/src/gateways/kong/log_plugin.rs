@@ -100,7 +100,7 @@ impl LogTarget {
                 if let Some((field, secret)) = secret {
                     // Only a constant: an expression that fails at run time loses the whole line.
                     let expression = format!("return \"{}\"", lua_quoted(secret));
-                    config["custom_fields_by_lua"] = BTreeMap::from([(field, expression)]).into_iter().collect();
+                    config[FIELDS] = BTreeMap::from([(field, expression)]).into_iter().collect();
                 }
                 config
             }
@@ -148,6 +148,9 @@ pub enum LogStep {
     Taken(Plugin),
 }
 
+/// What a plugin adds to each line.
+const FIELDS: &str = "custom_fields_by_lua";
+
 /// A log plugin as it is written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogDocument {
@@ -178,13 +181,30 @@ impl LogDocument {
         self.service.as_ref().map(|service| service.id.as_str())
     }
 
+    /// The same with what somebody has added to the lines of the plugin that it takes the place of. Where we add nothing ourselves
+    /// there is no telling whose it is, and it goes.
+    fn beside(mut self, plugin: &Plugin) -> LogDocument {
+        let adds = self.config.get(FIELDS).is_some() || self.name == HTTP_LOG;
+        let theirs = plugin.config.get(FIELDS).and_then(Value::as_object).filter(|theirs| adds && !theirs.is_empty());
+        let Some(theirs) = theirs else { return self };
+        let mut fields = theirs.clone();
+        if let Some(ours) = self.config.get(FIELDS).and_then(Value::as_object) {
+            fields.extend(ours.clone());
+        }
+        self.config[FIELDS] = Value::Object(fields);
+        self
+    }
+
     /// The document for people to read before it is written, without the secret.
     pub fn shown(&self) -> Value {
         let mut shown = json!(self);
-        for (map, instead) in [("custom_fields_by_lua", "return \"(the secret)\""), ("headers", "(the secret)")] {
-            if let Some(fields) = shown["config"].get_mut(map).and_then(Value::as_object_mut) {
-                fields.values_mut().for_each(|value| *value = instead.into());
-            }
+        if let Some(headers) = shown["config"].get_mut("headers").and_then(Value::as_object_mut) {
+            headers.values_mut().for_each(|value| *value = "(the secret)".into());
+        }
+        if let Some(fields) = shown["config"].get_mut(FIELDS).and_then(Value::as_object_mut) {
+            // What is written as a secret of ours is may be one, also under another name.
+            let may_be_secret = |value: &&mut Value| value.as_str().is_some_and(|text| text.starts_with("return \""));
+            fields.values_mut().filter(may_be_secret).for_each(|value| *value = "return \"(the secret)\"".into());
         }
         shown
     }
@@ -194,15 +214,15 @@ impl LogDocument {
         let is_same = |field: &str| match (self.config.get(field), plugin.config.get(field)) {
             (None, None | Some(Value::Null)) => true,
             (None, Some(Value::Object(theirs))) => theirs.is_empty(),
-            // Kong shows what was left to it, too.
-            (Some(Value::Object(ours)), Some(theirs)) if field == "queue" => {
+            // Kong shows what was left to it, too, and somebody may add fields of their own.
+            (Some(Value::Object(ours)), Some(theirs)) if field == "queue" || field == FIELDS => {
                 ours.iter().all(|(name, value)| theirs.get(name) == Some(value))
             }
             (ours, theirs) => ours == theirs,
         };
         let fields: &[&str] = match self.name {
             HTTP_LOG => &["http_endpoint", "headers", "queue"],
-            _ => &["host", "port", "tls", "custom_fields_by_lua"],
+            _ => &["host", "port", "tls", FIELDS],
         };
         plugin.enabled
             && fields.iter().all(|field| is_same(field))
@@ -250,7 +270,7 @@ pub fn plan_log(installation: &str, scopes: &BTreeSet<LogScope>, target: &LogTar
             None => LogStep::Create(document),
             Some(plugin) if !is_ours(plugin) => LogStep::Taken((*plugin).clone()),
             Some(plugin) if document.is(plugin) => LogStep::Keep((*plugin).clone()),
-            Some(plugin) => LogStep::Replace((*plugin).clone(), document),
+            Some(plugin) => LogStep::Replace((*plugin).clone(), document.beside(plugin)),
         });
     }
     for plugin in &of_kind {
@@ -396,7 +416,10 @@ mod tests {
         with_tls.config["tls"] = json!(true);
         let mut without_secret = ours("a", json!({}));
         without_secret.config["custom_fields_by_lua"] = Value::Null;
-        let cases: [(&[LogScope], Vec<Plugin>, &str); 14] = [
+        let mut with_more = ours("a", json!({}));
+        with_more.config[FIELDS]["tenant"] = json!("return kong.request.get_header('x-tenant')");
+        let cases: [(&[LogScope], Vec<Plugin>, &str); 15] = [
+            (&all, vec![with_more], "keep a"),
             (&all, vec![], "create all"),
             (&all, vec![ours("a", json!({}))], "keep a"),
             (&all, vec![moved], "replace a"),
@@ -482,6 +505,12 @@ mod tests {
         assert_eq!(json!(document)["config"]["headers"]["authorization"], "Bearer 0123456789abcdef");
         let shown = document.shown().to_string();
         assert!(!shown.contains("0123456789abcdef") && shown.contains("authorization"), "{shown}");
+        let mut theirs = ours("a", json!({}));
+        theirs.config[FIELDS]["tenant"] = json!("return 1");
+        theirs.config["port"] = json!(1);
+        let document = LogDocument::new("inst", &LogScope::Everything, &target()).beside(&theirs);
+        let fields = json!({"outrider_secret": "return \"(the secret)\"", "tenant": "return 1"});
+        assert_eq!(document.shown()["config"][FIELDS], fields, "what somebody else adds stays, and is shown");
         let odd = LogTarget { secret: Some(("f".to_owned(), "a\"b\\c".to_owned())), ..target() };
         let document = json!(LogDocument::new("inst", &LogScope::Everything, &odd));
         assert_eq!(document["config"]["custom_fields_by_lua"]["f"], "return \"a\\\"b\\\\c\"");
