@@ -291,12 +291,12 @@ fn operations_of_an_rpc_api_stay_names() {
             let all = operations(count, writing);
             let expected: BTreeSet<String> = all.iter().cloned().collect();
             assert_eq!(expected.len(), count);
-            let draws: [(&str, Box<dyn Fn(u64) -> usize>); 3] = [
-                ("evenly", Box::new(|at| drawn(at, count))),
-                // A tenth of them is half of the calls.
-                ("unevenly", Box::new(|at| drawn(at, if drawn(at * 31, 2) == 0 { count / 10 } else { count }))),
-                ("in turn", Box::new(|at| (at / 12) as usize % count)),
-            ];
+            let evenly = |at| drawn(at, count);
+            // A tenth of them is half of the calls.
+            let unevenly = |at| drawn(at, if drawn(at * 31, 2) == 0 { count / 10 } else { count });
+            let in_turn = |at: u64| (at / 12) as usize % count;
+            let draws: [(&str, &dyn Fn(u64) -> usize); 3] =
+                [("evenly", &evenly), ("unevenly", &unevenly), ("in turn", &in_turn)];
             for (order, draw) in draws {
                 for (calls, a_minute) in [(1200, 1200), (1200, 240), (24_000, 1200)] {
                     let found = clients(calls, a_minute, |_, at| all[draw(at)].clone());
