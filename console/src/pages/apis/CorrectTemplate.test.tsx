@@ -123,7 +123,8 @@ const reaches = (words: string) =>
 
 it('shows what would happen to endpoints before it is decided', async () => {
   const about = { endpoint: 'ep_1', method: 'GET', before: '/users/{user_id}' };
-  preview = () => Response.json({ items: [{ kind: 'merged', ...about, into: 'ep_0' }], more: 2, left_out: [], more_left_out: 0 });
+  preview = () =>
+    Response.json({ items: [{ kind: 'merged', ...about, into: 'ep_0' }], more: 2, left_out: [], more_left_out: 0 });
   await on.show(<CorrectDialog endpoint={ENDPOINT} kind="pin" close={() => undefined} />);
   await reaches('Of the endpoints 1 is merged. 2 more would change that are not listed.');
   await on.settle();

@@ -78,7 +78,12 @@ const on = stage({
       if (path === 'templates/preview') {
         previewed.push(JSON.parse(text));
         const renamed = { endpoint: 'ep_1', method: 'GET', before: '/orders/{number}', after: '/orders/{order_id}' };
-        return Response.json({ items: [{ kind: 'renamed', ...renamed }], more: 0, left_out: leftOut, more_left_out: 0 });
+        return Response.json({
+          items: [{ kind: 'renamed', ...renamed }],
+          more: 0,
+          left_out: leftOut,
+          more_left_out: 0,
+        });
       }
       sent.push({ method: request.method, url: path + url.search, body: text ? JSON.parse(text) : undefined });
       if (refusal) return refusal.clone();
