@@ -1,19 +1,16 @@
 // What people decided about the templates of a service. Learning goes on below, and shows again where one is taken back.
 import { Button } from '@mantine/core';
-import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 
-import { api, got, once } from '../../api/client';
 import type { TemplateRow } from '../../api/types';
 import { Loading, Panel, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
-import { ReasonDialog } from '../../parts/Dialog';
 import { byWhom } from '../../parts/words';
 import { useMay } from '../../shell/session';
 import { Template } from './ApisPage';
 import { changeWords } from './correcting';
-import { Effects } from './Effects';
-import { decided, isOf, type ServiceKey, useTemplates } from './service';
+import { DecideDialog } from './DecideDialog';
+import { isOf, type ServiceKey, useTemplates } from './service';
 
 export function Decided({ of }: { of: ServiceKey }) {
   const mayDecide = useMay('responder');
@@ -92,10 +89,8 @@ function takeBackColumn(choose: (row: TemplateRow) => void): Column<TemplateRow>
 }
 
 function TakeBack({ row: { id, decision }, close }: { row: TemplateRow; close: () => void }) {
-  const client = useQueryClient();
-  const form = { taken_back: [id], decisions: [] };
   return (
-    <ReasonDialog
+    <DecideDialog
       title="Take this decision back"
       explanation={
         <>
@@ -104,15 +99,8 @@ function TakeBack({ row: { id, decision }, close }: { row: TemplateRow; close: (
         </>
       }
       action="Take back"
-      needsNoReason
-      wide
+      form={{ taken_back: [id], decisions: [] }}
       close={close}
-      decide={async () => {
-        await got(api.POST('/api/v1/templates', { body: form, headers: once() }));
-        await decided(client);
-      }}
-    >
-      <Effects form={form} />
-    </ReasonDialog>
+    />
   );
 }

@@ -4,15 +4,15 @@ import { IconPin, IconTrash, IconUpload } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type ChangeEvent, useRef, useState } from 'react';
 
-import { api, got, once, type Schemas } from '../../api/client';
-import type { ApiRow, TemplatesForm } from '../../api/types';
+import { api, got, type Schemas } from '../../api/client';
+import type { ApiRow } from '../../api/types';
 import { Command, type Fact, Facts, Panel, Time, Trouble } from '../../parts/basics';
 import { ReasonDialog } from '../../parts/Dialog';
 import { byWhom, bytes, count, counted } from '../../parts/words';
 import { useMay } from '../../shell/session';
-import { Effects } from './Effects';
+import { DecideDialog } from './DecideDialog';
 import { LeftOut } from './LeftOut';
-import { decided, driftKey, importCommand, nameOf, type ServiceKey } from './service';
+import { driftKey, importCommand, nameOf, type ServiceKey } from './service';
 
 /** As the API takes it at most. */
 export const DOCUMENT_BYTES_MAX = 4 * 1024 * 1024;
@@ -144,23 +144,14 @@ export function OwnersDocument({ row, all, warnings }: Props) {
 
 /** Each path of the document becomes a decision, which is listed and taken back as those of people are. */
 function TakePaths({ of: key, close }: { of: ServiceKey; close: () => void }) {
-  const client = useQueryClient();
-  const form: TemplatesForm = { document: key, decisions: [], taken_back: [] };
   return (
-    <ReasonDialog
+    <DecideDialog
       title="Take its paths as templates"
       explanation="Each path of the document stands as it is written there, whatever is learned, and calls whose paths fit belong to it. That is listed as decided, and can be taken back."
       action="Take them"
-      needsNoReason
-      wide
+      form={{ document: key, decisions: [], taken_back: [] }}
       close={close}
-      decide={async () => {
-        await got(api.POST('/api/v1/templates', { body: form, headers: once() }));
-        await decided(client);
-      }}
-    >
-      <Effects form={form} />
-    </ReasonDialog>
+    />
   );
 }
 
