@@ -178,6 +178,11 @@ impl Room {
         Room { count: decisions.len(), bytes: decisions.iter().map(text_bytes).sum() }
     }
 
+    /// Of so many decisions, before their texts are known.
+    pub fn at_least(count: usize) -> Self {
+        Room { count, bytes: 0 }
+    }
+
     pub fn take(&mut self, decision: &TemplateDecision) {
         self.count += 1;
         self.bytes += text_bytes(decision);

@@ -31,7 +31,9 @@ impl Catalogue {
             };
             let (said, told_at) = tree.map_or_else(Default::default, |tree| tree.step(&told_at, Some(&segment.text)));
             let parameter = trie[id].parameter;
-            let named = trie.named(id, segment_key(segment.name()), segment.name());
+            // Most nodes have no names, and a key takes time.
+            let has_names = !trie[id].names.is_empty();
+            let named = has_names.then(|| trie.named(id, segment_key(segment.name()), segment.name())).flatten();
             let fits = |known: &Parameter| match said {
                 // One that no call was seen of belongs where it did.
                 Some(Said::Name { .. }) if named.is_some() => false,

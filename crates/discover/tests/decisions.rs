@@ -11,20 +11,9 @@ use outrider_model::{
     DecisionOrigin, Endpoint, EndpointId, TemplateChange, TemplateDecision, TemplateDecisionId, TemplateEffect,
 };
 use proptest::prelude::*;
-use support::Line;
+use support::{Line, decision};
 
 const START_MS: i64 = 1_767_571_200_000;
-
-fn decision(template: &str, change: TemplateChange) -> TemplateDecision {
-    TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: template.to_owned(),
-        change,
-        origin: DecisionOrigin::Operator,
-    }
-}
 
 fn split(template: &str, value: &str) -> TemplateDecision {
     decision(template, TemplateChange::Split { value: value.to_owned() })

@@ -7,9 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use outrider_discover::{Catalogue, Settings, SnapshotError};
-use outrider_model::{DecisionOrigin, Endpoint, EndpointId, TemplateChange, TemplateDecision};
+use outrider_model::{Endpoint, EndpointId, TemplateChange};
 use proptest::prelude::*;
-use support::Line;
+use support::{Line, decision};
 
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -315,14 +315,7 @@ fn a_snapshot_of_the_first_version_is_read() {
 fn of_the_third_version() -> Catalogue {
     let mut learned = Catalogue::new(Settings::default());
     play(&mut learned, &traffic(400, 3));
-    let decision = TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: "/api/users/{user_id}".to_owned(),
-        change: TemplateChange::Rename { parameter: "who".to_owned() },
-        origin: DecisionOrigin::Operator,
-    };
+    let decision = decision("/api/users/{user_id}", TemplateChange::Rename { parameter: "who".to_owned() });
     learned.revise(&[], &[decision]).unwrap();
     learned
 }

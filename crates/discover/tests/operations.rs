@@ -13,7 +13,7 @@ use outrider_model::{
     ApiCall, DecisionOrigin, Endpoint, EndpointId, Field, FieldValue, KeyId, Pseudonym, TemplateChange,
     TemplateDecision, Text,
 };
-use support::Line;
+use support::{Line, decision};
 
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -250,17 +250,6 @@ fn operations_follow_when_what_is_above_them_becomes_a_value() {
         "/orgs/{org_id}/tags",
     ];
     assert_eq!(service.templates(), set(&expected));
-}
-
-fn decision(template: &str, change: TemplateChange) -> TemplateDecision {
-    TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: template.to_owned(),
-        change,
-        origin: DecisionOrigin::Operator,
-    }
 }
 
 #[test]

@@ -6,9 +6,9 @@ mod support;
 
 use outrider_discover::openapi::{Document, Limits, Pins, Route};
 use outrider_discover::{Catalogue, Settings};
-use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision, TemplateEffect};
+use outrider_model::{TemplateChange, TemplateEffect};
 use serde_json::{Value, json};
-use support::Line;
+use support::{Line, decision};
 
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -97,14 +97,7 @@ fn where_no_path_is_seen_as_written_the_way_that_fits_most_is_taken() {
 #[test]
 fn a_newer_document_takes_back_what_it_does_not_say_and_no_more() {
     let mut catalogue = learned(&["/users/alice", "/stock"]);
-    let by_hand = TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: "/by/hand".to_owned(),
-        change: TemplateChange::Pin { method: None },
-        origin: DecisionOrigin::Operator,
-    };
+    let by_hand = decision("/by/hand", TemplateChange::Pin { method: None });
     catalogue.revise(&[], std::slice::from_ref(&by_hand)).unwrap();
     let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]).unwrap();
     assert_eq!(take(&mut catalogue, &pins), 2);
@@ -120,14 +113,7 @@ fn a_newer_document_takes_back_what_it_does_not_say_and_no_more() {
 #[test]
 fn what_contradicts_a_person_is_left_out_by_name() {
     let mut catalogue = learned(&["/users/alice"]);
-    let ignore = TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: "/users".to_owned(),
-        change: TemplateChange::Ignore { method: None },
-        origin: DecisionOrigin::Operator,
-    };
+    let ignore = decision("/users", TemplateChange::Ignore { method: None });
     catalogue.revise(&[], &[ignore]).unwrap();
     let pins = catalogue.pins(SERVICE, &document("/", &["/users/{name}", "/stock"]), &[]).unwrap();
     assert_eq!(pinned(&pins), ["/stock"]);

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 
 use outrider_discover::{Catalogue, Settings};
 use outrider_model::{
-    DecisionOrigin, Endpoint, GatewayConfiguration, GatewayRoute, GatewaySnapshot, LeftOut, TemplateChange,
-    TemplateDecision,
+    Endpoint, GatewayConfiguration, GatewayRoute, GatewaySnapshot, LeftOut, TemplateChange, TemplateDecision,
 };
-use support::Line;
+use support::{Line, decision};
 
 const START_MS: i64 = 1_767_571_200_000;
 
@@ -227,14 +226,6 @@ fn routes_hold_for_their_service_and_gateway_alone() {
 
 #[test]
 fn what_somebody_decided_outweighs_a_route() {
-    let decision = |template: &str, change| TemplateDecision {
-        gateway: "kong".to_owned(),
-        workspace: "default".to_owned(),
-        service: "svc".to_owned(),
-        template: template.to_owned(),
-        change,
-        origin: DecisionOrigin::Operator,
-    };
     let decisions = [
         decision("/users/{who}", TemplateChange::Rename { parameter: "name".to_owned() }),
         decision("/users/{who}", TemplateChange::Split { value: "me".to_owned() }),

@@ -46,11 +46,7 @@ impl Catalogue {
             .collect();
         let name = cut(if document.title.is_empty() { "OpenAPI" } else { &document.title });
         let called = as_called(document, routes, &endpoints);
-        let most = self.settings.decisions_max;
-        if called.len() > most {
-            let (what, setting) = ("decisions about templates", "decisions_max");
-            return Err(DecisionRefused::Full { count: called.len(), what, setting, most });
-        }
+        Room::at_least(called.len()).check(&self.settings)?;
         let wanted = called.into_iter().map(|(operation, template)| {
             let change = TemplateChange::Pin { method: Some(document.operations[operation].method.clone()) };
             let decision = TemplateDecision {

@@ -6,12 +6,25 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Field, FieldValue, Latency, Named, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, DecisionOrigin, Enrichment, Field, FieldValue, Latency, Named,
+    TemplateChange, TemplateDecision, Text, Trust,
 };
 use serde_json::Value;
 
 pub mod honest;
 pub mod scoring;
+
+/// A person's decision about the service of [`Line::get`].
+pub fn decision(template: &str, change: TemplateChange) -> TemplateDecision {
+    TemplateDecision {
+        gateway: "kong".to_owned(),
+        workspace: "default".to_owned(),
+        service: "svc".to_owned(),
+        template: template.to_owned(),
+        change,
+        origin: DecisionOrigin::Operator,
+    }
+}
 
 /// What a call needs to say here; the rest is made up.
 #[derive(Debug, Clone)]
