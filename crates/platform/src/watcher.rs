@@ -28,9 +28,10 @@ const ANALYSIS_BEHIND_MS: i64 = 60_000;
 const LAKE_STILL_MS: i64 = 2 * 60_000;
 /// A store that failed this recently is failing.
 const STORE_FAILING_MS: i64 = 30_000;
-/// Below this part of the disk, or this many bytes, it is nearly full.
+/// Below this part of the disk, or this many bytes, it is nearly full. A part of a large disk is room for long.
 const DISK_FREE_PERCENT_MIN: u64 = 5;
 const DISK_FREE_BYTES_MIN: u64 = 512 * 1024 * 1024;
+const DISK_FREE_BYTES_ENOUGH: u64 = 16 * 1024 * 1024 * 1024;
 
 /// Something that knows whether it is well.
 pub trait ConcernSource: Send + Sync {
@@ -237,7 +238,7 @@ fn lake_still_ms(seen: &Seen, memory: &mut Memory, now_ms: i64) -> Option<i64> {
 /// Whether a disk with so many free of all its bytes is nearly full. Small disks count by their part alone.
 pub fn is_nearly_full(free: u64, total: u64) -> bool {
     let percent = u128::from(free) * 100 < u128::from(total) * u128::from(DISK_FREE_PERCENT_MIN);
-    percent || (free < DISK_FREE_BYTES_MIN && total > 8 * DISK_FREE_BYTES_MIN)
+    (percent && free < DISK_FREE_BYTES_ENOUGH) || (free < DISK_FREE_BYTES_MIN && total > 8 * DISK_FREE_BYTES_MIN)
 }
 
 #[cfg(test)]
@@ -349,8 +350,10 @@ mod tests {
             (gib, 3 * gib, false),
             (40 << 20, 1000 << 20, true),
             (80 << 20, 1000 << 20, false),
-            (49 * gib, 1000 * gib, true),
-            (51 * gib, 1000 * gib, false),
+            (12 * gib, 250 * gib, true),
+            (13 * gib, 250 * gib, false),
+            (15 * gib, 1000 * gib, true),
+            (16 * gib, 1000 * gib, false),
         ];
         for (free, total, expected) in cases {
             assert_eq!(is_nearly_full(free, total), expected, "{free} of {total}");

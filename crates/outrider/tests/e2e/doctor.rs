@@ -23,12 +23,14 @@ fn run(config: &Path, more: &[&str]) -> std::process::Output {
     command.args(["doctor", "--config"]).arg(config).args(more).stdin(Stdio::null()).output().unwrap()
 }
 
-/// Exactly these checks, as `id result`, are not well.
+/// Exactly these checks, as `id result`, are not well. How full this machine's disk is counts only for the whole.
 fn expect(config: &Path, more: &[&str], status: i32, troubles: &[&str]) {
     let (code, report) = doctor(config, more);
     let checks = report["checks"].as_array().unwrap();
     let bad = checks.iter().filter(|check| !matches!(check["result"].as_str(), Some("ok" | "skipped")));
-    let bad = bad.map(|check| format!("{} {}", check["id"], check["result"]).replace('"', ""));
+    let (space, bad): (Vec<_>, Vec<_>) = bad.partition(|check| check["id"] == "data.space");
+    let status = if status == 0 && !space.is_empty() { 4 } else { status };
+    let bad = bad.into_iter().map(|check| format!("{} {}", check["id"], check["result"]).replace('"', ""));
     assert_eq!((code, bad.collect::<Vec<_>>().join(", ")), (status, troubles.join(", ")), "{report:#}");
     let result = match status {
         0 => "ok",

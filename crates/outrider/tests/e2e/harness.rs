@@ -13,6 +13,8 @@ use serde_json::Value;
 
 /// How long anything that must happen may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// A notice about the machine that the test runs on, which is no matter of a test.
+pub const MACHINE_NOTICE: &str = "disk_nearly_full";
 
 /// A process of outrider, and what its own log says. It ends with the test.
 pub struct Process {
@@ -187,7 +189,9 @@ impl Outrider {
 
     /// The items of a list.
     pub fn list(&self, path: &str) -> Vec<Value> {
-        self.get(path)["items"].as_array().unwrap_or_else(|| panic!("GET {path} is no list")).clone()
+        let answer = self.get(path);
+        let items = answer["items"].as_array().unwrap_or_else(|| panic!("GET {path} is no list"));
+        items.iter().filter(|item| item["kind"] != MACHINE_NOTICE).cloned().collect()
     }
 
     pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
@@ -321,6 +325,7 @@ pub fn assert_quiet(lines: &[String], allowed: &[&str]) {
     let loud: Vec<_> = lines
         .iter()
         .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+        .filter(|line| !line.contains(MACHINE_NOTICE))
         .filter(|line| !allowed.iter().any(|words| line.contains(words)))
         .collect();
     assert!(loud.is_empty(), "unexpected warnings: {loud:#?}");
