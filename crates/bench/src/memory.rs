@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Latency, Named, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Exposure, Latency, Named, Text, Trust};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
 
 use crate::{print, resident_bytes};
@@ -96,6 +96,7 @@ fn observe(analysis: &mut Analysis, number: u64, consumer: Option<&str>, ip: u32
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     };
     analysis.observe(&call, number);
 }

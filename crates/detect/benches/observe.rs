@@ -9,7 +9,9 @@
 use std::time::Duration;
 
 use outrider_detect::{Engine, Observed, Settings};
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Enrichment, Latency, Text, Trust};
+use outrider_model::{
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Enrichment, Exposure, Latency, Text, Trust,
+};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -67,6 +69,7 @@ fn call<'a>(consumer: Option<&'a str>, address: u32) -> ApiCall<'a> {
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
 

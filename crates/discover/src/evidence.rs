@@ -14,7 +14,7 @@ pub(crate) fn teaches(call: &ApiCall<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use outrider_model::{AnsweredBy, ClockCheck, Enrichment, Latency, Text, Trust};
+    use outrider_model::{AnsweredBy, ClockCheck, Enrichment, Exposure, Latency, Text, Trust};
 
     fn call(status: u16) -> ApiCall<'static> {
         ApiCall {
@@ -48,6 +48,7 @@ mod tests {
             response_type: Text::EMPTY,
             fields: vec![],
             enrichment: Enrichment::default(),
+            exposure: Exposure::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use deltalake::arrow::array::{
 use deltalake::arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::arrow::error::ArrowError;
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, Latency, Named, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Exposure, Field, FieldValue, Latency, Named, Text, Trust,
 };
 
 use crate::schema::{arrow_schema, field_columns, value_kind};
@@ -372,6 +372,7 @@ pub fn call_from_row(batch: &RecordBatch, row: usize) -> Result<(ApiCall<'_>, Op
         response_type: reader.text("response_type")?,
         fields: reader.fields("fields")?,
         enrichment: reader.enrichment()?,
+        exposure: Exposure::default(),
     };
     Ok((call, reader.parsed("endpoint_id")?))
 }

@@ -10,13 +10,13 @@
 //!
 //! Behind the enrichment follow a call's mapped fields, where it has any; its enrichment is written then, too, even if it says
 //! nothing. That is no version of its own, because builds that know no mapped fields read version 2 up to the end of the
-//! enrichment and leave alone what is behind it: they lose the fields, and not the calls. So does this build with what later
-//! ones put behind the fields.
+//! enrichment and leave alone what is behind it: they lose the fields, and not the calls. Behind the fields follows in the same
+//! way what a call shows of its [`Exposure`], where it shows anything; what later builds put behind that, this one leaves alone.
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 
-use crate::{ApiCall, Enrichment, Field};
+use crate::{ApiCall, Enrichment, Exposure, Field};
 
 /// Of a batch in which no call has anything behind it.
 const PLAIN: u8 = 1;
@@ -80,13 +80,18 @@ impl BatchWriter {
     fn append(&mut self, call: &ApiCall<'_>) -> Result<bool, BatchError> {
         let prefix = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 4]);
-        let is_extended = !call.enrichment.is_empty() || !call.fields.is_empty();
+        let has_exposure = !call.exposure.is_empty();
+        let has_fields = has_exposure || !call.fields.is_empty();
+        let is_extended = has_fields || !call.enrichment.is_empty();
         self.encode(call)?;
         if is_extended {
             self.encode(&call.enrichment)?;
         }
-        if !call.fields.is_empty() {
+        if has_fields {
             self.encode(&call.fields)?;
+        }
+        if has_exposure {
+            self.encode(&call.exposure)?;
         }
         let bytes = self.bytes.len() - prefix - 4;
         let length = u32::try_from(bytes).map_err(|_| BatchError::TooLarge { bytes })?;
@@ -187,9 +192,14 @@ fn decode(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
     }
     let (enrichment, behind) = postcard::take_from_bytes::<Enrichment<'_>>(behind)?;
     call.enrichment = enrichment;
+    if behind.is_empty() {
+        return Ok(call);
+    }
+    let (fields, behind) = postcard::take_from_bytes::<Vec<Field<'_>>>(behind)?;
+    call.fields = fields;
     if !behind.is_empty() {
-        // Not `take_from_bytes`: what a later build puts behind the fields is passed over.
-        call.fields = postcard::from_bytes::<Vec<Field<'_>>>(behind)?;
+        // Not `take_from_bytes`: what a later build puts behind it is passed over.
+        call.exposure = postcard::from_bytes::<Exposure<'_>>(behind)?;
     }
     Ok(call)
 }
@@ -198,8 +208,8 @@ fn decode(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
 mod tests {
     use super::*;
     use crate::{
-        AgentClass, AnsweredBy, BusinessEntity, ClockCheck, Coordinates, CountryCode, Field, FieldValue, KeyId,
-        Latency, NetworkClass, Pseudonym, Text, Trust,
+        AgentClass, AnsweredBy, BusinessEntity, ClassLocation, ClassSeen, ClockCheck, Coordinates, CountryCode, Field,
+        FieldValue, KeyId, Latency, NetworkClass, Pseudonym, Sign, Text, Trust,
     };
 
     fn call(path: &str) -> ApiCall<'_> {
@@ -234,6 +244,7 @@ mod tests {
             response_type: Text::EMPTY,
             fields: vec![],
             enrichment: Enrichment::default(),
+            exposure: Exposure::default(),
         }
     }
 
@@ -340,13 +351,43 @@ mod tests {
         }
     }
 
+    fn exposed(call: ApiCall<'_>) -> ApiCall<'_> {
+        let class = ClassSeen { location: ClassLocation::Query, at: 1, class: Text::from("email") };
+        let signs = [Sign::Https, Sign::JwtWithoutExpiry].into_iter().collect();
+        ApiCall { exposure: Exposure { signs, jwt_lifetime_s: Some(3600), classes: vec![class] }, ..call }
+    }
+
     #[test]
-    fn what_a_later_build_puts_behind_the_fields_is_passed_over() {
-        let mut encoded = postcard::to_stdvec(&call("/a")).unwrap();
-        encoded = postcard::to_extend(&Enrichment::default(), encoded).unwrap();
-        encoded = postcard::to_extend(&mapped(call("/a")).fields, encoded).unwrap();
+    fn exposure_comes_back_and_a_build_that_does_not_know_it_reads_the_rest() {
+        // As such a build decodes what stands behind a call.
+        fn decode_without(encoded: &[u8]) -> Result<ApiCall<'_>, postcard::Error> {
+            let (mut call, rest) = postcard::take_from_bytes::<ApiCall<'_>>(encoded)?;
+            let (enrichment, rest) = postcard::take_from_bytes::<Enrichment<'_>>(rest)?;
+            call.enrichment = enrichment;
+            call.fields = postcard::from_bytes::<Vec<Field<'_>>>(rest)?;
+            Ok(call)
+        }
+        for call in [call("/a"), mapped(call("/b")), enriched("/c"), mapped(enriched("/d"))] {
+            let mut writer = BatchWriter::default();
+            writer.push(&exposed(call.clone())).unwrap();
+            let bytes = writer.take();
+            assert_eq!(bytes[0], EXTENDED);
+            let read = BatchReader::new(&bytes).unwrap().next().unwrap().unwrap();
+            assert_eq!(read, exposed(call.clone()));
+            assert!(read.exposure.classes[0].class.borrowed().is_some());
+            assert_eq!(decode_without(&bytes[5..]).unwrap(), call);
+        }
+    }
+
+    #[test]
+    fn what_a_later_build_puts_behind_the_exposure_is_passed_over() {
+        let written = exposed(mapped(call("/a")));
+        let mut encoded = postcard::to_stdvec(&written).unwrap();
+        encoded = postcard::to_extend(&written.enrichment, encoded).unwrap();
+        encoded = postcard::to_extend(&written.fields, encoded).unwrap();
+        encoded = postcard::to_extend(&written.exposure, encoded).unwrap();
         encoded.extend_from_slice(b"later");
-        assert_eq!(decode(&encoded).unwrap(), mapped(call("/a")));
+        assert_eq!(decode(&encoded).unwrap(), written);
     }
 
     #[test]

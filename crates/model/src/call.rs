@@ -2,7 +2,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Enrichment, Pseudonym, Text};
+use crate::{Actor, Enrichment, Exposure, Pseudonym, Text};
 
 /// How far event time may lie before receive time.
 pub const SKEW_PAST_MS_MAX: i64 = 15 * 60 * 1000;
@@ -93,6 +93,10 @@ pub struct ApiCall<'a> {
     /// beside the call, so it takes no part in the call's own encoding.
     #[serde(skip)]
     pub enrichment: Enrichment<'a>,
+    /// What it shows of how safely its API is offered. [`crate::batch`] encodes it behind the fields, so it takes no part in the
+    /// call's own encoding.
+    #[serde(skip)]
+    pub exposure: Exposure<'a>,
 }
 
 /// Whether a line proved where it comes from (decision 4).

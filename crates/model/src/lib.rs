@@ -14,6 +14,7 @@ mod command;
 mod endpoint;
 mod enrichment;
 mod entity;
+mod exposure;
 mod finding;
 mod gateway;
 mod hunt;
@@ -43,6 +44,7 @@ pub use enrichment::{
     ENTITY_VALUE_BYTES_MAX, Enrichment, NetworkClass,
 };
 pub use entity::{Actor, EntityKey, EntityKind, EntityRef};
+pub use exposure::{CLASSES_SEEN_MAX, ClassLocation, ClassSeen, Exposure, Sign, Signs};
 pub use finding::{Confidence, Finding, Observation, Outcome, SampleCall, Severity, TargetFacts};
 pub use gateway::{
     AclSettings, BasicAuthSettings, CorsSettings, GatewayConfiguration, GatewayConsumer, GatewayCredential,

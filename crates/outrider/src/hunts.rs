@@ -139,7 +139,7 @@ fn parse(text: &str) -> anyhow::Result<Hunt> {
 mod tests {
     use outrider_lake::{Lake, LakeReader, QueryLimits, Rows};
     use outrider_model::{
-        AnsweredBy, ApiCall, ClockCheck, Consumer, CountryCode, Enrichment, HuntWindow, Latency, Text, Trust,
+        AnsweredBy, ApiCall, ClockCheck, Consumer, CountryCode, Enrichment, Exposure, HuntWindow, Latency, Text, Trust,
     };
 
     use super::*;
@@ -185,6 +185,7 @@ mod tests {
             response_type: Text::EMPTY,
             fields: vec![],
             enrichment: Enrichment { country: CountryCode::new("SE"), ..Enrichment::default() },
+            exposure: Exposure::default(),
         }
     }
 

@@ -13,7 +13,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use outrider_model::{
-    AnsweredBy, ApiCall, Consumer, Enrichment, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER, Text, Trust,
+    AnsweredBy, ApiCall, Consumer, Enrichment, Exposure, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER,
+    Text, Trust,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -346,6 +347,7 @@ impl Normaliser {
             response_type: self.sanitiser.response_type(response_type),
             fields: Vec::new(),
             enrichment: Enrichment::default(),
+            exposure: Exposure::default(),
         })
     }
 

@@ -1,5 +1,5 @@
 use outrider_model::{
-    ApiCall, ClockCheck, Confidence, Enrichment, EntityKey, EntityKind, Latency, Observation, Outcome,
+    ApiCall, ClockCheck, Confidence, Enrichment, EntityKey, EntityKind, Exposure, Latency, Observation, Outcome,
 };
 use outrider_model::{FindingId, Severity, TargetFacts, Text};
 
@@ -163,6 +163,7 @@ fn call() -> ApiCall<'static> {
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
 

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 
 use outrider_detect::{Engine, Observed, Settings};
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, EndpointKey, Enrichment, Finding, Latency, Named, Severity,
-    Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, EndpointKey, Enrichment, Exposure, Finding, Latency, Named,
+    Severity, Text, Trust,
 };
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
@@ -283,6 +283,7 @@ impl Line {
             response_type: Text::from("application/json"),
             fields: vec![],
             enrichment: Enrichment::default(),
+            exposure: Exposure::default(),
         };
         Happening {
             call,

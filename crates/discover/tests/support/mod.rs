@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, DecisionOrigin, Enrichment, Field, FieldValue, Latency, Named,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, DecisionOrigin, Enrichment, Exposure, Field, FieldValue, Latency, Named,
     TemplateChange, TemplateDecision, Text, Trust,
 };
 use serde_json::Value;
@@ -95,6 +95,7 @@ impl Line {
             response_type: Text::EMPTY,
             fields: vec![],
             enrichment: Enrichment::default(),
+            exposure: Exposure::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use outrider_lake::{Keeper, Kept, Lake, Location, Retention, Rows};
 use outrider_model::{
     AgentClass, AnsweredBy, ApiCall, BusinessEntity, ClockCheck, Consumer, Coordinates, CountryCode, EndpointId,
-    Enrichment, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym, Text, Trust,
+    Enrichment, Exposure, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym, Text, Trust,
 };
 
 /// 2026-11-28 12:00:00 UTC.
@@ -45,6 +45,7 @@ pub fn plain_call(path: &str) -> ApiCall<'_> {
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
 
@@ -96,6 +97,7 @@ pub fn full_call() -> ApiCall<'static> {
                 BusinessEntity { name: "tenant".into(), value: "é:,'".into() },
             ],
         },
+        exposure: Exposure::default(),
         ..plain_call("/shop/\u{f7e9}/\u{0}")
     }
 }

@@ -2,7 +2,7 @@ mod mmdb;
 
 use std::path::{Path, PathBuf};
 
-use outrider_model::{AnsweredBy, ClockCheck, Coordinates, CountryCode, Field, Latency, NetworkClass, Trust};
+use outrider_model::{AnsweredBy, ClockCheck, Coordinates, CountryCode, Exposure, Field, Latency, NetworkClass, Trust};
 
 use super::*;
 use files::Content as _;
@@ -40,6 +40,7 @@ pub(crate) fn call(path: &str) -> ApiCall<'_> {
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use outrider_model::{
     AnsweredBy, ApiCall, ClockCheck, Command, CommandRecord, Confidence, Consumer, EndpointId, Enrichment, EntityKey,
-    EntityKind, Finding, FindingId, Fingerprint, Latency, Named, Observation, Outcome, Severity, TargetFacts, Text,
-    Trust,
+    EntityKind, Exposure, Finding, FindingId, Fingerprint, Latency, Named, Observation, Outcome, Severity, TargetFacts,
+    Text, Trust,
 };
 
 /// The installation that the desks of these tests belong to.
@@ -99,6 +99,7 @@ pub fn call<'a>(name: &'a str, id: &'a str, now_ms: i64) -> ApiCall<'a> {
         response_type: Text::from("application/json"),
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values for the unit tests of this folder.
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Latency, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Exposure, Latency, Text, Trust};
 
 /// A call of an authenticated consumer at a time.
 pub(super) fn call(consumer: &str, event_ms: i64) -> ApiCall<'_> {
@@ -40,5 +40,6 @@ pub(super) fn call(consumer: &str, event_ms: i64) -> ApiCall<'_> {
         response_type: Text::EMPTY,
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }

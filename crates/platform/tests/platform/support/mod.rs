@@ -1,6 +1,6 @@
 //! Calls for tests.
 
-use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Latency, Named, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, ClockCheck, Consumer, Enrichment, Exposure, Latency, Named, Text, Trust};
 
 /// What differs from call to call.
 pub struct Call {
@@ -43,5 +43,6 @@ pub fn api_call(call: &Call) -> ApiCall<'_> {
         response_type: "application/json".into(),
         fields: vec![],
         enrichment: Enrichment::default(),
+        exposure: Exposure::default(),
     }
 }
