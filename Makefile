@@ -4,7 +4,7 @@
 # but crates and, for the web console, npm packages, all of them in the first steps; what follows works offline.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz test-engines check engines console console-check console-checked console-flows console-flown format lint tidy deny bench deb advisories fetch
+.PHONY: help demo test fuzz test-engines check engines console console-check console-checked console-flows console-flows-here console-flown chromium format lint tidy deny bench deb advisories fetch
 
 CARGO ?= cargo
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
@@ -23,7 +23,7 @@ TEST_FUZZ := $(shell $(CARGO) nextest --version >/dev/null 2>&1 \
 ENGINES := $(abspath $(or $(CARGO_TARGET_DIR),target))/engines
 ENGINES_LIST := crates/lake/tests/engines/requirements.txt
 
-# The web console needs Node.js 20 or newer; its flows need Chromium, and are no part of `make test`. What is missing is said.
+# The web console needs Node.js 20 or newer, and its flows Chromium, which is installed where that may be. What is missing is said.
 NODE := $(shell node --version 2>/dev/null | grep -E '^v(2[0-9]|[3-9][0-9])\.')
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 BINARY := $(abspath $(or $(CARGO_TARGET_DIR),target))/release/outrider
@@ -61,6 +61,7 @@ test: console check engines console-check
 	$(STEP) $(CARGO) $(TEST) --release --locked --offline --workspace
 	@if test -x $(ENGINES)/bin/python; then $(MAKE) --no-print-directory test-engines; else \
 	    printf '\n==> left out: the lake as DuckDB and ClickHouse read it, and in a bucket; what that needs could not be installed\n'; fi
+	@$(MAKE) --no-print-directory console-flows
 
 # The lake's tables as engines of others read them, and in a store of another.
 test-engines:
@@ -100,8 +101,22 @@ console-check: console
 console-checked:
 	$(STEP) $(NPM) run check
 
-# The console of this build in a real browser.
-console-flows:
+# Debian's browser, where it is missing and who runs this may install it.
+chromium:
+ifeq ($(CHROMIUM)$(shell id -u),0)
+	@if command -v apt-get >/dev/null; then \
+	    printf '\n==> apt-get install chromium\n'; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get install -qq --no-install-recommends chromium >/dev/null \
+	        || { apt-get update -qq && apt-get install -qq --no-install-recommends chromium >/dev/null; } \
+	        || printf '\n==> Chromium could not be installed\n'; fi
+endif
+
+# The console of this build in a real browser. In a make of its own, which finds what was just installed.
+console-flows: chromium
+	@$(MAKE) --no-print-directory console-flows-here
+
+console-flows-here:
 	@if test ! -e console/dist/index.html; then \
 	    printf '\n==> left out: the flows of the web console, which was not built\n'; \
 	elif test -z "$(CHROMIUM)"; then \
