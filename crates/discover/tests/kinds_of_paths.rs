@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use outrider_discover::inventory::{Inventory, Settings as InventorySettings, ValueType};
+use outrider_discover::inventory::{CheckedBy, Inventory, Settings as InventorySettings, ValueType};
 use outrider_discover::{Catalogue, Settings};
 use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision, Text};
 use support::Line;
@@ -246,7 +246,7 @@ fn a_pattern_can_be_pinned_and_its_values_are_read() {
         let line = Line::get(&format!("/Products({at})/Name"), at % 5, now_ms);
         let id = catalogue.assign(&line.call()).endpoint.unwrap();
         inventory.advance(now_ms);
-        inventory.observe(&line.call(), id, &catalogue.endpoint(id).unwrap().key.template, None);
+        inventory.observe(&line.call(), id, &catalogue.endpoint(id).unwrap().key.template, CheckedBy::NotRead);
     }
     inventory.advance(START_MS + 600_000);
     let seen = inventory.drain_changes().swap_remove(0);

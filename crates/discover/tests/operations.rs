@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outrider_discover::inventory::{EndpointInventory, Inventory, Settings as InventorySettings};
+use outrider_discover::inventory::{CheckedBy, EndpointInventory, Inventory, Settings as InventorySettings};
 use outrider_discover::openapi::{Document, ExportInfo, Limits, drift, export};
 use outrider_discover::{Catalogue, Settings};
 use outrider_model::{
@@ -302,7 +302,7 @@ fn carried(service: &Service, calls: &[ApiCall<'_>]) -> Vec<(Endpoint, EndpointI
         inventory.advance(call.event_ms);
         let id = service.catalogue.lookup_call(call).unwrap();
         let endpoint = service.catalogue.endpoint(id).unwrap();
-        inventory.observe(call, id, &endpoint.key.template, None);
+        inventory.observe(call, id, &endpoint.key.template, CheckedBy::NotRead);
     }
     inventory.advance(START_MS + 10_000_000);
     let seen: BTreeMap<EndpointId, EndpointInventory> =
@@ -335,7 +335,7 @@ fn a_document_has_the_path_once_with_its_operations() {
     assert_eq!(operation["x-outrider-endpoints"].as_array().unwrap().len(), 3);
     // It is all that is documented, and what was called is documented by it.
     let document = Document::read(text.as_bytes(), &Limits::default()).unwrap();
-    assert_eq!(drift(&document, &[], &service), []);
+    assert_eq!(drift(Some(&document), None, &service), []);
 }
 
 #[test]
