@@ -54,7 +54,7 @@ fn word(seed: u64) -> String {
 
 #[test]
 fn keys_and_functions_of_odata_are_parameters_of_their_segment() {
-    let cases: [(&str, &str); 16] = [
+    let cases: [(&str, &str); 21] = [
         ("/Products(5)", "/Products({product_id})"),
         ("/Products(5)/Name", "/Products({product_id})/Name"),
         ("/odata/Products('abc')", "/odata/Products({product_id})"),
@@ -69,6 +69,12 @@ fn keys_and_functions_of_odata_are_parameters_of_their_segment() {
         ("/Shop.GetNearest(place=@p)", "/Shop.GetNearest(place={place})"),
         ("/GetAll()", "/GetAll()"),
         ("/Products('it''s, (a) \"test\"')", "/Products({product_id})"),
+        // A semicolon in quotes is of the key, and one behind it begins a matrix parameter.
+        ("/Products('a;b')", "/Products({product_id})"),
+        ("/Products('a;b')/Name", "/Products({product_id})/Name"),
+        ("/Products(key='a;b',lang='en')/Name", "/Products(key={key},lang={lang})/Name"),
+        ("/Products(%27a%3Bb%27)", "/Products({product_id})"),
+        ("/Products('a');v=1/Name", "/Products({product_id})/Name"),
         ("/$metadata", "/$metadata"),
         ("/Products/$count", "/Products/$count"),
     ];
