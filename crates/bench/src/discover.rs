@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use outrider_bench::{bare, corpus};
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::{self, CheckedBy, Inventory};
 use outrider_discover::{Assignment, Catalogue, Settings};
 use outrider_model::ApiCall;
 use outrider_model::batch::{BatchReader, BatchWriter};
@@ -74,7 +74,7 @@ fn measure(
     let mut noted = 0u32;
     for (call, assignment) in calls.iter().zip(&assignments) {
         if let Some(endpoint) = catalogue.assigned(assignment) {
-            inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+            inventory.observe(call, endpoint.id, &endpoint.key.template, CheckedBy::NotRead);
             noted += 1;
         }
     }

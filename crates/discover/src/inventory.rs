@@ -32,17 +32,17 @@ use foldhash::fast::FixedState;
 use outrider_model::{ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
-pub use auth::AuthKind;
+pub use auth::{AuthKind, CheckedBy, is_authentication};
 pub use kind::ValueKind;
 pub(crate) use names::is_ignored_header;
 use profile::{Observed, Profile};
 pub(crate) use report::is_stray;
 pub use report::{
-    AuthCount, Carrier, EndpointInventory, Format, KindCount, Location, NamedCount, ParameterInventory, Quantiles,
-    StatusCount, ValueRange, ValueType,
+    AuthCount, Carrier, EndpointInventory, Format, KindCount, Location, MediaTypeCount, NamedCount, ParameterInventory,
+    Quantiles, StatusCount, ValueRange, ValueType,
 };
 pub(crate) use rows::percent;
-pub use rows::{InventoryRow, RowError, csv, rows};
+pub use rows::{InventoryRow, RouteNames, RowError, csv, rows};
 pub use settings::{Counters, Settings};
 
 /// The version of snapshots that this build writes; it reads no other.
@@ -128,19 +128,19 @@ impl Inventory {
         self.bytes = self.state.profiles.iter().map(|profile| profile.bytes).sum();
     }
 
-    /// Learns from a call of an endpoint, whose present template is given. `plugin` is the gateway's plugin that checks
-    /// the call's credential, such as `key-auth`, where the gateway's configuration tells it.
+    /// Learns from a call of an endpoint, whose present template is given, and of whose credential the gateway's configuration
+    /// says what checks it.
     ///
     /// Only evidence counts ([`ApiCall::is_evidence`]); parameters, authentication, sizes, latencies, consumers and
     /// content types are learned only from answers of the API that show that it knows the path.
-    pub fn observe(&mut self, call: &ApiCall<'_>, endpoint: EndpointId, template: &str, plugin: Option<&str>) {
+    pub fn observe(&mut self, call: &ApiCall<'_>, endpoint: EndpointId, template: &str, checked_by: CheckedBy<'_>) {
         if !call.is_evidence() {
             return;
         }
         let Some(at) = self.index_or_add(endpoint) else { return };
         let has_room = self.bytes < self.settings.bytes_max;
         let profile = &mut self.state.profiles[at];
-        let observed = profile.observe(call, template, plugin, &self.settings, has_room, &mut self.state.counters);
+        let observed = profile.observe(call, template, checked_by, &self.settings, has_room, &mut self.state.counters);
         if !profile.is_touched {
             profile.is_touched = true;
             self.state.touched.insert(endpoint);

@@ -1,7 +1,7 @@
 //! What the owner of an API says of it, beside what was seen: OpenAPI documents and the gateway's routes.
 //!
-//! This module reads a document ([`Document::read`]), compares a service's inventory with it ([`drift`]) and with the
-//! gateway's routes ([`route_drift`]), makes decisions of its paths ([`Pins`]), and writes a document of what was seen ([`export`]). It leaves out what is done
+//! This module reads a document ([`Document::read`]), compares a service's inventory with it and with the gateway's routes
+//! ([`drift`]), makes decisions of its paths ([`Pins`]), and writes a document of what was seen ([`export`]). It leaves out what is done
 //! about a difference.
 //!
 //! A document is read from plain JSON values and not through types of the whole specification: of 3.0 and 3.1 only the
@@ -19,6 +19,7 @@ mod pins;
 mod reader;
 mod routes;
 mod sentence;
+mod takes;
 
 pub use document::{
     Document, DocumentedOperation, DocumentedParameter, ParameterShape, Place, Scheme, Security, Warning,
@@ -27,4 +28,4 @@ pub use drift::{Drift, DriftKind, drift};
 pub use export::{ExportInfo, export};
 pub use pins::Pins;
 pub use reader::{DocumentError, Limits};
-pub use routes::{Route, route_drift};
+pub use routes::{Route, RoutesRead};

@@ -402,6 +402,11 @@ mod tests {
             assert_eq!(value_shape(text, 256), expected, "{text}");
         }
         assert_eq!(value_shape(&"x".repeat(300), 256), Some(Shape::Long));
+        // The user's part of an address may be as long as it likes, until all of it is too long to be looked at.
+        for (user_bytes, expected) in [(64, Shape::Email), (200, Shape::Email), (250, Shape::Long)] {
+            let address = format!("{}@example.com", "x1".repeat(user_bytes / 2));
+            assert_eq!(value_shape(&address, 256), Some(expected), "{user_bytes}");
+        }
     }
 
     #[test]

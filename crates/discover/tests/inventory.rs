@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use outrider_discover::inventory::{
-    AuthKind, EndpointInventory, Format, Inventory, Location, ParameterInventory, Settings, SnapshotError, ValueKind,
-    ValueType, csv, rows,
+    AuthKind, CheckedBy, EndpointInventory, Format, Inventory, Location, MediaTypeCount, NamedCount,
+    ParameterInventory, RouteNames, Settings, SnapshotError, ValueKind, ValueType, csv, rows,
 };
 use outrider_model::{
     ApiCall, Endpoint, EndpointId, EndpointKey, Field, FieldValue, KeyId, Latency, Named, Pseudonym, Text, Trust,
@@ -66,11 +68,11 @@ fn an_endpoint_is_described() {
         call.response_bytes = 1000 + at;
         call.latency = Latency { total_ms: at as i32, gateway_ms: 0, upstream_ms: 0 };
         call.route = Some(Named { id: Text::from("r1"), name: Text::EMPTY });
-        inventory.observe(&call, ID, TEMPLATE, Some("key-auth"));
+        inventory.observe(&call, ID, TEMPLATE, CheckedBy::Plugin("key-auth"));
     }
     let mut refused = Line::get("/v1/orders/7", 1, START_MS + 200);
     refused.status = 404;
-    inventory.observe(&with_fields(&refused, &[(Location::Query, "evil", "1")]), ID, TEMPLATE, None);
+    inventory.observe(&with_fields(&refused, &[(Location::Query, "evil", "1")]), ID, TEMPLATE, CheckedBy::NotRead);
     let seen = inventory.endpoint(ID).unwrap();
     assert_eq!((seen.calls, seen.known, seen.read, seen.read_ok), (101, 100, 100, 99));
     assert_eq!((seen.first_seen_ms, seen.last_seen_ms), (Some(START_MS), Some(START_MS + 99)));
@@ -123,7 +125,7 @@ fn what_could_be_somebodys_is_not_shown() {
         call.query.push(Field { name: Text::from("mail"), value: FieldValue::Pseudonym(pseudonym(3), 20) });
         call.query.push(Field { name: Text::from("apikey"), value: FieldValue::Pseudonym(pseudonym(4), 32) });
         call.presented_credential = Some(pseudonym(4));
-        inventory.observe(&call, ID, TEMPLATE, None);
+        inventory.observe(&call, ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     assert!(parameter(&seen, "username").values.is_empty());
@@ -150,7 +152,7 @@ fn a_masked_field_is_no_key_unless_it_is_called_like_one() {
             let line = Line::get("/v1/orders/7", at, START_MS);
             let mut call = with_fields(&line, &[]);
             call.query.push(Field { name: Text::from(name), value: FieldValue::Redacted });
-            inventory.observe(&call, ID, TEMPLATE, None);
+            inventory.observe(&call, ID, TEMPLATE, CheckedBy::NotRead);
         }
         let seen = inventory.endpoint(ID).unwrap();
         assert_eq!(seen.key_carrier.is_some(), is_key, "{name}");
@@ -174,7 +176,7 @@ fn a_key_is_found_where_it_is_sent() {
                 call.query.push(key)
             }
             call.presented_credential = Some(pseudonym(4));
-            inventory.observe(&call, ID, TEMPLATE, Some("key-auth"));
+            inventory.observe(&call, ID, TEMPLATE, CheckedBy::Plugin("key-auth"));
         }
         let seen = inventory.endpoint(ID).unwrap();
         let carrier = seen.key_carrier.as_ref().map(|carrier| (carrier.location, carrier.name.as_str()));
@@ -192,7 +194,7 @@ fn a_call_counts_once_however_often_it_has_a_parameter() {
         if at < 3 {
             fields.extend(["tag[1]", "tag[2]", "tag[3]", "sort", "sort"].map(|name| (Location::Query, name, "b")));
         }
-        inventory.observe(&with_fields(&line, &fields), ID, TEMPLATE, None);
+        inventory.observe(&with_fields(&line, &fields), ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     for name in ["tag[]", "sort"] {
@@ -215,7 +217,7 @@ fn names_that_are_never_kept_make_no_call_be_read() {
             if at >= 16 {
                 fields.push((Location::Query, name, "1"));
             }
-            inventory.observe(&with_fields(&line, &fields), ID, "/v1/orders", None);
+            inventory.observe(&with_fields(&line, &fields), ID, "/v1/orders", CheckedBy::NotRead);
         }
         assert_eq!(inventory.endpoint(ID).unwrap().read, 16, "{name}");
     }
@@ -227,52 +229,64 @@ fn only_evidence_counts() {
     let line = Line::get("/v1/orders/7", 1, START_MS);
     let untrusted = ApiCall { trust: Trust::Untrusted, ..line.call() };
     let own = ApiCall { own_refusal: Some(Text::from("i")), ..line.call() };
-    inventory.observe(&untrusted, ID, TEMPLATE, None);
-    inventory.observe(&own, ID, TEMPLATE, None);
+    inventory.observe(&untrusted, ID, TEMPLATE, CheckedBy::NotRead);
+    inventory.observe(&own, ID, TEMPLATE, CheckedBy::NotRead);
     assert!(inventory.is_empty());
 }
 
 #[test]
 fn authentication_is_told_as_far_as_it_shows() {
+    use CheckedBy::{NotRead, Plugin, Untold};
     let line = Line::get("/v1/orders/7", 1, START_MS);
     let bare = ApiCall { consumer: None, credential_id: None, ..line.call() };
     let header = |value| vec![Field { name: Text::from("authorization"), value }];
     let presented = Some(pseudonym(1));
     let cases = [
-        (bare.clone(), None, AuthKind::None),
-        (ApiCall { session: Some(pseudonym(2)), ..bare.clone() }, None, AuthKind::Session),
-        (ApiCall { presented_credential: presented, ..bare.clone() }, None, AuthKind::Key),
+        (bare.clone(), NotRead, AuthKind::None),
+        (ApiCall { session: Some(pseudonym(2)), ..bare.clone() }, NotRead, AuthKind::Session),
+        (ApiCall { presented_credential: presented, ..bare.clone() }, NotRead, AuthKind::Key),
         (
             ApiCall {
                 presented_credential: presented,
                 headers: header(FieldValue::Pseudonym(pseudonym(1), 9)),
                 ..bare.clone()
             },
-            None,
+            NotRead,
             AuthKind::Authorization,
         ),
-        (ApiCall { headers: header(FieldValue::Redacted), ..bare.clone() }, None, AuthKind::Authorization),
-        (line.call(), None, AuthKind::Consumer),
-        (line.call(), Some("jwt"), AuthKind::Jwt),
-        (line.call(), Some("my-own-plugin"), AuthKind::Consumer),
+        (ApiCall { headers: header(FieldValue::Redacted), ..bare.clone() }, NotRead, AuthKind::Authorization),
+        (line.call(), NotRead, AuthKind::Consumer),
+        (line.call(), Plugin("jwt"), AuthKind::Jwt),
+        (line.call(), Plugin("my-own-plugin"), AuthKind::Consumer),
+        // Which of several plugins has checked a header is not told, and which of them checks a field of its own is no question.
+        (line.call(), Untold, AuthKind::Unknown),
+        (ApiCall { headers: header(FieldValue::Redacted), ..line.call() }, NotRead, AuthKind::Authorization),
+        (ApiCall { headers: header(FieldValue::Redacted), ..line.call() }, Untold, AuthKind::Unknown),
+        (ApiCall { presented_credential: presented, ..line.call() }, Untold, AuthKind::Key),
+        // The gateway has checked nothing here.
+        (ApiCall { headers: header(FieldValue::Redacted), ..bare.clone() }, Untold, AuthKind::Authorization),
         // A plugin that let an anonymous caller through proves nothing, and no more does what it did not take.
-        (bare.clone(), Some("jwt"), AuthKind::None),
-        (ApiCall { anonymous_consumer: true, presented_credential: presented, ..bare.clone() }, None, AuthKind::None),
+        (bare.clone(), Plugin("jwt"), AuthKind::None),
+        (
+            ApiCall { anonymous_consumer: true, presented_credential: presented, ..bare.clone() },
+            NotRead,
+            AuthKind::None,
+        ),
         (
             ApiCall { anonymous_consumer: true, headers: header(FieldValue::Redacted), ..bare.clone() },
-            None,
+            NotRead,
             AuthKind::None,
         ),
         (
             ApiCall { anonymous_consumer: true, presented_credential: presented, session: Some(pseudonym(2)), ..bare },
-            None,
+            NotRead,
             AuthKind::Session,
         ),
     ];
-    for (call, plugin, expected) in cases {
+    for (call, checked_by, expected) in cases {
         let mut inventory = Inventory::new(Settings::default());
-        inventory.observe(&call, ID, TEMPLATE, plugin);
-        assert_eq!(inventory.endpoint(ID).unwrap().auth[0].kind, expected, "{plugin:?}");
+        inventory.observe(&call, ID, TEMPLATE, checked_by);
+        assert_eq!(inventory.endpoint(ID).unwrap().auth[0].kind, expected, "{checked_by:?}");
     }
 }
 
@@ -286,7 +300,7 @@ fn later_calls_are_read_in_part_and_a_new_parameter_is_still_found() {
         if at == 1001 {
             fields.push((Location::Query, "admin", "true"));
         }
-        inventory.observe(&with_fields(&line, &fields), ID, TEMPLATE, None);
+        inventory.observe(&with_fields(&line, &fields), ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     assert_eq!(seen.known, 1064);
@@ -294,7 +308,7 @@ fn later_calls_are_read_in_part_and_a_new_parameter_is_still_found() {
     assert_eq!(parameter(&seen, "page").calls, seen.read);
     for at in 0..2 {
         let line = Line::get("/v1/orders/7", 1, START_MS + 2000 + at);
-        inventory.observe(&with_fields(&line, &[(Location::Query, "admin", "true")]), ID, TEMPLATE, None);
+        inventory.observe(&with_fields(&line, &[(Location::Query, "admin", "true")]), ID, TEMPLATE, CheckedBy::NotRead);
     }
     assert_eq!(parameter(&inventory.endpoint(ID).unwrap(), "admin").calls, 3);
 }
@@ -306,12 +320,12 @@ fn one_caller_cannot_fill_the_parameters() {
     for name in &names {
         for _ in 0..4 {
             let line = Line::get("/v1/orders/7", 666, START_MS);
-            inventory.observe(&with_fields(&line, &[(Location::Query, name, "1")]), ID, TEMPLATE, None);
+            inventory.observe(&with_fields(&line, &[(Location::Query, name, "1")]), ID, TEMPLATE, CheckedBy::NotRead);
         }
     }
     for actor in 0..4 {
         let line = Line::get("/v1/orders/7", actor, START_MS);
-        inventory.observe(&with_fields(&line, &[(Location::Query, "limit", "1")]), ID, TEMPLATE, None);
+        inventory.observe(&with_fields(&line, &[(Location::Query, "limit", "1")]), ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     assert_eq!(parameter(&seen, "limit").calls, 3);
@@ -330,7 +344,7 @@ fn flood(inventory: &mut Inventory, from: u64, calls: u64) {
         let mut call = with_fields(&line, &[(Location::Query, &name, &value)]);
         call.response_bytes = at * 7919;
         let endpoint = EndpointId(at.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100_000);
-        inventory.observe(&call, endpoint, TEMPLATE, None);
+        inventory.observe(&call, endpoint, TEMPLATE, CheckedBy::NotRead);
     }
 }
 
@@ -348,7 +362,7 @@ fn memory_is_flat_and_the_stale_make_room() {
     let kept = inventory.snapshot();
     let line = Line::get("/v1/orders/7", 1, START_MS + 2_000_000);
     inventory.advance(START_MS + 2_000_000);
-    inventory.observe(&line.call(), EndpointId(u64::MAX), TEMPLATE, None);
+    inventory.observe(&line.call(), EndpointId(u64::MAX), TEMPLATE, CheckedBy::NotRead);
     assert!(inventory.endpoint(EndpointId(u64::MAX)).is_some(), "{} bytes", kept.len());
 }
 
@@ -384,7 +398,7 @@ fn what_is_new_is_drained_at_once_and_mere_calls_now_and_then() {
     let call = |inventory: &mut Inventory, minute: i64, fields: &[(Location, &'static str, &'static str)]| {
         let line = Line::get("/v1/orders/7", 1, START_MS + minute * 60_000);
         inventory.advance(line.at_ms);
-        inventory.observe(&with_fields(&line, fields), ID, TEMPLATE, None);
+        inventory.observe(&with_fields(&line, fields), ID, TEMPLATE, CheckedBy::NotRead);
     };
     let mut drained = Vec::new();
     for minute in 0..20 {
@@ -406,7 +420,7 @@ fn a_template_that_changes_renames_its_parameters() {
     for at in 0..10 {
         let line = Line::get("/v1/orders/7", at, START_MS);
         let template = if at < 5 { TEMPLATE } else { "/v1/orders/{id}" };
-        inventory.observe(&with_fields(&line, &[]), ID, template, None);
+        inventory.observe(&with_fields(&line, &[]), ID, template, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     assert_eq!(seen.parameters.iter().map(|seen| (seen.name.as_str(), seen.calls)).collect::<Vec<_>>(), [("id", 5)]);
@@ -435,7 +449,7 @@ fn observe_all(inventory: &mut Inventory, endpoint: EndpointId, calls: &[Seen]) 
         let name = format!("p{}", seen.name);
         let mut call = with_fields(&line, &[(Location::Query, &name, &seen.value)]);
         call.response_bytes = seen.bytes;
-        inventory.observe(&call, endpoint, TEMPLATE, None);
+        inventory.observe(&call, endpoint, TEMPLATE, CheckedBy::NotRead);
     }
 }
 
@@ -479,7 +493,7 @@ fn a_merge_in_the_catalogue_is_followed() {
     let mut inventory = Inventory::new(Settings::default());
     let line = Line::get("/v1/orders/7", 1, START_MS);
     for id in [1, 2] {
-        inventory.observe(&line.call(), EndpointId(id), TEMPLATE, None);
+        inventory.observe(&line.call(), EndpointId(id), TEMPLATE, CheckedBy::NotRead);
     }
     let resolve = |id: EndpointId| if id == EndpointId(2) { EndpointId(1) } else { id };
     // Said again it changes nothing.
@@ -493,7 +507,7 @@ fn a_merge_in_the_catalogue_is_followed() {
         let line = Line::get("/v1/orders/7", 1, START_MS + minute * 60_000);
         inventory.advance(line.at_ms);
         inventory.drain_changes();
-        inventory.observe(&line.call(), EndpointId(9), TEMPLATE, None);
+        inventory.observe(&line.call(), EndpointId(9), TEMPLATE, CheckedBy::NotRead);
         inventory.advance(line.at_ms + 360_000);
         let told: Vec<EndpointId> = inventory.drain_changes().iter().map(|seen| seen.endpoint).collect();
         assert_eq!(told, [EndpointId(9)], "minute {minute}");
@@ -527,17 +541,31 @@ fn endpoint(id: EndpointId, template: &str) -> Endpoint {
 fn rows_are_in_order_and_no_cell_is_a_formula() {
     let mut inventory = Inventory::new(Settings::default());
     let line = Line::get("/v1/orders/7", 1, START_MS);
-    for id in [1, 2] {
-        inventory.observe(&line.call(), EndpointId(id), TEMPLATE, None);
+    let by_route = Some(Named { id: Text::from("r1"), name: Text::EMPTY });
+    for id in [1, 2, 2, 2, 2] {
+        let call = ApiCall { route: by_route.clone(), ..line.call() };
+        inventory.observe(&call, EndpointId(id), TEMPLATE, CheckedBy::NotRead);
     }
-    let list = [(2, "/b,\"c\""), (1, "/a")]
+    let mut list = [(2, "/b,\"c\""), (1, "/a")]
         .map(|(id, template)| (endpoint(EndpointId(id), template), inventory.endpoint(EndpointId(id)).unwrap()));
-    let rows = rows(&list);
+    let names = RouteNames::from([("kong".to_owned(), BTreeMap::from([("r1".to_owned(), "=orders".to_owned())]))]);
+    list[0].1.routes.push(NamedCount { name: "r2".to_owned(), calls: 3 });
+    list[0].1.media_types = [("application/json", 1), ("text/csv", 3)]
+        .map(|(name, measured)| MediaTypeCount { name: name.to_owned(), measured })
+        .to_vec();
+    let rows = rows(&list, &names);
     let csv = csv(&rows).unwrap();
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[0].starts_with("endpoint,gateway,workspace,service,service_name,method,template,"), "{}", lines[0]);
     assert!(lines[1].contains(",'=cmd|' /C calc'!A0,GET,/a,"), "{}", lines[1]);
     assert!(lines[2].contains(",\"/b,\"\"c\"\"\","), "{}", lines[2]);
+    assert!(lines[1].ends_with(",'=orders 1"), "{}", lines[1]);
     assert_eq!(serde_json::to_value(&rows[0]).unwrap()["auth"], "consumer 1");
+    // By name where that is known, and media types by their share, because few calls are measured.
+    assert_eq!(
+        (rows[1].routes.as_str(), rows[1].media_types.as_str()),
+        ("=orders 4; r2 3", "application/json 25 %; text/csv 75 %")
+    );
+    assert_eq!(rows[1].parameters, "path order_id integer; query q boolean 100 %");
 }

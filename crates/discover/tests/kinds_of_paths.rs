@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use outrider_discover::inventory::{Inventory, Settings as InventorySettings, ValueType};
+use outrider_discover::inventory::{CheckedBy, Inventory, Settings as InventorySettings, ValueType};
 use outrider_discover::{Catalogue, Settings};
 use outrider_model::{DecisionOrigin, TemplateChange, TemplateDecision, Text};
 use support::Line;
@@ -54,7 +54,7 @@ fn word(seed: u64) -> String {
 
 #[test]
 fn keys_and_functions_of_odata_are_parameters_of_their_segment() {
-    let cases: [(&str, &str); 16] = [
+    let cases: [(&str, &str); 21] = [
         ("/Products(5)", "/Products({product_id})"),
         ("/Products(5)/Name", "/Products({product_id})/Name"),
         ("/odata/Products('abc')", "/odata/Products({product_id})"),
@@ -69,6 +69,12 @@ fn keys_and_functions_of_odata_are_parameters_of_their_segment() {
         ("/Shop.GetNearest(place=@p)", "/Shop.GetNearest(place={place})"),
         ("/GetAll()", "/GetAll()"),
         ("/Products('it''s, (a) \"test\"')", "/Products({product_id})"),
+        // A semicolon in quotes is of the key, and one behind it begins a matrix parameter.
+        ("/Products('a;b')", "/Products({product_id})"),
+        ("/Products('a;b')/Name", "/Products({product_id})/Name"),
+        ("/Products(key='a;b',lang='en')/Name", "/Products(key={key},lang={lang})/Name"),
+        ("/Products(%27a%3Bb%27)", "/Products({product_id})"),
+        ("/Products('a');v=1/Name", "/Products({product_id})/Name"),
         ("/$metadata", "/$metadata"),
         ("/Products/$count", "/Products/$count"),
     ];
@@ -246,7 +252,7 @@ fn a_pattern_can_be_pinned_and_its_values_are_read() {
         let line = Line::get(&format!("/Products({at})/Name"), at % 5, now_ms);
         let id = catalogue.assign(&line.call()).endpoint.unwrap();
         inventory.advance(now_ms);
-        inventory.observe(&line.call(), id, &catalogue.endpoint(id).unwrap().key.template, None);
+        inventory.observe(&line.call(), id, &catalogue.endpoint(id).unwrap().key.template, CheckedBy::NotRead);
     }
     inventory.advance(START_MS + 600_000);
     let seen = inventory.drain_changes().swap_remove(0);

@@ -7,12 +7,12 @@ mod support;
 use std::collections::BTreeSet;
 
 use outrider_discover::inventory::{
-    AuthCount, AuthKind, Carrier, EndpointInventory, Format, KindCount, Location, NamedCount, ParameterInventory,
-    StatusCount, ValueKind, ValueRange, ValueType,
+    AuthCount, AuthKind, Carrier, EndpointInventory, Format, KindCount, Location, MediaTypeCount, NamedCount,
+    ParameterInventory, StatusCount, ValueKind, ValueRange, ValueType,
 };
 use outrider_discover::openapi::{
-    Document, DocumentError, Drift, DriftKind, ExportInfo, Limits, ParameterShape, Place, Route, Security, drift,
-    export, route_drift,
+    Document, DocumentError, Drift, DriftKind, ExportInfo, Limits, ParameterShape, Place, Route, RoutesRead, Security,
+    drift, export,
 };
 use outrider_model::{Endpoint, EndpointId, EndpointKey, Severity};
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ fn seen(id: u64, method: &str, template: &str) -> Seen {
         request_bytes: None,
         response_bytes: None,
         latency_ms: None,
-        media_types: vec![NamedCount { name: "application/json".to_owned(), calls: 100 }],
+        media_types: vec![MediaTypeCount { name: "application/json".to_owned(), measured: 100 }],
         routes: vec![NamedCount { name: "r1".to_owned(), calls: 100 }],
         parameters: vec![],
         versions: vec![],
@@ -146,7 +146,7 @@ fn documents_of_real_apis_are_read_whole() {
                 seen
             })
             .collect();
-        let found = drift(&document, &[], &called);
+        let found = drift(Some(&document), None, &called);
         let wrong: Vec<&Drift> =
             found.iter().filter(|drift| drift.kind != DriftKind::Zombie && drift.kind != DriftKind::Orphan).collect();
         assert!(wrong.is_empty(), "{path:?}: {wrong:#?}");
@@ -432,7 +432,7 @@ fn differences_are_found_and_weighed() {
         seen(8, "OPTIONS", "/orders"),
         seen(9, "HEAD", "/orders"),
     ];
-    let found = drift(&document, &[], &service);
+    let found = drift(Some(&document), None, &service);
     let told: Vec<_> = found
         .iter()
         .map(|drift| (drift.kind, drift.severity, drift.method.as_str(), drift.template.as_str()))
@@ -440,9 +440,9 @@ fn differences_are_found_and_weighed() {
     use DriftKind::*;
     use Severity::{High, Info, Low, Medium};
     let expected = [
-        (Shadow, High, "POST", "/internal/reset"),
         (UndocumentedMethod, High, "DELETE", "/orders"),
         (Unauthenticated, High, "GET", "/orders/{order_id}"),
+        (Shadow, High, "POST", "/internal/reset"),
         (Zombie, Medium, "GET", "/old"),
         (MissingRequired, Medium, "GET", "/orders"),
         (TypeMismatch, Low, "GET", "/orders"),
@@ -450,15 +450,15 @@ fn differences_are_found_and_weighed() {
         (UndocumentedParameter, Low, "GET", "/orders"),
         (TypeMismatch, Low, "GET", "/orders/{order_id}"),
         (Orphan, Info, "GET", "/never"),
-        (Orphan, Info, "POST", "/orders"),
         (Shadow, Info, "GET", "/rare"),
+        (Orphan, Info, "POST", "/orders"),
     ];
     assert_eq!(told, expected);
     let sentences: Vec<&str> = found.iter().map(|drift| drift.sentence.as_str()).collect();
     let expected = [
-        "POST /internal/reset is not documented, and answered 100 calls by about 7 consumers.",
         "DELETE /orders answered 100 calls by about 7 consumers; its path is documented, and DELETE is not.",
         "GET /orders/{order_id} asks for key, and 20 of 80 calls that were answered 2xx had nothing that could prove who calls.",
+        "POST /internal/reset is not documented, and answered 100 calls by about 7 consumers.",
         "GET /old is deprecated, and was called 100 times by about 7 consumers.",
         "`tenant` is required in the query of GET /orders, and missing in 10 % of 100 calls that were answered 2xx.",
         "`limit` of GET /orders is documented as integer; 40 of 40 values are not, most of them text.",
@@ -466,12 +466,12 @@ fn differences_are_found_and_weighed() {
         "The query parameter `debug` of GET /orders is not documented, and 4 % of 100 calls had it.",
         "`id` of GET /orders/{order_id} is documented as string (uuid); 100 of 100 values are not, most of them integer.",
         "GET /never is documented, and was never called.",
-        "POST /orders is documented, and was never called.",
         "GET /rare is not documented, and answered 2 calls by about 7 consumers.",
+        "POST /orders is documented, and was never called.",
     ];
     assert_eq!(sentences, expected);
-    assert_eq!((found[2].calls, found[2].of, found[2].pointer.as_deref()), (20, 80, Some("/paths/~1orders~1{id}/get")));
-    assert_eq!((found[1].endpoint, found[1].pointer.as_deref()), (Some(EndpointId(3)), Some("/paths/~1orders")));
+    assert_eq!((found[1].calls, found[1].of, found[1].pointer.as_deref()), (20, 80, Some("/paths/~1orders~1{id}/get")));
+    assert_eq!((found[0].endpoint, found[0].pointer.as_deref()), (Some(EndpointId(3)), Some("/paths/~1orders")));
     assert_eq!(((found[5].calls, found[5].of), (found[6].calls, found[6].of)), ((40, 40), (1, 2)));
     assert_eq!(found[7].parameter, Some(Carrier { location: Location::Query, name: "debug".to_owned() }));
 }
@@ -494,9 +494,9 @@ fn names_of_lists_and_objects_are_the_documented_ones() {
     ];
     let open = vec![parameter(Location::Query, "whatever", ValueKind::Text, 9)];
     let service = [with(seen(1, "GET", "/a"), seen_names), with(seen(2, "GET", "/open"), open)];
-    assert_eq!(kinds(&drift(&document, &[], &service)), []);
+    assert_eq!(kinds(&drift(Some(&document), None, &service)), []);
     let other = [with(seen(1, "GET", "/a"), vec![parameter(Location::Query, "filters[status]", ValueKind::Text, 9)])];
-    assert!(kinds(&drift(&document, &[], &other)).contains(&(DriftKind::UndocumentedParameter, Severity::Low)));
+    assert!(kinds(&drift(Some(&document), None, &other)).contains(&(DriftKind::UndocumentedParameter, Severity::Low)));
 }
 
 #[test]
@@ -512,7 +512,9 @@ fn paths_are_found_under_bases_and_routes() {
     };
     let differ = |server: &str, routes: &[Route], seen_paths: [&str; 2]| {
         let service = [seen(1, "GET", seen_paths[0]), seen(2, "GET", seen_paths[1])];
-        kinds(&drift(&document(server), routes, &service)).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+        let routes = RoutesRead { routes: routes.to_vec(), ..RoutesRead::default() };
+        let found = drift(Some(&document(server)), Some(&routes), &service);
+        kinds(&found).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
     };
     // As documented.
     assert_eq!(differ("https://x.org/v2", &[], ["/v2/users", "/v2/users/{user_id}"]), []);
@@ -524,7 +526,7 @@ fn paths_are_found_under_bases_and_routes() {
     assert_eq!(differ("https://x.org/v2", &[], ["/users", "/users/{user_id}"]), []);
     // Where the base path is in use, a path without it is another one.
     let service = [seen(1, "GET", "/v2/users"), seen(2, "GET", "/users/{user_id}")];
-    let found = drift(&document("https://x.org/v2"), &[], &service);
+    let found = drift(Some(&document("https://x.org/v2")), None, &service);
     let told: Vec<_> = found.iter().map(|drift| (drift.kind, drift.template.as_str())).collect();
     use DriftKind::{Orphan, Shadow};
     assert_eq!(told, [(Shadow, "/users/{user_id}"), (Orphan, "/users/{id}")]);
@@ -541,7 +543,7 @@ fn what_cannot_be_told_apart_is_no_difference() {
         "/users/me": { "get": {} },
     }));
     let found = |method: &str, template: &str| {
-        let found = drift(&document, &[], &[seen(1, method, template)]);
+        let found = drift(Some(&document), None, &[seen(1, method, template)]);
         found.iter().filter(|drift| drift.kind != DriftKind::Orphan).map(|drift| drift.kind).collect::<Vec<_>>()
     };
     assert_eq!(found("GET", "/jobs/{job_id}"), []);
@@ -552,7 +554,7 @@ fn what_cannot_be_told_apart_is_no_difference() {
     assert_eq!(found("DELETE", "/users/me"), []);
     assert_eq!(found("PUT", "/users/me"), [DriftKind::UndocumentedMethod]);
     let orphans = |template: &str| {
-        let found = drift(&document, &[], &[seen(1, "GET", template)]);
+        let found = drift(Some(&document), None, &[seen(1, "GET", template)]);
         found.iter().filter(|drift| drift.kind == DriftKind::Orphan).count()
     };
     // Calls of both may be in it, so neither is said to be never called.
@@ -569,7 +571,7 @@ fn whole_numbers_are_booleans_up_to_one() {
     let found = |least: i64, most: i64| {
         let mut page = parameter(Location::Query, "page", ValueKind::Integer, 100);
         page.range = Some(ValueRange { least, most });
-        kinds(&drift(&document, &[], &[with(seen(1, "GET", "/orders"), vec![page])]))
+        kinds(&drift(Some(&document), None, &[with(seen(1, "GET", "/orders"), vec![page])]))
     };
     for (least, most) in [(0, 1), (0, 0), (1, 1)] {
         assert_eq!(found(least, most), [], "{least} to {most}");
@@ -596,17 +598,54 @@ fn routes_are_compared() {
         seen(4, "GET", "/{id}"),
         seen(5, "GET", "/gone"),
     ];
-    let found = route_drift(&routes, 1500, &service);
+    let read = |read_ms| RoutesRead { routes: routes.to_vec(), read_ms, are_all: true };
+    let found = drift(None, Some(&read(1500)), &service);
     let told: Vec<_> = found.iter().map(|drift| (drift.kind, drift.severity, drift.template.as_str())).collect();
     let expected = [
-        (DriftKind::UnusedRoute, Severity::Info, "~/files/\\d+$"),
-        (DriftKind::UnusedRoute, Severity::Info, "/x"),
-        (DriftKind::UncoveredByRoutes, Severity::Low, "/orders"),
         (DriftKind::UncoveredByRoutes, Severity::Low, "/gone"),
+        (DriftKind::UncoveredByRoutes, Severity::Low, "/orders"),
+        (DriftKind::UnusedRoute, Severity::Info, "/x"),
+        (DriftKind::UnusedRoute, Severity::Info, "~/files/\\d+$"),
     ];
     assert_eq!(told, expected);
-    assert_eq!(found[0].sentence, "No call came by the route `route r2`.");
-    assert_eq!(route_drift(&routes, 9000, &service)[3].severity, Severity::Info);
+    assert_eq!(found[3].sentence, "No call came by the route `route r2`.");
+    assert_eq!(found[0].sentence, "No path of a route takes GET /gone, and 100 calls were answered.");
+    let found = drift(None, Some(&read(2000)), &service);
+    let gone = found.iter().find(|drift| drift.template == "/gone").unwrap();
+    assert_eq!(gone.severity, Severity::Info);
+    assert!(gone.sentence.ends_with("answered, none of them since the routes are as they are."), "{}", gone.sentence);
+    // What is not read may be taken by what was not read.
+    let found = drift(None, Some(&RoutesRead { are_all: false, ..read(1500) }), &service);
+    assert!(found.iter().all(|drift| drift.kind == DriftKind::UnusedRoute), "{found:?}");
+}
+
+#[test]
+fn what_no_route_takes_any_more_and_nobody_calls_is_no_shadow() {
+    let document = read(&json!({
+        "openapi": "3.1.0",
+        "paths": { "/orders": { "get": { "deprecated": true } } },
+    }));
+    let service =
+        [seen(1, "GET", "/orders"), seen(2, "POST", "/orders"), seen(3, "GET", "/old"), seen(4, "GET", "/new/{id}")];
+    let told = |paths: &[&str], read_ms: i64, are_all: bool| {
+        let route = |path: &&str| Route { id: "r1".to_owned(), paths: vec![(*path).to_owned()], ..Route::default() };
+        let routes = RoutesRead { routes: paths.iter().map(route).collect(), read_ms, are_all };
+        let found = drift(Some(&document), Some(&routes), &service);
+        found.into_iter().map(|drift| (drift.kind, drift.endpoint.unwrap().0)).collect::<BTreeSet<_>>()
+    };
+    use DriftKind::{Shadow, UncoveredByRoutes, UndocumentedMethod, Zombie};
+    let documented = [(Zombie, 1), (UndocumentedMethod, 2)];
+    let all: BTreeSet<_> = documented.into_iter().chain([(Shadow, 3), (Shadow, 4)]).collect();
+    // All were called until 2000.
+    assert_eq!(told(&["/"], 3000, true), all);
+    let uncovered = |ids: &[u64]| ids.iter().map(|&id| (UncoveredByRoutes, id)).collect::<BTreeSet<_>>();
+    let without_old = documented.into_iter().chain([(Shadow, 4)]).chain(uncovered(&[3])).collect();
+    assert_eq!(told(&["/orders", "~/new/\\d+$"], 2000, true), without_old);
+    // Something else lets calls in.
+    assert_eq!(told(&["/orders", "~/new/\\d+$"], 1999, true), all.iter().copied().chain(uncovered(&[3])).collect());
+    assert_eq!(told(&[], 2000, true), uncovered(&[1, 2, 3, 4]));
+    // Whether there is another route is not known.
+    assert_eq!(told(&["/orders"], 2000, false), all);
 }
 
 fn info() -> ExportInfo {
@@ -682,6 +721,7 @@ fn a_document_is_written_of_what_was_seen() {
     );
     // An integer here and a UUID there.
     assert_eq!(get["parameters"][0]["schema"], json!({}));
+    assert_eq!(get["parameters"][0]["description"], "Seen in 109 calls under this path.");
     assert_eq!(get["parameters"][1]["schema"], json!({ "type": "array", "items": { "type": "integer" } }));
     assert_eq!(get["parameters"][1]["description"], "Seen in 17 % of 200 calls.");
     assert_eq!(get["x-outrider-fields"][0]["name"], "amount");
@@ -702,6 +742,39 @@ fn a_document_is_written_of_what_was_seen() {
     assert_eq!(export(&info(), &other), export(&info(), &odd_service()));
     if let Ok(folder) = std::env::var("OUTRIDER_EXPORTED") {
         std::fs::write(format!("{folder}/odd.json"), export(&info(), &odd_service())).unwrap();
+    }
+}
+
+#[test]
+fn a_way_of_no_known_kind_that_hardly_any_call_had_is_not_written() {
+    use AuthKind::{Authorization, Basic, Consumer, Key, None, Unknown};
+    let cases: [(&[(AuthKind, u64, u64)], &[&str]); 9] = [
+        (&[(Basic, 9901, 9901), (Authorization, 99, 99)], &["basic"]),
+        (&[(Basic, 9901, 9901), (Unknown, 99, 99)], &["basic"]),
+        (&[(Basic, 9901, 9901), (Consumer, 99, 99)], &["basic"]),
+        (&[(Basic, 9900, 9900), (Unknown, 100, 100)], &["basic", "unknown"]),
+        // Of a known kind each is one.
+        (&[(Basic, 9999, 9999), (Key, 1, 1)], &["basic", "key"]),
+        // Of what was answered 2xx, where something was.
+        (&[(Basic, 0, 0), (Unknown, 99, 99)], &["unknown"]),
+        (&[(Basic, 9000, 0), (Unknown, 99, 10)], &["unknown"]),
+        (&[(Basic, 9901, 0), (Unknown, 99, 0)], &["basic"]),
+        (&[(None, 9901, 9901), (Unknown, 99, 99)], &[]),
+    ];
+    for (auth, expected) in cases {
+        let mut one = seen(1, "GET", "/a");
+        let count = |&(kind, calls, calls_ok): &(AuthKind, u64, u64)| AuthCount { kind, calls, calls_ok };
+        one.1.auth = auth.iter().map(count).collect();
+        let written: Value = serde_json::from_str(&export(&info(), &[one])).unwrap();
+        let ways: Vec<&str> = written["paths"]["/a"]["get"]["security"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|way| way.as_object().unwrap().keys().map(String::as_str))
+            .collect();
+        assert_eq!(ways, expected, "{auth:?}");
+        let schemes = written["components"]["securitySchemes"].as_object();
+        assert_eq!(schemes.map_or(0, serde_json::Map::len), expected.len(), "{auth:?}");
     }
 }
 
@@ -760,7 +833,7 @@ proptest! {
         let written = export(&info(), &service);
         let document = Document::read(written.as_bytes(), &Limits::default()).unwrap();
         prop_assert_eq!(&document.warnings, &vec![]);
-        let found = drift(&document, &[], &service);
+        let found = drift(Some(&document), None, &service);
         prop_assert!(found.is_empty(), "{found:#?} in {written}");
     }
 
@@ -775,7 +848,7 @@ proptest! {
         let at = at.index(written.len());
         written[at] = byte;
         if let Ok(document) = Document::read(&written, &Limits::default()) {
-            let _ = drift(&document, &[], &service);
+            let _ = drift(Some(&document), None, &service);
         }
     }
 
@@ -785,7 +858,7 @@ proptest! {
             "paths": { "/a/{b}": { "get": { "parameters": [values[4], { "name": "x", "in": "query", "schema": values[5] }], "security": values[6] },
             "parameters": values[7] }, "/b": values[8] } });
         let document = Document::read(document.to_string().as_bytes(), &Limits::default()).unwrap();
-        drift(&document, &[], &[seen(1, "GET", "/a/{b}")]);
+        drift(Some(&document), None, &[seen(1, "GET", "/a/{b}")]);
     }
 }
 

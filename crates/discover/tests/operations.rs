@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outrider_discover::inventory::{EndpointInventory, Inventory, Settings as InventorySettings};
+use outrider_discover::inventory::{CheckedBy, EndpointInventory, Inventory, Settings as InventorySettings};
 use outrider_discover::openapi::{Document, ExportInfo, Limits, drift, export};
 use outrider_discover::{Catalogue, Settings};
 use outrider_model::{
@@ -214,6 +214,47 @@ fn so_many_operations_have_endpoints_and_a_stale_one_makes_room() {
 }
 
 #[test]
+fn an_operation_gives_way_to_one_that_more_actors_ask_for() {
+    let settings = Settings { operations_per_endpoint_max: 2, ..Settings::default() };
+    let mut service = Service::new(settings);
+    service.send("/graphql", Asked::Query("OfMany"), 40, 20);
+    service.send("/graphql", Asked::Query("OfFew"), 40, 4);
+    // As many calls of as many actors take nobody's place, and many more calls of one actor do not either.
+    service.send("/graphql", Asked::Query("OfAsFew"), 40, 4);
+    service.send("/graphql", Asked::Query("OfOne"), 400, 1);
+    assert_eq!(service.templates(), set(&["/graphql", "/graphql#OfFew", "/graphql#OfMany"]));
+    let before = service.catalogue.counters().operations_per_endpoint_max;
+    service.send("/graphql", Asked::Query("OfSome"), 40, 9);
+    assert_eq!(service.templates(), set(&["/graphql", "/graphql#OfMany", "/graphql#OfSome"]));
+    assert_eq!(service.sent("/graphql", Asked::Query("OfFew"), 1, 4), "/graphql");
+    assert!(service.catalogue.counters().operations_per_endpoint_max < before + 40, "it has a place soon");
+}
+
+#[test]
+fn endpoints_that_become_one_keep_the_operations_that_most_actors_ask_for() {
+    let settings = Settings { operations_per_endpoint_max: 3, ..Settings::default() };
+    let mut service = Service::new(settings);
+    let tenants = ["northwind", "contoso", "fabrikam", "tailspin", "adventure", "wingtip"];
+    for _ in 0..12 {
+        for (at, tenant) in tenants.into_iter().enumerate() {
+            for below in ["issues", "pulls", "tags"] {
+                service.send(&format!("/orgs/{tenant}/{below}"), Asked::Header("x"), 1, 4);
+            }
+            // Each has operations of its own beside one that all of them have.
+            for (name, actors) in [(format!("Own{}", ["A", "B", "C", "D", "E", "F"][at]), 4), ("All".to_owned(), 16)] {
+                service.send(&format!("/orgs/{tenant}/graphql"), Asked::Query(&name), 1, actors);
+            }
+        }
+    }
+    service.send("/orgs/contoso/tags", Asked::Header("x"), 200, 4);
+    let of_one: Vec<String> =
+        service.templates().into_iter().filter(|template| template.starts_with("/orgs/{org_id}/graphql#")).collect();
+    assert_eq!(of_one.len(), 3, "{:?}", service.templates());
+    assert!(of_one.contains(&"/orgs/{org_id}/graphql#All".to_owned()), "{of_one:?}");
+    assert!(service.catalogue.counters().operations_per_endpoint_max >= 4, "seven came together");
+}
+
+#[test]
 fn no_path_is_an_operation() {
     let mut service = Service::new(Settings::default());
     service.send("/graphql", Asked::Query("GetUser"), 20, 4);
@@ -302,7 +343,7 @@ fn carried(service: &Service, calls: &[ApiCall<'_>]) -> Vec<(Endpoint, EndpointI
         inventory.advance(call.event_ms);
         let id = service.catalogue.lookup_call(call).unwrap();
         let endpoint = service.catalogue.endpoint(id).unwrap();
-        inventory.observe(call, id, &endpoint.key.template, None);
+        inventory.observe(call, id, &endpoint.key.template, CheckedBy::NotRead);
     }
     inventory.advance(START_MS + 10_000_000);
     let seen: BTreeMap<EndpointId, EndpointInventory> =
@@ -335,7 +376,7 @@ fn a_document_has_the_path_once_with_its_operations() {
     assert_eq!(operation["x-outrider-endpoints"].as_array().unwrap().len(), 3);
     // It is all that is documented, and what was called is documented by it.
     let document = Document::read(text.as_bytes(), &Limits::default()).unwrap();
-    assert_eq!(drift(&document, &[], &service), []);
+    assert_eq!(drift(Some(&document), None, &service), []);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use outrider_discover::Catalogue;
-use outrider_discover::inventory::{EndpointInventory, Inventory, Settings, csv, rows};
-use outrider_discover::openapi::{Document, DriftKind, ExportInfo, Limits, Route, drift, export};
+use outrider_discover::inventory::{CheckedBy, EndpointInventory, Inventory, RouteNames, Settings, csv, rows};
+use outrider_discover::openapi::{Document, DriftKind, ExportInfo, Limits, Route, RoutesRead, drift, export};
 use outrider_model::{ApiCall, Endpoint, EndpointId, Field, FieldValue, Named, Text};
 use serde_json::Value;
 use support::{Line, json_lines, kong_line, shared};
@@ -122,7 +122,7 @@ fn calls_of_real_apis_are_learned_and_what_that_costs_is_printed() {
                 let assigned = on_cpu_nanos();
                 for (call, found) in calls.iter().zip(found) {
                     if let Some((id, template)) = found {
-                        inventory.observe(call, *id, template, None);
+                        inventory.observe(call, *id, template, CheckedBy::NotRead);
                     }
                 }
                 assigning += assigned - started;
@@ -148,7 +148,7 @@ fn seen_by_service(calls: &[ApiCall<'_>]) -> BTreeMap<String, Vec<(Endpoint, End
     let mut inventory = Inventory::new(Settings::default());
     for (call, found) in calls.iter().zip(&found) {
         if let Some((id, template)) = found {
-            inventory.observe(call, *id, template, None);
+            inventory.observe(call, *id, template, CheckedBy::NotRead);
         }
     }
     let mut services: BTreeMap<String, Vec<(Endpoint, EndpointInventory)>> = BTreeMap::new();
@@ -171,8 +171,9 @@ fn traffic_made_of_documents_differs_little_from_them() {
     for (service, seen) in &services {
         let document =
             Document::read(&std::fs::read(folder.join(format!("{service}.json"))).unwrap(), &Limits::default());
+        let read = RoutesRead { routes: vec![routes[service].clone()], read_ms: 0, are_all: true };
         let started = std::time::Instant::now();
-        let found = drift(&document.unwrap(), std::slice::from_ref(&routes[service]), seen);
+        let found = drift(Some(&document.unwrap()), Some(&read), seen);
         let elapsed = started.elapsed();
         let mut kinds: BTreeMap<DriftKind, usize> = BTreeMap::new();
         for drift in &found {
@@ -205,9 +206,9 @@ fn documents_of_real_traffic_are_read_again() {
         let written = written(&service, &seen);
         let document = Document::read(written.as_bytes(), &Limits::default()).unwrap();
         assert_eq!(document.warnings, [], "{service}");
-        let found = drift(&document, &[], &seen);
+        let found = drift(Some(&document), None, &seen);
         assert!(found.is_empty(), "{service}: {:#?}", &found[..found.len().min(3)]);
-        assert_eq!(csv(&rows(&seen)).unwrap().lines().count(), seen.len() + 1);
+        assert_eq!(csv(&rows(&seen, &RouteNames::new())).unwrap().lines().count(), seen.len() + 1);
         if let Ok(folder) = std::env::var("OUTRIDER_EXPORTED") {
             std::fs::write(format!("{folder}/{service}.json"), written).unwrap();
         }

@@ -2,11 +2,12 @@
 //!
 //! They read the control store on the machine itself, by who may read the data directory, whether outrider runs or not.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail, ensure};
-use outrider_discover::inventory::{self, EndpointInventory, InventoryRow};
+use outrider_discover::inventory::{self, EndpointInventory, InventoryRow, RouteNames};
 use outrider_discover::openapi::{Drift, Warning};
 use outrider_model::{AuditEntry, Endpoint, Severity};
 use outrider_platform::drift::{self, Compared, drift_of, export_of};
@@ -33,7 +34,7 @@ pub async fn endpoints(arguments: EndpointsArguments) -> anyhow::Result<()> {
     for row in place.apis(arguments.service.as_deref(), arguments.gateway.as_deref()).await? {
         found.extend(place.store.api_inventory(&row.key).await?);
     }
-    let rows = inventory::rows(&found);
+    let rows = inventory::rows(&found, &place.route_names(&found).await?);
     let text = match arguments.format {
         InventoryFormat::Table => table(&rows),
         InventoryFormat::Csv => inventory::csv(&rows)?,
@@ -209,6 +210,18 @@ impl Place {
             bail!("nothing was seen of a service `{service}`; known are {known}");
         }
         Ok(rows)
+    }
+
+    /// What the routes of the gateways are called that endpoints are at, where a responder has read that.
+    async fn route_names(&self, found: &[(Endpoint, EndpointInventory)]) -> anyhow::Result<RouteNames> {
+        let gateways: BTreeSet<&str> = found.iter().map(|(endpoint, _)| endpoint.key.gateway.as_str()).collect();
+        let mut names = RouteNames::new();
+        for gateway in gateways {
+            let snapshot = self.store.gateway_configuration(gateway, None).await?;
+            let routes = snapshot.into_iter().flat_map(|snapshot| snapshot.configuration.routes);
+            names.insert(gateway.to_owned(), routes.filter_map(|route| Some((route.id, route.name?))).collect());
+        }
+        Ok(names)
     }
 
     /// Who may read the directory may read the inventory; the audit log says that somebody did.

@@ -229,11 +229,11 @@ impl Analysis {
         });
         let call = refused.as_ref().unwrap_or(call);
         let assignment = self.catalogue.assign(call);
-        if let Some(endpoint) = self.catalogue.assigned(&assignment) {
-            let plugin = self.credentials.of(call);
-            self.inventory.observe(call, endpoint.id, &endpoint.key.template, plugin);
+        let endpoint = self.catalogue.assigned(&assignment);
+        if let Some(endpoint) = endpoint {
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, self.credentials.of(call));
         }
-        let name = assignment.endpoint.and_then(|id| self.names.of(&self.catalogue, id));
+        let name = endpoint.map(|endpoint| self.names.of(endpoint));
         let observed = Observed {
             call,
             number,

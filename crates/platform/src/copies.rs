@@ -130,4 +130,25 @@ mod tests {
         );
         assert_eq!(fourth.unwrap_err(), NoCopy, "a second has not gone by");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stopped_waiting_costs_no_copy_and_who_waits_gets_one_when_a_second_has_gone_by() {
+        let copies = Copies::default();
+        let gone = timeout(Duration::from_millis(10), copies.copy()).await;
+        assert!(gone.is_err(), "nobody has handed anything out");
+        copies.hand_out(&catalogue());
+        assert!(copies.lock().made.is_none(), "who asked is gone");
+        let (first, ()) = tokio::join!(copies.copy(), async { copies.hand_out(&catalogue()) });
+        drop(first.unwrap());
+        let began = Instant::now();
+        let (second, ()) = tokio::join!(copies.copy(), async {
+            for _ in 0..3 {
+                copies.hand_out(&catalogue());
+                tokio::time::sleep(PAUSE / 2).await;
+            }
+        });
+        assert!(second.is_ok());
+        assert!(began.elapsed() >= PAUSE, "it was handed out when a second had gone by");
+        assert!(copies.lock().made.is_some_and(|made| made.duration_since(began) == PAUSE));
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use outrider_discover::inventory::EndpointInventory;
-use outrider_discover::openapi::{self, Document, Drift, ExportInfo, Route, Warning};
+use outrider_discover::openapi::{self, Document, Drift, ExportInfo, Route, RoutesRead, Warning};
 use outrider_model::{Endpoint, GatewaySnapshot};
 use tokio::sync::Semaphore;
 
@@ -23,7 +23,7 @@ static AT_A_TIME: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore
 /// How what was seen differs from what is documented.
 #[derive(Debug)]
 pub struct Compared {
-    /// The differences, the worst first.
+    /// The differences, the worst first and else as [`openapi::drift`] says.
     pub drifts: Vec<Drift>,
     /// What is broken in the document and was left out.
     pub warnings: Vec<Warning>,
@@ -35,6 +35,16 @@ pub struct Compared {
 pub(crate) fn routes_of(snapshot: Option<&GatewaySnapshot>, service: &str) -> Vec<Route> {
     let routes = snapshot.into_iter().flat_map(|snapshot| &snapshot.configuration.routes);
     routes.filter(|route| route.service_id.as_deref() == Some(service)).map(Route::from).collect()
+}
+
+/// The same with what is known of how they were read; `None` where nothing is known of the service's routes. A responder reads one
+/// workspace, so a service that is not among those it has read, and no route leads to, may have its routes in another one.
+fn routes_read(snapshot: &GatewaySnapshot, service: &str) -> Option<RoutesRead> {
+    let configuration = &snapshot.configuration;
+    let routes = routes_of(Some(snapshot), service);
+    let is_known = !routes.is_empty() || configuration.services.iter().any(|known| known.id == service);
+    let are_all = configuration.left_out.iter().all(|left_out| left_out.list != "routes");
+    is_known.then_some(RoutesRead { routes, read_ms: snapshot.taken_ms, are_all })
 }
 
 /// Reads a document, apart from the tasks that serve connections.
@@ -73,16 +83,10 @@ fn compare(
     inventory: &[(Endpoint, EndpointInventory)],
     snapshot: Option<&GatewaySnapshot>,
 ) -> Result<Compared, StoreError> {
-    let routes = routes_of(snapshot, &key.service);
-    let mut compared = Compared { drifts: Vec::new(), warnings: Vec::new(), warnings_left_out: 0 };
-    if let Some(text) = text {
-        let document = read_document(text)?;
-        compared.drifts = openapi::drift(&document, &routes, inventory);
-        (compared.warnings, compared.warnings_left_out) = (document.warnings, document.warnings_left_out);
-    }
-    if let Some(snapshot) = snapshot.filter(|_| !routes.is_empty()) {
-        compared.drifts.extend(openapi::route_drift(&routes, snapshot.taken_ms, inventory));
-    }
-    compared.drifts.sort_by_key(|drift| std::cmp::Reverse(drift.severity));
-    Ok(compared)
+    let document = text.map(read_document).transpose()?;
+    let routes = snapshot.and_then(|snapshot| routes_read(snapshot, &key.service));
+    let drifts = openapi::drift(document.as_ref(), routes.as_ref(), inventory);
+    let (warnings, warnings_left_out) =
+        document.map(|document| (document.warnings, document.warnings_left_out)).unwrap_or_default();
+    Ok(Compared { drifts, warnings, warnings_left_out })
 }

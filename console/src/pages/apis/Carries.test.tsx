@@ -39,10 +39,13 @@ const KNOWN: EndpointInventory = {
   request_bytes: { p50: 200, p95: 220, p99: 230, max: 400 },
   response_bytes: null,
   latency_ms: { p50: 12, p95: 90, p99: 1500, max: 2000 },
-  media_types: [{ name: 'application/json', calls: 400 }],
+  media_types: [
+    { name: 'application/json', measured: 30 },
+    { name: 'text/csv', measured: 10 },
+  ],
   routes: [{ name: 'route-id', calls: 400 }],
   parameters: [
-    { ...PARAMETER, location: 'path', name: 'order_id', calls: 200, value_type: 'string', format: 'uuid', range: null },
+    { ...PARAMETER, location: 'path', name: 'order_id', calls: 20, value_type: 'string', format: 'uuid', range: null },
     PARAMETER,
     { ...PARAMETER, name: 'sort', value_type: 'string', range: null, values: ['asc', 'desc'], repeated: 3 },
   ],
@@ -92,6 +95,9 @@ it('says how it answers, how fast, and by which routes', async () => {
   await show();
   expect(block('Answers').textContent).toBe('Answers20075 %40425 %');
   expect(block('Routes').textContent).toContain('orders');
+  // Few calls are measured, so that only shares say something.
+  expect(block('Media types').textContent).toBe('Media typesapplication/json75 %text/csv25 %');
+  expect(block('Media types').querySelector('li')!.title).toBe('30 calls of those that were measured');
   expect(block('Version').textContent).toContain('v2');
   const latency = block('Latency and sizes').querySelectorAll('tbody tr');
   expect(Array.from(latency, (row) => row.textContent)).toEqual([
@@ -128,6 +134,19 @@ it('warns of two ways, and not of calls that were refused', async () => {
   known = { ...KNOWN, auth: [...KNOWN.auth, { kind: 'none', calls: 30, calls_ok: 0 }] };
   await show();
   expect(on.host.querySelector('.tag')).toBeNull();
+});
+
+it('takes what is not known for no other way', async () => {
+  const unknown = { kind: 'unknown', calls: 3, calls_ok: 3 } as const;
+  known = { ...KNOWN, auth: [...KNOWN.auth, unknown] };
+  await show();
+  expect(on.host.querySelector('.tag')).toBeNull();
+  expect(block('Authentication').textContent).toContain('Not known what');
+  on.leave();
+  on.client.clear();
+  known = { ...KNOWN, auth: [...KNOWN.auth, { kind: 'jwt', calls: 10, calls_ok: 10 }, unknown] };
+  await show();
+  expect(on.host.querySelector('.tag.warning')!.textContent).toBe('mixed');
 });
 
 it('says when it will be known where nothing is', async () => {

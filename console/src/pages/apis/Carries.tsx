@@ -123,7 +123,14 @@ function Known({ known, gateway }: { known: EndpointInventory; gateway: string }
           />
         </Block>
         <Block title="Media types">
-          <Counts of={known.media_types} isCode />
+          <Counts
+            of={known.media_types.map(({ name, measured }) => ({
+              name,
+              calls: measured,
+              title: `${counted(measured, 'call')} of those that were measured`,
+            }))}
+            isCode
+          />
         </Block>
         <Sizes known={known} />
         <Routes routes={known.routes} gateway={gateway} />
@@ -174,9 +181,12 @@ function columnsOf(read: number): Column<ParameterInventory>[] {
       id: 'presence',
       head: 'In calls',
       width: 'minmax(0, 0.9fr)',
-      cell: ({ calls }) => (
-        <Presence of={read > 0 ? calls / read : 0} title={`${count(calls)} of ${count(read)} calls that were read`} />
-      ),
+      cell: ({ calls, location }) => {
+        // What a path has stands in each of its calls; those from before the template was as it is are not counted.
+        if (location === 'path') return <Presence of={1} title={`${counted(calls, 'call')} read under this path`} />;
+        const title = `${count(calls)} of ${count(read)} calls that were read`;
+        return <Presence of={read > 0 ? calls / read : 0} title={title} />;
+      },
     },
     {
       id: 'values',

@@ -16,6 +16,7 @@ const AUTH_WORDS: Record<AuthKind, string> = {
   authorization: 'An authorization header',
   session: 'A session',
   consumer: 'A known consumer',
+  unknown: 'Not known what',
 };
 
 /** How callers authenticate; a way of a newer outrider stands for itself. */
@@ -61,6 +62,8 @@ export function mixedAuth({ auth }: Pick<EndpointInventory, 'auth'>): Mixed | un
     };
   }
   if (auth.some(({ kind }) => kind === 'none')) return undefined;
+  // What is not known may be one of the ways that are.
+  if (auth.filter(({ kind }) => kind !== 'unknown').length < 2) return undefined;
   return {
     word: 'mixed',
     isOpen: false,

@@ -2,11 +2,23 @@
 //!
 //! A call names who was authenticated, and which field held the credential; of an `authorization` header the scheme is gone
 //! with its value. What the gateway checks it with, its configuration knows: the plugin, where the caller of
-//! [`Inventory::observe`](super::Inventory::observe) gives it, says more than the call.
+//! [`Inventory::observe`](super::Inventory::observe) gives it, says more than the call. Where the configuration was read and does
+//! not tell, the kind is unknown: a header that all kinds may stand in is then no way of its own.
 
 use outrider_model::{ApiCall, FieldValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// What the gateway's configuration says of how a call's credential was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckedBy<'a> {
+    /// It was not read.
+    NotRead,
+    /// It does not tell: the credential is not in it, and not one plugin alone can have checked it.
+    Untold,
+    /// The plugin, such as `key-auth`.
+    Plugin(&'a str),
+}
 
 /// How a caller authenticated. Their order is the snapshot's format: a new one goes to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -33,16 +45,23 @@ pub enum AuthKind {
     Session,
     /// The gateway knew the consumer; how is not shown.
     Consumer,
+    /// The gateway checked a credential, and its configuration does not tell which kind of one.
+    Unknown,
 }
 
 impl AuthKind {
-    /// How a call authenticated. `plugin` is the gateway's plugin that checks its credential, where that is known.
-    pub(crate) fn of(call: &ApiCall<'_>, plugin: Option<&str>) -> AuthKind {
-        if call.credential_id.is_some()
-            && let Some(kind) = plugin.and_then(AuthKind::of_plugin)
-        {
-            return kind;
+    /// How a call authenticated.
+    pub(crate) fn of(call: &ApiCall<'_>, checked_by: CheckedBy<'_>) -> AuthKind {
+        let shown = AuthKind::shown(call);
+        match checked_by {
+            CheckedBy::Plugin(plugin) if call.credential_id.is_some() => AuthKind::of_plugin(plugin).unwrap_or(shown),
+            CheckedBy::Untold if call.credential_id.is_some() && shown.is_vague() => AuthKind::Unknown,
+            _ => shown,
         }
+    }
+
+    /// How a call authenticated, as far as it shows by itself.
+    fn shown(call: &ApiCall<'_>) -> AuthKind {
         // Whoever came in as the gateway's anonymous consumer presented nothing, or nothing that it took.
         let is_taken = !call.anonymous_consumer || call.credential_id.is_some();
         let authorization = call.headers.iter().find(|field| is_taken && field.name == "authorization");
@@ -60,6 +79,11 @@ impl AuthKind {
         if call.session.is_some() { AuthKind::Session } else { AuthKind::None }
     }
 
+    /// Whether it says that callers authenticate, and not how.
+    pub(crate) fn is_vague(self) -> bool {
+        matches!(self, AuthKind::Authorization | AuthKind::Consumer | AuthKind::Unknown)
+    }
+
     /// What one of Kong's plugins checks.
     fn of_plugin(plugin: &str) -> Option<AuthKind> {
         Some(match plugin {
@@ -68,7 +92,7 @@ impl AuthKind {
             "jwt" | "jwt-signer" => AuthKind::Jwt,
             "oauth2" | "oauth2-introspection" | "openid-connect" => AuthKind::OAuth2,
             "hmac-auth" => AuthKind::Hmac,
-            "mtls-auth" => AuthKind::MutualTls,
+            "mtls-auth" | "header-cert-auth" => AuthKind::MutualTls,
             "session" => AuthKind::Session,
             _ => return None,
         })
@@ -87,6 +111,12 @@ impl AuthKind {
             AuthKind::Authorization => "authorization",
             AuthKind::Session => "session",
             AuthKind::Consumer => "consumer",
+            AuthKind::Unknown => "unknown",
         }
     }
+}
+
+/// Whether one of Kong's plugins says who calls. Those of a kind that has no name here are among them.
+pub fn is_authentication(plugin: &str) -> bool {
+    AuthKind::of_plugin(plugin).is_some() || matches!(plugin, "saml" | "vault-auth")
 }

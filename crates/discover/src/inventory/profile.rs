@@ -9,7 +9,7 @@ use outrider_model::{Actor, ApiCall, EndpointId, Field, FieldValue};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::auth::AuthKind;
+use super::auth::{AuthKind, CheckedBy};
 use super::distinct::Distinct;
 use super::histogram::Histogram;
 use super::kind::ValueKind;
@@ -124,7 +124,7 @@ impl Profile {
         &mut self,
         call: &ApiCall<'_>,
         template: &str,
-        plugin: Option<&str>,
+        checked_by: CheckedBy<'_>,
         settings: &Settings,
         has_room: bool,
         counters: &mut Counters,
@@ -140,7 +140,7 @@ impl Profile {
             self.known += 1;
             self.first_ms = self.first_ms.min(call.event_ms);
             self.last_ms = self.last_ms.max(call.event_ms);
-            is_new |= self.count_known(call, plugin, has_room, settings, counters);
+            is_new |= self.count_known(call, checked_by, has_room, settings, counters);
             let is_due = self.known <= settings.read_calls || self.known.is_multiple_of(settings.read_every);
             if is_due || has_room && self.has_new_query(call, settings) {
                 let mut reader = Reader { call, actor: None, settings, has_room, counters, is_new: false };
@@ -155,12 +155,12 @@ impl Profile {
     fn count_known(
         &mut self,
         call: &ApiCall<'_>,
-        plugin: Option<&str>,
+        checked_by: CheckedBy<'_>,
         has_room: bool,
         settings: &Settings,
         counters: &mut Counters,
     ) -> bool {
-        let mut is_new = self.count_auth(AuthKind::of(call, plugin), is_ok(call));
+        let mut is_new = self.count_auth(AuthKind::of(call, checked_by), is_ok(call));
         if let Some(consumer) = call.authenticated_consumer() {
             let key = rapidhash::v3::rapidhash_v3(consumer.id.as_bytes());
             if self.last_consumer != key {

@@ -120,13 +120,23 @@ pub struct StatusCount {
     pub calls: u64,
 }
 
-/// How often a name, such as a media type, was seen.
+/// How often a name, such as the id of a route, was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NamedCount {
     /// The name.
     pub name: String,
     /// Calls.
     pub calls: u64,
+}
+
+/// How often a response had a media type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MediaTypeCount {
+    /// The media type.
+    pub name: String,
+    /// Of the calls that were measured, which are few of many, the ones that had it.
+    #[serde(alias = "calls")]
+    pub measured: u64,
 }
 
 /// How often callers authenticated in a way.
@@ -187,7 +197,8 @@ pub struct ParameterInventory {
     pub location: Location,
     /// Its name.
     pub name: String,
-    /// Calls that had it, of the [`EndpointInventory::read`] whose parameters were read.
+    /// Calls that had it, of the [`EndpointInventory::read`] whose parameters were read. Each call has a parameter of the path; those
+    /// are counted since the template is as it is.
     pub calls: u64,
     /// Of those the ones that were answered 2xx, of [`EndpointInventory::read_ok`].
     pub calls_ok: u64,
@@ -249,8 +260,8 @@ pub struct EndpointInventory {
     pub response_bytes: Option<Quantiles>,
     /// Times from the first byte of a request to the last of its response.
     pub latency_ms: Option<Quantiles>,
-    /// Media types of responses, of calls that were measured, the most frequent first.
-    pub media_types: Vec<NamedCount>,
+    /// Media types of responses, the most frequent first.
+    pub media_types: Vec<MediaTypeCount>,
     /// Ids of the gateway's routes that calls came by, the most frequent first.
     pub routes: Vec<NamedCount>,
     /// Its parameters by location and name.
@@ -300,7 +311,10 @@ pub(super) fn report(profile: &Profile, settings: &Settings) -> EndpointInventor
         request_bytes: profile.request_bytes.quantiles(),
         response_bytes: profile.response_bytes.quantiles(),
         latency_ms: profile.latency_ms.quantiles(),
-        media_types: most_frequent_first(profile.media_types.iter().map(|seen| (&*seen.what, seen.calls))),
+        media_types: most_frequent_first(profile.media_types.iter().map(|seen| (&*seen.what, seen.calls)))
+            .into_iter()
+            .map(|NamedCount { name, calls }| MediaTypeCount { name, measured: calls })
+            .collect(),
         routes: most_frequent_first(profile.routes.iter().map(|seen| (&*seen.what, seen.calls))),
         versions: versions(&profile.template, &parameters),
         parameters,

@@ -1,10 +1,12 @@
 //! The inventory as a flat table, one row an endpoint, and that table as CSV.
 
+use std::collections::BTreeMap;
+
 use outrider_model::{Endpoint, EndpointId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::{EndpointInventory, ParameterInventory, Quantiles};
+use super::report::{EndpointInventory, Location, NamedCount, ParameterInventory, Quantiles};
 
 /// Beginnings of a cell that a spreadsheet takes for a formula (OWASP, CSV injection).
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n'];
@@ -42,9 +44,9 @@ pub struct InventoryRow {
     pub auth: String,
     /// Statuses with their calls: `200 14; 404 1`.
     pub statuses: String,
-    /// Media types of responses with their calls.
+    /// Media types of responses with their share of the calls that were measured: `application/json 98 %`.
     pub media_types: String,
-    /// Parameters: `query limit integer 34 %`.
+    /// Parameters with their share of the calls that were read: `query limit integer 34 %`. One of the path is in each.
     pub parameters: String,
     /// Median of the latency, in ms.
     pub latency_ms_p50: Option<u64>,
@@ -56,7 +58,12 @@ pub struct InventoryRow {
     pub response_bytes_p50: Option<u64>,
     /// Largest response.
     pub response_bytes_max: Option<u64>,
+    /// The gateway's routes that lead to it, by name where that is known and else by id, with the calls that came by them.
+    pub routes: String,
 }
+
+/// What routes are called, by gateway and id.
+pub type RouteNames = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Why there is no CSV.
 #[derive(Debug, thiserror::Error)]
@@ -64,8 +71,8 @@ pub struct InventoryRow {
 pub struct RowError(String);
 
 /// Rows of endpoints with what is known of them, ordered by service, template and method.
-pub fn rows(endpoints: &[(Endpoint, EndpointInventory)]) -> Vec<InventoryRow> {
-    let mut rows: Vec<InventoryRow> = endpoints.iter().map(|(endpoint, seen)| row(endpoint, seen)).collect();
+pub fn rows(endpoints: &[(Endpoint, EndpointInventory)], routes: &RouteNames) -> Vec<InventoryRow> {
+    let mut rows: Vec<InventoryRow> = endpoints.iter().map(|(endpoint, seen)| row(endpoint, seen, routes)).collect();
     rows.sort_unstable_by(|one, other| {
         let order = |row: &InventoryRow| {
             (row.gateway.clone(), row.workspace.clone(), row.service.clone(), row.template.clone(), row.method.clone())
@@ -99,6 +106,7 @@ fn without_formulas(mut row: InventoryRow) -> InventoryRow {
         &mut row.statuses,
         &mut row.media_types,
         &mut row.parameters,
+        &mut row.routes,
     ];
     for text in texts {
         if text.starts_with(FORMULA) {
@@ -108,18 +116,22 @@ fn without_formulas(mut row: InventoryRow) -> InventoryRow {
     row
 }
 
-fn row(endpoint: &Endpoint, seen: &EndpointInventory) -> InventoryRow {
+fn row(endpoint: &Endpoint, seen: &EndpointInventory, routes: &RouteNames) -> InventoryRow {
     let list = |parts: Vec<String>| parts.join("; ");
+    let measured: u64 = seen.media_types.iter().map(|seen| seen.measured).sum();
+    let names = routes.get(&endpoint.key.gateway);
+    let route = |route: &NamedCount| {
+        let name = names.and_then(|names| names.get(&route.name)).unwrap_or(&route.name);
+        format!("{name} {}", route.calls)
+    };
     let p50 = |quantiles: Option<Quantiles>| quantiles.map(|quantiles| quantiles.p50);
     let parameter = |parameter: &ParameterInventory| {
         let format = parameter.format.map(|format| format!(" {}", format.as_str())).unwrap_or_default();
-        let percent = percent(parameter.calls, seen.read);
-        format!(
-            "{} {} {}{format} {percent} %",
-            parameter.location.as_str(),
-            parameter.name,
-            parameter.value_type.as_str()
-        )
+        let share = match parameter.location {
+            Location::Path => String::new(),
+            _ => format!(" {} %", percent(parameter.calls, seen.read)),
+        };
+        format!("{} {} {}{format}{share}", parameter.location.as_str(), parameter.name, parameter.value_type.as_str())
     };
     InventoryRow {
         endpoint: endpoint.id,
@@ -137,13 +149,19 @@ fn row(endpoint: &Endpoint, seen: &EndpointInventory) -> InventoryRow {
         last_seen_ms: seen.last_seen_ms,
         auth: list(seen.auth.iter().map(|auth| format!("{} {}", auth.kind.as_str(), auth.calls)).collect()),
         statuses: list(seen.statuses.iter().map(|status| format!("{} {}", status.status, status.calls)).collect()),
-        media_types: list(seen.media_types.iter().map(|seen| format!("{} {}", seen.name, seen.calls)).collect()),
+        media_types: list(
+            seen.media_types
+                .iter()
+                .map(|seen| format!("{} {} %", seen.name, percent(seen.measured, measured)))
+                .collect(),
+        ),
         parameters: list(seen.parameters.iter().map(parameter).collect()),
         latency_ms_p50: p50(seen.latency_ms),
         latency_ms_p95: seen.latency_ms.map(|quantiles| quantiles.p95),
         request_bytes_p50: p50(seen.request_bytes),
         response_bytes_p50: p50(seen.response_bytes),
         response_bytes_max: seen.response_bytes.map(|quantiles| quantiles.max),
+        routes: list(seen.routes.iter().map(route).collect()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a document says and what was seen, side by side.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_classify::is_credential_name;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::document::{Document, DocumentedOperation, DocumentedParameter, ParameterShape, Place, Security};
 use super::matching::{Found, Operations};
-use super::routes::Route;
+use super::routes::{Route, RoutesRead, route_drift};
 use super::sentence::{by_consumers, calls, grouped, share};
 use crate::inventory::{
     Carrier, EndpointInventory, Location, ParameterInventory, ValueKind, ValueType, is_ignored_header, is_stray,
@@ -25,7 +26,7 @@ pub enum DriftKind {
     /// Security is declared, and calls without anything that could prove who calls were answered 2xx. High; medium with
     /// fewer than five.
     Unauthenticated,
-    /// Called, and not documented. High where it changes something (no GET, HEAD or OPTIONS) or was answered 2xx without
+    /// Called, and not documented, unless it is not there any more. High where it changes something (no GET, HEAD or OPTIONS) or was answered 2xx without
     /// authentication, else medium.
     Shadow,
     /// A path that is documented, called with a method that is not. High where the method changes something, else medium.
@@ -43,7 +44,8 @@ pub enum DriftKind {
     Orphan,
     /// A route that no call came by. Info.
     UnusedRoute,
-    /// An endpoint that no path of a route takes. Low where it was called after the routes were read, else info.
+    /// An endpoint that no path of a route takes. Low where it was called since the routes are as they are, else info, and then
+    /// it is not there any more.
     UncoveredByRoutes,
 }
 
@@ -99,13 +101,50 @@ impl Drift {
     }
 }
 
-/// Compares what was seen of a service with its document, the worst first, then by template, method and kind.
+/// Compares what was seen of a service with its document and with the gateway's routes to it, as far as there are such.
 ///
-/// `routes` are the gateway's routes to the service: their paths may stand in front of documented ones.
+/// The worst comes first; of one severity they are in the order of methods, templates, kinds, parameters, and places in the document,
+/// so that the same service gives the same list.
+///
+/// An endpoint that no route takes, and that was not called since the routes are as they are, is not there any more. It is no shadow, no
+/// undocumented method and no zombie: only that no route takes it is told of it.
 /// Body fields and cookies are not compared, because calls do not show them as a document has them; no more are preflight
 /// requests, and HEAD where GET is documented. Of a service and a document so large that comparing them would take too long,
 /// only what was found is told, and not what is missing on either side.
-pub fn drift(document: &Document, routes: &[Route], service: &[(Endpoint, EndpointInventory)]) -> Vec<Drift> {
+pub fn drift(
+    document: Option<&Document>,
+    routes: Option<&RoutesRead>,
+    service: &[(Endpoint, EndpointInventory)],
+) -> Vec<Drift> {
+    let uncovered = routes.map(|read| read.uncovered(service)).unwrap_or_default();
+    let mut drifts = Vec::new();
+    if let Some(document) = document {
+        let is_gone = |endpoint: &Endpoint, seen: &EndpointInventory| {
+            uncovered.contains(&endpoint.id) && routes.is_some_and(|read| !read.is_called_since(seen))
+        };
+        let routes = routes.map_or(&[][..], |read| &read.routes);
+        drifts.extend(document_drift(document, routes, service, is_gone));
+    }
+    drifts.extend(routes.into_iter().flat_map(|read| route_drift(read, &uncovered, service)));
+    drifts.sort_by(|one, other| order(one).cmp(&order(other)));
+    drifts
+}
+
+/// In which order differences are told.
+fn order(drift: &Drift) -> impl Ord {
+    let parameter = drift.parameter.as_ref().map(|carrier| (carrier.location, carrier.name.as_str()));
+    let about = (drift.method.as_str(), drift.template.as_str(), drift.kind, parameter);
+    (Reverse(drift.severity), about, drift.pointer.as_deref(), drift.route.as_deref(), drift.endpoint)
+}
+
+/// What a document and a service do not have in common. The paths of routes may stand in front of documented ones; `is_gone` says of
+/// which endpoints there are no calls any more.
+fn document_drift(
+    document: &Document,
+    routes: &[Route],
+    service: &[(Endpoint, EndpointInventory)],
+    is_gone: impl Fn(&Endpoint, &EndpointInventory) -> bool,
+) -> Vec<Drift> {
     let called: Vec<&(Endpoint, EndpointInventory)> = service.iter().filter(|(_, seen)| seen.known > 0).collect();
     let endpoints: Vec<&Endpoint> = called.iter().map(|(endpoint, _)| endpoint).collect();
     let mut operations = Operations::new(document, routes, &endpoints);
@@ -115,7 +154,7 @@ pub fn drift(document: &Document, routes: &[Route], service: &[(Endpoint, Endpoi
     for (endpoint, seen) in called {
         let (found, may_be) = operations.find(endpoint);
         used.extend(may_be);
-        let mut compared = Compared { endpoint, seen, drifts: Vec::new() };
+        let mut compared = Compared { endpoint, seen, is_gone: is_gone(endpoint, seen), drifts: Vec::new() };
         match found {
             Found::Operation(at) => compared.operation(operations.operation(at)),
             Found::OtherMethod(at) => compared.other_method(operations.operation(at)),
@@ -128,12 +167,6 @@ pub fn drift(document: &Document, routes: &[Route], service: &[(Endpoint, Endpoi
     }
     let never = document.operations.iter().enumerate().filter(|(at, _)| !operations.is_cut && !used.contains(at));
     drifts.extend(never.map(|(_, operation)| orphan(operation)));
-    drifts.sort_by(|one, other| {
-        let order = |drift: &Drift| {
-            (std::cmp::Reverse(drift.severity), drift.template.clone(), drift.method.clone(), drift.kind)
-        };
-        order(one).cmp(&order(other))
-    });
     drifts
 }
 
@@ -160,11 +193,16 @@ fn orphan(operation: &DocumentedOperation) -> Drift {
 struct Compared<'a> {
     endpoint: &'a Endpoint,
     seen: &'a EndpointInventory,
+    /// It is not called any more, because no route takes its calls.
+    is_gone: bool,
     drifts: Vec<Drift>,
 }
 
 impl Compared<'_> {
     fn add(&mut self, drift: Drift) {
+        if self.is_gone && matches!(drift.kind, DriftKind::Shadow | DriftKind::UndocumentedMethod | DriftKind::Zombie) {
+            return;
+        }
         let is_few = self.seen.known < FEW_CALLS && drift.kind != DriftKind::Unauthenticated;
         let severity = if is_few { Severity::Info } else { drift.severity };
         self.drifts.push(Drift { severity, ..drift });

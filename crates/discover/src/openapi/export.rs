@@ -12,12 +12,15 @@ use serde_json::{Value, json};
 use super::encode::{Components, Info, Operation, Parameter, Response, Schema, Server, Written};
 use super::import::METHODS;
 use super::sentence::{by_consumers, calls, share};
-use crate::inventory::{AuthKind, EndpointInventory, Format, Location, ParameterInventory, ValueType};
+use crate::inventory::{AuthCount, AuthKind, EndpointInventory, Format, Location, ParameterInventory, ValueType};
 use crate::operations::operation_of;
 use crate::template::{Segment, normalised, segments};
 
 /// Calls answered 2xx of which all must have had a parameter before it is called required.
 const REQUIRED_CALLS_MIN: u64 = 20;
+
+/// Of a hundred calls so many must have authenticated in a way before it is written, where of which kind it is is not known.
+const VAGUE_PERCENT_MIN: u64 = 1;
 
 /// What a document says of the API itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -226,8 +229,11 @@ fn path_parameters(group: &Group<'_>) -> Vec<Parameter> {
                 seen.parameters.iter().find(|known| known.location == Location::Path && known.name == own)
             })
             .collect();
+        let had: u64 = seen.iter().map(|seen| seen.calls).sum();
         let mut parameter = parameter(&seen, group);
         parameter.name.clone_from(name);
+        // Each call has it, and those from before the template was as it is are not counted.
+        parameter.description = format!("Seen in {} under this path.", calls(had));
         parameter.place = Location::Path.as_str();
         parameter.required = true;
         parameters.push(parameter);
@@ -318,13 +324,19 @@ fn responses(group: &Group<'_>) -> BTreeMap<String, Response> {
     responses
 }
 
-/// Ways of authentication that were answered 2xx, or any where none was; an empty one for calls without.
+/// Ways of authentication that were answered 2xx, or any where none was; an empty one for calls without. One of no known kind
+/// that hardly any call had, such as of a credential that the gateway's configuration did not have yet, is left out.
 fn security(group: &Group<'_>, schemes: &mut BTreeMap<String, Value>) -> Vec<BTreeMap<String, [String; 0]>> {
     let all = || group.members.iter().flat_map(|(_, seen)| seen.auth.iter().map(move |auth| (seen, auth)));
     let any_ok = all().any(|(_, auth)| auth.calls_ok > 0);
+    let counted = |auth: &AuthCount| if any_ok { auth.calls_ok } else { auth.calls };
+    let calls: u64 = all().map(|(_, auth)| counted(auth)).sum();
+    let of_kind =
+        |kind: AuthKind| all().filter(|(_, auth)| auth.kind == kind).map(|(_, auth)| counted(auth)).sum::<u64>();
+    let is_written = |kind: AuthKind| !kind.is_vague() || of_kind(kind) * 100 >= calls * VAGUE_PERCENT_MIN;
     let mut ways: BTreeMap<String, [String; 0]> = BTreeMap::new();
     let mut is_open = false;
-    for (seen, auth) in all().filter(|(_, auth)| auth.calls_ok > 0 || !any_ok) {
+    for (seen, auth) in all().filter(|(_, auth)| (auth.calls_ok > 0 || !any_ok) && is_written(auth.kind)) {
         match scheme(auth.kind, seen) {
             None => is_open = true,
             Some((name, scheme)) => {
@@ -363,6 +375,9 @@ fn scheme(kind: AuthKind, seen: &EndpointInventory) -> Option<(String, Value)> {
             json!({ "type": "apiKey", "in": "cookie", "name": "session", "description": "A session; its name is not known." })
         }
         AuthKind::Consumer => header("apikey", "The gateway knew the consumer; how it authenticated was not seen."),
+        AuthKind::Unknown => {
+            header("Authorization", "The gateway checked a credential; of which kind it was is not known.")
+        }
     };
     Some((kind.as_str().to_owned(), scheme))
 }

@@ -1,12 +1,14 @@
 //! The gateway's routes beside what was seen.
 
-use outrider_model::GatewayRoute;
-use outrider_model::{Endpoint, Severity};
+use std::collections::BTreeSet;
+
+use outrider_model::{Endpoint, EndpointId, GatewayRoute, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::drift::{Drift, DriftKind};
 use super::sentence::calls;
+use super::takes::{STEPS_MAX, Takes, Walk};
 use crate::inventory::EndpointInventory;
 
 /// A route as far as it matters here.
@@ -42,39 +44,58 @@ impl Route {
         let plain = self.paths.iter().filter(|path| !path.starts_with('~'));
         plain.map(|path| path.trim_end_matches('/').to_owned())
     }
-
-    /// Whether calls of an endpoint may come by this route. Of a regular expression only the text that it begins with is
-    /// compared.
-    fn may_take(&self, endpoint: &Endpoint) -> bool {
-        let takes_method = self.methods.is_empty() || self.methods.contains(&endpoint.key.method);
-        takes_method
-            && (self.paths.is_empty() || self.paths.iter().any(|path| begins_alike(path, &endpoint.key.template)))
-    }
 }
 
-fn begins_alike(path: &str, template: &str) -> bool {
-    let path = match path.strip_prefix('~') {
-        Some(expression) => {
-            let expression = expression.strip_prefix('^').unwrap_or(expression);
-            let end =
-                expression.find(|letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '/' | '-' | '_')));
-            // A letter before `?` or `*` may be missing.
-            &expression[..end.map_or(expression.len(), |end| end.saturating_sub(1))]
+/// The routes to a service, as they were read last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoutesRead {
+    /// Those routes.
+    pub routes: Vec<Route>,
+    /// When they were read: since then the gateway's configuration is as it is.
+    pub read_ms: i64,
+    /// Whether there is no other one, so that what none of them takes is taken by none.
+    pub are_all: bool,
+}
+
+impl RoutesRead {
+    /// The endpoints that no route takes.
+    pub(super) fn uncovered(&self, service: &[(Endpoint, EndpointInventory)]) -> BTreeSet<EndpointId> {
+        if !self.are_all {
+            return BTreeSet::new();
         }
-        None => path,
-    };
-    let known = template.split('{').next().unwrap_or_default();
-    template.starts_with(path) || (known.len() < template.len() && path.starts_with(known))
+        let takes = |route: &Route| route.paths.iter().map(|path| Takes::of(path)).collect::<Vec<Takes>>();
+        let routes: Vec<(&Route, Vec<Takes>)> = self.routes.iter().map(|route| (route, takes(route))).collect();
+        let mut steps_left = STEPS_MAX;
+        let mut may_come = |endpoint: &Endpoint| {
+            let (method, walk) = (&endpoint.key.method, Walk::along(&endpoint.key.template));
+            let with_method =
+                routes.iter().filter(|(route, _)| route.methods.is_empty() || route.methods.contains(method));
+            with_method
+                .into_iter()
+                .any(|(_, takes)| takes.is_empty() || takes.iter().any(|takes| takes.may_take(&walk, &mut steps_left)))
+        };
+        let known = service.iter().filter(|(_, seen)| seen.known > 0);
+        known.filter(|(endpoint, _)| !may_come(endpoint)).map(|(endpoint, _)| endpoint.id).collect()
+    }
+
+    /// Whether an endpoint was called after the routes were read.
+    pub(super) fn is_called_since(&self, seen: &EndpointInventory) -> bool {
+        seen.last_seen_ms.is_some_and(|last_ms| last_ms > self.read_ms)
+    }
 }
 
 /// What a gateway's routes to a service and its endpoints do not have in common: routes that no call came by, and endpoints
 /// that no route takes any more. Both are worth knowing ([`Severity::Info`]); an endpoint that was called after its route
 /// was read is [`Severity::Low`], because something else lets calls in.
 ///
-/// `read_ms` is when the routes were read.
-pub fn route_drift(routes: &[Route], read_ms: i64, service: &[(Endpoint, EndpointInventory)]) -> Vec<Drift> {
+/// `uncovered` are those endpoints.
+pub(super) fn route_drift(
+    read: &RoutesRead,
+    uncovered: &BTreeSet<EndpointId>,
+    service: &[(Endpoint, EndpointInventory)],
+) -> Vec<Drift> {
     let mut found = Vec::new();
-    for route in routes {
+    for route in &read.routes {
         let is_called = service
             .iter()
             .any(|(_, seen)| seen.routes.iter().any(|known| !known.name.is_empty() && known.name == route.id));
@@ -96,16 +117,14 @@ pub fn route_drift(routes: &[Route], read_ms: i64, service: &[(Endpoint, Endpoin
             });
         }
     }
-    for (endpoint, seen) in service.iter().filter(|(_, seen)| seen.known > 0) {
-        if routes.is_empty() || routes.iter().any(|route| route.may_take(endpoint)) {
-            continue;
-        }
-        let is_later = seen.last_seen_ms.is_some_and(|last_ms| last_ms > read_ms);
+    for (endpoint, seen) in service.iter().filter(|(endpoint, _)| uncovered.contains(&endpoint.id)) {
+        let is_later = read.is_called_since(seen);
+        let since = if is_later { "" } else { ", none of them since the routes are as they are" };
         found.push(Drift {
             kind: DriftKind::UncoveredByRoutes,
             severity: if is_later { Severity::Low } else { Severity::Info },
             sentence: format!(
-                "No path of a route takes {} {}, and {} were answered.",
+                "No path of a route takes {} {}, and {} were answered{since}.",
                 endpoint.key.method,
                 endpoint.key.template,
                 calls(seen.known)

@@ -8,7 +8,7 @@ use outrider_discover::inventory::Inventory;
 use outrider_respond::desk::Desk;
 use serde::{Deserialize, Serialize};
 
-use super::credentials::CredentialKinds;
+use super::credentials::{CredentialKinds, Kinds};
 use super::hunts::HuntEnds;
 use super::names::EndpointNames;
 use super::operations::Operations;
@@ -58,7 +58,9 @@ struct SnapshotParts<'a> {
 }
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 4;
+pub const SNAPSHOT_VERSION: u8 = 5;
+/// The version in which [`CredentialKinds`] knew no plugins.
+const SNAPSHOT_VERSION_WITHOUT_PLUGINS: u8 = 4;
 /// The version before there was an [`Inventory`].
 const SNAPSHOT_VERSION_WITHOUT_INVENTORY: u8 = 3;
 /// The version before there was a [`HuntEnds`] and a [`Past`].
@@ -112,6 +114,12 @@ impl Analysis {
                 let (operations, hunts, past) = postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
                 (operations, hunts, past, Inventory::new(known), none)
             }
+            SNAPSHOT_VERSION_WITHOUT_PLUGINS => {
+                let (operations, hunts, past, inventory, kinds): (_, _, _, Vec<u8>, Kinds) =
+                    postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+                let inventory = Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?;
+                (operations, hunts, past, inventory, kinds.into())
+            }
             _ => {
                 let (operations, hunts, past, inventory, credentials): (_, _, _, Vec<u8>, _) =
                     postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
@@ -138,5 +146,34 @@ impl Analysis {
             erased: Vec::new(),
             templates: TemplateChanges::default(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_model::{GatewayConfiguration, GatewayCredential, GatewaySnapshot, LeftOut};
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_without_plugins_is_read_with_the_credentials_that_it_has() {
+        let mut analysis = Analysis::new("test", AnalysisSettings::default()).unwrap();
+        let (id, kind) = ("c".to_owned(), "jwt".to_owned());
+        let credential = GatewayCredential { id, kind, consumer_id: None, tags: Vec::new(), created_ms: None };
+        // Plugins that are not all there are not kept.
+        let left_out = LeftOut { list: "plugins".to_owned(), why: String::new() };
+        let configuration = GatewayConfiguration {
+            credentials: vec![credential],
+            left_out: vec![left_out],
+            ..GatewayConfiguration::default()
+        };
+        analysis.configured(GatewaySnapshot { gateway: "kong".to_owned(), taken_ms: 1, configuration });
+        let now = analysis.freeze().encode().unwrap();
+        let mut before = now.clone();
+        before[0] = SNAPSHOT_VERSION_WITHOUT_PLUGINS;
+        assert_eq!(before.pop(), Some(0), "no plugins of any gateway");
+        let restored = Analysis::restore(&before).unwrap();
+        assert_eq!(restored.credentials, analysis.credentials);
+        assert_eq!(restored.freeze().encode().unwrap(), now);
     }
 }

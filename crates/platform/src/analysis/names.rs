@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use outrider_discover::Catalogue;
-use outrider_model::EndpointId;
+use outrider_model::{Endpoint, EndpointId};
 
 /// Names are forgotten together beyond this; they are made again when asked for.
 const NAMES_MAX: usize = 100_000;
@@ -21,16 +20,16 @@ struct EndpointName {
 
 impl EndpointNames {
     /// The name of an endpoint as it is now.
-    pub fn of(&mut self, catalogue: &Catalogue, id: EndpointId) -> Option<&str> {
-        let key = &catalogue.endpoint(id)?.key;
-        let is_known = self.by_id.get(&id).is_some_and(|known| known.template == key.template);
-        if !is_known {
-            if self.by_id.len() >= NAMES_MAX {
-                self.by_id.clear();
-            }
-            let name = format!("{} {}", key.method, key.template);
-            self.by_id.insert(id, EndpointName { template: key.template.clone(), name });
+    pub fn of(&mut self, endpoint: &Endpoint) -> &str {
+        let key = &endpoint.key;
+        if self.by_id.len() >= NAMES_MAX && !self.by_id.contains_key(&endpoint.id) {
+            self.by_id.clear();
         }
-        self.by_id.get(&id).map(|known| known.name.as_str())
+        let made = || EndpointName { template: key.template.clone(), name: format!("{} {}", key.method, key.template) };
+        let known = self.by_id.entry(endpoint.id).or_insert_with(made);
+        if known.template != key.template {
+            *known = made();
+        }
+        &known.name
     }
 }

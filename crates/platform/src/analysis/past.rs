@@ -187,14 +187,14 @@ impl Relearning {
         }
         let endpoint = found.or_else(|| known.map(|id| self.catalogue.resolve(id)));
         self.calls += 1;
-        let name = endpoint.and_then(|id| self.names.of(&self.catalogue, id)).unwrap_or_default();
+        let found = endpoint.and_then(|id| self.catalogue.endpoint(id));
+        let name = found.map(|endpoint| self.names.of(endpoint)).unwrap_or_default();
         // Its endpoint is the one that is known in the end, so none is re-templated any more.
         let observed = Observed { call, number: self.calls, endpoint, endpoint_settled: true, endpoint_name: name };
         let mut findings = Vec::new();
-        if let Some(endpoint) = endpoint.and_then(|id| self.catalogue.endpoint(id)) {
+        if let Some(endpoint) = found {
             self.inventory.advance(call.event_ms);
-            let plugin = self.credentials.of(call);
-            self.inventory.observe(call, endpoint.id, &endpoint.key.template, plugin);
+            self.inventory.observe(call, endpoint.id, &endpoint.key.template, self.credentials.of(call));
         }
         self.engine.advance(call.event_ms, &mut findings);
         self.engine.observe(&observed, &mut findings);

@@ -107,7 +107,7 @@ pub(super) async fn export(State(state): State<ApiState>, Only(which): Only<Whic
 pub(super) struct DriftAnswer {
     /// Whether there is a document; without one only the gateway's routes are compared.
     has_document: bool,
-    /// The differences, the worst first.
+    /// The differences, the worst first, then by method, template, kind and parameter.
     items: Vec<Drift>,
     /// What is broken in the document and was left out.
     warnings: Vec<Warning>,

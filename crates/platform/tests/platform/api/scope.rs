@@ -1,6 +1,6 @@
 //! Tokens for some gateways only: what is at others is not there, and what is about all of outrider is refused.
 
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::{self, CheckedBy, Inventory};
 use outrider_model::{
     ActionId, ActionState, Alert, AlertId, AlertState, DecisionOrigin, EntityKey, GatewayConfiguration,
     GatewaySnapshot, TemplateChange, TemplateDecision,
@@ -47,7 +47,7 @@ impl Scoped {
         let id = endpoint.id.to_string();
         let call = Call { at_ms: 1, consumer: "bob".to_owned(), path: "/edge".to_owned(), status: 200 };
         let mut inventory = Inventory::new(inventory::Settings::default());
-        inventory.observe(&api_call(&call), endpoint.id, "/edge", None);
+        inventory.observe(&api_call(&call), endpoint.id, "/edge", CheckedBy::NotRead);
         let effects = EffectBatch {
             inventory: vec![inventory.endpoint(endpoint.id).unwrap()],
             endpoints: vec![endpoint],
