@@ -1,8 +1,10 @@
 //! Where the time of a line goes, stage by stage, against the bare reader: memchr framing and sonic-rs into a small borrowed
-//! struct. Reads the file given, as often as it takes for a second per stage.
+//! struct. Reads the file given, as often as it takes for a second per stage. With the name of a stage it goes through the file that
+//! stage's way once and prints nothing, for what counts instructions:
 //!
 //! ```sh
 //! cargo run --release -p outrider-collect --example profile -- FILE.ndjson
+//! valgrind --tool=callgrind target/release/examples/profile FILE.ndjson all
 //! ```
 #![allow(clippy::print_stdout, missing_docs)]
 
@@ -11,7 +13,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use outrider_collect::{
-    Content, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, NormaliserSettings, PseudonymKey, Scratch, lossless,
+    Content, FieldSettings, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, NormaliserSettings, PseudonymKey, Scratch,
+    SessionCarrier, TrustedProxies,
 };
 use outrider_model::batch::BatchWriter;
 use serde::Deserialize;
@@ -122,72 +125,98 @@ struct BareEntity<'a> {
     id: Cow<'a, str>,
 }
 
+/// When lines are said to be received.
+const NOW_MS: i64 = 1_795_450_000_000;
+
+/// What is done with each line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Bare alone.
+    Bare,
+    /// Its beginning and end found, as all that follow do.
+    Frame,
+    /// Decoded, normalised and sanitised.
+    Call,
+    /// With a session, proxies and a mapped field besides, as `outrider-bench collector` has them.
+    Mapped,
+    /// The same, and written to a batch.
+    All,
+}
+
+impl Stage {
+    const ALL: [(&'static str, Stage); 5] = [
+        ("bare", Stage::Bare),
+        ("frame", Stage::Frame),
+        ("call", Stage::Call),
+        ("mapped", Stage::Mapped),
+        ("all", Stage::All),
+    ];
+}
+
 fn main() {
     let path = std::env::args().nth(1).expect("a file of log lines");
-    let bytes = std::fs::read(path).expect("readable");
-    // Bare knows no bytes that are not UTF-8, so it gets the lines it can read.
-    let mut lines: Vec<u8> = Vec::new();
-    for line in bytes.split(|byte| *byte == b'\n') {
-        if sonic_rs::from_slice::<Bare<'_>>(line).is_ok() {
-            lines.extend_from_slice(line);
-            lines.push(b'\n');
-        }
+    let only = std::env::args().nth(2);
+    let lines = std::fs::read(path).expect("readable");
+    if let Some(only) = only {
+        let (_, stage) = Stage::ALL.into_iter().find(|(name, _)| *name == only).expect("a stage");
+        return run(stage, &lines);
     }
-    let normaliser =
-        Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[7; 32])).expect("valid");
-    let mut scratch = Scratch::default();
-    let mut writer = BatchWriter::default();
     let count = lines.iter().filter(|byte| **byte == b'\n').count();
-    println!("{count} lines, {:.0} bytes in the mean", lines.len() as f64 / count as f64);
-    if std::env::var_os("ONLY_CALLS").is_some() {
-        let calls = time(count, || {
-            each(&lines, |line| {
-                black_box(normaliser.normalise(line, Some(1_795_450_000_000), &mut scratch).is_ok());
-            });
-        });
-        return println!("{calls:.2} µs");
-    }
-    for round in 0..3 {
-        let bare = time(count, || {
-            for end in memchr::memchr_iter(b'\n', &lines).scan(0, |start, end| {
-                let line = &lines[*start..end];
-                *start = end + 1;
-                Some(line)
-            }) {
-                let _ = black_box(sonic_rs::from_slice::<Bare<'_>>(end));
-            }
-        });
-        let framed = time(count, || {
-            each(&lines, |line| {
-                black_box(line);
-            })
-        });
-        let text = time(count, || {
-            each(&lines, |line| {
-                black_box(lossless::to_text(line));
-            })
-        });
-        let calls = time(count, || {
-            each(&lines, |line| {
-                black_box(normaliser.normalise(line, Some(1_795_450_000_000), &mut scratch).is_ok());
-            })
-        });
-        let encoded = time(count, || {
-            each(&lines, |line| {
-                if let Ok(call) = normaliser.normalise(line, Some(1_795_450_000_000), &mut scratch) {
-                    let _ = writer.push(&call);
-                }
-            });
-            black_box(writer.take());
-        });
-        println!(
-            "round {round}: bare {bare:.2} µs; frame {framed:.2}, +text {text:.2}, +decode, normalise, sanitise {calls:.2} \
-             ({:.2}x bare), +encode {encoded:.2} ({:.2}x)",
-            calls / bare,
-            encoded / bare
-        );
+    println!(
+        "{count} lines, {:.0} bytes in the mean; µs a line, and how many times bare",
+        lines.len() as f64 / count as f64
+    );
+    for _ in 0..3 {
+        let mut bare = 0.0;
+        for (name, stage) in Stage::ALL {
+            let took = time(count, || run(stage, &lines));
+            bare = if stage == Stage::Bare { took } else { bare };
+            print!("{name} {took:.2} {:.2}  ", took / bare);
+        }
+        println!();
     }
 }
+
+fn run(stage: Stage, lines: &[u8]) {
+    let mut settings = NormaliserSettings::new("kong");
+    if matches!(stage, Stage::Mapped | Stage::All) {
+        settings.session = Some(SessionCarrier::Cookie("sid".to_owned()));
+        let networks = vec!["10.0.0.0/8".parse().expect("a network")];
+        settings.trusted_proxies = Some(TrustedProxies { networks, header: "x-forwarded-for".to_owned() });
+        settings.fields =
+            vec![FieldSettings { name: "host".to_owned(), value: "line.request.headers.host".to_owned() }];
+    }
+    let normaliser = Normaliser::new(settings, PseudonymKey::from_bytes(&[7; 32])).expect("valid");
+    let mut scratch = Scratch::default();
+    let mut writer = BatchWriter::default();
+    if stage == Stage::Bare {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let call: Bare<'_> = sonic_rs::from_slice(&lines[start..end]).expect("a line that bare can read");
+            black_box(call);
+            start = end + 1;
+        }
+        return;
+    }
+    each(lines, |line| {
+        if stage == Stage::Frame {
+            black_box(line);
+            return;
+        }
+        let call = normaliser.normalise(line, Some(NOW_MS), &mut scratch);
+        if stage == Stage::All {
+            writer.push(&call.expect("a call")).expect("a call that can be written");
+            if writer.calls() == CALLS_PER_BATCH {
+                black_box(writer.take());
+            }
+        } else {
+            black_box(call.is_ok());
+        }
+    });
+}
+
+/// As many as go together by default.
+const CALLS_PER_BATCH: u32 = 1024;
 
 fn each(lines: &[u8], mut take: impl FnMut(&[u8])) {
     let mut framer = LineFramer::new(LINE_BYTES_MAX_DEFAULT);

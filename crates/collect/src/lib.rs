@@ -14,6 +14,7 @@ mod counters;
 mod error;
 mod framing;
 mod health;
+mod json;
 mod kong;
 pub mod lossless;
 mod mapping;

@@ -1,85 +1,137 @@
-//! Reads a line's top level and its request headers by hand: the name of the secret's field is a setting, and headers go
-//! straight into their list.
+//! Finds in a line the fields that are read.
 
 use outrider_model::{Field, FieldValue, Text};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::lax::{Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
-use super::{HEADERS_MAX, KongLine, Session};
+use super::lax::{Int, scalar_of, text_of};
+use super::{Consumer, Entity, HEADERS_MAX, KongLine, Latencies, Request, Response, TAGS_MAX};
+use crate::Rejection;
+use crate::json::{Json, Value};
 
-/// Reads a whole line into `line`; false if it is JSON but no object.
-pub(super) struct LineSeed<'s, 'de> {
-    pub(super) line: &'s mut KongLine<'de>,
-    pub(super) secret_field: &'s str,
-}
-
-/// The names of the top level.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum LineField<'a> {
-    Request,
-    Response,
-    Latencies,
-    StartedAt,
-    ClientIp,
-    Source,
-    Workspace,
-    Route,
-    Service,
-    Consumer,
-    AuthenticatedEntity,
-    Tries,
-    Session,
-    #[serde(borrow)]
-    Other(Text<'a>),
-}
-
-impl<'de> DeserializeSeed<'de> for LineSeed<'_, 'de> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LineSeed<'_, 'de> {
-    type Value = bool;
-
-    scalars_give!(false);
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let line = self.line;
-        while let Some(field) = map.next_key()? {
-            match field {
-                LineField::Request => line.request = map.next_value::<Lax<_>>()?.0,
-                LineField::Response => line.response = map.next_value::<Lax<_>>()?.0,
-                LineField::Latencies => line.latencies = map.next_value::<Lax<_>>()?.0,
-                LineField::StartedAt => line.started_at = map.next_value()?,
-                LineField::ClientIp => line.client_ip = map.next_value::<LaxText<'de>>()?.0,
-                LineField::Source => line.source = map.next_value::<LaxText<'de>>()?.0,
-                LineField::Workspace => line.workspace = map.next_value::<LaxText<'de>>()?.0,
-                LineField::Route => line.route = map.next_value::<Lax<_>>()?.0,
-                LineField::Service => line.service = map.next_value::<Lax<_>>()?.0,
-                LineField::Consumer => line.consumer = map.next_value::<Lax<_>>()?.0,
-                LineField::AuthenticatedEntity => line.authenticated_entity = map.next_value::<Lax<_>>()?.0,
-                LineField::Tries => line.tries = Some(map.next_value()?),
-                LineField::Session => line.is_stream = map.next_value::<Lax<Session>>()?.0.is_object,
-                LineField::Other(name) if *name == *self.secret_field => {
-                    line.secret = map.next_value::<LaxText<'de>>()?.0;
-                }
-                LineField::Other(_) => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+impl<'a> KongLine<'a> {
+    /// `secret_field` names the top-level field that carries the source's secret.
+    pub(crate) fn of(line: Value<'_, 'a>, secret_field: &str) -> Result<Self, Rejection> {
+        let Json::Object(members) = line.json() else { return Err(Rejection::NotAnObject) };
+        let mut line = KongLine::default();
+        for (name, value) in members {
+            match name {
+                "request" => line.request = Request::of(value),
+                "response" => line.response = Response::of(value),
+                "latencies" => line.latencies = Latencies::of(value),
+                "started_at" => line.started_at = Int::of(value),
+                "client_ip" => line.client_ip = text_of(value),
+                "source" => line.source = text_of(value),
+                "workspace" => line.workspace = text_of(value),
+                "route" => line.route = Entity::of(value),
+                "service" => line.service = Entity::of(value),
+                "consumer" => line.consumer = Consumer::of(value),
+                "authenticated_entity" => line.authenticated_entity = Entity::of(value),
+                "tries" => line.has_good_try = Some(has_good_try(value)),
+                "session" => line.is_stream = matches!(value.json(), Json::Object(_)),
+                name if name == secret_field => line.secret = text_of(value),
+                _ => {}
             }
         }
-        Ok(true)
+        Ok(line)
     }
+}
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<bool, A::Error> {
-        drain_seq(seq)?;
-        Ok(false)
+impl<'a> Request<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let mut request = Request { is_object: matches!(value.json(), Json::Object(_)), ..Request::default() };
+        for (name, value) in value.members() {
+            match name {
+                "id" => request.id = text_of(value),
+                "method" => request.method = text_of(value),
+                "uri" => request.uri = text_of(value),
+                "url" => request.url = text_of(value),
+                "size" => request.size = Int::of(value),
+                "headers" => request.headers = Headers::of(value),
+                _ => {}
+            }
+        }
+        request
     }
+}
+
+impl<'a> Response<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let mut response = Response::default();
+        for (name, value) in value.members() {
+            match name {
+                "status" => response.status = Int::of(value),
+                "size" => response.size = Int::of(value),
+                "headers" => {
+                    let content_type = value.members().filter(|(name, _)| *name == "content-type").last();
+                    response.content_type = content_type.map_or(Text::EMPTY, |(_, value)| text_of(value));
+                }
+                _ => {}
+            }
+        }
+        response
+    }
+}
+
+impl Latencies {
+    fn of(value: Value<'_, '_>) -> Self {
+        let mut latencies = Latencies::default();
+        for (name, value) in value.members() {
+            match name {
+                "request" => latencies.request = Int::of(value),
+                "kong" => latencies.kong = Int::of(value),
+                "proxy" => latencies.proxy = Int::of(value),
+                _ => {}
+            }
+        }
+        latencies
+    }
+}
+
+impl<'a> Entity<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let mut entity = Entity::default();
+        for (name, value) in value.members() {
+            match name {
+                "id" => entity.id = text_of(value),
+                "name" => entity.name = text_of(value),
+                _ => {}
+            }
+        }
+        entity
+    }
+}
+
+impl<'a> Consumer<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let mut consumer = Consumer::default();
+        for (name, value) in value.members() {
+            match name {
+                "id" => consumer.id = text_of(value),
+                "username" => consumer.username = text_of(value),
+                "custom_id" => consumer.custom_id = text_of(value),
+                // An old Kong writes an empty list as an object.
+                "tags" => {
+                    consumer.tags = match value.json() {
+                        Json::List(tags) => tags.take(TAGS_MAX).map(text_of).collect(),
+                        _ => Vec::new(),
+                    }
+                }
+                _ => {}
+            }
+        }
+        consumer
+    }
+}
+
+/// Tries looked at to tell who made the answer. Kong makes at most 1 + `retries`, 32767.
+const TRIES_MAX: usize = 1024;
+
+/// A try that did not fail.
+fn has_good_try(tries: Value<'_, '_>) -> bool {
+    let is_good = |one: Value<'_, '_>| match one.json() {
+        Json::Object(mut members) => !members.any(|(name, value)| name == "state" && text_of(value) == "failed"),
+        _ => false,
+    };
+    matches!(tries.json(), Json::List(tries) if tries.take(TRIES_MAX).any(is_good))
 }
 
 /// The request's headers, one entry per value.
@@ -94,76 +146,24 @@ pub(crate) struct Headers<'a> {
 /// A request has about this many headers.
 const HEADERS_USUAL: usize = 16;
 
-impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Headers<'de>;
-
-            scalars_give!(Headers::default());
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers<'de>, A::Error> {
-                let mut headers = Headers { fields: Vec::with_capacity(HEADERS_USUAL), truncated: false };
-                while let Some(name) = map.next_key::<Text<'de>>()? {
-                    map.next_value_seed(HeaderValue { name, headers: &mut headers })?;
-                }
-                Ok(headers)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Headers<'de>, A::Error> {
-                drain_seq(seq)?;
-                Ok(Headers::default())
+impl<'a> Headers<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let Json::Object(members) = value.json() else { return Headers::default() };
+        let mut headers = Headers { fields: Vec::with_capacity(HEADERS_USUAL), truncated: false };
+        for (name, value) in members {
+            match value.json() {
+                Json::List(values) => values.for_each(|value| headers.add(name, text_of(value))),
+                _ => scalar_of(value).into_iter().for_each(|value| headers.add(name, value)),
             }
         }
-
-        deserializer.deserialize_any(Object)
+        headers
     }
-}
 
-/// Adds the values of one header: a text, or an array of texts when it was repeated.
-struct HeaderValue<'h, 'de> {
-    name: Text<'de>,
-    headers: &'h mut Headers<'de>,
-}
-
-impl<'de> HeaderValue<'_, 'de> {
-    fn add(self, value: Text<'de>) {
-        self.headers.add(self.name, value);
-    }
-}
-
-impl<'de> Headers<'de> {
-    fn add(&mut self, name: Text<'de>, value: Text<'de>) {
+    fn add(&mut self, name: &'a str, value: Text<'a>) {
         if self.fields.len() < HEADERS_MAX {
-            self.fields.push(Field { name, value: FieldValue::Clear(value) });
+            self.fields.push(Field { name: Text::from(name), value: FieldValue::Clear(value) });
         } else {
             self.truncated = true;
         }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for HeaderValue<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for HeaderValue<'_, 'de> {
-    type Value = ();
-
-    scalars_add!();
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(LaxText(value)) = seq.next_element()? {
-            self.headers.add(self.name.clone(), value);
-        }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        drain_map(map)
     }
 }

@@ -1,23 +1,19 @@
 //! What one line of Kong's log says, Kong 2.0 to 3.9.
 //!
 //! Decides the shape of the line: which fields are read, what counts as absent, who made the answer where an old Kong does
-//! not say. Everything else in the line is skipped. Left out: what the fields mean for us (module `normalise`).
+//! not say. Everything else in the line is skipped. Left out: how JSON is read (module `json`), and what the fields mean for us
+//! (module `normalise`).
 //!
 //! A field of an unexpected type counts as absent and spoils nothing else, because `custom_fields_by_lua` can put
-//! anything anywhere. Strings borrow from the line unless they hold an escape.
+//! anything anywhere. Of a field that is there twice the last one counts.
 
-mod depth;
 mod lax;
 mod line;
 
 use outrider_model::{AnsweredBy, Text};
-use serde::Deserialize;
-use serde::de::DeserializeSeed as _;
 
-use crate::Rejection;
-pub(crate) use lax::{Bounded, Int, Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
+pub(crate) use lax::{Int, scalar_of};
 pub(crate) use line::Headers;
-use line::LineSeed;
 
 /// The fields of a line that are read. It holds raw secrets, so it has no `Debug` and never leaves the crate.
 #[derive(Default)]
@@ -33,57 +29,33 @@ pub(crate) struct KongLine<'a> {
     pub(crate) service: Entity<'a>,
     pub(crate) consumer: Consumer<'a>,
     pub(crate) authenticated_entity: Entity<'a>,
-    pub(crate) tries: Option<sonic_rs::LazyValue<'a>>,
+    /// Whether a try did not fail, if the line has `tries` at all.
+    pub(crate) has_good_try: Option<bool>,
     pub(crate) secret: Text<'a>,
     /// It has a `session`, as Kong logs of connections that it passes on as streams (`kong.log.serialize`).
     pub(crate) is_stream: bool,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 pub(crate) struct Request<'a> {
-    #[serde(borrow)]
-    pub(crate) id: LaxText<'a>,
-    pub(crate) method: LaxText<'a>,
-    pub(crate) uri: LaxText<'a>,
-    pub(crate) url: LaxText<'a>,
+    pub(crate) id: Text<'a>,
+    pub(crate) method: Text<'a>,
+    pub(crate) uri: Text<'a>,
+    pub(crate) url: Text<'a>,
     pub(crate) size: Int,
     pub(crate) headers: Headers<'a>,
     /// The line has an object here. Otherwise the rest of it may still be of use.
-    #[serde(skip, default = "yes")]
     pub(crate) is_object: bool,
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// Bytes and status of a stream, of which nothing is read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Session {
-    #[serde(skip, default = "yes")]
-    is_object: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 pub(crate) struct Response<'a> {
     pub(crate) status: Int,
     pub(crate) size: Int,
-    #[serde(borrow)]
-    pub(crate) headers: Lax<ResponseHeaders<'a>>,
+    pub(crate) content_type: Text<'a>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct ResponseHeaders<'a> {
-    #[serde(borrow, rename = "content-type")]
-    pub(crate) content_type: LaxText<'a>,
-}
-
-#[derive(Default, Clone, Copy, Deserialize)]
-#[serde(default)]
+#[derive(Default, Clone, Copy)]
 pub(crate) struct Latencies {
     pub(crate) request: Int,
     pub(crate) kong: Int,
@@ -91,22 +63,18 @@ pub(crate) struct Latencies {
 }
 
 /// A service, route or credential.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 pub(crate) struct Entity<'a> {
-    #[serde(borrow)]
-    pub(crate) id: LaxText<'a>,
-    pub(crate) name: LaxText<'a>,
+    pub(crate) id: Text<'a>,
+    pub(crate) name: Text<'a>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 pub(crate) struct Consumer<'a> {
-    #[serde(borrow)]
-    pub(crate) id: LaxText<'a>,
-    pub(crate) username: LaxText<'a>,
-    pub(crate) custom_id: LaxText<'a>,
-    pub(crate) tags: Bounded<LaxText<'a>, TAGS_MAX>,
+    pub(crate) id: Text<'a>,
+    pub(crate) username: Text<'a>,
+    pub(crate) custom_id: Text<'a>,
+    pub(crate) tags: Vec<Text<'a>>,
 }
 
 /// Top-level fields that are read, so that the secret cannot be given one of their names.
@@ -132,22 +100,6 @@ pub(crate) const HEADERS_MAX: usize = 256;
 /// Consumer tags kept of one line.
 pub(crate) const TAGS_MAX: usize = 64;
 
-/// Tries looked at to tell who made the answer. Kong makes at most 1 + `retries`, 32767.
-const TRIES_MAX: usize = 1024;
-
-/// Reads one line. `secret_field` names the top-level field that carries the source's secret.
-pub(crate) fn decode<'a>(line: &'a str, secret_field: &str) -> Result<KongLine<'a>, Rejection> {
-    if depth::is_too_deep(line.as_bytes()) {
-        return Err(Rejection::TooDeep);
-    }
-    let mut read = KongLine::default();
-    let mut deserializer = sonic_rs::Deserializer::from_str(line);
-    let seed = LineSeed { line: &mut read, secret_field };
-    let is_object = seed.deserialize(&mut deserializer).map_err(|_| Rejection::NotJson)?;
-    deserializer.end().map_err(|_| Rejection::NotJson)?;
-    if is_object { Ok(read) } else { Err(Rejection::NotAnObject) }
-}
-
 impl KongLine<'_> {
     /// Who made the answer: by `source` (3.6 and newer), else by the tries and the upstream latency.
     pub(crate) fn answered_by(&self) -> AnsweredBy {
@@ -156,29 +108,10 @@ impl KongLine<'_> {
             "kong" | "exit" | "error" => return AnsweredBy::Gateway,
             _ => {}
         }
-        if self.latencies.proxy.value() == Some(-1) || !self.has_good_try() {
-            return AnsweredBy::Gateway;
-        }
-        AnsweredBy::Upstream
-    }
-
-    /// A try that did not fail; an old line that has no `tries` at all counts by its latency alone.
-    fn has_good_try(&self) -> bool {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Try<'a> {
-            #[serde(borrow)]
-            state: LaxText<'a>,
-            #[serde(skip, default = "yes")]
-            is_object: bool,
-        }
-        match &self.tries {
-            None => self.latencies.proxy.value().is_some_and(|proxy_ms| proxy_ms >= 0),
-            Some(raw) => match sonic_rs::from_str::<Bounded<Lax<Try<'_>>, TRIES_MAX>>(raw.as_raw_str()) {
-                Ok(tries) => tries.0.iter().any(|one| one.0.is_object && &*one.0.state.0 != "failed"),
-                Err(_) => false,
-            },
-        }
+        let proxy_ms = self.latencies.proxy.value();
+        // An old line without `tries` counts by its latency alone.
+        let has_good_try = self.has_good_try.unwrap_or(proxy_ms.is_some_and(|proxy_ms| proxy_ms >= 0));
+        if proxy_ms == Some(-1) || !has_good_try { AnsweredBy::Gateway } else { AnsweredBy::Upstream }
     }
 }
 

@@ -136,7 +136,7 @@ impl Unplaced {
 impl Expression {
     /// Adds the values that the expression results in. A field that the line does not have is no failure: most lines
     /// have no account, say.
-    pub(super) fn evaluate(&self, found: &Found<'_>, values: &mut Values<'_>) -> Result<(), FieldFailure> {
+    pub(super) fn evaluate(&self, found: &Found<'_, '_>, values: &mut Values<'_>) -> Result<(), FieldFailure> {
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.add_variable_as_val(LINE, self.input.of(found)?);
         match self.program.execute(&context) {

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CollectError;
+use crate::json::Value;
 use crate::sanitise::{Presented, Sanitiser};
 use drops::Drops;
 use expression::{Compiled, Compiler, Expression};
@@ -175,10 +176,10 @@ impl Mapping {
         self.drops.has(path)
     }
 
-    /// Gives the call the fields that its line has, and takes from it what is dropped. `line` was read without an error.
+    /// Gives the call the fields that its line has, and takes from it what is dropped.
     pub(crate) fn apply<'a>(
         &'a self,
-        line: &'a str,
+        line: Value<'_, 'a>,
         call: &mut ApiCall<'a>,
         sanitiser: &Sanitiser,
         tallies: &mut Vec<FieldTally>,
@@ -203,7 +204,7 @@ impl Mapping {
 }
 
 impl Mapped {
-    fn read<'a>(&self, found: &Found<'a>, tally: &mut FieldTally) -> Values<'a> {
+    fn read<'a>(&self, found: &Found<'_, 'a>, tally: &mut FieldTally) -> Values<'a> {
         let mut values = Values::new();
         let read = match &self.source {
             Source::Place(slot) => found.get(*slot).map_or(Ok(()), |value| values::of_json(value, &mut values)),

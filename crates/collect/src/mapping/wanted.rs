@@ -1,13 +1,8 @@
-//! Reads the places of a line that fields are mapped from, in one pass over the line.
+//! Finds the places of a line that fields are mapped from.
 
-use std::borrow::Cow;
-
-use outrider_model::Text;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
-use sonic_rs::LazyValue;
 
-use crate::kong::{drain_seq, scalars_give};
+use crate::json::Value;
 
 /// Where a value of [`Wanted`] is among what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +25,13 @@ struct Node {
     children: Vec<(String, Node)>,
 }
 
-/// What stands at the places of one line, as it is written there.
-pub(super) struct Found<'a>(SmallVec<[Option<LazyValue<'a>>; 8]>);
+/// What stands at the places of one line.
+pub(super) struct Found<'t, 'a>(SmallVec<[Option<Value<'t, 'a>>; 8]>);
 
-impl<'a> Found<'a> {
+impl<'t, 'a> Found<'t, 'a> {
     /// `None` where the line has nothing there.
-    pub(super) fn get(&self, slot: Slot) -> Option<&LazyValue<'a>> {
-        self.0.get(slot.0)?.as_ref()
+    pub(super) fn get(&self, slot: Slot) -> Option<Value<'t, 'a>> {
+        *self.0.get(slot.0)?
     }
 }
 
@@ -67,65 +62,26 @@ impl Wanted {
         node.slot
     }
 
-    /// Reads a line that is known to be JSON.
-    pub(super) fn read<'a>(&self, line: &'a str) -> Found<'a> {
+    /// What stands at the places in a line.
+    pub(super) fn read<'t, 'a>(&self, line: Value<'t, 'a>) -> Found<'t, 'a> {
         let mut found = Found(SmallVec::new());
         found.0.resize_with(self.slots, || None);
-        // The line was read without an error before, so none is to be expected; what was found up to one counts.
-        let _ = At { node: &self.root, found: &mut found }.deserialize(&mut sonic_rs::Deserializer::from_str(line));
+        self.root.read(line, &mut found);
         found
     }
 }
 
-/// Reads below one node.
-struct At<'n, 'f, 'de> {
-    node: &'n Node,
-    found: &'f mut Found<'de>,
-}
-
-impl<'de> At<'_, '_, 'de> {
-    /// Below a value that is wanted as a whole, too.
-    fn look_into(self, value: &LazyValue<'de>) {
-        if let Cow::Borrowed(raw) = value.as_raw_cow() {
-            let _ = self.deserialize(&mut sonic_rs::Deserializer::from_str(raw));
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for At<'_, '_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for At<'_, '_, 'de> {
-    type Value = ();
-
-    scalars_give!(());
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<Text<'de>>()? {
-            let child = self.node.children.iter().find(|(known, _)| *known == *name);
-            let Some((_, node)) = child else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let Some(slot) = node.slot else {
-                map.next_value_seed(At { node, found: self.found })?;
-                continue;
-            };
-            let value: LazyValue<'de> = map.next_value()?;
-            if !node.children.is_empty() {
-                At { node, found: self.found }.look_into(&value);
+impl Node {
+    /// Goes as deep as places are named.
+    fn read<'t, 'a>(&self, value: Value<'t, 'a>, found: &mut Found<'t, 'a>) {
+        for (name, value) in value.members() {
+            let Some((_, node)) = self.children.iter().find(|(known, _)| known == name) else { continue };
+            if let Some(slot) = node.slot {
+                found.0[slot.0] = Some(value);
             }
-            self.found.0[slot.0] = Some(value);
+            if !node.children.is_empty() {
+                node.read(value, found);
+            }
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        drain_seq(seq)
     }
 }

@@ -98,11 +98,12 @@ impl RunningMaximum {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::JsonRoom;
 
     const NOW_MS: i64 = 1_795_448_391_727;
 
     fn int(value: i64) -> Int {
-        serde_json::from_value(value.into()).unwrap()
+        JsonRoom::default().read(value.to_string().as_bytes(), |value| Ok(Int::of(value))).unwrap()
     }
 
     #[test]

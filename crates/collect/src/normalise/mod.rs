@@ -26,11 +26,12 @@ pub use clock::RunningMaximum;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::{percent_decoded, split_uri};
 
+use crate::json::JsonRoom;
 use crate::kong::{self, Int, KongLine, Request};
 use crate::mapping::{FieldSettings, FieldTally, Mapping};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
 use crate::sanitise::{FieldPolicies, Presented, Sanitiser};
-use crate::{CollectError, Rejection, lossless};
+use crate::{CollectError, Rejection};
 
 /// The top-level field of a line that carries the source's secret, unless configured.
 pub const SECRET_FIELD_DEFAULT: &str = "outrider_key";
@@ -192,7 +193,7 @@ impl fmt::Debug for SourceSecret {
 /// Buffers that are used again from line to line.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    text: String,
+    room: JsonRoom,
     uri: String,
     truncated: u64,
     without_secret: u64,
@@ -260,17 +261,18 @@ impl Normaliser {
     /// [`RunningMaximum::stamp`] puts the file's calls in order.
     pub fn normalise<'a>(
         &'a self,
-        line: &'a [u8],
+        line: &[u8],
         received_ms: Option<i64>,
         scratch: &'a mut Scratch,
     ) -> Result<ApiCall<'a>, Rejection> {
-        let Scratch { text, uri, truncated, without_secret, fields } = scratch;
-        let text = lossless::to_text_in(line, text);
-        let line = kong::decode(text, &self.secret_field)?;
-        *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
-        let mut call = self.call(line, received_ms, uri, truncated)?;
-        self.mapping.apply(text, &mut call, &self.sanitiser, fields);
-        Ok(call)
+        let Scratch { room, uri, truncated, without_secret, fields } = scratch;
+        room.read(line, |value| {
+            let line = KongLine::of(value, &self.secret_field)?;
+            *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
+            let mut call = self.call(line, received_ms, uri, truncated)?;
+            self.mapping.apply(value, &mut call, &self.sanitiser, fields);
+            Ok(call)
+        })
     }
 
     fn call<'a>(
@@ -293,11 +295,11 @@ impl Normaliser {
         let client_ip = self.client_ip(&line.client_ip, &headers.fields);
         let mut presented = Presented::default();
         let headers = self.headers(headers.fields, &mut presented);
-        let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url.0));
-        let uri: &'a str = match request_uri.0.borrowed() {
+        let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url));
+        let uri: &'a str = match request_uri.borrowed() {
             Some(borrowed) => borrowed,
             None => {
-                *uri = request_uri.0.into_string();
+                *uri = request_uri.into_string();
                 uri
             }
         };
@@ -306,14 +308,14 @@ impl Normaliser {
             target::query(raw_query, |name, value| self.sanitiser.query_field(name, value, &mut presented));
         *truncated += u64::from(headers_truncated || query_truncated);
 
-        let credential_id = (!line.authenticated_entity.id.0.is_empty()).then_some(line.authenticated_entity.id.0);
+        let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
         let consumer = consumer(line.consumer);
-        let response_type = line.response.headers.0.content_type.0;
+        let response_type = line.response.content_type;
         Ok(ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
             trust,
-            request_id: id.0,
+            request_id: id,
             received_ms: time.received_ms,
             started_ms: time.started_ms,
             event_ms: time.event_ms,
@@ -327,7 +329,7 @@ impl Normaliser {
             service: named(line.service),
             route: named(line.route),
             host,
-            method: self.sanitiser.method(method.0),
+            method: self.sanitiser.method(method),
             path: self.sanitiser.path(path),
             query,
             headers: headers.fields,
@@ -418,16 +420,11 @@ fn is_true(value: &FieldValue<'_>) -> bool {
 
 fn consumer(line: kong::Consumer<'_>) -> Option<Consumer<'_>> {
     let kong::Consumer { id, username, custom_id, tags } = line;
-    (!id.0.is_empty()).then(|| Consumer {
-        id: id.0,
-        username: username.0,
-        custom_id: custom_id.0,
-        tags: tags.0.into_iter().map(|tag| tag.0).collect(),
-    })
+    (!id.is_empty()).then_some(Consumer { id, username, custom_id, tags })
 }
 
 fn named(entity: kong::Entity<'_>) -> Option<Named<'_>> {
-    (!entity.id.0.is_empty()).then_some(Named { id: entity.id.0, name: entity.name.0 })
+    (!entity.id.is_empty()).then_some(Named { id: entity.id, name: entity.name })
 }
 
 fn u16_of(number: Int) -> u16 {

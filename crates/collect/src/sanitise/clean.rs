@@ -1,7 +1,8 @@
-//! Headers that were looked at and stay as they are, so that the next call with the same need not be looked at again.
+//! Headers and mapped values that were looked at and stay as they are, so that the next call with the same need not be looked at
+//! again.
 //!
 //! Clients say the same of themselves with every request, and looking for values in it is most of what sanitising costs.
-//! A header is remembered by 64 bits of a hash whose seed is this table's own; in a table of one slot per hash, where a later one
+//! What stays is remembered by 64 bits of a hash whose seed is this table's own; in a table of one slot per hash, where a later one
 //! takes an earlier one's place. That a value is taken for another that was clean has a chance of 1 in 2^64 a look.
 
 use std::hash::BuildHasher as _;
@@ -15,19 +16,19 @@ const SLOTS: usize = 4_096;
 /// What stands in a slot with nothing in it.
 const EMPTY: u64 = 0;
 
-/// Remembers headers. What stays depends on the settings, so each sanitiser has its own.
+/// Remembers the values of one kind of field. What stays depends on the settings, so each sanitiser has its own.
 #[derive(Debug)]
-pub(super) struct CleanHeaders {
+pub(super) struct CleanValues {
     seed: RandomState,
     slots: Box<[AtomicU64]>,
 }
 
-impl CleanHeaders {
+impl CleanValues {
     pub(super) fn new() -> Self {
-        CleanHeaders { seed: RandomState::default(), slots: (0..SLOTS).map(|_| AtomicU64::new(EMPTY)).collect() }
+        CleanValues { seed: RandomState::default(), slots: (0..SLOTS).map(|_| AtomicU64::new(EMPTY)).collect() }
     }
 
-    /// `None` for a header that is known to stay; for another what `look` says.
+    /// `None` for a value that is known to stay; for another what `look` says.
     pub(super) fn stays<T>(&self, name: &str, value: &str, look: impl FnOnce() -> Option<T>) -> Option<T> {
         let hash = self.seed.hash_one((name, value));
         let slot = &self.slots[hash as usize % SLOTS];
@@ -49,10 +50,10 @@ mod tests {
 
     #[test]
     fn what_stays_is_looked_at_once_and_what_does_not_each_time() {
-        let headers = CleanHeaders::new();
+        let values = CleanValues::new();
         let mut looks = Vec::new();
         let mut ask = |name: &'static str, value: &'static str| {
-            headers.stays(name, value, || {
+            values.stays(name, value, || {
                 looks.push((name, value));
                 (value == "secret").then_some("hidden")
             })
@@ -70,12 +71,12 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_the_latest() {
-        let headers = CleanHeaders::new();
+        let values = CleanValues::new();
         let mut looks = 0;
         for number in 0..3 * SLOTS {
             let value = number.to_string();
             for _ in 0..2 {
-                headers.stays("x-id", &value, || -> Option<()> {
+                values.stays("x-id", &value, || -> Option<()> {
                     looks += 1;
                     None
                 });

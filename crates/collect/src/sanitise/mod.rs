@@ -18,7 +18,7 @@ mod views;
 use outrider_classify::{credential_shape, is_credential_name, without_scheme};
 use outrider_model::{ACCOUNT_FIELD, Field, FieldValue, Pseudonym, Text};
 
-use clean::CleanHeaders;
+use clean::CleanValues;
 pub use policies::{FieldPolicies, FieldPolicy};
 use redact::{Redacted, Rules, Scope, redact};
 use spans::Place;
@@ -40,7 +40,8 @@ pub(crate) struct Sanitiser {
     key_names: Vec<String>,
     session: Option<SessionCarrier>,
     policies: FieldPolicies,
-    clean_headers: CleanHeaders,
+    clean_headers: CleanValues,
+    clean_fields: CleanValues,
 }
 
 /// What a call's fields say about who presented what. Headers win over query fields, and names in the order of the settings,
@@ -68,7 +69,8 @@ impl Sanitiser {
         let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let policies = settings.field_policies.lower_cased();
         let session = settings.session.clone();
-        Sanitiser { key, key_names, session, policies, clean_headers: CleanHeaders::new() }
+        let (clean_headers, clean_fields) = (CleanValues::new(), CleanValues::new());
+        Sanitiser { key, key_names, session, policies, clean_headers, clean_fields }
     }
 
     /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
@@ -93,8 +95,8 @@ impl Sanitiser {
         let is_plain = is_plain_header(name);
         let replaced = match is_session {
             true => Some(self.session_value(value, presented)),
-            // Of these most have another value with each call, and one look is enough.
-            false if is_plain => self.header_value(name, value, is_plain, presented),
+            // One look is enough for these, and less than it takes to remember what will not come again.
+            false if is_of_one_call(name) => self.header_value(name, value, is_plain, presented),
             false => self.clean_headers.stays(name, value, || self.header_value(name, value, is_plain, presented)),
         };
         let policy = self.policies.header.get(name).copied();
@@ -181,9 +183,11 @@ impl Sanitiser {
                 _ => FieldValue::Pseudonym(self.key.personal(name, &value), length(&value)),
             })
         } else {
-            // A mapped field is no key that a client presents, even if it is called like one.
-            let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
-            credential.or_else(|| self.redacted(name, &value, Scope::Everything))
+            self.clean_fields.stays(name, &value, || {
+                // A mapped field is no key that a client presents, even if it is called like one.
+                let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
+                credential.or_else(|| self.redacted(name, &value, Scope::Everything))
+            })
         };
         let policy = self.policies.field.get(name).copied();
         self.by_policy(policy, name, &value, replaced).unwrap_or(FieldValue::Clear(value))
@@ -361,6 +365,11 @@ fn is_plain_header(name: &str) -> bool {
             | "x-real-ip"
             | "x-request-id"
     )
+}
+
+/// Those of them that have another value with nearly every call.
+fn is_of_one_call(name: &str) -> bool {
+    matches!(name, "content-length" | "traceparent" | "x-forwarded-for" | "x-real-ip" | "x-request-id")
 }
 
 fn upper_case(method: Text<'_>) -> Text<'_> {

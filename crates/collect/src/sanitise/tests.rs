@@ -478,4 +478,35 @@ proptest! {
             }
         }
     }
+
+    /// One sanitiser for all of them, in turn and each twice, against a new one for each. They are few names and values, so that the
+    /// same value comes under several of them.
+    #[test]
+    fn what_was_seen_before_changes_nothing(
+        seen in prop::collection::vec((any::<bool>(), 0..NAMES.len(), any_text()), 1..12),
+        order in prop::collection::vec((any::<bool>(), 0..NAMES.len(), any::<prop::sample::Index>()), 1..40),
+    ) {
+        let one = sanitiser(None);
+        let again = order.into_iter().map(|(is_field, name, at)| (is_field, name, at.get(&seen).2.clone()));
+        for (is_field, name, text) in seen.iter().cloned().chain(again) {
+            let of = |sanitiser: &Sanitiser| {
+                let mut presented = Presented::default();
+                let value = Text::from(text.as_str());
+                let mut field = Field { name: Text::from(NAMES[name]), value: FieldValue::Clear(value.clone()) };
+                if is_field {
+                    field.value = sanitiser.mapped_value(NAMES[name], value, &mut presented);
+                } else {
+                    sanitiser.header(&mut field, &mut presented);
+                }
+                (shown(&field), presented.credential(), presented.session)
+            };
+            let expected = of(&sanitiser(None));
+            for _ in 0..2 {
+                prop_assert_eq!(&of(&one), &expected, "{} {:?}", NAMES[name], text);
+            }
+        }
+    }
 }
+
+/// Names of headers and fields of which one carries keys, others have no room for any, and some have to be read.
+const NAMES: [&str; 8] = ["apikey", "accept", "content-type", "x-request-id", "host", "user-agent", "phone", "account"];
