@@ -32,14 +32,14 @@ pub use framing::{Content, Frame, LINE_BYTES_MAX_DEFAULT, LINE_BYTES_MAX_RANGE, 
 pub use health::{HealthSnapshot, Outline, OutlineSeen, PROBE_MARK, ProbeSeen};
 pub use mapping::{FieldFailure, FieldSettings, MAPPED_FIELDS_MAX};
 pub use normalise::{
-    KEY_NAMES_MAX, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT, Scratch,
-    SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
+    KEY_NAMES_MAX, Normalised, Normaliser, NormaliserSettings, QUERY_FIELDS_MAX, RunningMaximum, SECRET_FIELD_DEFAULT,
+    Scratch, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
 pub use preview::{Fate, PreviewRow};
-pub use pseudonyms::{Domain, PseudonymKey};
+pub use pseudonyms::{Domain, FORMER_KEYS_MAX, FormerKey, PseudonymKey};
 pub use refusal::{ConnectionRefusal, Refusal};
 pub use rejection::Rejection;
-pub use sanitise::{FieldPolicies, FieldPolicy};
+pub use sanitise::{FieldPolicies, FieldPolicy, Identities, Identity};
 pub use sources::{
     AllowList, Clock, Complete, CurrentTls, Delivery, FileStart, KongFileLog, KongFileLogConfig, KongHttpLog,
     KongHttpLogConfig, KongTcpLog, KongTcpLogConfig, MicroBatch, NewSettings, SourceConfig, SourceControl, SourceTls,

@@ -5,12 +5,13 @@
 //! terminal of whoever has the line already, and nowhere else.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use outrider_model::{AnsweredBy, ApiCall, Field, FieldValue, Named, Text, Trust};
+use outrider_model::{AnsweredBy, ApiCall, Field, FieldValue, Named, Pseudonym, Text, Trust};
 use serde::Serialize;
 use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
 
-use crate::normalise::{Normaliser, Scratch, is_added_by_kong, query_fields, split_uri};
+use crate::normalise::{Normalised, Normaliser, Scratch, is_added_by_kong, query_fields, split_uri};
 use crate::{FieldFailure, Rejection, lossless};
 
 /// One value, before and after.
@@ -75,11 +76,15 @@ impl Fate {
 impl Normaliser {
     /// Reads one line as [`Normaliser::normalise`] does, and says what became of each of its values. `complete` has the
     /// last word on the call, as a source's has.
-    pub fn preview(&self, line: &[u8], complete: impl FnOnce(&mut ApiCall<'_>)) -> Result<Vec<PreviewRow>, Rejection> {
+    pub fn preview(
+        &self,
+        line: &[u8],
+        complete: impl FnOnce(&mut ApiCall<'_>, Option<IpAddr>),
+    ) -> Result<Vec<PreviewRow>, Rejection> {
         let mut scratch = Scratch::default();
         let mut rows = {
-            let mut call = self.normalise(line, None, &mut scratch)?;
-            complete(&mut call);
+            let Normalised { mut call, hidden_address } = self.read(line, None, &mut scratch)?;
+            complete(&mut call, hidden_address);
             let read: Value = sonic_rs::from_str(&lossless::to_text(line)).map_err(|_| Rejection::NotJson)?;
             let mut rows = Rows { normaliser: self, call: &call, seen: HashMap::new(), rows: Vec::new() };
             rows.value(&mut Vec::new(), &read);
@@ -136,8 +141,10 @@ impl Rows<'_, '_> {
             ["request", "uri"] => self.target(&before),
             ["request", "headers", name] => self.header(path, &name.to_ascii_lowercase(), before.clone()),
             ["consumer", "tags"] => {
-                let leaves = self.call.consumer.as_ref().is_some_and(|consumer| !consumer.tags.is_empty());
-                self.column(path, before.clone(), "consumer_tags", leaves.then(|| before.clone()));
+                let count = self.seen.entry("consumer_tags".to_owned()).or_default();
+                let tag = self.call.consumer.as_ref().and_then(|consumer| consumer.tags.get(*count));
+                *count += 1;
+                self.column(path, before.clone(), "consumer_tags", tag.map(Text::to_string));
             }
             names => {
                 if let Some((column, after)) = self.column_of(names) {
@@ -213,7 +220,13 @@ impl Rows<'_, '_> {
         let is_dropped = self.normaliser.mapping().is_dropped(path);
         match after.filter(|after| !is_dropped && (!after.is_empty() || before.is_empty())) {
             Some(after) => {
-                let fate = if after == before { Fate::Kept } else { Fate::Changed };
+                let is_pseudonym = after.parse::<Pseudonym>().is_ok()
+                    || after.parse().is_ok_and(|address: IpAddr| Pseudonym::is_address(address));
+                let fate = match after == before {
+                    true => Fate::Kept,
+                    false if is_pseudonym => Fate::Pseudonym,
+                    false => Fate::Changed,
+                };
                 self.push(path, before, fate, column.to_owned(), Some(after));
             }
             None => {

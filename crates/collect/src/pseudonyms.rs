@@ -2,10 +2,13 @@
 //!
 //! Decides how a value becomes a [`Pseudonym`]: HMAC-SHA-256 under a key derived from the installation's for one purpose
 //! ([`Domain`]), cut to 16 bytes. The same value has the same pseudonym wherever it appears, in a header, a query field or
-//! a path, so that it pivots and joins. Left out: which values are credentials (module `sanitise`).
+//! a path, so that it pivots and joins. Another key makes other pseudonyms, so the file of a key that was rotated holds the
+//! former ones as well, and until its overlap is over a value is known by the pseudonyms of both. Left out: which values are
+//! credentials (module `sanitise`).
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -19,6 +22,10 @@ use crate::{CollectError, lossless};
 type HmacSha256 = Hmac<Sha256>;
 
 const KEY_BYTES: usize = 32;
+/// Former keys that are kept, for values in hand; the oldest one goes.
+pub const FORMER_KEYS_MAX: usize = 3;
+/// What begins a former key's line, before the key and the end of its overlap.
+const FORMER: &str = "former";
 
 /// What a pseudonym stands for. The same value has unrelated pseudonyms in different domains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +37,8 @@ pub enum Domain {
     /// A value that is a person's: mail address, telephone number, card. It is in the form in which it is equal to others that
     /// mean the same: [`outrider_classify::DataClass::canonical`].
     Personal,
+    /// The address of a client, as it is written in its shortest form.
+    Address,
 }
 
 /// The installation's key. `Debug` shows nothing of it.
@@ -39,6 +48,18 @@ pub struct PseudonymKey {
     credential: HmacSha256,
     session: HmacSha256,
     personal: HmacSha256,
+    address: HmacSha256,
+    /// The youngest first.
+    former: Vec<FormerKey>,
+}
+
+/// A key that was in use before, and until when calls carry its pseudonyms besides.
+#[derive(Debug, Clone)]
+pub struct FormerKey {
+    /// The key.
+    pub key: PseudonymKey,
+    /// When its overlap is over, in milliseconds since the Unix epoch.
+    pub until_ms: i64,
 }
 
 impl PseudonymKey {
@@ -55,12 +76,57 @@ impl PseudonymKey {
             credential: keyed(&derive("outrider pseudonym credential 1")),
             session: keyed(&derive("outrider pseudonym session 1")),
             personal: keyed(&derive("outrider pseudonym personal 1")),
+            address: keyed(&derive("outrider pseudonym address 1")),
+            former: Vec::new(),
         }
     }
 
-    /// The key as a file has it: 64 hexadecimal digits; `None` otherwise.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        parse_hex(text).map(|bytes| Self::from_bytes(&bytes))
+    /// The key as a file has it: 64 hexadecimal digits, and for each former key a line `former <64 digits> <ms>`; `None` for anything
+    /// else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let mut lines = text.trim().lines().map(str::trim);
+        let mut key = Self::from_bytes(&parse_hex(lines.next()?)?);
+        for line in lines {
+            let mut words = line.split_ascii_whitespace();
+            let (Some(FORMER), Some(hex), Some(until), None) = (words.next(), words.next(), words.next(), words.next())
+            else {
+                return None;
+            };
+            key.former.push(FormerKey { key: Self::from_bytes(&parse_hex(hex)?), until_ms: until.parse().ok()? });
+        }
+        (key.former.len() <= FORMER_KEYS_MAX).then_some(key)
+    }
+
+    /// The text of a key's file with a new key before those that are in it. Calls carry pseudonyms of the one that is replaced until
+    /// `until_ms`. `None` for a text that is no key's.
+    pub fn rotated(text: &str, until_ms: i64) -> Result<Option<String>, CollectError> {
+        if Self::from_text(text).is_none() {
+            return Ok(None);
+        }
+        let mut key = [0; KEY_BYTES];
+        getrandom::fill(&mut key).map_err(|_| CollectError::NoRandomness)?;
+        let mut lines = text.trim().lines().map(str::trim);
+        let mut rotated = format!("{}\n{FORMER} {} {until_ms}\n", in_hex(&key), lines.next().unwrap_or_default());
+        for line in lines.take(FORMER_KEYS_MAX - 1) {
+            rotated.push_str(line);
+            rotated.push('\n');
+        }
+        Ok(Some(rotated))
+    }
+
+    /// The keys before this one, the youngest first.
+    pub fn former(&self) -> &[FormerKey] {
+        &self.former
+    }
+
+    /// The key whose pseudonyms calls of this time carry besides.
+    pub(crate) fn former_at(&self, now_ms: i64) -> Option<&PseudonymKey> {
+        self.former.first().filter(|former| now_ms < former.until_ms).map(|former| &former.key)
+    }
+
+    /// This key and those before it, by which a pseudonym in hand may have been made.
+    pub fn with_former(&self) -> impl Iterator<Item = &PseudonymKey> {
+        std::iter::once(self).chain(self.former.iter().map(|former| &former.key))
     }
 
     /// The key in the file, which is created with mode 0600 if it is not there. A file that others can read is refused.
@@ -87,6 +153,7 @@ impl PseudonymKey {
             Domain::Credential => self.credential.clone(),
             Domain::Session => self.session.clone(),
             Domain::Personal => self.personal.clone(),
+            Domain::Address => self.address.clone(),
         };
         mac.update(value);
         let full: [u8; KEY_BYTES] = mac.finalize().into_bytes().into();
@@ -105,18 +172,24 @@ impl PseudonymKey {
         }
     }
 
+    /// What stands for an address: an address itself, which [`Pseudonym::is_address`] tells from others.
+    pub fn address(&self, address: IpAddr) -> IpAddr {
+        let text = address.to_canonical().to_string();
+        IpAddr::V6(self.pseudonym(Domain::Address, text.as_bytes()).to_address())
+    }
+
     fn load(path: &Path, file: std::fs::File) -> Result<Self, CollectError> {
         let failed = |source| CollectError::KeyFile { path: path.to_owned(), operation: "read", source };
         refuse_open_to_others(path, &file.metadata().map_err(failed)?)?;
         let mut text = String::new();
-        file.take(1024).read_to_string(&mut text).map_err(failed)?;
-        Self::from_hex(text.trim()).ok_or_else(|| CollectError::KeyDamaged { path: path.to_owned() })
+        file.take(4096).read_to_string(&mut text).map_err(failed)?;
+        Self::from_text(&text).ok_or_else(|| CollectError::KeyDamaged { path: path.to_owned() })
     }
 }
 
 impl fmt::Debug for PseudonymKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PseudonymKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("PseudonymKey").field("id", &self.id).field("former", &self.former).finish_non_exhaustive()
     }
 }
 
@@ -209,6 +282,10 @@ mod tests {
         let key = PseudonymKey::from_bytes(&[0x2a; 32]);
         let seen = key.pseudonym(Domain::Credential, b"key-alice").to_string();
         assert_eq!(seen, "ps_61c1_8949fd7311dd260114b1ad474f65da93");
+        // HMAC(HMAC(0x2a * 32, "outrider pseudonym address 1"), "192.0.2.7"), first 10 bytes behind the key's id.
+        for text in ["192.0.2.7", "::ffff:192.0.2.7"] {
+            assert_eq!(key.address(text.parse().unwrap()).to_string(), "2001:20:61c1:31ad:33b8:9281:1f43:355e");
+        }
     }
 
     #[test]
@@ -235,6 +312,38 @@ mod tests {
                 .collect()
         });
         assert_eq!(values.len(), 1);
+    }
+
+    #[test]
+    fn a_rotated_key_keeps_the_former_ones_and_ends_their_overlap() {
+        let first = "a".repeat(64);
+        let mut text = first.clone() + "\n";
+        let mut made = vec![PseudonymKey::from_text(&text).unwrap()];
+        for round in 1..=5_usize {
+            let until_ms = 1000 * i64::try_from(round).unwrap();
+            text = PseudonymKey::rotated(&text, until_ms).unwrap().unwrap();
+            let key = PseudonymKey::from_text(&text).unwrap();
+            let before = made.last().unwrap();
+            for (now_ms, expected) in [(0, true), (until_ms - 1, true), (until_ms, false)] {
+                let former = key.former_at(now_ms).map(PseudonymKey::id);
+                assert_eq!(former, expected.then(|| before.id()), "{round} {now_ms}");
+            }
+            let known: Vec<_> = key.with_former().skip(1).map(PseudonymKey::id).collect();
+            let expected: Vec<_> = made.iter().rev().take(FORMER_KEYS_MAX).map(PseudonymKey::id).collect();
+            assert_eq!(known, expected, "{text}");
+            made.push(key);
+        }
+        let made_by_first = made[0].pseudonym(Domain::Credential, b"x");
+        let after = PseudonymKey::from_text(&PseudonymKey::rotated(&first, 1).unwrap().unwrap()).unwrap();
+        assert!(after.with_former().any(|key| key.pseudonym(Domain::Credential, b"x") == made_by_first));
+        assert!(!format!("{after:?}").contains(&first));
+        let line = format!("\nformer {first} 1");
+        for wrong in
+            [" 1", "\nformer", "\nformer x 1", "\nother", &line.repeat(FORMER_KEYS_MAX + 1), &line.replace(" 1", " x")]
+        {
+            assert!(PseudonymKey::from_text(&(first.clone() + wrong)).is_none(), "{wrong}");
+            assert!(PseudonymKey::rotated(&(first.clone() + wrong), 1).unwrap().is_none(), "{wrong}");
+        }
     }
 
     #[test]

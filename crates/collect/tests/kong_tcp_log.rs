@@ -39,11 +39,15 @@ fn config() -> KongTcpLogConfig {
 
 /// Says that every call of `/known` is from Sweden.
 fn complete() -> Complete {
-    Arc::new(|call| {
+    Arc::new(|call, _| {
         if &*call.path == "/known" {
             call.enrichment.country = CountryCode::new("SE");
         }
     })
+}
+
+fn key() -> PseudonymKey {
+    PseudonymKey::from_bytes(&[7; 32])
 }
 
 fn bind(
@@ -56,11 +60,7 @@ fn bind(
         let clock_ms = Arc::clone(&clock_ms);
         move || clock_ms.load(Ordering::Relaxed)
     });
-    Ok((
-        KongTcpLog::bind(config, PseudonymKey::from_bytes(&[7; 32]), clock, sender, Some(complete()), None)?,
-        batches,
-        clock_ms,
-    ))
+    Ok((KongTcpLog::bind(config, key(), clock, sender, Some(complete()), None)?, batches, clock_ms))
 }
 
 fn start(config: &KongTcpLogConfig, queue: usize) -> Running {
@@ -460,11 +460,11 @@ async fn other_settings_come_into_force_on_open_connections() {
         changed
     };
     write_secret("short\n");
-    assert!(matches!(control.prepare(&changed(more)), Err(CollectError::SecretInvalid { .. })));
+    assert!(matches!(control.prepare(&changed(more), key()), Err(CollectError::SecretInvalid { .. })));
     write_secret(&format!("{second}\n{first}\n"));
-    let error = control.prepare(&changed("session = { field = \"sid\" }")).err().unwrap().to_string();
+    let error = control.prepare(&changed("session = { field = \"sid\" }"), key()).err().unwrap().to_string();
     assert!(error.contains("session"), "{error}");
-    let prepared = control.prepare(&changed(more)).unwrap();
+    let prepared = control.prepare(&changed(more), key()).unwrap();
     assert_eq!(trusts(&mut source, &[second]).await, [line_of(false, "", 1)]);
 
     // While the secret is replaced both will do; the connection is the same all the time.
@@ -472,7 +472,7 @@ async fn other_settings_come_into_force_on_open_connections() {
     assert_eq!(trusts(&mut source, &[first, second]).await, [line_of(true, "who", 0), line_of(true, "who", 0)]);
     write_secret(&format!("{second}\n"));
     let nobody = "allow = [\"192.0.2.1\"]";
-    control.prepare(&changed(&format!("{more}\n{nobody}"))).unwrap().put_in_force();
+    control.prepare(&changed(&format!("{more}\n{nobody}")), key()).unwrap().put_in_force();
     assert_eq!(trusts(&mut source, &[first]).await, [line_of(false, "who", 0)]);
 
     // Who may connect is asked when somebody connects.

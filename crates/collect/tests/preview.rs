@@ -40,7 +40,7 @@ const LINE: &str = r#"{
 
 fn rows() -> Vec<PreviewRow> {
     let entity = BusinessEntity { name: "merchant_id".into(), value: "42".into() };
-    normaliser().preview(LINE.as_bytes(), |call| call.enrichment.entities.push(entity)).unwrap()
+    normaliser().preview(LINE.as_bytes(), |call, _| call.enrichment.entities.push(entity)).unwrap()
 }
 
 fn shown(row: &PreviewRow) -> String {
@@ -102,7 +102,7 @@ fn a_policy_is_a_fate() {
     };
     let settings = NormaliserSettings { field_policies: policies, ..NormaliserSettings::new("kong") };
     let line = r#"{"request": {"uri": "/?a=1&b=2&a=3&flag=x&c=4"}, "response": {"status": 200}}"#;
-    let rows = Normaliser::new(settings, key()).unwrap().preview(line.as_bytes(), |_| ()).unwrap();
+    let rows = Normaliser::new(settings, key()).unwrap().preview(line.as_bytes(), |_, _| ()).unwrap();
     let all: Vec<String> = rows.iter().map(shown).filter(|row| row.starts_with("request.querystring")).collect();
     let expected = [
         "request.querystring.a | 1 | dropped |  | ",
@@ -130,6 +130,6 @@ fn all_that_leaves_is_shown() {
 #[test]
 fn what_is_no_call_says_why() {
     for (line, expected) in [("{", Rejection::NotJson), ("[]", Rejection::NotAnObject), ("{}", Rejection::NoRequest)] {
-        assert_eq!(normaliser().preview(line.as_bytes(), |_| ()).unwrap_err(), expected, "{line}");
+        assert_eq!(normaliser().preview(line.as_bytes(), |_, _| ()).unwrap_err(), expected, "{line}");
     }
 }

@@ -20,6 +20,10 @@ pub const ACCOUNT_FIELD: &str = "account";
 /// JSON-RPC method, a SOAP action.
 pub const OPERATION_FIELD: &str = "operation";
 
+/// What begins the name of a field that no source maps: while a key is rotated, a call carries in it what another of its values was
+/// under the former key, such as `former_presented_credential`.
+pub const FORMER_FIELDS: &str = "former_";
+
 /// A call has no more values of mapped fields than this.
 pub const MAPPED_VALUES_MAX: usize = 64;
 

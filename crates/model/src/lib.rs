@@ -34,8 +34,8 @@ pub use action::{
 };
 pub use alert::{Alert, AlertComment, AlertState, FindingSummary};
 pub use call::{
-    ACCOUNT_FIELD, AnsweredBy, ApiCall, CLOCK_MS, ClockCheck, Consumer, Field, FieldValue, Latency, MAPPED_VALUES_MAX,
-    Named, OPERATION_FIELD, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX, Trust,
+    ACCOUNT_FIELD, AnsweredBy, ApiCall, CLOCK_MS, ClockCheck, Consumer, FORMER_FIELDS, Field, FieldValue, Latency,
+    MAPPED_VALUES_MAX, Named, OPERATION_FIELD, SKEW_FUTURE_MS_MAX, SKEW_PAST_MS_MAX, Trust,
 };
 pub use command::{AuditEntry, Command, CommandRecord, CommandRefused};
 pub use endpoint::{Endpoint, EndpointKey};

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -18,6 +19,26 @@ pub struct Pseudonym {
     pub key: KeyId,
     /// The first 16 bytes of the HMAC.
     pub tag: [u8; 16],
+}
+
+/// The first 32 bits of an address that is a pseudonym. `2001:20::/28` is for identifiers that are made by a hash, look like
+/// addresses and are never routed (RFC 7343); the four bits behind it are 0, which RFC 7343 keeps from being used.
+const ADDRESS_BITS: u32 = 0x2001_0020;
+
+impl Pseudonym {
+    /// The form of a pseudonym that stands for an address: `2001:20:<key>:` and the first 10 bytes of the tag. So it is an
+    /// address wherever one is asked for, and nobody's.
+    pub fn to_address(self) -> Ipv6Addr {
+        let [a, b, c, d, e, f, g, h, i, j, ..] = self.tag;
+        let [p, q, r, s] = ADDRESS_BITS.to_be_bytes();
+        let [k, l] = self.key.0.to_be_bytes();
+        Ipv6Addr::from([p, q, r, s, k, l, a, b, c, d, e, f, g, h, i, j])
+    }
+
+    /// Whether an address is a pseudonym of one, whichever key made it.
+    pub fn is_address(address: IpAddr) -> bool {
+        matches!(address, IpAddr::V6(address) if address.to_bits() >> 96 == u128::from(ADDRESS_BITS))
+    }
 }
 
 /// Why a text is not a pseudonym.
@@ -70,6 +91,18 @@ impl<'de> Deserialize<'de> for Pseudonym {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_a_pseudonym_is_told_from_others() {
+        let pseudonym = Pseudonym { key: KeyId(0x61c1), tag: [0x9f; 16] };
+        let address = pseudonym.to_address();
+        assert_eq!(address.to_string(), "2001:20:61c1:9f9f:9f9f:9f9f:9f9f:9f9f");
+        assert!(Pseudonym::is_address(address.into()));
+        // The neighbours of the block, other identifiers of RFC 7343, and what is no IPv6 address at all.
+        for other in ["2001:1f::1", "2001:21::1", "2001:2f::1", "2001:db8::1", "192.0.2.1", "::ffff:192.0.2.1"] {
+            assert!(!Pseudonym::is_address(other.parse().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn a_pseudonym_round_trips_and_near_misses_are_refused() {

@@ -9,7 +9,7 @@ pub use apis::{
     ServiceArguments,
 };
 pub use ask::{AskArguments, Format, HuntCommand, QueryArguments, TimelineArguments};
-pub use identities::{CaCommand, CaIssueArguments, PersonCommand, ServiceCommand, TokenCommand};
+pub use identities::{CaCommand, CaIssueArguments, KeyCommand, PersonCommand, ServiceCommand, TokenCommand};
 
 mod apis;
 mod ask;
@@ -118,10 +118,33 @@ pub enum Command {
     ///
     /// Exit status: 0 if all lines could be read, 1 after an error, 4 if a line could not be read.
     Classify(ClassifyArguments),
-    /// Convert a credential, session or personal value in hand into its pseudonym, to look it up.
+    /// Convert a credential, session, name, address or personal value in hand into its pseudonym, to look it up.
     ///
     /// The value is read from standard input, so that it is in no shell history and no process list.
     Pseudonym(ConfigArgument),
+    /// Say on the premises what pseudonyms of names and addresses stand for.
+    #[command(subcommand)]
+    Directory(DirectoryCommand),
+    /// Replace the key that pseudonyms are made with.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DirectoryCommand {
+    /// Say what pseudonyms stand for, a line for each meaning.
+    ///
+    /// Names are asked of the gateways in the configuration, addresses are those that a collector with this data directory saw last;
+    /// so where the two are apart, ask beside each. Of credentials and personal values nothing is kept that could be shown.
+    ///
+    /// Exit status: 0 if each is known, 1 after an error, 4 if one is not.
+    Lookup {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// A pseudonym, such as ps_1f2e_… of a name or 2001:20:1f2e:… of an address.
+        #[arg(required = true)]
+        pseudonyms: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -137,7 +137,9 @@ impl<W: Write> Test<W> {
 
     fn show(&mut self, line: u64, content: Content<'_>) -> anyhow::Result<()> {
         let read = match content {
-            Content::Record(record) => self.normaliser.preview(record, |call| self.enricher.enrich(call)),
+            Content::Record(record) => {
+                self.normaliser.preview(record, |call, address| self.enricher.enrich_from(call, address))
+            }
             Content::TooLong => Err(Rejection::TooLong),
             Content::NoRoom => Err(Rejection::NoRoom),
             Content::Torn { .. } => Err(Rejection::Torn),

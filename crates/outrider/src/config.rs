@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
-use outrider_collect::SourceConfig;
+use outrider_collect::{Identities, Identity, SourceConfig};
 use outrider_model::{Mode, Policy};
 use outrider_platform::analysis::AnalysisSettings;
 use outrider_platform::enrich::{EnrichSettings, EntitySettings};
@@ -38,6 +38,8 @@ mod telemetry;
 pub struct Config {
     /// The one directory that everything durable is in. Relative paths are relative to the configuration file.
     pub data_dir: PathBuf,
+    /// What leaves the premises as a pseudonym of what leaves in clear otherwise, of all sources and gateways of the file.
+    pub pseudonymise: Identities,
     /// Where log lines come from.
     pub collector: CollectorConfig,
     /// The gateways that actions go to.
@@ -138,6 +140,7 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             data_dir: PathBuf::from("outrider-data"),
+            pseudonymise: Identities::default(),
             collector: CollectorConfig::default(),
             gateways: Vec::new(),
             premises: None,
@@ -223,6 +226,8 @@ impl Config {
         // All are named, so that a new section finds its place; what `_` stands for changes while outrider runs.
         let Config {
             data_dir,
+            // It has become a part of sources and gateways.
+            pseudonymise: _,
             collector,
             gateways,
             premises,
@@ -266,11 +271,23 @@ impl Config {
     /// Takes over the sections that can change while outrider runs.
     pub fn take_over(&mut self, other: Config) {
         let Config {
-            collector, logging, enrich, entities, discover, inventory, detect, respond, notify, policies, ..
+            pseudonymise,
+            collector,
+            logging,
+            enrich,
+            entities,
+            discover,
+            inventory,
+            detect,
+            respond,
+            notify,
+            policies,
+            ..
         } = other;
         let logging = LoggingConfig { level: logging.level, ..self.logging };
         self.collector.take_over(&collector);
         *self = Config {
+            pseudonymise,
             logging,
             enrich,
             entities,
@@ -290,6 +307,7 @@ impl Config {
         let mut unserved = BTreeSet::new();
         let mut warnings = self.unmapped_entities();
         warnings.extend(self.logged_twice());
+        warnings.extend(self.unknown_names());
         if !self.policies.iter().any(|policy| policy.mode == Mode::Enforce) {
             return warnings;
         }
@@ -324,6 +342,17 @@ impl Config {
         of(true).intersection(&of(false)).map(text).collect()
     }
 
+    /// Entries of the never-block list where names that it may have are pseudonyms.
+    fn unknown_names(&self) -> Option<String> {
+        use Identity::{ConsumerCustomId, ConsumerTags, ConsumerUsername};
+        let is_hidden = [ConsumerUsername, ConsumerCustomId, ConsumerTags].iter().any(|name| self.pseudonymises(*name));
+        (is_hidden && !self.respond.guard_rails.never_block.is_empty()).then(|| {
+            "respond.guard_rails.never_block is held against what calls have, where names are pseudonyms: write ids or \
+             pseudonyms (`outrider pseudonym`) there, and names into the guard_rails_file of the gateway"
+                .to_owned()
+        })
+    }
+
     /// Entities of fields that no source here maps, where there are sources here.
     fn unmapped_entities(&self) -> Vec<String> {
         let sources = &self.collector.sources;
@@ -341,8 +370,29 @@ impl Config {
         let mut config: Config = toml::from_str(text).map_err(|error| explain(text, &error))?;
         let table: toml::Table = toml::from_str(text).map_err(|error| explain(text, &error))?;
         config.sections = table.into_iter().map(|(section, _)| section).collect();
+        config.spread_pseudonymise();
         config.check().map_err(|error| place::with_line(text, error))?;
         Ok(config)
+    }
+
+    /// What is a pseudonym for all is one for each source, and what is one in a gateway's calls is one in its configuration.
+    fn spread_pseudonymise(&mut self) {
+        for source in &mut self.collector.sources {
+            source.pseudonymise_mut().add(&self.pseudonymise);
+        }
+        for gateway in &mut self.gateways {
+            gateway.pseudonymise.add(&self.pseudonymise);
+            for source in self.collector.sources.iter().filter(|source| source.gateway() == gateway.name) {
+                gateway.pseudonymise.add(source.pseudonymise());
+            }
+        }
+    }
+
+    /// Whether calls of a source or gateway have a pseudonym in this one's place.
+    pub fn pseudonymises(&self, identity: Identity) -> bool {
+        let sources = self.collector.sources.iter().map(SourceConfig::pseudonymise);
+        let mut all = sources.chain(self.gateways.iter().map(|gateway| &gateway.pseudonymise));
+        all.any(|identities| identities.has(identity))
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -528,6 +578,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_a_pseudonym_for_all_is_one_for_each_and_in_a_gateways_configuration_as_in_its_calls() {
+        use Identity::{ClientAddress, ConsumerUsername, RouteName, ServiceName};
+        let text = "pseudonymise = ['client_address']\n\
+                    [[collector.sources]]\nkind = 'kong_tcp_log'\ngateway = 'a'\npseudonymise = ['consumer_username']\n\
+                    [[collector.sources]]\nkind = 'kong_http_log'\ngateway = 'b'\n\
+                    [[gateways]]\nname = 'a'\nadmin_url = 'http://a'\npseudonymise = ['route_name']\n\
+                    [[gateways]]\nname = 'c'\nadmin_url = 'http://c'\n";
+        let config = Config::parse(text).unwrap();
+        let has = |identities: &Identities| {
+            [ClientAddress, ConsumerUsername, RouteName, ServiceName].map(|identity| identities.has(identity))
+        };
+        let sources = config.collector.sources.iter().map(|source| has(source.pseudonymise()));
+        assert!(sources.eq([[true, true, false, false], [true, false, false, false]]));
+        let gateways = config.gateways.iter().map(|gateway| has(&gateway.pseudonymise));
+        assert!(gateways.eq([[true, true, true, false], [true, false, false, false]]));
+        let lines = config.collector.sources[0].line_settings();
+        assert_eq!(lines.pseudonymise, *config.collector.sources[0].pseudonymise());
+
+        // What a reload brings is in force of calls at once, and of a gateway's configuration at the next start.
+        let mut running = config.clone();
+        let next = Config::parse(&text.replace("'client_address'", "'client_address', 'service_name'")).unwrap();
+        assert_eq!(running.restart_needed(&next), ["gateways"]);
+        running.take_over(next);
+        assert!(running.collector.sources.iter().all(|source| source.pseudonymise().has(ServiceName)));
+
+        let list = "[respond.guard_rails]\nnever_block = ['alice']\n";
+        for (text, is_told) in [
+            (format!("{text}{list}"), true),
+            (format!("pseudonymise = ['client_address']\n{list}"), false),
+            (text.to_owned(), false),
+        ] {
+            let warnings = Config::parse(&text).unwrap().warnings();
+            assert_eq!(warnings.iter().any(|warning| warning.contains("never_block")), is_told, "{text}: {warnings:?}");
+        }
+    }
+
+    #[test]
     fn the_page_of_enrichment_and_its_example_are_valid() {
         let page = include_str!("../../../docs/enrichment.md");
         let text = page.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
@@ -620,6 +707,7 @@ mod tests {
             ("[lake]\ncommit_interval_ms = 5", "", "use 100 to 60000"),
             ("[[policies]]\nname = 'p'\nduration = '15 minutes'\nrespond.kind = 'block'", "line 3", "like `15m`"),
             ("[[policies]]\nname = 'P p'\nduration = '15m'\nrespond.kind = 'block'", "", "1 to 64 characters"),
+            ("pseudonymise = ['client_adress']", "line 1", "did you mean `client_address`?"),
             ("[enrich]\ndatabase = ['x']", "line 2", "did you mean `databases`?"),
             ("[[enrich.lists]]\nclass = 'vpm'\nfile = 'x'", "line 2", "did you mean `vpn`?"),
             ("[[entities]]\nname = 'm'\nquerry = 'm'", "line 3", "did you mean `query`?"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use outrider_collect::PseudonymKey;
 use outrider_model::{ActionReport, DesiredState, GatewaySnapshot};
 use outrider_platform::ingest::Reports;
 use outrider_respond::gateways::SystemClock;
@@ -56,20 +57,51 @@ pub fn prepare_gateways(config: &Config, installation: &str) -> anyhow::Result<V
         Ok(PreparedGateway {
             name: gateway.name.clone(),
             responder: Responder::new(settings, Arc::new(SystemClock)).with_context(name)?,
-            configuration: configuration_watch(gateway, installation).with_context(name)?,
+            configuration: configuration_watch(config, gateway, installation).with_context(name)?,
         })
     };
     config.gateways.iter().map(prepare).collect()
 }
 
-fn configuration_watch(gateway: &GatewayConfig, installation: &str) -> anyhow::Result<Option<ConfigurationWatch>> {
+/// Says what is wrong with gateways' settings and the files that they name, before anything ends for them.
+pub fn check_gateways(config: &Config, installation: &str) -> anyhow::Result<()> {
+    config.gateways.iter().try_for_each(|gateway| {
+        let checked = AdminClient::new(&gateway.admin()).map_err(anyhow::Error::from);
+        let checked = checked.and_then(|_| configuration_watch(config, gateway, installation));
+        checked.map(drop).with_context(|| format!("gateway `{}`", gateway.name))
+    })
+}
+
+fn configuration_watch(
+    config: &Config,
+    gateway: &GatewayConfig,
+    installation: &str,
+) -> anyhow::Result<Option<ConfigurationWatch>> {
     if gateway.configuration_seconds == 0 {
         return Ok(None);
     }
     let interval = Duration::from_secs(gateway.configuration_seconds);
     let admin = AdminClient::new(&gateway.admin())?;
     let (name, clock) = (gateway.name.clone(), Arc::new(SystemClock));
-    Ok(Some(ConfigurationWatch::new(admin, name, installation.to_owned(), interval, clock)))
+    let watching = ConfigurationWatch::new(admin, name, installation.to_owned(), interval, clock);
+    if gateway.pseudonymise.is_empty() {
+        return Ok(Some(watching));
+    }
+    let (key, identities) = (shared_key(config)?, gateway.pseudonymise.clone());
+    Ok(Some(watching.hiding(Arc::new(move |configuration| identities.hide_configuration(&key, configuration)))))
+}
+
+/// The key with which the collector of the same calls makes pseudonyms. Only where the collector is in this process it may be made
+/// here; another one would make other pseudonyms.
+fn shared_key(config: &Config) -> anyhow::Result<PseudonymKey> {
+    let path = config.data_dir.join("pseudonym.key");
+    let is_there = path.try_exists().with_context(|| format!("cannot look for {}", path.display()))?;
+    anyhow::ensure!(
+        is_there || !config.collector.sources.is_empty(),
+        "`pseudonymise` needs the key of the collector: copy its pseudonym.key to {}, with mode 0600",
+        path.display()
+    );
+    Ok(PseudonymKey::load_or_create(&path)?)
 }
 
 impl PreparedGateway {

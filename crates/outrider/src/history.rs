@@ -12,8 +12,8 @@ use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use outrider_collect::{
-    Content, Frame, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, NormaliserSettings, PseudonymKey, Rejection,
-    Scratch,
+    Content, Frame, LINE_BYTES_MAX_DEFAULT, LineFramer, Normalised, Normaliser, NormaliserSettings, PseudonymKey,
+    Rejection, Scratch,
 };
 use outrider_model::{ApiCall, ClockCheck};
 use outrider_platform::enrich::Enricher;
@@ -170,10 +170,10 @@ impl Reading {
     fn take(&mut self, frame: Frame<'_>) {
         self.summary.lines += 1;
         let rejection = match frame.content {
-            Content::Record(record) => match self.normaliser.normalise(record, None, &mut self.scratch) {
-                Ok(mut call) => match place(&mut call, &mut self.before_ms) {
+            Content::Record(record) => match self.normaliser.read(record, None, &mut self.scratch) {
+                Ok(Normalised { mut call, hidden_address }) => match place(&mut call, &mut self.before_ms) {
                     true => {
-                        self.enricher.enrich(&mut call);
+                        self.enricher.enrich_from(&mut call, hidden_address);
                         let taken = self.import.take(&call, frame.line);
                         return self.summary.count(&call, taken);
                     }

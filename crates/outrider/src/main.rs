@@ -12,6 +12,7 @@ mod concerns;
 mod config;
 mod console;
 mod demo;
+mod directory;
 mod doctor;
 mod doors;
 mod edges;
@@ -21,6 +22,7 @@ mod history;
 mod hunts;
 mod input;
 mod installation;
+mod keys;
 mod kong;
 mod lake_check;
 mod local;
@@ -55,8 +57,8 @@ use outrider_platform::enrich::{EnrichSettings, Enricher};
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 
 use crate::cli::{
-    Cli, CollectorArguments, CollectorCommand, Command, KongCommand, OpenapiArguments, ReplayArguments,
-    ResponderArguments, ResponderCommand, RunArguments, SettingsArguments,
+    Cli, CollectorArguments, CollectorCommand, Command, DirectoryCommand, KongCommand, OpenapiArguments,
+    ReplayArguments, ResponderArguments, ResponderCommand, RunArguments, SettingsArguments,
 };
 use crate::config::{Config, Role};
 use crate::service::Outrider;
@@ -115,6 +117,10 @@ fn main() -> ExitCode {
         }
         Command::Classify(arguments) => return exit(classify::classify(&arguments)),
         Command::Pseudonym(argument) => premises::pseudonym(&argument.config),
+        Command::Directory(DirectoryCommand::Lookup { config, pseudonyms }) => {
+            return exit(on_runtime(directory::lookup(config.config, pseudonyms)));
+        }
+        Command::Key(command) => on_runtime(keys::run(command)),
     };
     exit(result.map(|()| ExitCode::SUCCESS))
 }
@@ -187,15 +193,14 @@ fn responder(arguments: &RunArguments) -> anyhow::Result<()> {
         let mut signals = Signals::listen()?;
         telemetry.start(&config, Role::Responder)?;
         // The first start of a data directory waits for the platform, so it may have to end before it is through.
-        let responder = tokio::select! {
+        let mut responder = tokio::select! {
             started = ResponderService::start(config, telemetry.traces()) => started?,
             ended = signals.until_stopped(std::future::pending()) => {
                 telemetry.stop().await;
                 return ended;
             }
         };
-        manager::ready();
-        let ended = signals.until_stopped(std::future::pending()).await;
+        let ended = signals.serve(&mut responder, &arguments.config.config, Role::Responder, &telemetry).await;
         manager::stopping();
         responder.stop().await;
         telemetry.stop().await;
@@ -236,6 +241,16 @@ impl Service for Collector {
 
     async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
         Collector::reload(self, config)
+    }
+}
+
+impl Service for ResponderService {
+    async fn failed(&mut self) {
+        ResponderService::failed(self).await;
+    }
+
+    async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        ResponderService::reload(self, config).await
     }
 }
 
@@ -326,14 +341,16 @@ impl Signals {
         }
     }
 
-    /// As [`Signals::unless`], for what reads its configuration at the start alone.
+    /// As [`Signals::unless`], for what reads its configuration at the start alone, and for a start that waits.
     async fn until_stopped(&mut self, failed: impl Future<Output = ()>) -> anyhow::Result<()> {
         let mut failed = std::pin::pin!(failed);
         loop {
             match self.unless(failed.as_mut()).await? {
                 Signal::Stop => return Ok(()),
                 Signal::Reload => {
-                    tracing::warn!("a function or a responder reads its configuration at the start alone")
+                    tracing::warn!(
+                        "the configuration is not read again: a function, and a responder that waits to begin, read it once"
+                    )
                 }
             }
         }
@@ -347,7 +364,10 @@ fn replay(arguments: &ReplayArguments) -> anyhow::Result<()> {
         Some(path) => {
             let config = Config::load(path)?;
             let lines = match config.collector.sources.is_empty() {
-                true => NormaliserSettings::new(gateway.unwrap_or(GATEWAY)),
+                true => NormaliserSettings {
+                    pseudonymise: config.pseudonymise.clone(),
+                    ..NormaliserSettings::new(gateway.unwrap_or(GATEWAY))
+                },
                 false => lines_of(&config, gateway).with_context(|| path.display().to_string())?,
             };
             let key = PseudonymKey::load_or_create(&prepared_key_path(&config)?)?;
@@ -418,15 +438,17 @@ fn lines_of(config: &Config, gateway: Option<&str>) -> anyhow::Result<Normaliser
         format!("the configuration has no source of a gateway `{gateway}`, which says where keys are in its lines; it has {names}")
     })?;
     let how = |lines: NormaliserSettings| {
-        let NormaliserSettings { key_names, session, fields, drop, field_policies, trusted_proxies, .. } = lines;
-        (key_names, session, fields, drop, field_policies, trusted_proxies)
+        let NormaliserSettings {
+            key_names, session, fields, drop, field_policies, pseudonymise, trusted_proxies, ..
+        } = lines;
+        (key_names, session, fields, drop, field_policies, pseudonymise, trusted_proxies)
     };
     let secret_fields: BTreeSet<_> = of_gateway.iter().filter_map(|source| source.secret_field()).collect();
     anyhow::ensure!(
         of_gateway.iter().all(|other| how(other.line_settings()) == how(source.line_settings()))
             && secret_fields.len() <= 1,
-        "sources of `{gateway}` differ in key_names, session, fields, drop, field_policies, trusted_proxies or secret_field; leave \
-         only that of the lines in a copy of the configuration"
+        "sources of `{gateway}` differ in key_names, session, fields, drop, field_policies, pseudonymise, trusted_proxies or \
+         secret_field; leave only that of the lines in a copy of the configuration"
     );
     let mut lines = source.line_settings();
     if let Some(field) = secret_fields.first() {

@@ -72,8 +72,7 @@ fn units_start_what_they_are_named_for() {
         assert_eq!(setting(&unit, "ConditionPathExists"), config.to_str(), "{name} starts without a configuration");
         assert_eq!(setting(&unit, "StateDirectory"), Some(name));
         assert_eq!(setting(&unit, "Type"), Some("notify"), "{name}: `manager` says when it is ready");
-        let is_reloaded = matches!(role, Role::Run | Role::Platform | Role::Collector);
-        assert_eq!(setting(&unit, "ExecReload"), is_reloaded.then_some("/bin/kill -HUP $MAINPID"), "{name}");
+        assert_eq!(setting(&unit, "ExecReload"), Some("/bin/kill -HUP $MAINPID"), "{name}");
         assert_eq!(setting(&unit, "RestartPreventExitStatus"), Some(crate::NOT_CONFIGURED.to_string().as_str()));
     }
 }

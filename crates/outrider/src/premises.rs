@@ -115,13 +115,19 @@ pub fn pseudonym(path: &Path) -> anyhow::Result<()> {
     let value = value.trim_end_matches(['\r', '\n']);
     anyhow::ensure!(!value.is_empty(), "no value came on standard input");
     let mut out = std::io::stdout().lock();
-    writeln!(out, "credential {}", key.pseudonym(Domain::Credential, value.as_bytes()))?;
-    writeln!(out, "session    {}", key.pseudonym(Domain::Session, value.as_bytes()))?;
-    let personal = key.personal("", value);
-    let telephone = key.personal("phone", value);
-    writeln!(out, "personal   {personal}")?;
-    if telephone != personal {
-        writeln!(out, "telephone  {telephone}")?;
+    // Calls from before a rotation have the pseudonyms of a former key.
+    for key in key.with_former() {
+        writeln!(out, "credential {}", key.pseudonym(Domain::Credential, value.as_bytes()))?;
+        writeln!(out, "session    {}", key.pseudonym(Domain::Session, value.as_bytes()))?;
+        let personal = key.personal("", value);
+        let telephone = key.personal("phone", value);
+        writeln!(out, "personal   {personal}")?;
+        if telephone != personal {
+            writeln!(out, "telephone  {telephone}")?;
+        }
+        if let Ok(address) = value.parse() {
+            writeln!(out, "address    {}", key.address(address))?;
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use outrider_collect::{Content, LINE_BYTES_MAX_DEFAULT, LineFramer, Normaliser, RunningMaximum, Scratch};
+use outrider_collect::{Content, LINE_BYTES_MAX_DEFAULT, LineFramer, Normalised, Normaliser, RunningMaximum, Scratch};
 use outrider_discover::{asked_path, service_key};
 use outrider_model::{Alert, AlertId, ApiCall, EndpointId, Finding};
 use outrider_platform::analysis::{Analysis, AnalysisSettings};
@@ -181,10 +181,10 @@ impl Run {
         self.summary.lines += 1;
         self.last_line = line;
         let rejection = match content {
-            Content::Record(record) => match normaliser.normalise(record, None, scratch) {
-                Ok(mut call) => {
+            Content::Record(record) => match normaliser.read(record, None, scratch) {
+                Ok(Normalised { mut call, hidden_address }) => {
                     self.clock.stamp(&mut call);
-                    enricher.enrich(&mut call);
+                    enricher.enrich_from(&mut call, hidden_address);
                     return self.observe(&call, line);
                 }
                 Err(rejection) => rejection,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::{Complete, NewSettings};
+use outrider_collect::NewSettings;
 use outrider_platform::enrich::Enricher;
 use outrider_platform::notify::Destination;
 use outrider_platform::passwords::Passwords;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::concerns::EdgeConcerns;
 use crate::config::{Config, NotifyConfig};
+use crate::directory::{self, AddressBook};
 use crate::doors::{Doors, certificates_json};
 use crate::edges::{self, Gateway, GatewayStatuses, Upward};
 use crate::installation::{self, RunFile};
@@ -45,6 +46,7 @@ pub struct Outrider {
     premises: Option<Premises>,
     enricher: Arc<Enricher>,
     following_files: JoinHandle<()>,
+    keeping_addresses: Option<JoinHandle<()>>,
     stop_edges: CancellationToken,
 }
 
@@ -55,7 +57,9 @@ impl Outrider {
         installation::prepare(data_dir)?;
         let installation_id = installation::id(data_dir)?;
         let enricher = Arc::new(Enricher::open(config.enrichment(), now_ms())?);
-        let bound = BoundSources::bind(&config, Some(&complete(&enricher)))?;
+        let book = AddressBook::open(&config)?;
+        let complete = directory::complete(Some(Arc::clone(&enricher)), book.clone());
+        let bound = BoundSources::bind(&config, complete.as_ref())?;
         let mut tls = bound.tls();
         let prepared = edges::prepare_gateways(&config, &installation_id)?;
         for warning in config.warnings() {
@@ -121,6 +125,7 @@ impl Outrider {
             sources: sources.addresses().iter().map(ToString::to_string).collect(),
         };
         let following_files = tokio::spawn(Arc::clone(&enricher).follow(now_ms, stop_edges.clone()));
+        let keeping_addresses = book.map(|book| tokio::spawn(book.follow(stop_edges.clone())));
         let local_task = local::open(data_dir, status, &stop_edges);
         let servers = doors.serve(state, premises.clone(), &stop_edges);
         installation::write_run_file(data_dir, &run)?;
@@ -138,6 +143,7 @@ impl Outrider {
             premises,
             enricher,
             following_files,
+            keeping_addresses,
             stop_edges,
         })
     }
@@ -222,6 +228,9 @@ impl Outrider {
             }
         }
         edges::report_panic("files of enrichment", self.following_files.await);
+        if let Some(task) = self.keeping_addresses {
+            edges::report_panic("addresses behind pseudonyms", task.await);
+        }
         if let Some(task) = self.local_task {
             edges::report_panic("local socket", task.await);
         }
@@ -247,12 +256,6 @@ fn platform_settings(config: &Config, installation: &str) -> anyhow::Result<Plat
         snapshot_interval: Duration::from_secs(config.snapshots.interval_seconds),
         notify: destinations(config)?,
     })
-}
-
-/// Calls that are collected here are enriched before they are encoded.
-fn complete(enricher: &Arc<Enricher>) -> Complete {
-    let enricher = Arc::clone(enricher);
-    Arc::new(move |call| enricher.enrich(call))
 }
 
 fn destinations(config: &Config) -> anyhow::Result<Vec<Destination>> {

@@ -1,6 +1,7 @@
 //! The sources of a process: they listen or read a file, and hand calls to its log. They are the same beside the platform and away from it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ const FILE_STOP: Duration = Duration::from_secs(10);
 /// Sources that have their ports and do not listen yet.
 pub struct BoundSources {
     sources: Vec<BoundSource>,
+    key_file: PathBuf,
     tls: Vec<Arc<TlsServer>>,
     waiting: mpsc::Receiver<MicroBatch>,
     deliveries: mpsc::Receiver<Delivery>,
@@ -54,6 +56,7 @@ enum BoundSource {
 /// Sources that run.
 pub struct Sources {
     list: Vec<Source>,
+    key_file: PathBuf,
     ingest: [JoinHandle<()>; 2],
     /// Each looks after a certificate.
     following: Vec<JoinHandle<()>>,
@@ -79,8 +82,9 @@ impl BoundSources {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
         let (delivered, deliveries) = mpsc::channel(DELIVERIES_WAITING);
         let (mut sources, mut certificates) = (Vec::new(), Vec::new());
+        let key_file = config.data_dir.join("pseudonym.key");
         if !config.collector.sources.is_empty() {
-            let key = PseudonymKey::load_or_create(&config.data_dir.join("pseudonym.key"))?;
+            let key = PseudonymKey::load_or_create(&key_file)?;
             let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
             for source in &config.collector.sources {
                 let (key, clock, complete) = (key.clone(), Arc::clone(&clock), complete.cloned());
@@ -104,7 +108,7 @@ impl BoundSources {
                 });
             }
         }
-        Ok(BoundSources { sources, tls: certificates, waiting, deliveries })
+        Ok(BoundSources { sources, key_file, tls: certificates, waiting, deliveries })
     }
 
     /// The certificates, which can be read again.
@@ -144,7 +148,7 @@ impl BoundSources {
             tokio::spawn(take_batches(ingest, self.waiting)),
             tokio::spawn(take_deliveries(answered, self.deliveries)),
         ];
-        Ok(Sources { list, ingest, following, stop })
+        Ok(Sources { list, key_file: self.key_file, ingest, following, stop })
     }
 
     /// Tells sources what is stored already, whose senders send it again, or whose files have it still.
@@ -176,11 +180,15 @@ impl Sources {
         self.list.iter().map(|source| (source.name.clone(), Arc::clone(&source.counters))).collect()
     }
 
-    /// Checks what the sources are to read by from now on, and reads the files with their secrets again. Nothing changes before
+    /// Checks what the sources are to read by from now on, and reads the files with their secrets and the key again. Nothing changes before
     /// [`NewSettings::put_in_force`]. `collector` has the sources of this start in their order, as [`CollectorConfig::take_over`] leaves them.
     pub fn prepare(&self, collector: &CollectorConfig) -> anyhow::Result<Vec<NewSettings>> {
+        let key = match self.list.is_empty() {
+            true => return Ok(Vec::new()),
+            false => PseudonymKey::load_or_create(&self.key_file)?,
+        };
         let of = |(source, config): (&Source, &SourceConfig)| {
-            source.control.prepare(config).with_context(|| format!("the source {}", config.name()))
+            source.control.prepare(config, key.clone()).with_context(|| format!("the source {}", config.name()))
         };
         self.list.iter().zip(&collector.sources).map(of).collect()
     }

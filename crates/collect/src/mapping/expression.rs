@@ -127,6 +127,11 @@ impl<'s> Compiler<'s> {
 }
 
 impl Unplaced {
+    /// The places that it reads.
+    pub(super) fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+
     pub(super) fn with_slots(self, wanted: &mut Wanted) -> Expression {
         let Unplaced { program, paths, env } = self;
         Expression { program, input: Input::new(&paths, wanted), env }

@@ -16,17 +16,17 @@ mod wanted;
 
 use std::fmt;
 
-use outrider_model::{ApiCall, Field, FieldValue, MAPPED_VALUES_MAX, Text};
+use outrider_model::{ApiCall, FORMER_FIELDS, Field, FieldValue, MAPPED_VALUES_MAX, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::CollectError;
 use crate::json::Value;
-use crate::sanitise::{Presented, Sanitiser};
+use crate::sanitise::{Hides, Presented, Sanitiser};
 use drops::Drops;
 use expression::{Compiled, Compiler, Expression};
 use values::Values;
-use wanted::{Found, Slot, Wanted};
+use wanted::{Found, Path, Slot, Wanted};
 
 /// Most fields that one source maps.
 pub const MAPPED_FIELDS_MAX: usize = 32;
@@ -106,6 +106,9 @@ pub(crate) struct Mapping {
 struct Mapped {
     name: String,
     source: Source,
+    /// The places of the line that it is made of.
+    paths: Vec<Path>,
+    hides: Hides,
 }
 
 enum Source {
@@ -140,11 +143,14 @@ impl Mapping {
         for FieldSettings { name, value } in fields {
             check_name(name, mapped.iter().any(|other| other.name == *name))?;
             let what = || format!("the field `{name}`");
-            let source = match compiler.compile(value).map_err(|problem| problem.of(what(), value))? {
-                Compiled::Place(path) => Source::Place(wanted.slot(&path)),
-                Compiled::Expression(expression) => Source::Expression(Box::new(expression.with_slots(&mut wanted))),
+            let (source, paths) = match compiler.compile(value).map_err(|problem| problem.of(what(), value))? {
+                Compiled::Place(path) => (Source::Place(wanted.slot(&path)), vec![path]),
+                Compiled::Expression(expression) => {
+                    let paths = expression.paths().to_vec();
+                    (Source::Expression(Box::new(expression.with_slots(&mut wanted))), paths)
+                }
             };
-            mapped.push(Mapped { name: name.clone(), source });
+            mapped.push(Mapped { name: name.clone(), source, paths, hides: Hides::Nothing });
         }
         let mut drops = Drops::default();
         for place in drop {
@@ -152,6 +158,13 @@ impl Mapping {
             drops.add(compiled).map_err(|problem| problem.of("drop".to_owned(), place))?;
         }
         Ok(Mapping { fields: mapped, wanted, drops })
+    }
+
+    /// From here on gives nothing in clear that the sanitiser is told to hide.
+    pub(crate) fn hide(&mut self, sanitiser: &Sanitiser) {
+        for mapped in &mut self.fields {
+            mapped.hides = sanitiser.hides(&mapped.paths);
+        }
     }
 
     /// The names of the fields, in the order of their tallies.
@@ -187,17 +200,23 @@ impl Mapping {
         if !self.fields.is_empty() {
             tallies.resize(self.fields.len().max(tallies.len()), FieldTally::default());
             let found = self.wanted.read(line);
-            let mut presented = Presented::default();
+            let mut presented = Presented::at(call.received_ms);
             for (mapped, tally) in self.fields.iter().zip(tallies) {
                 let values = mapped.read(&found, tally);
                 mapped.add(
                     values,
                     &mut call.fields,
-                    |value| sanitiser.mapped_value(&mapped.name, value, &mut presented),
+                    |value| sanitiser.mapped_value(mapped.hides, &mapped.name, value, &mut presented),
                     tally,
                 );
             }
+            if call.session.is_some() {
+                presented.forget_session();
+            }
             call.session = call.session.or(presented.session);
+            // A call that is full of mapped fields goes without.
+            let room = MAPPED_VALUES_MAX.saturating_sub(call.fields.len());
+            call.fields.extend(presented.former_fields().take(room));
         }
         self.drops.apply(call);
     }
@@ -283,6 +302,11 @@ fn check_name(name: &str, is_there: bool) -> Result<(), CollectError> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_plain) {
         return refused(format!(
             "the name `{name}` has to be 1 to {NAME_BYTES_MAX} lower-case letters, digits and `_`"
+        ));
+    }
+    if name.starts_with(FORMER_FIELDS) {
+        return refused(format!(
+            "`{name}` begins with `{FORMER_FIELDS}`, as fields do that calls have while a key is rotated"
         ));
     }
     match is_there {

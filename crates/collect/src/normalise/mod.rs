@@ -30,7 +30,7 @@ use crate::json::JsonRoom;
 use crate::kong::{self, Int, KongLine, Request};
 use crate::mapping::{FieldSettings, FieldTally, Mapping};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
-use crate::sanitise::{FieldPolicies, Presented, Sanitiser};
+use crate::sanitise::{FieldPolicies, Identities, Presented, Sanitiser};
 use crate::{CollectError, Rejection};
 
 /// The top-level field of a line that carries the source's secret, unless configured.
@@ -54,6 +54,8 @@ pub struct NormaliserSettings {
     pub session: Option<SessionCarrier>,
     /// What is done with single fields.
     pub field_policies: FieldPolicies,
+    /// What is a pseudonym of what leaves in clear otherwise.
+    pub pseudonymise: Identities,
     /// The proxies in front of the gateway, where it logs them as its clients.
     pub trusted_proxies: Option<TrustedProxies>,
     /// What of the line becomes a field of the call.
@@ -72,6 +74,7 @@ impl NormaliserSettings {
             key_names: default_key_names(),
             session: None,
             field_policies: FieldPolicies::default(),
+            pseudonymise: Identities::default(),
             trusted_proxies: None,
             fields: Vec::new(),
             drop: Vec::new(),
@@ -217,6 +220,15 @@ impl Scratch {
     }
 }
 
+/// What is read of a line.
+#[derive(Debug)]
+pub struct Normalised<'a> {
+    /// The call, as it leaves.
+    pub call: ApiCall<'a>,
+    /// The client's address where the call has a pseudonym in its place: for what is looked up on the premises, and no further.
+    pub hidden_address: Option<IpAddr>,
+}
+
 /// Turns lines of one source into calls. Immutable, so one serves all connections of the source.
 #[derive(Debug)]
 pub struct Normaliser {
@@ -232,8 +244,9 @@ impl Normaliser {
     /// Refuses settings that cannot be meant.
     pub fn new(settings: NormaliserSettings, key: PseudonymKey) -> Result<Self, CollectError> {
         settings.validate()?;
-        let mapping = settings.mapping()?;
+        let mut mapping = settings.mapping()?;
         let sanitiser = Sanitiser::new(&settings, key);
+        mapping.hide(&sanitiser);
         let NormaliserSettings { gateway, secret, secret_field, trusted_proxies, .. } = settings;
         Ok(Normaliser { gateway, secret, secret_field, trusted_proxies, sanitiser, mapping })
     }
@@ -265,13 +278,24 @@ impl Normaliser {
         received_ms: Option<i64>,
         scratch: &'a mut Scratch,
     ) -> Result<ApiCall<'a>, Rejection> {
+        self.read(line, received_ms, scratch).map(|read| read.call)
+    }
+
+    /// As [`Normaliser::normalise`], with the address that is not in the call.
+    pub fn read<'a>(
+        &'a self,
+        line: &'a [u8],
+        received_ms: Option<i64>,
+        scratch: &'a mut Scratch,
+    ) -> Result<Normalised<'a>, Rejection> {
         let Scratch { room, uri, truncated, without_secret, fields } = scratch;
         room.read(line, |value| {
             let line = KongLine::of(value, &self.secret_field)?;
             *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
             let mut call = self.call(line, received_ms, uri, truncated)?;
             self.mapping.apply(value, &mut call, &self.sanitiser, fields);
-            Ok(call)
+            let hidden_address = self.sanitiser.hide_identities(&mut call);
+            Ok(Normalised { call, hidden_address })
         })
     }
 
@@ -293,7 +317,7 @@ impl Normaliser {
         let Request { id, method, uri: request_uri, url, size, headers, .. } = request;
         let headers_truncated = headers.truncated;
         let client_ip = self.client_ip(&line.client_ip, &headers.fields);
-        let mut presented = Presented::default();
+        let mut presented = Presented::at(time.received_ms);
         let headers = self.headers(headers.fields, &mut presented);
         let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url));
         let uri: &'a str = match request_uri.borrowed() {
@@ -347,7 +371,7 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type: self.sanitiser.response_type(response_type),
-            fields: Vec::new(),
+            fields: presented.former_fields().collect(),
             enrichment: Enrichment::default(),
             exposure: Exposure::default(),
         })

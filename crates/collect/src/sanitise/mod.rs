@@ -8,17 +8,23 @@
 //!
 //! Of a cookie header the whole value is replaced; the session in it has its own pseudonym by configuration.
 
+mod addresses;
 mod clean;
+mod identities;
 mod policies;
 mod redact;
 mod repeated;
 mod spans;
 mod views;
 
+use std::net::IpAddr;
+
 use outrider_classify::{credential_shape, is_credential_name, without_scheme};
-use outrider_model::{ACCOUNT_FIELD, Field, FieldValue, Pseudonym, Text};
+use outrider_model::{ACCOUNT_FIELD, ApiCall, FORMER_FIELDS, Field, FieldValue, Pseudonym, Text};
 
 use clean::CleanValues;
+pub(crate) use identities::Hides;
+pub use identities::{Identities, Identity};
 pub use policies::{FieldPolicies, FieldPolicy};
 use redact::{Redacted, Rules, Scope, redact};
 use spans::Place;
@@ -40,6 +46,9 @@ pub(crate) struct Sanitiser {
     key_names: Vec<String>,
     session: Option<SessionCarrier>,
     policies: FieldPolicies,
+    identities: Identities,
+    /// The header in which proxies say for whom they ask, where it is known.
+    address_header: Option<String>,
     clean_headers: CleanValues,
     clean_fields: CleanValues,
 }
@@ -50,18 +59,55 @@ pub(crate) struct Sanitiser {
 pub(crate) struct Presented {
     credential: Option<(usize, Pseudonym)>,
     pub(crate) session: Option<Pseudonym>,
+    /// When the call was received, where it is to say what its values were under a key that was rotated.
+    received_ms: Option<i64>,
+    former: FormerNames,
+}
+
+/// What values of a call were under the former key.
+#[derive(Debug, Default)]
+struct FormerNames {
+    credential: Option<Pseudonym>,
+    session: Option<Pseudonym>,
+    account: Option<Pseudonym>,
 }
 
 impl Presented {
+    /// Of a call that was received then.
+    pub(crate) fn at(received_ms: i64) -> Self {
+        Presented { received_ms: Some(received_ms), ..Presented::default() }
+    }
+
     pub(crate) fn credential(&self) -> Option<Pseudonym> {
         self.credential.map(|(_, pseudonym)| pseudonym)
     }
 
-    fn offer(&mut self, rank: usize, pseudonym: Pseudonym) {
+    /// What the values were under the former key, as fields of the call.
+    pub(crate) fn former_fields<'a>(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let FormerNames { credential, session, account } = self.former;
+        let named = [(PRESENTED_CREDENTIAL, credential), (SESSION, session), (ACCOUNT_FIELD, account)];
+        named.into_iter().filter_map(|(name, pseudonym)| Some(former_field(name, FieldValue::Pseudonym(pseudonym?, 0))))
+    }
+
+    /// The call has its session from elsewhere.
+    pub(crate) fn forget_session(&mut self) {
+        (self.session, self.former.session) = (None, None);
+    }
+
+    fn offer(&mut self, rank: usize, pseudonym: Pseudonym, former: Option<Pseudonym>) {
         if self.credential.is_none_or(|(best, _)| rank < best) {
             self.credential = Some((rank, pseudonym));
+            self.former.credential = former;
         }
     }
+}
+
+const PRESENTED_CREDENTIAL: &str = "presented_credential";
+const SESSION: &str = "session";
+
+/// The field in which a call says what another of its values was under the former key.
+fn former_field(name: &str, value: FieldValue<'static>) -> Field<'static> {
+    Field { name: Text::from(format!("{FORMER_FIELDS}{name}")), value }
 }
 
 impl Sanitiser {
@@ -69,8 +115,10 @@ impl Sanitiser {
         let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let policies = settings.field_policies.lower_cased();
         let session = settings.session.clone();
+        let identities = settings.pseudonymise.clone();
+        let address_header = settings.trusted_proxies.as_ref().map(|proxies| proxies.header.clone());
         let (clean_headers, clean_fields) = (CleanValues::new(), CleanValues::new());
-        Sanitiser { key, key_names, session, policies, clean_headers, clean_fields }
+        Sanitiser { key, key_names, session, policies, identities, address_header, clean_headers, clean_fields }
     }
 
     /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
@@ -88,7 +136,7 @@ impl Sanitiser {
             && let Some(SessionCarrier::Cookie(cookie)) = &self.session
             && let Some(session) = cookie_value(value, cookie)
         {
-            presented.session.get_or_insert(self.pseudonym(Domain::Session, session));
+            self.present_session(session, presented);
         }
         let is_session =
             matches!(&self.session, Some(SessionCarrier::Header(session)) if session.eq_ignore_ascii_case(name));
@@ -172,7 +220,7 @@ impl Sanitiser {
     }
 
     /// Sanitises one value of a mapped field.
-    pub(crate) fn mapped_value<'a>(&self, name: &'a str, value: Text<'a>, presented: &mut Presented) -> FieldValue<'a> {
+    fn plain_mapped_value<'a>(&self, name: &'a str, value: Text<'a>, presented: &mut Presented) -> FieldValue<'a> {
         if matches!(&self.session, Some(SessionCarrier::Field(session)) if session == name) {
             return self.session_value(&value, presented);
         }
@@ -180,7 +228,12 @@ impl Sanitiser {
             // Whoever signs in is a person, whatever the account's name looks like.
             Some(match &*value {
                 REDACTED => FieldValue::Redacted,
-                _ => FieldValue::Pseudonym(self.key.personal(name, &value), length(&value)),
+                _ => {
+                    let former = presented.received_ms.and_then(|received_ms| self.key.former_at(received_ms));
+                    presented.former.account =
+                        presented.former.account.or(former.map(|key| key.personal(name, &value)));
+                    FieldValue::Pseudonym(self.key.personal(name, &value), length(&value))
+                }
             })
         } else {
             self.clean_fields.stays(name, &value, || {
@@ -191,6 +244,40 @@ impl Sanitiser {
         };
         let policy = self.policies.field.get(name).copied();
         self.by_policy(policy, name, &value, replaced).unwrap_or(FieldValue::Clear(value))
+    }
+
+    /// Sanitises one value of a mapped field that is made of places in which a setting hides so much.
+    pub(crate) fn mapped_value<'a>(
+        &self,
+        hides: Hides,
+        name: &'a str,
+        value: Text<'a>,
+        presented: &mut Presented,
+    ) -> FieldValue<'a> {
+        match hides {
+            Hides::Nothing => self.plain_mapped_value(name, value, presented),
+            Hides::Addresses => {
+                self.plain_mapped_value(name, identities::without_addresses(&self.key, value), presented)
+            }
+            Hides::Whole => {
+                let whole = identities::hidden(&self.key, &value);
+                match self.plain_mapped_value(name, value, presented) {
+                    FieldValue::Clear(_) => whole,
+                    hidden => hidden,
+                }
+            }
+        }
+    }
+
+    /// What a mapped field must not give in clear that is made of these places of the line.
+    pub(crate) fn hides(&self, paths: &[Vec<String>]) -> Hides {
+        self.identities.hides(paths)
+    }
+
+    /// Replaces what tells the client, the service and the route apart, where a setting says so, and gives the address that is not in
+    /// the call any more. To be called when everything else of the call is there.
+    pub(crate) fn hide_identities(&self, call: &mut ApiCall<'_>) -> Option<IpAddr> {
+        self.identities.hide(&self.key, self.address_header.as_deref(), call)
     }
 
     /// Whether a setting keeps a query field of this name out of the call.
@@ -299,7 +386,7 @@ impl Sanitiser {
         }
         let pseudonym = self.pseudonym(Domain::Credential, bare);
         if let Some(rank) = rank {
-            presented.offer(rank, pseudonym);
+            presented.offer(rank, pseudonym, self.former(Domain::Credential, bare, presented));
         }
         Some(FieldValue::Pseudonym(pseudonym, length(bare)))
     }
@@ -308,12 +395,23 @@ impl Sanitiser {
         match value {
             "" => FieldValue::Clear(Text::EMPTY),
             REDACTED => FieldValue::Redacted,
-            _ => {
-                let pseudonym = self.pseudonym(Domain::Session, value);
-                presented.session.get_or_insert(pseudonym);
-                FieldValue::Pseudonym(pseudonym, length(value))
-            }
+            _ => FieldValue::Pseudonym(self.present_session(value, presented), length(value)),
         }
+    }
+
+    fn present_session(&self, value: &str, presented: &mut Presented) -> Pseudonym {
+        let pseudonym = self.pseudonym(Domain::Session, value);
+        if presented.session.is_none() {
+            presented.session = Some(pseudonym);
+            presented.former.session = self.former(Domain::Session, value, presented);
+        }
+        pseudonym
+    }
+
+    /// The pseudonym that a value had under the former key, while calls are to say that.
+    fn former(&self, domain: Domain, value: &str, presented: &Presented) -> Option<Pseudonym> {
+        let key = self.key.former_at(presented.received_ms?)?;
+        Some(key.pseudonym(domain, &lossless::to_bytes(value)))
     }
 
     fn redacted(&self, name: &str, value: &str, scope: Scope) -> Option<FieldValue<'static>> {

@@ -12,7 +12,7 @@ mod speech;
 mod turned_away;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -30,7 +30,7 @@ pub use speech::{CurrentTls, SourceTls};
 
 use crate::framing::LINE_BYTES_MAX_DEFAULT;
 use crate::normalise::SECRET_FIELD_DEFAULT;
-use crate::{CollectError, NormaliserSettings, PseudonymKey};
+use crate::{CollectError, Identities, NormaliserSettings, PseudonymKey};
 use listener::Admission;
 use reading::Lines;
 
@@ -160,6 +160,24 @@ impl SourceConfig {
         }
     }
 
+    /// What leaves as a pseudonym of what leaves in clear otherwise.
+    pub fn pseudonymise(&self) -> &Identities {
+        match self {
+            SourceConfig::KongTcpLog(source) => &source.pseudonymise,
+            SourceConfig::KongHttpLog(source) => &source.pseudonymise,
+            SourceConfig::KongFileLog(source) => &source.pseudonymise,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn pseudonymise_mut(&mut self) -> &mut Identities {
+        match self {
+            SourceConfig::KongTcpLog(source) => &mut source.pseudonymise,
+            SourceConfig::KongHttpLog(source) => &mut source.pseudonymise,
+            SourceConfig::KongFileLog(source) => &mut source.pseudonymise,
+        }
+    }
+
     /// Takes over from other settings of the same source what can change while it runs. What stays as it was waits for a start: the
     /// kind, where lines come from and whose they are, and the sizes of buffers.
     pub fn take_over(&mut self, other: &SourceConfig) {
@@ -286,8 +304,9 @@ pub struct Delivery {
 }
 
 /// Completes a call before it is encoded. It is the taker's: beside the platform calls are enriched here, so that they need
-/// not be decoded for that; away from it the platform does it. It must not wait.
-pub type Complete = Arc<dyn Fn(&mut ApiCall<'_>) + Send + Sync>;
+/// not be decoded for that; away from it the platform does it. It must not wait. Where the call has a pseudonym in place of the
+/// client's address, the address comes beside it.
+pub type Complete = Arc<dyn Fn(&mut ApiCall<'_>, Option<IpAddr>) + Send + Sync>;
 
 /// Says what time it is, in milliseconds since the Unix epoch. Tests give their own.
 pub trait Clock: Send + Sync + 'static {

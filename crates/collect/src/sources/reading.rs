@@ -63,7 +63,6 @@ pub struct SourceControl {
     /// Of a source that listens.
     pub(super) admission: Option<Arc<Current<Admission>>>,
     pub(super) counters: Arc<Counters>,
-    pub(super) key: PseudonymKey,
 }
 
 /// Settings that were checked, of a source that does not have them yet.
@@ -74,11 +73,11 @@ pub struct NewSettings {
 }
 
 impl SourceControl {
-    /// Checks settings, and reads the file with the secret, also where it is the same one as before: it may hold another. Nothing
-    /// changes yet. What [`SourceConfig::take_over`] leaves alone is not looked at.
-    pub fn prepare(&self, config: &SourceConfig) -> Result<NewSettings, CollectError> {
+    /// Checks settings, and reads the file with the secret, also where it is the same one as before: it may hold another. So may the
+    /// key's. Nothing changes yet. What [`SourceConfig::take_over`] leaves alone is not looked at.
+    pub fn prepare(&self, config: &SourceConfig, key: PseudonymKey) -> Result<NewSettings, CollectError> {
         config.validate()?;
-        let lines = config.lines(self.key.clone())?;
+        let lines = config.lines(key)?;
         Ok(NewSettings { control: self.clone(), lines, admission: config.admission() })
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::borrow::Cow;
 
 use outrider_classify::{credential_shape, find_personal, is_credential_name};
-use outrider_model::{Actor, ApiCall, EndpointId, Field, FieldValue};
+use outrider_model::{Actor, ApiCall, EndpointId, FORMER_FIELDS, Field, FieldValue};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
@@ -238,7 +238,12 @@ impl Profile {
         let mut names: SmallVec<[Cow<'_, str>; 16]> = SmallVec::new();
         for field in fields {
             // Kong's own name for a key, `apikey`, is no parameter, and the first to tell where keys are.
-            let is_parameter = location != Location::Header || !is_ignored_header(&field.name);
+            let is_parameter = match location {
+                Location::Header => !is_ignored_header(&field.name),
+                // What another value was under a former key is no value of its own.
+                Location::Field => !field.name.starts_with(FORMER_FIELDS),
+                Location::Path | Location::Query => true,
+            };
             if !is_parameter && !is_presented(reader.call, field) {
                 continue;
             }

@@ -43,6 +43,26 @@ pub enum TokenCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Begin with a new key, and keep the one before it.
+    ///
+    /// Until the overlap is over a call says beside each new pseudonym of its credential, session, account, address and names what that
+    /// was before. A collector takes the new key at its next start, or at `kill -HUP`. Copy the file to all that share the key.
+    Rotate {
+        #[command(flatten)]
+        config: ConfigArgument,
+        /// How many days calls carry both.
+        #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(i64).range(0..=366))]
+        overlap_days: i64,
+    },
+    /// Say which keys there are, by the digits that their pseudonyms begin with.
+    List {
+        #[command(flatten)]
+        config: ConfigArgument,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum PersonCommand {
     /// Add somebody. Their password is asked for, or read from standard input.
     Create {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use outrider_collect::{Identities, Identity};
 use outrider_respond::gateways::kong::{AdminHeader, AdminSettings, ResponderSettings};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -21,6 +22,9 @@ pub struct GatewayConfig {
     pub ca_file: Option<PathBuf>,
     /// The guard rails of the premises, which the platform cannot change.
     pub guard_rails_file: Option<PathBuf>,
+    /// What leaves as a pseudonym in what it is configured to do, besides what the whole file says and the sources that have its name.
+    #[serde(default)]
+    pub pseudonymise: Identities,
     /// Seconds between two looks at what of ours the gateway holds.
     #[serde(default = "ten")]
     pub resync_seconds: u64,
@@ -52,6 +56,8 @@ impl GatewayConfig {
     pub fn responder(&self, installation: &str, data_dir: &Path) -> ResponderSettings {
         let mut settings = ResponderSettings::new(&self.name, installation, self.admin(), data_dir.join("responder"));
         settings.guard_file.clone_from(&self.guard_rails_file);
+        settings.hides_service_names = self.pseudonymise.has(Identity::ServiceName);
+        settings.hides_route_names = self.pseudonymise.has(Identity::RouteName);
         settings.resync_interval = Duration::from_secs(self.resync_seconds);
         settings
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
-use outrider_collect::SourceConfig;
+use outrider_collect::{Identity, SourceConfig};
 use outrider_platform::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -67,6 +67,7 @@ impl Role {
     fn sections(self) -> &'static [&'static str] {
         match self {
             Role::Run => &[
+                "pseudonymise",
                 "collector",
                 "gateways",
                 "premises",
@@ -87,8 +88,10 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Function => &["collector", "platform", "logging"],
-            Role::Collector => &["collector", "platform", "metrics", "logging", "tracing", "log"],
+            Role::Function => &["pseudonymise", "collector", "platform", "logging"],
+            Role::Collector => {
+                &["pseudonymise", "collector", "platform", "metrics", "logging", "tracing", "log", "enrich"]
+            }
             Role::Platform => &[
                 "premises",
                 "api",
@@ -108,7 +111,7 @@ impl Role {
                 "notify",
                 "policies",
             ],
-            Role::Responder => &["gateways", "platform", "metrics", "logging", "tracing"],
+            Role::Responder => &["pseudonymise", "gateways", "platform", "metrics", "logging", "tracing"],
         }
     }
 }
@@ -246,6 +249,12 @@ impl Config {
             role != Role::Collector || !self.collector.sources.is_empty(),
             "`{role}` needs at least one [[collector.sources]]"
         );
+        ensure!(
+            role != Role::Collector || !self.sections.contains("enrich") || self.pseudonymises(Identity::ClientAddress),
+            "`{role}` reads the section `enrich` where it makes `client_address` a pseudonym, which nobody else can look up; move \
+             it to `{}`, or set pseudonymise = [\"client_address\"]",
+            Role::Platform
+        );
         ensure!(role != Role::Responder || !self.gateways.is_empty(), "`{role}` needs at least one [[gateways]]");
         Ok(())
     }
@@ -297,12 +306,14 @@ mod tests {
     const GATEWAY: &str = "[[gateways]]\nname = 'k'\nadmin_url = 'http://k'\n";
     const UPLINK: &str = "[platform]\nurl = 'https://outrider.example:9581'\ntoken_file = 't'\n";
     const METRICS: &str = "[metrics]\nlisten = '127.0.0.1:9582'\n";
+    const HIDDEN: &str = "pseudonymise = ['client_address']\n";
+    const ENRICH: &str = "[enrich]\ndatabases = ['city.mmdb']\n";
     const PREMISES: &str = "[premises]\ngateways = ['k']\n";
 
     #[test]
     fn each_service_reads_its_own_sections_and_no_others() {
         use Role::{Collector, Function, Platform, Responder, Run};
-        let cases: [(&[&str], &[Role], &str); 15] = [
+        let cases: [(&[&str], &[Role], &str); 19] = [
             (&[], &[Run], ""),
             (&[SOURCE, GATEWAY], &[Run], ""),
             (&[SOURCE, UPLINK], &[Collector], ""),
@@ -311,6 +322,10 @@ mod tests {
             (&[SOURCE, UPLINK, METRICS], &[Collector], ""),
             (&[GATEWAY, UPLINK, METRICS], &[Responder], ""),
             (&[PREMISES], &[Run, Platform], ""),
+            (&[HIDDEN, SOURCE, UPLINK], &[Collector], ""),
+            (&[HIDDEN, SOURCE, UPLINK, ENRICH], &[Collector], ""),
+            (&[SOURCE, UPLINK, ENRICH], &[], "reads the section `enrich` where it makes `client_address` a pseudonym"),
+            (&[HIDDEN, GATEWAY, UPLINK], &[Responder], ""),
             (&[SOURCE, PREMISES], &[Run], ""),
             (&[SOURCE, GATEWAY, UPLINK], &[], "does not read the section `collector`, which is for `outrider run` or"),
             (&[UPLINK], &[], "at least one [[collector.sources]]"),

@@ -13,6 +13,7 @@ use outrider_collect::NewSettings;
 use outrider_model::{Concern, NoticeKind};
 use outrider_platform::api::StatusSource;
 use outrider_platform::clean_stop;
+use outrider_platform::enrich::Enricher;
 use outrider_platform::ingest::{AnsweredIngest, Handed, Ingest};
 use outrider_platform::log::{
     Gap, Log, LogError, LogHandle, LogWriter, Missing, NewRecord, Position, QUEUE_BYTES_DEFAULT,
@@ -32,6 +33,7 @@ use super::uplink::Uplink;
 use super::waiting::{Limits, Waiting};
 use crate::concerns::EdgeConcerns;
 use crate::config::Config;
+use crate::directory::{self, AddressBook};
 use crate::doors::{self, certificates_json};
 use crate::edges::{self, now_ms, report_panic};
 use crate::installation::{self, RunFile};
@@ -64,7 +66,9 @@ impl Collector {
     pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<Collector> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
-        let bound = BoundSources::bind(&config, None)?;
+        let (enricher, book) = (enricher(&config)?, AddressBook::open(&config)?);
+        let complete = directory::complete(enricher.clone(), book.clone());
+        let bound = BoundSources::bind(&config, complete.as_ref())?;
         let tls = bound.tls();
         let metrics = doors::open_metrics(&config).await?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
@@ -124,6 +128,8 @@ impl Collector {
             status,
             concerns,
         };
+        helpers.extend(enricher.map(|enricher| tokio::spawn(enricher.follow(now_ms, stop.clone()))));
+        helpers.extend(book.map(|book| tokio::spawn(book.follow(stop.clone()))));
         let keeping = CancellationToken::new();
         let kept_within = keeping.clone();
         helpers.push(tokio::spawn(async move {
@@ -184,7 +190,7 @@ impl Collector {
         self.stop.cancel();
         report_panic("heart", self.heart.await);
         for task in self.helpers {
-            report_panic("local socket, metrics or spool", task.await);
+            report_panic("local socket, metrics, spool, files of enrichment or addresses", task.await);
         }
         let data_dir = &self.config.data_dir;
         let all_well = are_sources_well && is_spool_well;
@@ -194,6 +200,15 @@ impl Collector {
         installation::remove_run_file(data_dir);
         tracing::info!("the collector has stopped");
     }
+}
+
+/// What looks up the addresses that do not leave, where there is anything to look them up in.
+fn enricher(config: &Config) -> anyhow::Result<Option<Arc<Enricher>>> {
+    let settings = config.enrichment();
+    if settings.databases.is_empty() && settings.lists.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Enricher::open(settings, now_ms())?)))
 }
 
 /// Opens the spool, and says in it that calls may be missing after a kill. Says how many are known to be after a clean stop.

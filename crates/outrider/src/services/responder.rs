@@ -32,6 +32,13 @@ const NO_NEWS_SOON: Duration = Duration::from_secs(1);
 /// A running responder.
 pub struct ResponderService {
     config: Config,
+    traces: Option<Traces>,
+    /// `None` where neither another configuration nor the one before it could be begun with.
+    running: Option<Running>,
+}
+
+/// What ends before another configuration is begun with.
+struct Running {
     gateways: Vec<Gateway>,
     tasks: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -40,11 +47,56 @@ pub struct ResponderService {
 impl ResponderService {
     /// Starts everything. The platform need not be there, except for the first start of a data directory.
     pub async fn start(config: Config, traces: Option<Traces>) -> anyhow::Result<ResponderService> {
+        let running = Running::start(&config, traces.clone()).await?;
+        Ok(ResponderService { config, traces, running: Some(running) })
+    }
+
+    /// Ends and begins anew with another configuration: what is at the gateways stays there meanwhile, as at a stop. Says which sections
+    /// wait for a start of the process. After an error the configuration from before is begun with again.
+    pub async fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
+        let mut waiting = self.config.restart_needed(&config);
+        waiting.retain(|section| matches!(*section, "data_dir" | "logging.format" | "tracing"));
+        let mut next = config;
+        next.data_dir.clone_from(&self.config.data_dir);
+        next.tracing.clone_from(&self.config.tracing);
+        // What is wrong with it is seen while the one before it still holds the gateways.
+        edges::check_gateways(&next, &installation::known_id(&next.data_dir)?.unwrap_or_default())?;
+        if let Some(running) = self.running.take() {
+            running.stop(&self.config).await;
+        }
+        let started = Running::start(&next, self.traces.clone()).await;
+        let Err(error) = started.map(|running| self.running = Some(running)) else {
+            self.config = next;
+            return Ok(waiting);
+        };
+        let again = Running::start(&self.config, self.traces.clone()).await;
+        self.running = Some(again.context("the configuration from before cannot be begun with again")?);
+        Err(error)
+    }
+
+    /// Ends when nothing runs any more.
+    pub async fn failed(&mut self) {
+        if self.running.is_some() {
+            std::future::pending().await
+        }
+    }
+
+    /// Stops. What is at the gateways stays there; the next run goes on from it.
+    pub async fn stop(self) {
+        if let Some(running) = self.running {
+            running.stop(&self.config).await;
+        }
+        tracing::info!("the responder has stopped");
+    }
+}
+
+impl Running {
+    async fn start(config: &Config, traces: Option<Traces>) -> anyhow::Result<Running> {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
         let uplink = Arc::new(Uplink::new(uplink, data_dir)?);
-        let metrics = doors::open_metrics(&config).await?;
+        let metrics = doors::open_metrics(config).await?;
         let stop = CancellationToken::new();
         // A start that does not come to its end takes the socket away, too.
         let unfinished = stop.clone().drop_guard();
@@ -64,7 +116,7 @@ impl ResponderService {
         };
         let upward = Upward::Platform(Arc::clone(&uplink));
         let mut gateways = Vec::new();
-        for gateway in edges::prepare_gateways(&config, &id)? {
+        for gateway in edges::prepare_gateways(config, &id)? {
             let (sender, desired) = watch::channel(None);
             let following = follow(Arc::clone(&uplink), gateway.name().to_owned(), sender, stop.clone());
             tasks.push(tokio::spawn(following));
@@ -86,11 +138,10 @@ impl ResponderService {
         let run = RunFile { pid: std::process::id(), api: None, premises: None, sources: Vec::new() };
         installation::write_run_file(data_dir, &run)?;
         tracing::info!(data_dir = %data_dir.display(), "the responder is ready");
-        Ok(ResponderService { config, gateways, tasks, stop: unfinished.disarm() })
+        Ok(Running { gateways, tasks, stop: unfinished.disarm() })
     }
 
-    /// Stops. What is at the gateways stays there; the next run goes on from it.
-    pub async fn stop(self) {
+    async fn stop(self, config: &Config) {
         self.stop.cancel();
         for gateway in self.gateways {
             gateway.ended().await;
@@ -98,8 +149,7 @@ impl ResponderService {
         for task in self.tasks {
             report_panic("responder", task.await);
         }
-        installation::remove_run_file(&self.config.data_dir);
-        tracing::info!("the responder has stopped");
+        installation::remove_run_file(&config.data_dir);
     }
 }
 

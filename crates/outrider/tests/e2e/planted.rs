@@ -23,7 +23,7 @@ const TELLING_BYTES: usize = 10;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// What a test looks through, with the name of the place.
-type Places = Vec<(String, Vec<u8>)>;
+pub type Places = Vec<(String, Vec<u8>)>;
 
 fn percent(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
@@ -81,7 +81,7 @@ fn assert_nowhere(values: &[(Kind, Planted)], places: &Places) {
     }
 }
 
-fn files_below(directory: &Path, places: &mut Places) {
+pub fn files_below(directory: &Path, places: &mut Places) {
     for entry in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let path = entry.path();
         if path.is_dir() {

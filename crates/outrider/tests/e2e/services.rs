@@ -252,6 +252,50 @@ pub fn act(platform: &Outrider, consumer: &str, duration: &str) -> String {
 }
 
 #[test]
+fn a_responder_takes_another_configuration_and_keeps_what_it_holds() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let practice = runtime.block_on(Practice::start(Settings::default())).unwrap();
+    let admin = practice.admin();
+    let alice = runtime.block_on(admin.consumer("alice", "key-alice")).unwrap();
+    let site = Site::new();
+    site.trust("ca");
+    let platform = site.platform();
+    site.identity("responder");
+    let responder = site.responder("responder", &format!("http://{}", practice.admin_address()));
+    let state = |id: &str| platform.get(&format!("/api/v1/actions/{id}"))["state"].clone();
+    let id = act(&platform, &alice, "1h");
+    wait_for("the block", || (state(&id) == "stored").then_some(()));
+    let configured = || platform.request("GET", "/api/v1/gateways/kong/configuration", None).1.to_string();
+    wait_for("the consumer's name", || configured().contains("\"alice\"").then_some(()));
+
+    let text = std::fs::read_to_string(responder.config_path()).unwrap();
+    let reload = |text: &str, words: &str| {
+        std::fs::write(responder.config_path(), text).unwrap();
+        responder.signal("-HUP");
+        responder.await_words(words);
+    };
+    reload(&text.replace("resync_seconds", "resync_secnds"), "did you mean `resync_seconds`?");
+    // It needs the collector's key, and goes on with what was in force until it has that.
+    let hidden = format!("pseudonymise = ['consumer_username']\n{text}");
+    reload(&hidden, "needs the key of the collector");
+    assert_eq!(responder.said("the configuration was reloaded"), 0);
+    let key = responder.data_dir.join("pseudonym.key");
+    std::fs::write(&key, "a".repeat(64)).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    reload(&hidden, "the configuration was reloaded");
+    wait_for("a pseudonym in its place", || (!configured().contains("\"alice\"")).then_some(()));
+    assert!(configured().contains("ps_"));
+
+    assert_eq!(state(&id), "stored", "what it holds stays");
+    let release = json!({"reason": "enough"});
+    assert_eq!(platform.request("POST", &format!("/api/v1/actions/{id}/release"), Some(&release)).0, 200);
+    wait_for("the release", || (state(&id) == "released").then_some(()));
+    responder.stop();
+    platform.stop();
+    runtime.block_on(practice.stop());
+}
+
+#[test]
 fn a_responder_works_on_alone_and_another_takes_over_without_its_disk() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let practice = runtime.block_on(Practice::start(Settings::default())).unwrap();

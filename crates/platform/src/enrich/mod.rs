@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use outrider_model::{ApiCall, Enrichment, FieldValue, NetworkClass, Text};
+use outrider_model::{ApiCall, Enrichment, FieldValue, NetworkClass, Pseudonym, Text};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -97,10 +97,22 @@ impl Enricher {
 
     /// Says what is known of a call. What somebody else said of it is replaced.
     pub fn enrich(&self, call: &mut ApiCall<'_>) {
+        self.enrich_from(call, None);
+    }
+
+    /// As [`Enricher::enrich`], where the call has a pseudonym in place of this address. Without the address, what the collector said
+    /// that saw it stays: nobody else can look it up.
+    pub fn enrich_from(&self, call: &mut ApiCall<'_>, hidden_address: Option<IpAddr>) {
         let known = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
         let mut enrichment = Enrichment::default();
-        if let Some(address) = call.client_ip {
-            self.locate(&known, address.to_canonical(), &mut enrichment);
+        match hidden_address.or(call.client_ip) {
+            Some(address) if Pseudonym::is_address(address) => {
+                let Enrichment { country, city, coordinates, asn, as_name, network, .. } =
+                    std::mem::take(&mut call.enrichment);
+                enrichment = Enrichment { country, city, coordinates, asn, as_name, network, ..enrichment };
+            }
+            Some(address) => self.locate(&known, address.to_canonical(), &mut enrichment),
+            None => {}
         }
         if let Some(agent) = user_agent(call) {
             (enrichment.agent_family, enrichment.agent) = self.agents.look_up(agent);

@@ -2,7 +2,9 @@ mod mmdb;
 
 use std::path::{Path, PathBuf};
 
-use outrider_model::{AnsweredBy, ClockCheck, Coordinates, CountryCode, Exposure, Field, Latency, NetworkClass, Trust};
+use outrider_model::{
+    AnsweredBy, ClockCheck, Coordinates, CountryCode, Exposure, Field, KeyId, Latency, NetworkClass, Trust,
+};
 
 use super::*;
 use files::Content as _;
@@ -380,4 +382,25 @@ fn other_settings_are_in_force_from_the_next_call_on() {
     let wrong = EnrichSettings { databases: vec!["x".into(); 9], ..settings };
     assert!(enricher.reconfigure(wrong, 9000).unwrap_err().to_string().contains("there are 9; at most 8"));
     assert_eq!(of(&enricher, "89.160.20.128").coordinates, Coordinates::from_degrees(58.4167, 15.6167, Some(76)));
+}
+
+#[test]
+fn an_address_that_is_a_pseudonym_is_looked_up_by_who_has_it_and_nobody_else() {
+    let city = fixture("GeoLite2-City-Test.mmdb");
+    let (collector, platform) = (open(&[&city], &[]), open(&[&city], &[]));
+    let pseudonym = Pseudonym { key: KeyId(7), tag: [9; 16] }.to_address();
+    let mut call = call("/");
+    call.client_ip = Some(pseudonym.into());
+    collector.enrich_from(&mut call, Some("89.160.20.128".parse().unwrap()));
+    let seen = call.enrichment.clone();
+    assert_eq!((seen.country, seen.coordinates), (CountryCode::new("SE"), of(&platform, "89.160.20.128").coordinates));
+    // What the collector says of the address stays, and nothing else that it says.
+    call.enrichment.agent_family = "forged".into();
+    platform.enrich(&mut call);
+    assert_eq!(call.enrichment, seen);
+    // Of an address in clear nobody else's word counts, and of a pseudonym of which nobody said anything nothing is known.
+    call.client_ip = Some("203.0.113.9".parse().unwrap());
+    platform.enrich(&mut call);
+    assert_eq!(call.enrichment.country, None);
+    assert_eq!(of(&platform, &pseudonym.to_string()), Enrichment::default());
 }

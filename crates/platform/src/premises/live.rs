@@ -20,6 +20,9 @@ const CONCERNS_MAX: usize = 20;
 /// A service that was silent for longer is told of.
 const SILENT_MAX: Duration = Duration::from_secs(45);
 
+/// Of one identity, so many processes are told apart; the one that was silent the longest is forgotten.
+const INSTANCES_MAX: usize = 8;
+
 /// The services that may speak, with what they said since the platform started. There are no more of them than identities.
 #[derive(Debug, Default)]
 pub(super) struct Live {
@@ -43,6 +46,40 @@ struct Known {
     spoken: Option<Spoken>,
     /// When that was last written down.
     noted: Option<Instant>,
+    /// The processes that spoke lately, by their data directories.
+    instances: BTreeMap<String, Heard>,
+}
+
+/// When a process was heard from.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    first: Instant,
+    last: Instant,
+}
+
+impl Known {
+    /// Takes in that a process spoke, and forgets those that are silent.
+    fn hear(&mut self, instance: &str, now: Instant) {
+        self.instances.retain(|_, heard| now.duration_since(heard.last) <= SILENT_MAX);
+        let oldest = self.instances.iter().min_by_key(|(_, heard)| heard.last).map(|(instance, _)| instance.clone());
+        if let Some(oldest) = oldest.filter(|_| self.instances.len() >= INSTANCES_MAX) {
+            self.instances.remove(&oldest);
+        }
+        self.instances.entry(instance.to_owned()).or_insert(Heard { first: now, last: now }).last = now;
+    }
+
+    /// Processes that spoke in turn. The one whose place another took was not heard again, so it is not told of.
+    fn several(&self, now: Instant) -> Option<(Instant, Vec<&str>)> {
+        let lately = |heard: &Heard| now.duration_since(heard.last) <= SILENT_MAX;
+        let of_them: Vec<_> = self.instances.iter().filter(|(_, heard)| lately(heard)).collect();
+        let in_turn = |one: &Heard, other: &Heard| one.last > other.first && other.last > one.first;
+        let is_one_of_several = |(instance, heard): &&(&String, &Heard)| {
+            of_them.iter().any(|(other, others)| other != instance && in_turn(heard, others))
+        };
+        let several: Vec<_> = of_them.iter().filter(is_one_of_several).collect();
+        let since = several.iter().map(|(_, heard)| heard.first).max()?;
+        Some((since, several.iter().map(|(instance, _)| instance.as_str()).collect()))
+    }
 }
 
 /// What a service says of itself.
@@ -82,7 +119,8 @@ impl Live {
                     let ago_ms = row.seen_ms.map_or(0, |seen_ms| now_ms.saturating_sub(seen_ms).max(0));
                     let seen = now.checked_sub(Duration::from_millis(ago_ms.cast_unsigned())).unwrap_or(now);
                     let at = if service.kind == ServiceKind::Function { seen } else { now };
-                    Known { service, at, has_spoken: row.seen_ms.is_some(), spoken: None, noted: None }
+                    let has_spoken = row.seen_ms.is_some();
+                    Known { service, at, has_spoken, spoken: None, noted: None, instances: BTreeMap::new() }
                 }
             };
             inner.services.insert(known.service.name.clone(), known);
@@ -95,10 +133,16 @@ impl Live {
     /// store.
     pub fn heard(&self, service: &Service, spoken: Option<Spoken>, now: Instant) -> bool {
         let mut inner = self.lock();
-        let before = inner.services.get(&service.name).and_then(|known| known.noted);
-        let noted = before.filter(|noted| now.duration_since(*noted) < NOTE_INTERVAL);
+        let before = inner.services.remove(&service.name);
+        let noted = before.as_ref().and_then(|known| known.noted);
+        let noted = noted.filter(|noted| now.duration_since(*noted) < NOTE_INTERVAL);
         let (service, is_due) = (service.clone(), noted.is_none());
-        let known = Known { service, at: now, has_spoken: true, spoken, noted: noted.or(Some(now)) };
+        let instances = before.map(|known| known.instances).unwrap_or_default();
+        let instance = spoken.as_ref().map(|spoken| spoken.instance.clone());
+        let mut known = Known { service, at: now, has_spoken: true, spoken, noted: noted.or(Some(now)), instances };
+        if let Some(instance) = instance {
+            known.hear(&instance, now);
+        }
         inner.services.insert(known.service.name.clone(), known);
         is_due
     }
@@ -134,6 +178,7 @@ impl Live {
                 "silent_seconds": known.has_spoken.then(|| now.duration_since(known.at).as_secs()),
                 "version": spoken.map(|spoken| &spoken.heartbeat.version),
                 "instance": spoken.map(|spoken| &spoken.instance),
+                "instances": known.several(now).map(|(_, instances)| instances),
                 "clock_ahead_ms": spoken.map(|spoken| spoken.clock_ahead_ms),
                 "status": spoken.map(|spoken| &spoken.heartbeat.status),
             })
@@ -149,7 +194,13 @@ impl Live {
             let silent = now.duration_since(known.at);
             if silent > SILENT_MAX {
                 concerns.extend(silence(&known.service, silent, now_ms));
-            } else if let Some(spoken) = &known.spoken {
+                continue;
+            }
+            concerns.extend(known.several(now).map(|(since, instances)| {
+                let since_ms = now_ms.saturating_sub(now.duration_since(since).as_millis() as i64);
+                shared_identity(&known.service, since_ms, &instances)
+            }));
+            if let Some(spoken) = &known.spoken {
                 let own = spoken.heartbeat.concerns.iter().take(CONCERNS_MAX).cloned();
                 let name = &known.service.name;
                 concerns
@@ -162,6 +213,29 @@ impl Live {
     /// The maps are changed in one piece each, so a panic elsewhere leaves them good.
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Several processes with one identity: what each says of itself takes the other's place, and one cannot be revoked without the other.
+fn shared_identity(service: &Service, since_ms: i64, instances: &[&str]) -> Concern {
+    let Service { name, kind, .. } = service;
+    let kind_of_notice = match kind {
+        ServiceKind::Collector | ServiceKind::Function => NoticeKind::CollectorFailing,
+        ServiceKind::Responder => NoticeKind::ResponderFailing,
+    };
+    let (count, instances) = (instances.len(), instances.join("`, `"));
+    Concern {
+        kind: kind_of_notice,
+        subject: format!("{name}: identity"),
+        since_ms,
+        detail: format!(
+            "{count} processes speak as {kind} `{name}`, with the data directories of instances `{instances}`; what is shown of \
+             it is now of the one and now of the other"
+        ),
+        remedy: format!(
+            "give each an identity of its own: `outrider service create NAME --kind {kind}`. Where a data directory was \
+             copied, remove the file `instance` in the copy"
+        ),
     }
 }
 
@@ -258,6 +332,56 @@ mod tests {
         assert!(heard(110), "a minute later it is written again");
         live.know(rows(Some(2)), at(111), 0);
         assert_eq!(told(112), [(NoticeKind::ResponderFailing, "new: kong".to_owned())], "revoked is not silent");
+    }
+
+    #[test]
+    fn two_processes_with_one_identity_are_told_of_and_one_that_follows_another_is_not() {
+        // Who speaks when, and which instances are told of at the end.
+        let cases: [(&[(&str, u64)], u64, &[&str]); 6] = [
+            (&[("a", 0), ("a", 10), ("a", 20)], 21, &[]),
+            (&[("a", 0), ("a", 10), ("b", 15), ("b", 25)], 26, &[]),
+            (&[("a", 0), ("b", 5), ("a", 10), ("b", 15)], 16, &["a", "b"]),
+            (&[("a", 0), ("b", 5), ("a", 10), ("c", 12), ("b", 15), ("a", 20), ("c", 22)], 23, &["a", "b", "c"]),
+            (&[("a", 0), ("b", 5), ("a", 10), ("b", 15), ("b", 25), ("b", 35), ("b", 45), ("b", 55)], 56, &[]),
+            (&[("a", 0), ("b", 5), ("a", 10), ("b", 15)], 70, &[]),
+        ];
+        for (spoken, end, expected) in cases {
+            let (live, start) = (Live::default(), Instant::now());
+            let at = |seconds| start + Duration::from_secs(seconds);
+            let service =
+                Service { name: "edge".to_owned(), kind: ServiceKind::Collector, gateways: vec!["kong".to_owned()] };
+            for (instance, seconds) in spoken {
+                let heartbeat = Heartbeat {
+                    kind: ServiceKind::Collector,
+                    version: "1".to_owned(),
+                    now_ms: 1,
+                    gateways: vec!["kong".to_owned()],
+                    status: Value::Null,
+                    concerns: Vec::new(),
+                };
+                let spoken = Spoken { instance: (*instance).to_owned(), heartbeat, clock_ahead_ms: 0 };
+                live.heard(&service, Some(spoken), at(*seconds));
+            }
+            let told = live.concerns(at(end), 1_000_000);
+            let told: Vec<_> = told.iter().filter(|concern| concern.subject == "edge: identity").collect();
+            assert_eq!(told.len(), usize::from(!expected.is_empty()), "{spoken:?}: {told:?}");
+            let shown = &live.to_json(at(end))[0]["instances"];
+            assert_eq!(*shown, if expected.is_empty() { Value::Null } else { json!(expected) }, "{spoken:?}");
+            if let [concern] = told[..] {
+                assert!(concern.detail.contains(&format!("`{}`", expected.join("`, `"))), "{}", concern.detail);
+            }
+        }
+        let start = Instant::now();
+        let mut known = Known {
+            service: Service { name: "edge".to_owned(), kind: ServiceKind::Collector, gateways: vec![] },
+            at: start,
+            has_spoken: true,
+            spoken: None,
+            noted: None,
+            instances: BTreeMap::new(),
+        };
+        (0..100).for_each(|number| known.hear(&number.to_string(), start));
+        assert_eq!(known.instances.len(), INSTANCES_MAX);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outrider_model::{GatewayConfiguration, GatewayConsumer, GatewaySnapshot, LeftOut, PluginSettings};
 use outrider_respond::gateways::kong::{
-    AdminClient, AdminSettings, ConfigurationWatch, ENTITIES_MAX, LIST_BYTES_MAX, read_configuration,
+    AdminClient, AdminSettings, ConfigurationWatch, ENTITIES_MAX, Hide, LIST_BYTES_MAX, read_configuration,
 };
 use outrider_respond::gateways::{GatewayError, SystemClock};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn what_is_there_comes_without_its_secrets() {
         let patch = json!({"path": format!("/{secret}")});
         site.admin.request("PATCH", &format!("/services/{}", site.shop), Some(&patch)).await.unwrap();
 
-        let found = read_configuration(&site.client(), &site.installation()).await;
+        let found = read_configuration(&site.client(), &site.installation(), None).await;
         site.admin.delete(&format!("/routes/by-header-{}", site.mark)).await.unwrap();
         let found = found.unwrap();
         assert!(!serde_json::to_string(&found).unwrap().contains(&secret), "{found:?}");
@@ -130,7 +130,7 @@ fn consumers(ids: std::ops::Range<usize>, tag: &str, offset: Option<usize>) -> R
 
 /// What is read from a gateway that has nothing but these pages of consumers and these credentials.
 async fn read(consumers: Vec<Reply>, credentials: Reply) -> Result<GatewayConfiguration, GatewayError> {
-    read_all(vec![nothing()], consumers, credentials).await
+    read_all(vec![nothing()], consumers, credentials, None).await
 }
 
 fn nothing() -> Reply {
@@ -141,6 +141,7 @@ async fn read_all(
     plugins: Vec<Reply>,
     consumers: Vec<Reply>,
     credentials: Reply,
+    hide: Option<&Hide>,
 ) -> Result<GatewayConfiguration, GatewayError> {
     let node = json!({"version": "3.9.1", "configuration": {"database": "postgres"},
                       "plugins": {"available_on_server": {}}});
@@ -149,7 +150,7 @@ async fn read_all(
     script.extend(consumers);
     script.push(credentials);
     let server = Server::start(script).await;
-    read_configuration(&AdminClient::new(&AdminSettings::new(&server.url)).unwrap(), "home").await
+    read_configuration(&AdminClient::new(&AdminSettings::new(&server.url)).unwrap(), "home", hide).await
 }
 
 #[tokio::test]
@@ -198,6 +199,15 @@ async fn a_list_that_is_not_whole_is_named() {
         let left_out: Vec<_> = left_out.into_iter().map(|(list, why)| LeftOut { list: list.to_owned(), why }).collect();
         assert_eq!((found.consumers.len(), found.left_out), (kept, left_out));
     }
+    // What leaves in place of something shorter is what counts.
+    let longer = long.clone();
+    let hide: Hide = Arc::new(move |configuration| {
+        configuration.consumers.iter_mut().for_each(|consumer| consumer.tags = vec![longer.clone()]);
+    });
+    let found = read_all(vec![nothing()], pages("t", 2000), missing, Some(&hide)).await.unwrap();
+    assert_eq!((found.consumers.len(), found.left_out.len()), (of_long, 1));
+    assert!(found.consumers.iter().all(|consumer| consumer.tags == [long.as_str()]));
+
     let failing = kong("500 Internal Server Error", &json!({"message": "An unexpected error occurred"}));
     read(pages("t", 2), failing).await.unwrap_err();
 }
@@ -222,7 +232,7 @@ async fn our_own_plugins_crowd_out_nobodys() {
         Reply::Bytes(kong("200 OK", &json!({"next": offset, "offset": offset, "data": data})))
     };
     let pages = (0..count.div_ceil(1000)).map(page).collect();
-    let found = read_all(pages, vec![nothing()], nothing()).await.unwrap();
+    let found = read_all(pages, vec![nothing()], nothing(), None).await.unwrap();
     let ids: Vec<_> = found.plugins.iter().map(|plugin| plugin.id.clone()).collect();
     assert_eq!(ids, (count - 3..count).map(|id| format!("{id:06}")).collect::<Vec<_>>());
     assert_eq!(found.left_out, []);

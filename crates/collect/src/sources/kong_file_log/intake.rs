@@ -11,7 +11,7 @@ use super::super::reading::Reading;
 use super::Shared;
 use super::positions::Mark;
 use crate::framing::Content;
-use crate::normalise::Scratch;
+use crate::normalise::{Normalised, Scratch};
 use crate::{MicroBatch, Rejection};
 
 /// A stretch ends with so many calls ...
@@ -70,13 +70,14 @@ impl Intake {
             Content::Torn { begun } => return self.ledger.reject(Rejection::Torn, Some(begun)),
         };
         let Intake { shared, reading, scratch, writer, first, ledger, .. } = self;
-        let mut call = match reading.normaliser.normalise(line, Some(self.received_ms), scratch) {
-            Ok(call) => call,
+        let read = reading.normaliser.read(line, Some(self.received_ms), scratch);
+        let Normalised { mut call, hidden_address } = match read {
+            Ok(read) => read,
             Err(reason) => return ledger.reject(reason, Some(line)),
         };
         ledger.see(&call);
         if let Some(complete) = &shared.complete {
-            complete(&mut call);
+            complete(&mut call, hidden_address);
         }
         if writer.push(&call).is_err() {
             ledger.unencodable += 1;

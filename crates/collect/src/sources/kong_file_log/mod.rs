@@ -68,7 +68,6 @@ pub struct KongFileLog {
     kept: Option<Positions>,
     /// The log holds what was handed on last.
     is_handed_stored: AtomicBool,
-    key: PseudonymKey,
 }
 
 impl KongFileLog {
@@ -84,7 +83,7 @@ impl KongFileLog {
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let counters = Arc::new(Counters::default());
-        let reading = Reading::new(config.lines(key.clone())?, &counters);
+        let reading = Reading::new(config.lines(key)?, &counters);
         let (book, kept) = Book::open(directory, &config.path)?;
         let source = Arc::from(file_source_name(&config.path));
         let shared = Shared { source, reading: Arc::new(Current::new(reading)), complete, clock, counters };
@@ -95,7 +94,6 @@ impl KongFileLog {
             book,
             kept,
             is_handed_stored: AtomicBool::new(false),
-            key,
         })
     }
 
@@ -105,7 +103,6 @@ impl KongFileLog {
             reading: Arc::clone(&self.shared.reading),
             admission: None,
             counters: Arc::clone(&self.shared.counters),
-            key: self.key.clone(),
         }
     }
 
@@ -167,7 +164,7 @@ impl KongFileLog {
     }
 
     fn into_reader(self, now: Instant) -> Reader {
-        let KongFileLog { config, shared, book, mut kept, is_handed_stored, sender, key: _ } = self;
+        let KongFileLog { config, shared, book, mut kept, is_handed_stored, sender } = self;
         // Whoever takes the lines waits for the last sender, and what follows may hang with the disk.
         drop(sender);
         let is_settled = kept.as_ref().is_some_and(|kept| kept.handed.is_none());

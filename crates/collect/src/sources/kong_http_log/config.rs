@@ -13,7 +13,7 @@ use crate::framing::LINE_BYTES_MAX_RANGE;
 use crate::normalise::{
     Normaliser, NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
-use crate::{CollectError, FieldPolicies, FieldSettings, PseudonymKey};
+use crate::{CollectError, FieldPolicies, FieldSettings, Identities, PseudonymKey};
 
 /// What all bodies that are under way may take together. A request that finds no room is refused, and Kong sends it again.
 pub(super) const BODIES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -70,6 +70,9 @@ pub struct KongHttpLogConfig {
     /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
     #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
     pub field_policies: FieldPolicies,
+    /// What leaves as a pseudonym of what leaves in clear otherwise, besides what the whole file says.
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    pub pseudonymise: Identities,
     /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
     /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +116,7 @@ impl Default for KongHttpLogConfig {
             key_names: default_key_names(),
             session: None,
             field_policies: FieldPolicies::default(),
+            pseudonymise: Identities::default(),
             trusted_proxies: None,
             drop: Vec::new(),
             fields: Vec::new(),
@@ -162,6 +166,7 @@ impl KongHttpLogConfig {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
             field_policies: self.field_policies.clone(),
+            pseudonymise: self.pseudonymise.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             fields: self.fields.clone(),
             drop: self.drop.clone(),

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use outrider_model::ApiCall;
 use outrider_model::batch::BatchWriter;
 use tokio::sync::oneshot;
 
@@ -14,7 +13,7 @@ use super::recent::{Claims, Known};
 use super::request::Taken;
 use super::room::Room;
 use crate::framing::Content;
-use crate::normalise::Scratch;
+use crate::normalise::{Normalised, Scratch};
 use crate::{Delivery, MicroBatch, Refusal, Rejection};
 
 /// A batch ends with so many calls ...
@@ -68,10 +67,10 @@ impl Intake {
         // Of a call that is known already nothing is counted.
         scratch.take_truncated();
         scratch.take_fields();
-        let taken = match reading.normaliser.normalise(line, Some(received_ms), &mut scratch) {
-            Ok(call) => {
+        let taken = match reading.normaliser.read(line, Some(received_ms), &mut scratch) {
+            Ok(read) => {
                 let calls = self.ledger.calls;
-                let taken = self.take_call(call, line);
+                let taken = self.take_call(read, line);
                 if self.ledger.calls > calls {
                     self.ledger.tally.truncated += scratch.take_truncated();
                     self.ledger.tally.add_fields(&scratch.take_fields());
@@ -88,7 +87,8 @@ impl Intake {
     }
 
     /// Takes a call, unless it came before.
-    fn take_call(&mut self, mut call: ApiCall<'_>, line: &[u8]) -> Result<(), Refusal> {
+    fn take_call(&mut self, read: Normalised<'_>, line: &[u8]) -> Result<(), Refusal> {
+        let Normalised { mut call, hidden_address } = read;
         match self.claims.claim(self.shared.recent.key(&call.request_id, line)) {
             Known::New => {}
             Known::Duplicate => {
@@ -99,7 +99,7 @@ impl Intake {
         }
         self.ledger.see(&call);
         if let Some(complete) = &self.shared.complete {
-            complete(&mut call);
+            complete(&mut call, hidden_address);
         }
         if self.writer.push(&call).is_err() {
             self.ledger.unencodable += 1;

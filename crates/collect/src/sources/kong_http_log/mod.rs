@@ -68,7 +68,6 @@ struct Shared {
 pub struct KongHttpLog {
     listener: Listener,
     shared: Shared,
-    key: PseudonymKey,
 }
 
 impl KongHttpLog {
@@ -84,7 +83,7 @@ impl KongHttpLog {
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let counters = Arc::new(Counters::default());
-        let reading = Reading::new(config.lines(key.clone())?, &counters);
+        let reading = Reading::new(config.lines(key)?, &counters);
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let shared = Shared {
@@ -101,7 +100,7 @@ impl KongHttpLog {
             sender,
             settling: TaskTracker::new(),
         };
-        Ok(KongHttpLog { listener, shared, key })
+        Ok(KongHttpLog { listener, shared })
     }
 
     /// The same with this secret, in the place of one in a file.
@@ -117,7 +116,6 @@ impl KongHttpLog {
             reading: Arc::clone(&self.shared.reading),
             admission: Some(self.listener.admission()),
             counters: Arc::clone(&self.shared.counters),
-            key: self.key.clone(),
         }
     }
 
@@ -141,7 +139,7 @@ impl KongHttpLog {
 
     /// Answers until stopped; then lets requests under way end, and waits until what they brought is stored or refused.
     pub async fn run(self, stop: CancellationToken) {
-        let KongHttpLog { listener, shared, key: _ } = self;
+        let KongHttpLog { listener, shared } = self;
         let shared = Arc::new(shared);
         let local = listener.local_addr();
         tracing::info!(listen = %local, gateway = shared.reading.get().normaliser.gateway(), "kong_http_log listens");

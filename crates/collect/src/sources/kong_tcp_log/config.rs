@@ -15,7 +15,7 @@ use crate::framing::LINE_BYTES_MAX_RANGE;
 use crate::normalise::{
     Normaliser, NormaliserSettings, SessionCarrier, SourceSecret, TrustedProxies, default_key_names,
 };
-use crate::{CollectError, FieldPolicies, FieldSettings, PseudonymKey};
+use crate::{CollectError, FieldPolicies, FieldSettings, Identities, PseudonymKey};
 
 /// A port for Kong's TCP Log plugin.
 ///
@@ -79,6 +79,9 @@ pub struct KongTcpLogConfig {
     /// "mask" }, cookie = { theme = "keep" } }`. Default: none is named, and all are treated alike.
     #[serde(default, skip_serializing_if = "FieldPolicies::is_empty")]
     pub field_policies: FieldPolicies,
+    /// What leaves as a pseudonym of what leaves in clear otherwise, besides what the whole file says.
+    #[serde(default, skip_serializing_if = "Identities::is_empty")]
+    pub pseudonymise: Identities,
     /// The proxies in front of the gateway, where it logs them as its clients: `{ networks = ["10.0.0.0/24"] }`. Of a call by one
     /// of these the client is the last address in `x-forwarded-for` that is none; `header = "forwarded"` names another header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +136,7 @@ impl Default for KongTcpLogConfig {
             key_names: default_key_names(),
             session: None,
             field_policies: FieldPolicies::default(),
+            pseudonymise: Identities::default(),
             trusted_proxies: None,
             drop: Vec::new(),
             fields: Vec::new(),
@@ -193,6 +197,7 @@ impl KongTcpLogConfig {
             key_names: self.key_names.clone(),
             session: self.session.clone(),
             field_policies: self.field_policies.clone(),
+            pseudonymise: self.pseudonymise.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             fields: self.fields.clone(),
             drop: self.drop.clone(),

@@ -19,7 +19,7 @@ use super::batcher::Batcher;
 use crate::counters::Tally;
 use crate::framing::{Content, Frame, LineFramer, LineRoom};
 use crate::health::Outline;
-use crate::normalise::Scratch;
+use crate::normalise::{Normalised, Scratch};
 use crate::{Clock, Complete, ConnectionRefusal, Counters, Rejection};
 
 /// Bytes read at a time.
@@ -188,13 +188,13 @@ fn record(
         Content::NoRoom => return reject(Rejection::NoRoom, None, shared, tally),
         Content::Torn { begun } => return reject(Rejection::Torn, Some(begun), shared, tally),
     };
-    match reading.normaliser.normalise(line, Some(received_ms), scratch) {
-        Ok(mut call) => {
+    match reading.normaliser.read(line, Some(received_ms), scratch) {
+        Ok(Normalised { mut call, hidden_address }) => {
             tally.untrusted += u64::from(call.trust == Trust::Untrusted);
             tally.health.see(&call);
             shared.counters.health().look_for_probe(&call);
             if let Some(complete) = &shared.complete {
-                complete(&mut call);
+                complete(&mut call, hidden_address);
             }
             shared.batcher.push(&call);
         }

@@ -36,7 +36,6 @@ pub struct KongTcpLog {
     listener: Listener,
     speech: Arc<Speech>,
     shared: Arc<Shared>,
-    key: PseudonymKey,
 }
 
 impl KongTcpLog {
@@ -52,7 +51,7 @@ impl KongTcpLog {
     ) -> Result<Self, CollectError> {
         config.validate()?;
         let counters = Arc::new(Counters::default());
-        let reading = Reading::new(config.lines(key.clone())?, &counters);
+        let reading = Reading::new(config.lines(key)?, &counters);
         let speech = Speech::new(config.tls.as_ref(), tls, Arc::clone(&counters), Arc::clone(&clock))?;
         let listener = Listener::bind(config.listen, config.admission(), Arc::clone(&counters), Arc::clone(&clock))?;
         let limits = Limits {
@@ -76,7 +75,6 @@ impl KongTcpLog {
                 line_bytes_max,
                 line_room,
             }),
-            key,
         })
     }
 
@@ -86,7 +84,6 @@ impl KongTcpLog {
             reading: Arc::clone(&self.shared.reading),
             admission: Some(self.listener.admission()),
             counters: Arc::clone(&self.shared.counters),
-            key: self.key.clone(),
         }
     }
 
@@ -102,7 +99,7 @@ impl KongTcpLog {
 
     /// Reads until stopped; then reads what has arrived, hands on what is pending and returns.
     pub async fn run(self, stop: CancellationToken) {
-        let KongTcpLog { listener, speech, shared, key: _ } = self;
+        let KongTcpLog { listener, speech, shared } = self;
         let local = listener.local_addr();
         let batching = CancellationToken::new();
         let batcher = tokio::spawn({

@@ -53,9 +53,9 @@ impl Secrets {
 /// The installation's key. One of this instance's own would give everybody other pseudonyms than the rest of it knows.
 fn key(config: &Config, given: Option<String>) -> anyhow::Result<PseudonymKey> {
     if let Some(given) = given {
-        let key = PseudonymKey::from_hex(&given);
+        let key = PseudonymKey::from_text(&given);
         return key
-            .with_context(|| format!("{KEY_VARIABLE} is not the content of a pseudonym.key: 64 hexadecimal digits"));
+            .with_context(|| format!("{KEY_VARIABLE} is not the content of a pseudonym.key: 64 hexadecimal digits, and a line for each former key"));
     }
     let path = config.data_dir.join("pseudonym.key");
     if !path.is_file() {

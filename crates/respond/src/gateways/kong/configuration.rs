@@ -36,6 +36,9 @@ const CREDENTIALS: [(&str, &str); 5] = [
     ("oauth2", "oauth2"),
 ];
 
+/// Replaces what is not to leave the premises in clear. It is told of each list by itself, before the list is measured.
+pub type Hide = Arc<dyn Fn(&mut GatewayConfiguration) + Send + Sync>;
+
 /// Takes a snapshot of a gateway now and then, and hands over each that differs from the one before.
 pub struct ConfigurationWatch {
     admin: AdminClient,
@@ -43,6 +46,7 @@ pub struct ConfigurationWatch {
     installation: String,
     interval: Duration,
     clock: Arc<dyn Clock>,
+    hide: Option<Hide>,
     status: watch::Sender<ConfigurationStatus>,
 }
 
@@ -70,8 +74,14 @@ impl ConfigurationWatch {
             installation,
             interval,
             clock,
+            hide: None,
             status: watch::Sender::new(ConfigurationStatus::default()),
         }
+    }
+
+    /// The same, with less in clear.
+    pub fn hiding(self, hide: Hide) -> Self {
+        ConfigurationWatch { hide: Some(hide), ..self }
     }
 
     /// How it is, always the latest.
@@ -87,7 +97,7 @@ impl ConfigurationWatch {
         let watching = async {
             loop {
                 ticks.tick().await;
-                match read_configuration(&self.admin, &self.installation).await {
+                match read_configuration(&self.admin, &self.installation, self.hide.as_ref()).await {
                     Ok(configuration) => {
                         let taken_ms = self.clock.now_ms();
                         self.status.send_replace(ConfigurationStatus { read_ms: Some(taken_ms), failure: None });
@@ -117,21 +127,38 @@ impl ConfigurationWatch {
 /// Reads what a gateway is configured to do. A list that this token may not read is left out and named.
 ///
 /// The blocks and limits of the installation are not among it: they come and go with the actions, and are told with them.
-pub async fn read_configuration(admin: &AdminClient, installation: &str) -> Result<GatewayConfiguration, GatewayError> {
+pub async fn read_configuration(
+    admin: &AdminClient,
+    installation: &str,
+    hide: Option<&Hide>,
+) -> Result<GatewayConfiguration, GatewayError> {
     let mut left_out = Vec::new();
+    let hidden = |mut part: GatewayConfiguration| {
+        if let Some(hide) = hide {
+            hide(&mut part);
+        }
+        part
+    };
+    let none = GatewayConfiguration::default;
     // Left out while they are read, so that many blocks do not crowd out the operator's own plugins.
     let is_theirs = |plugin: &RawPlugin| !has_own_tags(installation, &plugin.tags);
-    let mut configuration = GatewayConfiguration {
-        version: admin.node().await?.version,
-        services: read_list(admin, "services", |_| true, service, &mut left_out).await?,
-        routes: read_list(admin, "routes", |_| true, route, &mut left_out).await?,
-        plugins: read_list(admin, "plugins", is_theirs, plugin, &mut left_out).await?,
-        consumers: read_list(admin, "consumers", |_| true, consumer, &mut left_out).await?,
-        ..GatewayConfiguration::default()
-    };
+    let mut configuration = GatewayConfiguration { version: admin.node().await?.version, ..none() };
+    let services = read_list(admin, "services", |_| true, service, &mut left_out).await?;
+    let GatewayConfiguration { services, .. } = hidden(GatewayConfiguration { services, ..none() });
+    configuration.services = within_limit("services", services, &mut left_out);
+    let routes = read_list(admin, "routes", |_| true, route, &mut left_out).await?;
+    let GatewayConfiguration { routes, .. } = hidden(GatewayConfiguration { routes, ..none() });
+    configuration.routes = within_limit("routes", routes, &mut left_out);
+    let plugins = read_list(admin, "plugins", is_theirs, plugin, &mut left_out).await?;
+    let GatewayConfiguration { plugins, .. } = hidden(GatewayConfiguration { plugins, ..none() });
+    configuration.plugins = within_limit("plugins", plugins, &mut left_out);
+    let consumers = read_list(admin, "consumers", |_| true, consumer, &mut left_out).await?;
+    let GatewayConfiguration { consumers, .. } = hidden(GatewayConfiguration { consumers, ..none() });
+    configuration.consumers = within_limit("consumers", consumers, &mut left_out);
     for (list, kind) in CREDENTIALS {
         let credentials = read_list(admin, list, |_| true, |raw| credential(raw, kind), &mut left_out).await?;
-        configuration.credentials.extend(credentials);
+        let GatewayConfiguration { credentials, .. } = hidden(GatewayConfiguration { credentials, ..none() });
+        configuration.credentials.extend(within_limit(list, credentials, &mut left_out));
     }
     // Kong lists in the order of ids, except where rows came in meanwhile.
     configuration.services.sort_by(|a, b| a.id.cmp(&b.id));
@@ -143,7 +170,7 @@ pub async fn read_configuration(admin: &AdminClient, installation: &str) -> Resu
     Ok(configuration)
 }
 
-async fn read_list<R: DeserializeOwned, T: Serialize>(
+async fn read_list<R: DeserializeOwned, T>(
     admin: &AdminClient,
     list: &str,
     keep: impl Fn(&R) -> bool,
@@ -161,23 +188,28 @@ async fn read_list<R: DeserializeOwned, T: Serialize>(
         }
         Err(error) => return Err(error),
     };
-    let mut bytes = 0;
-    let mut entities = Vec::with_capacity(raw.len());
-    for entity in raw.into_iter().map(convert) {
-        bytes += serde_json::to_vec(&entity).map_or(0, |json| json.len());
-        if bytes > LIST_BYTES_MAX {
-            leave_out(format!(
-                "only the first {} are kept: a list holds at most {LIST_BYTES_MAX} bytes",
-                entities.len()
-            ));
-            return Ok(entities);
-        }
-        entities.push(entity);
-    }
     if !is_whole {
         leave_out(format!("only the first {ENTITIES_MAX} are kept"));
     }
-    Ok(entities)
+    Ok(raw.into_iter().map(convert).collect())
+}
+
+/// The first entities of a list, as many as it may hold.
+fn within_limit<T: Serialize>(list: &str, mut entities: Vec<T>, left_out: &mut Vec<LeftOut>) -> Vec<T> {
+    let mut bytes = 0;
+    let mut fits = |entity: &T| {
+        bytes += serde_json::to_vec(entity).map_or(0, |json| json.len());
+        bytes <= LIST_BYTES_MAX
+    };
+    let kept = entities.iter().take_while(|entity| fits(entity)).count();
+    if kept < entities.len() {
+        entities.truncate(kept);
+        // One line about a list will do.
+        left_out.retain(|other| other.list != list);
+        let why = format!("only the first {kept} are kept: a list holds at most {LIST_BYTES_MAX} bytes");
+        left_out.push(LeftOut { list: list.to_owned(), why });
+    }
+    entities
 }
 
 #[derive(Deserialize)]

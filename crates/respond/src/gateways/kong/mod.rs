@@ -40,7 +40,9 @@ mod trace;
 mod wire;
 
 pub use admin::{AdminApi, AdminClient, AdminHeader, AdminSettings};
-pub use configuration::{ConfigurationStatus, ConfigurationWatch, ENTITIES_MAX, LIST_BYTES_MAX, read_configuration};
+pub use configuration::{
+    ConfigurationStatus, ConfigurationWatch, ENTITIES_MAX, Hide, LIST_BYTES_MAX, read_configuration,
+};
 pub use diagnosis::{GatewayFacts, look_at};
 pub use files::{Found, StateFiles};
 pub use fold::{ACTION_TAGS_MAX, DesiredPlugin, TAG, action_tag, fold, installation_tag, plugin_id};

@@ -34,6 +34,10 @@ pub struct ResponderSettings {
     pub state_dir: PathBuf,
     /// The guard rails of the premises; the defaults hold without one.
     pub guard_file: Option<PathBuf>,
+    /// Whether a service is told of by its id, because its name is not to leave the premises.
+    pub hides_service_names: bool,
+    /// Whether a route is.
+    pub hides_route_names: bool,
     /// How often our plugins are listed and repaired.
     pub resync_interval: Duration,
     /// How often others' plugins are looked at, to say where a block does not bite.
@@ -58,6 +62,8 @@ impl ResponderSettings {
             admin,
             state_dir: state_dir.into(),
             guard_file: None,
+            hides_service_names: false,
+            hides_route_names: false,
             resync_interval: Duration::from_secs(10),
             survey_interval: Duration::from_secs(60),
             backoff_first: Duration::from_millis(250),

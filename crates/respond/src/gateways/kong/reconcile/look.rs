@@ -51,10 +51,15 @@ impl<A: AdminApi> Reconciler<A> {
         let (admin, installation) = (Arc::clone(&self.admin), self.settings.installation.clone());
         let refused = wanted.refused.iter().map(|(limit, _)| limit);
         let limits_need_places = limits::need_places(wanted.plugins.iter().chain(&wanted.waiting).chain(refused));
+        let (hides_service_names, hides_route_names) =
+            (self.settings.hides_service_names, self.settings.hides_route_names);
         let survey = async {
             let plugins = admin.plugins_where(is_relevant).await?;
             if limits_need_places || Survey::needs_places(&installation, &plugins) {
-                let (routes, services) = (admin.routes().await?, admin.services().await?);
+                let (mut routes, mut services) = (admin.routes().await?, admin.services().await?);
+                // What has no name is told of by its id.
+                routes.iter_mut().filter(|_| hides_route_names).for_each(|route| route.name = None);
+                services.iter_mut().filter(|_| hides_service_names).for_each(|service| service.name = None);
                 return Ok::<_, GatewayError>(Survey::new(&installation, plugins, routes, services));
             }
             Ok(Survey::without_places(&installation, plugins))

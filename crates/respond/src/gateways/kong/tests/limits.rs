@@ -51,6 +51,26 @@ async fn limits_of_one_scope_share_one_plugin_beside_its_block() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_to_leave_is_told_of_by_its_id() {
+    for (hides_services, hides_routes) in [(false, false), (true, false), (false, true)] {
+        let mut world = World::new();
+        world.settings.hides_service_names = hides_services;
+        world.settings.hides_route_names = hides_routes;
+        world.kong.put(foreign_limit("narrow", Some(ALICE), Some(SHOP), None, json!({"minute": 5})));
+        world.kong.put(foreign_limit("there", Some(ALICE), None, Some(SHOP_ROUTE), json!({"minute": 5})));
+        world.start(Some(desired(1, vec![limit(1, ALICE, None, 30)], &[])));
+        world.pass_s(1).await;
+        let told = world.reports().join("; ");
+        let names = [("shop", SHOP, hides_services), ("shop-route", SHOP_ROUTE, hides_routes)];
+        for (name, id, is_hidden) in names {
+            assert_eq!(told.contains(&format!("`{name}`")), !is_hidden, "{name}: {told}");
+            assert_eq!(told.contains(&format!("`{id}`")), is_hidden, "{id}: {told}");
+        }
+        world.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_operators_limit_is_taken_in_and_followed() {
     let mut world = World::started().await;
     world.kong.put(foreign_limit("global", None, None, None, json!({"minute": 10, "policy": "cluster"})));
