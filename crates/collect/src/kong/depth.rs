@@ -8,7 +8,7 @@ pub(crate) const DEPTH_MAX: usize = 64;
 
 /// Lines up to this length are not measured, which spares most lines the scan: skipping them takes less than 1 MiB of stack
 /// however they nest, half of what a thread has by default.
-pub(super) const SAFE_BYTES: usize = 4096;
+pub(crate) const SAFE_BYTES: usize = 4096;
 
 /// Whether the line nests deeper than is read.
 pub(crate) fn is_too_deep(line: &[u8]) -> bool {

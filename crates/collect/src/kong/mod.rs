@@ -6,6 +6,7 @@
 //! A field of an unexpected type counts as absent and spoils nothing else, because `custom_fields_by_lua` can put
 //! anything anywhere. Strings borrow from the line unless they hold an escape.
 
+mod answer;
 mod depth;
 mod lax;
 mod line;
@@ -15,6 +16,8 @@ use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 
 use crate::Rejection;
+pub(crate) use answer::{ResponseHeader, ResponseHeaders};
+pub(crate) use depth::SAFE_BYTES;
 pub(crate) use lax::{Bounded, Int, Lax, LaxText, drain_map, drain_seq, scalars_add, scalars_give};
 pub(crate) use line::Headers;
 use line::LineSeed;
@@ -49,6 +52,7 @@ pub(crate) struct Request<'a> {
     pub(crate) url: LaxText<'a>,
     pub(crate) size: Int,
     pub(crate) headers: Headers<'a>,
+    pub(crate) tls: Lax<Tls<'a>>,
     /// The line has an object here. Otherwise the rest of it may still be of use.
     #[serde(skip, default = "yes")]
     pub(crate) is_object: bool,
@@ -72,14 +76,16 @@ pub(crate) struct Response<'a> {
     pub(crate) status: Int,
     pub(crate) size: Int,
     #[serde(borrow)]
-    pub(crate) headers: Lax<ResponseHeaders<'a>>,
+    pub(crate) headers: ResponseHeaders<'a>,
 }
 
+/// The connection's TLS; empty where it has none.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ResponseHeaders<'a> {
-    #[serde(borrow, rename = "content-type")]
-    pub(crate) content_type: LaxText<'a>,
+pub(crate) struct Tls<'a> {
+    #[serde(borrow)]
+    pub(crate) version: LaxText<'a>,
+    pub(crate) cipher: LaxText<'a>,
 }
 
 #[derive(Default, Clone, Copy, Deserialize)]
