@@ -25,3 +25,4 @@ pub use evidence::{Because, CONFIDENCE_DECIDED, Reason};
 pub use names::is_credential_name;
 pub use topics::is_named_after;
 pub use values::{CredentialShape, SCHEMES, VALUE_BYTES_MIN, credential_shape, private_key_at, without_scheme};
+pub use words::credential_class;

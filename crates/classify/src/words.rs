@@ -57,6 +57,16 @@ const ABOUT: &Words = &[(
      sortkey primarykey cachekey partitionkey idempotencykey requestid correlationid traceid",
 )];
 
+/// Ends of words that say what a credential is, as they do that it is one: `dbpassword`.
+const CREDENTIAL_ENDINGS: &[(&str, DataClass)] = &[
+    ("password", DataClass::Password),
+    ("passwd", DataClass::Password),
+    ("passphrase", DataClass::Password),
+    ("apikey", DataClass::ApiKey),
+    ("sessionid", DataClass::SessionId),
+    ("sessid", DataClass::SessionId),
+];
+
 /// First words of a name that asks of a thing, or counts it.
 const ASKING: &[&[u8]] = &[b"is", b"has", b"num", b"can", b"should", b"count", b"max", b"min", b"total"];
 
@@ -73,6 +83,21 @@ static INDEX: LazyLock<Vec<(&'static str, Says)>> = LazyLock::new(|| {
     index.sort_unstable();
     index
 });
+
+/// What kind of credential a field holds that is known to hold one, by its name alone. A private key and a JSON Web Token are known by
+/// their look, whatever they are called; what a name says nothing of is a token.
+pub fn credential_class(name: &str) -> DataClass {
+    let said = Said::by_name(name);
+    let told = [DataClass::Password, DataClass::ApiKey, DataClass::SessionId].into_iter();
+    let told = told.max_by_key(|class| said.naming(*class)).filter(|class| said.speaks_of(*class));
+    told.or_else(|| {
+        let letters = name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase());
+        let name: Vec<u8> = letters.collect();
+        let ends = |(ending, _): &&(&str, DataClass)| name.ends_with(ending.as_bytes());
+        CREDENTIAL_ENDINGS.iter().find(ends).map(|(_, class)| *class)
+    })
+    .unwrap_or(DataClass::AccessToken)
+}
 
 /// A set of classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -313,6 +338,28 @@ fn look_up(word: &[u8]) -> Option<&'static [(&'static str, Says)]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_says_what_kind_of_credential_it_is() {
+        for (name, class) in [
+            ("password", DataClass::Password),
+            ("user[newPassword]", DataClass::Password),
+            ("apikey", DataClass::ApiKey),
+            ("X-Api-Key", DataClass::ApiKey),
+            ("ocp-apim-subscription-key", DataClass::ApiKey),
+            ("PHPSESSID", DataClass::SessionId),
+            ("session_token", DataClass::SessionId),
+            ("access_token", DataClass::AccessToken),
+            ("authorization", DataClass::AccessToken),
+            ("jwt", DataClass::AccessToken),
+            ("sig", DataClass::AccessToken),
+            ("dbPassword", DataClass::Password),
+            ("x-acmeapikey", DataClass::ApiKey),
+            ("", DataClass::AccessToken),
+        ] {
+            assert_eq!(credential_class(name), class, "{name}");
+        }
+    }
 
     #[test]
     fn names_are_read_as_words() {

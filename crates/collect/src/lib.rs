@@ -12,6 +12,7 @@
 
 mod counters;
 mod error;
+mod exposure;
 mod framing;
 mod health;
 mod json;

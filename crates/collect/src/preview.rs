@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use outrider_model::{AnsweredBy, ApiCall, Field, FieldValue, Named, Pseudonym, Text, Trust};
+use outrider_model::{
+    AnsweredBy, ApiCall, ClassLocation, ClassSeen, Field, FieldValue, Named, Pseudonym, Sign, Text, Trust,
+};
 use serde::Serialize;
 use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
 
@@ -293,9 +295,38 @@ impl Rows<'_, '_> {
                 self.rows.push(row(String::new(), None, Fate::Mapped, format!("fields.{name}"), Some(after)));
             }
         }
+        self.exposure();
         for entity in &call.enrichment.entities {
             let (column, after) = (format!("entities.{}", entity.name), Some(entity.value.to_string()));
             self.rows.push(row(String::new(), None, Fate::Entity, column, after));
+        }
+    }
+
+    /// What is told of the call's exposure. Of what was replaced its class is told, with the place where it stood.
+    fn exposure(&mut self) {
+        let exposure = &self.call.exposure;
+        let signs: Vec<&str> = exposure.signs.iter().map(Sign::as_str).collect();
+        let told = (!signs.is_empty()).then(|| ("signs", signs.join(" ")));
+        let lifetime = exposure.jwt_lifetime_s.map(|lifetime_s| ("jwt_lifetime_s", lifetime_s.to_string()));
+        let classes = exposure.classes.iter().map(|seen| ("data_classes", self.class(seen)));
+        let rows = told.into_iter().chain(lifetime).chain(classes);
+        let rows: Vec<_> = rows
+            .map(|(column, after)| row(String::new(), None, Fate::Derived, column.to_owned(), Some(after)))
+            .collect();
+        self.rows.extend(rows);
+    }
+
+    fn class(&self, seen: &ClassSeen<'_>) -> String {
+        let at = usize::from(seen.at);
+        let named = |list: &str, fields: &[Field<'_>]| match fields.get(at) {
+            Some(field) => format!("{} in {list}.{}", &*seen.class, &*field.name),
+            None => format!("{} in {list}", &*seen.class),
+        };
+        match seen.location {
+            ClassLocation::Path => format!("{} in segment {at} of path", &*seen.class),
+            ClassLocation::Query => named("query", &self.call.query),
+            ClassLocation::Header => named("headers", &self.call.headers),
+            ClassLocation::Field => named("fields", &self.call.fields),
         }
     }
 

@@ -7,6 +7,7 @@ mod values;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use outrider_classify::DataClass;
 use outrider_collect::{Domain, Normaliser, NormaliserSettings, PseudonymKey, Scratch, lossless};
 use outrider_model::batch::BatchWriter;
 use outrider_model::{ApiCall, FieldValue};
@@ -108,7 +109,7 @@ fn normaliser() -> Normaliser {
     Normaliser::new(NormaliserSettings::new("kong"), PseudonymKey::from_bytes(&[7; 32])).unwrap()
 }
 
-/// Everything that leaves of a call, as text: the values with their pseudonyms, and the batch.
+/// Everything that leaves of a call, as text: the values with their pseudonyms, the batch, and what is told of its exposure.
 fn leaving(normaliser: &Normaliser, request: &Value) -> Vec<String> {
     leaving_of(normaliser, &json!({"request": request, "response": {"status": 200}}))
 }
@@ -120,7 +121,15 @@ fn leaving_of(normaliser: &Normaliser, line: &Value) -> Vec<String> {
     let mut writer = BatchWriter::default();
     writer.push(&call).unwrap();
     let batch = String::from_utf8_lossy(&writer.take()).into_owned();
-    vec![values_of(&call), batch]
+    for seen in &call.exposure.classes {
+        assert!(DataClass::all().any(|class| class.as_str() == &*seen.class), "{seen:?} is no class: {line}");
+    }
+    vec![values_of(&call), batch, classes_of(&call)]
+}
+
+/// Each class that is told, between spaces.
+fn classes_of(call: &ApiCall<'_>) -> String {
+    call.exposure.classes.iter().map(|seen| format!(" {} ", &*seen.class)).collect()
 }
 
 fn values_of(call: &ApiCall<'_>) -> String {
@@ -216,6 +225,8 @@ fn nothing_planted_leaves() {
                 let leaving = leaving(&normaliser, &request);
                 let context = format!("{kind:?} `{}` {encoding:?} in {place}: {request}", value.text);
                 assert_gone(&context, &value, &leaving);
+                let is_told = leaving[2].contains(&format!(" {} ", kind.class()));
+                assert!(is_told, "{context}: the class is not told, but `{}`", leaving[2]);
                 if place.ends_with("attack") && !kind.is_credential_by_name() {
                     let is_kept = readings(&leaving[0]).iter().any(|reading| reading.contains("OR 1=1--"));
                     assert!(is_kept, "{context}: the attack is gone from {:?}", leaving[0]);

@@ -86,6 +86,10 @@ fn every_value_has_its_fate() {
         format!(" |  | derived | presented_credential | {}", credential("k")),
         format!(" |  | derived | session | {}", pseudonym(Domain::Session, "s-1")),
         format!(" |  | mapped | fields.account | {}", key().personal("account", "alice")),
+        " |  | derived | signs | caching_unstated".to_owned(),
+        " |  | derived | data_classes | access_token in query.token".to_owned(),
+        " |  | derived | data_classes | api_key in headers.apikey".to_owned(),
+        " |  | derived | data_classes | session_id in headers.cookie".to_owned(),
         " |  | entity | entities.merchant_id | 42".to_owned(),
         " |  | failed | fields.broken | expression".to_owned(),
     ];
@@ -112,6 +116,26 @@ fn a_policy_is_a_fate() {
         "request.querystring.c | 4 | kept | query.c | 4",
     ];
     assert_eq!(all, expected);
+}
+
+#[test]
+fn what_a_call_shows_of_its_exposure_is_shown() {
+    // `{"alg":"none"}` and `{"iat":0,"exp":60}`.
+    let token = "eyJhbGciOiJub25lIn0.eyJpYXQiOjAsImV4cCI6NjB9.";
+    let line = format!(
+        r#"{{"request": {{"uri": "/users/alice@corp.example?t={token}", "url": "http://api.example/", "headers": {{"a": "1"}}}},
+            "response": {{"status": 200}}}}"#
+    );
+    let rows = normaliser().preview(line.as_bytes(), |_| ()).unwrap();
+    let all: Vec<String> = rows.iter().filter(|row| row.fate == Fate::Derived).map(shown).collect();
+    let expected = [
+        " |  | derived | signs | plain_http jwt jwt_unsigned",
+        " |  | derived | jwt_lifetime_s | 60",
+        " |  | derived | data_classes | json_web_token in query.t",
+        " |  | derived | data_classes | email in segment 1 of path",
+    ];
+    let after = all.iter().position(|row| row == expected[0]).unwrap();
+    assert_eq!(all[after..], expected);
 }
 
 #[test]

@@ -9,16 +9,18 @@ use deltalake::arrow::array::{
     Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Int8Builder, Int32Builder, Int64Builder, ListBuilder,
     RecordBatch, StringBuilder, StructBuilder, TimestampMicrosecondBuilder,
 };
-use deltalake::arrow::datatypes::{DataType, Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use deltalake::arrow::datatypes::{self, DataType, Int8Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use deltalake::arrow::error::ArrowError;
 use outrider_model::{
-    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Exposure, Field, FieldValue, Latency, Named, Text, Trust,
+    AnsweredBy, ApiCall, ClockCheck, Consumer, EndpointId, Field, FieldValue, Latency, Named, Text, Trust,
 };
 
 use crate::schema::{arrow_schema, field_columns, value_kind};
 use enriched::EnrichedBuilder;
+use exposed::ExposedBuilder;
 
 mod enriched;
+mod exposed;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -66,6 +68,7 @@ pub struct Rows {
     response_type: StringBuilder,
     enriched: EnrichedBuilder,
     fields: FieldsBuilder,
+    exposed: ExposedBuilder,
 }
 
 /// A list of name and value pairs under construction.
@@ -73,7 +76,7 @@ struct FieldsBuilder(ListBuilder<StructBuilder>);
 
 impl Default for FieldsBuilder {
     fn default() -> Self {
-        let element = deltalake::arrow::datatypes::Field::new("element", DataType::Struct(field_columns()), true);
+        let element = datatypes::Field::new("element", DataType::Struct(field_columns()), true);
         FieldsBuilder(ListBuilder::new(StructBuilder::from_fields(field_columns(), 0)).with_field(element))
     }
 }
@@ -101,7 +104,7 @@ impl Default for Rows {
             consumer_id: StringBuilder::new(),
             consumer_name: StringBuilder::new(),
             consumer_custom_id: StringBuilder::new(),
-            consumer_tags: ListBuilder::new(StringBuilder::new()).with_field(deltalake::arrow::datatypes::Field::new(
+            consumer_tags: ListBuilder::new(StringBuilder::new()).with_field(datatypes::Field::new(
                 "element",
                 DataType::Utf8,
                 true,
@@ -127,6 +130,7 @@ impl Default for Rows {
             response_type: StringBuilder::new(),
             enriched: EnrichedBuilder::default(),
             fields: FieldsBuilder::default(),
+            exposed: ExposedBuilder::default(),
         }
     }
 }
@@ -182,6 +186,7 @@ impl Rows {
         self.response_type.append_value(&*call.response_type);
         self.enriched.push(&call.enrichment);
         self.fields.push_if_any(&mut self.scratch, &call.fields);
+        self.exposed.push(&call.exposure);
     }
 
     fn push_consumer(&mut self, call: &ApiCall<'_>) {
@@ -242,6 +247,7 @@ impl Rows {
         ];
         columns.extend(rows.enriched.finish());
         columns.push(Arc::new(rows.fields.0.finish()));
+        columns.extend(rows.exposed.finish());
         RecordBatch::try_new(arrow_schema(), columns)
     }
 }
@@ -329,7 +335,7 @@ pub fn call_from_row(batch: &RecordBatch, row: usize) -> Result<(ApiCall<'_>, Op
             id: id.into(),
             username: reader.optional_text("consumer_name")?.unwrap_or_default().into(),
             custom_id: reader.optional_text("consumer_custom_id")?.unwrap_or_default().into(),
-            tags: reader.tags()?,
+            tags: reader.texts("consumer_tags")?,
         }),
     };
     let number = |column| reader.int64(column).map(i64::cast_unsigned);
@@ -372,7 +378,7 @@ pub fn call_from_row(batch: &RecordBatch, row: usize) -> Result<(ApiCall<'_>, Op
         response_type: reader.text("response_type")?,
         fields: reader.fields("fields")?,
         enrichment: reader.enrichment()?,
-        exposure: Exposure::default(),
+        exposure: reader.exposure()?,
     };
     Ok((call, reader.parsed("endpoint_id")?))
 }
@@ -456,8 +462,7 @@ impl<'a> RowReader<'a> {
         Ok(Some(Named { id: found.into(), name: self.optional_text(name)?.unwrap_or_default().into() }))
     }
 
-    fn tags(&self) -> Result<Vec<Text<'a>>, RowError> {
-        let name = "consumer_tags";
+    fn texts(&self, name: &'static str) -> Result<Vec<Text<'a>>, RowError> {
         let list = self.column(name)?.as_list_opt::<i32>().ok_or_else(|| self.error(name, "is no list"))?;
         let texts =
             list.values().as_string_opt::<i32>().ok_or_else(|| self.error(name, "has another type than text"))?;

@@ -294,6 +294,10 @@ pub fn arrow_schema() -> SchemaRef {
         Field::new("entities", list_of(entity_columns()), true),
         // What the source's field mapping made of the line; null where there is nothing.
         Field::new("fields", fields_type(), true),
+        // What the call shows of how safely its API is offered, and which classes of data it carried.
+        Field::new("signs", DataType::List(Arc::new(Field::new("element", DataType::Utf8, true))), true),
+        Field::new("jwt_lifetime_s", DataType::Int64, true),
+        Field::new("data_classes", list_of(class_columns()), true),
     ]))
 }
 
@@ -411,6 +415,15 @@ fn list_of(columns: Fields) -> DataType {
 /// An entity of the business: its kind as the operator named it, and which one.
 pub(crate) fn entity_columns() -> Fields {
     Fields::from(vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)])
+}
+
+/// A class of data with its place in a call.
+pub(crate) fn class_columns() -> Fields {
+    Fields::from(vec![
+        Field::new("location", DataType::Utf8, false),
+        Field::new("at", DataType::Int32, false),
+        Field::new("class", DataType::Utf8, false),
+    ])
 }
 
 pub(crate) fn field_columns() -> Fields {

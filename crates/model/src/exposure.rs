@@ -54,7 +54,8 @@ pub enum ClassLocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Sign {
-    /// The client spoke to the gateway over plain HTTP.
+    /// The client spoke to the gateway, or to the proxy before it, over plain HTTP. Neither this nor [`Sign::Https`] is there where
+    /// a proxy stands before the gateway and does not say.
     PlainHttp,
     /// The client spoke to the gateway over HTTPS.
     Https,
@@ -78,8 +79,8 @@ pub enum Sign {
     CookieWithoutHttpOnly,
     /// It sets one without `SameSite`, or with `None`.
     CookieWithoutSameSite,
-    /// Caches that serve many may keep the answer: `cache-control` with `public`, `s-maxage` or `max-age` above 0, or `expires`
-    /// alone, and neither `private` nor `no-store` (RFC 9111, section 3).
+    /// Caches that serve many may keep the answer: `cache-control` with `public`, `s-maxage` or `max-age` above 0, or alone an `expires`
+    /// that is after the call, and neither `private` nor `no-store` (RFC 9111, section 3).
     Cacheable,
     /// The answer says nothing of caching, so that caches decide by themselves (RFC 9111, section 4.2.2).
     CachingUnstated,
@@ -172,15 +173,30 @@ impl Signs {
     }
 }
 
+impl Extend<Sign> for Signs {
+    fn extend<I: IntoIterator<Item = Sign>>(&mut self, signs: I) {
+        signs.into_iter().for_each(|sign| self.insert(sign));
+    }
+}
+
 impl FromIterator<Sign> for Signs {
     fn from_iter<I: IntoIterator<Item = Sign>>(signs: I) -> Self {
         let mut set = Signs::default();
-        signs.into_iter().for_each(|sign| set.insert(sign));
+        set.extend(signs);
         set
     }
 }
 
 impl ClassLocation {
+    /// All of them.
+    pub const ALL: [ClassLocation; 4] =
+        [ClassLocation::Path, ClassLocation::Query, ClassLocation::Header, ClassLocation::Field];
+
+    /// The location of that name.
+    pub fn named(name: &str) -> Option<ClassLocation> {
+        ClassLocation::ALL.into_iter().find(|location| location.as_str() == name)
+    }
+
     /// The name in tables and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

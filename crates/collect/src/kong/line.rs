@@ -3,7 +3,7 @@
 use outrider_model::{Field, FieldValue, Text};
 
 use super::lax::{Int, scalar_of, text_of};
-use super::{Consumer, Entity, HEADERS_MAX, KongLine, Latencies, Request, Response, TAGS_MAX};
+use super::{Consumer, Entity, HEADERS_MAX, KongLine, Latencies, Request, Response, ResponseHeaders, TAGS_MAX, Tls};
 use crate::Rejection;
 use crate::json::{Json, Value};
 
@@ -46,6 +46,7 @@ impl<'a> Request<'a> {
                 "url" => request.url = text_of(value),
                 "size" => request.size = Int::of(value),
                 "headers" => request.headers = Headers::of(value),
+                "tls" => request.tls = Tls::of(value),
                 _ => {}
             }
         }
@@ -60,14 +61,25 @@ impl<'a> Response<'a> {
             match name {
                 "status" => response.status = Int::of(value),
                 "size" => response.size = Int::of(value),
-                "headers" => {
-                    let content_type = value.members().filter(|(name, _)| *name == "content-type").last();
-                    response.content_type = content_type.map_or(Text::EMPTY, |(_, value)| text_of(value));
-                }
+                "headers" => response.headers = ResponseHeaders::of(value),
                 _ => {}
             }
         }
         response
+    }
+}
+
+impl<'a> Tls<'a> {
+    fn of(value: Value<'_, 'a>) -> Self {
+        let mut tls = Tls::default();
+        for (name, value) in value.members() {
+            match name {
+                "version" => tls.version = text_of(value),
+                "cipher" => tls.cipher = text_of(value),
+                _ => {}
+            }
+        }
+        tls
     }
 }
 

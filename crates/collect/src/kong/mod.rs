@@ -7,12 +7,14 @@
 //! A field of an unexpected type counts as absent and spoils nothing else, because `custom_fields_by_lua` can put
 //! anything anywhere. Of a field that is there twice the last one counts.
 
+mod answer;
 mod lax;
 mod line;
 
 use outrider_model::{AnsweredBy, Text};
 
-pub(crate) use lax::{Int, scalar_of};
+pub(crate) use answer::{ResponseHeader, ResponseHeaders};
+pub(crate) use lax::{Int, scalar_of, text_of};
 pub(crate) use line::Headers;
 
 /// The fields of a line that are read. It holds raw secrets, so it has no `Debug` and never leaves the crate.
@@ -44,6 +46,7 @@ pub(crate) struct Request<'a> {
     pub(crate) url: Text<'a>,
     pub(crate) size: Int,
     pub(crate) headers: Headers<'a>,
+    pub(crate) tls: Tls<'a>,
     /// The line has an object here. Otherwise the rest of it may still be of use.
     pub(crate) is_object: bool,
 }
@@ -52,7 +55,14 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Response<'a> {
     pub(crate) status: Int,
     pub(crate) size: Int,
-    pub(crate) content_type: Text<'a>,
+    pub(crate) headers: ResponseHeaders<'a>,
+}
+
+/// The connection's TLS; empty where it has none.
+#[derive(Default)]
+pub(crate) struct Tls<'a> {
+    pub(crate) version: Text<'a>,
+    pub(crate) cipher: Text<'a>,
 }
 
 #[derive(Default, Clone, Copy)]

@@ -55,11 +55,21 @@ impl Drops {
         Dropped::at(path).is_some_and(|place| self.0.contains(&place))
     }
 
+    /// Whether headers of this name are dropped, which is in lower case.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.0.iter().any(|dropped| matches!(dropped, Dropped::Header(known) if known == name))
+    }
+
+    /// Whether query fields of this name are dropped.
+    pub(super) fn has_query(&self, name: &str) -> bool {
+        self.0.iter().any(|dropped| matches!(dropped, Dropped::Query(known) if known == name))
+    }
+
+    /// Takes from a call what is dropped besides headers and query fields.
     pub(super) fn apply(&self, call: &mut ApiCall<'_>) {
         for dropped in &self.0 {
             match (dropped, &mut call.consumer) {
-                (Dropped::Header(name), _) => call.headers.retain(|field| field.name != **name),
-                (Dropped::Query(name), _) => call.query.retain(|field| field.name != **name),
+                (Dropped::Header(_) | Dropped::Query(_), _) => {}
                 (Dropped::ResponseType, _) => call.response_type = Text::EMPTY,
                 (Dropped::ConsumerUsername, Some(consumer)) => consumer.username = Text::EMPTY,
                 (Dropped::ConsumerCustomId, Some(consumer)) => consumer.custom_id = Text::EMPTY,

@@ -16,7 +16,7 @@ mod wanted;
 
 use std::fmt;
 
-use outrider_model::{ApiCall, FORMER_FIELDS, Field, FieldValue, MAPPED_VALUES_MAX, Text};
+use outrider_model::{ApiCall, ClassLocation, FORMER_FIELDS, Field, FieldValue, MAPPED_VALUES_MAX, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +189,18 @@ impl Mapping {
         self.drops.has(path)
     }
 
-    /// Gives the call the fields that its line has, and takes from it what is dropped.
+    /// Whether headers of this name are dropped, which is in lower case.
+    pub(crate) fn drops_header(&self, name: &str) -> bool {
+        self.drops.has_header(name)
+    }
+
+    /// Whether query fields of this name are dropped.
+    pub(crate) fn drops_query(&self, name: &str) -> bool {
+        self.drops.has_query(name)
+    }
+
+    /// Gives the call the fields that its line has, and takes from it what is dropped but headers and query fields, which are not
+    /// in it.
     pub(crate) fn apply<'a>(
         &'a self,
         line: Value<'_, 'a>,
@@ -203,12 +214,7 @@ impl Mapping {
             let mut presented = Presented::at(call.received_ms);
             for (mapped, tally) in self.fields.iter().zip(tallies) {
                 let values = mapped.read(&found, tally);
-                mapped.add(
-                    values,
-                    &mut call.fields,
-                    |value| sanitiser.mapped_value(mapped.hides, &mapped.name, value, &mut presented),
-                    tally,
-                );
+                mapped.add(values, &mut call.fields, sanitiser, &mut presented, tally);
             }
             if call.session.is_some() {
                 presented.forget_session();
@@ -217,6 +223,7 @@ impl Mapping {
             // A call that is full of mapped fields goes without.
             let room = MAPPED_VALUES_MAX.saturating_sub(call.fields.len());
             call.fields.extend(presented.former_fields().take(room));
+            presented.finds.tell(&mut call.exposure);
         }
         self.drops.apply(call);
     }
@@ -239,18 +246,21 @@ impl Mapped {
         &'a self,
         values: Values<'a>,
         fields: &mut Vec<Field<'a>>,
-        mut sanitised: impl FnMut(Text<'a>) -> FieldValue<'a>,
+        sanitiser: &Sanitiser,
+        presented: &mut Presented,
         tally: &mut FieldTally,
     ) {
         for value in values.into_iter().filter(|value| !value.is_empty()) {
             if fields.len() >= MAPPED_VALUES_MAX {
                 return tally.fail(FieldFailure::TooMany);
             }
-            let value = sanitised(value);
+            let value = sanitiser.mapped_value(self.hides, &self.name, value, presented);
             if matches!(&value, FieldValue::Clear(text) if text.len() > VALUE_BYTES_MAX) {
+                presented.finds.leave();
                 tally.fail(FieldFailure::TooLong);
                 continue;
             }
+            presented.finds.stand_at(ClassLocation::Field, fields.len());
             tally.values += 1;
             fields.push(Field { name: Text::from(self.name.as_str()), value });
         }

@@ -11,9 +11,14 @@ use outrider_model::{Field, FieldValue, Network};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::exposure::Came;
+
 /// Kong logs so many headers at most, and none says that there were more. The end of the header may be among those that are
 /// missing, so of a call with so many its beginning proves nothing.
 const HEADERS_LOGGED_MAX: usize = 100;
+
+/// Where proxies write how they were asked, each as it pleases.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// The proxies in front of a gateway: `{ networks = ["10.0.0.0/24"] }`, and `header` where it is another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -44,23 +49,47 @@ impl TrustedProxies {
 
     /// The client of a call, of which the gateway logged this address and these headers.
     pub(super) fn client(&self, logged: IpAddr, headers: &[Field<'_>]) -> IpAddr {
+        self.walk(logged, headers).0
+    }
+
+    /// How that client came, by the word of the proxy that it asked. The header names of each proxy whom it saw, and where it holds
+    /// `proto`, as `forwarded` does, it says there how; else `x-forwarded-proto` has an element of each proxy, or one of them all.
+    pub(super) fn came(&self, logged: IpAddr, headers: &[Field<'_>]) -> Came {
+        if !self.are_proxy(logged) {
+            return Came::Straight;
+        }
+        if headers.len() >= HEADERS_LOGGED_MAX {
+            return Came::Unknown;
+        }
+        let proxies_before = self.walk(logged, headers).1.saturating_sub(1);
+        let is_standard = is_standard(&self.header);
+        let name = if is_standard { &self.header } else { FORWARDED_PROTO };
+        let mut said = elements_of(name, headers).enumerate();
+        let scheme = match is_standard {
+            true => said.find(|(at, _)| *at == proxies_before).and_then(|(_, element)| parameter("proto", element)),
+            // Where there are fewer of them, the first proxy wrote the first of them.
+            false => said.take_while(|(at, _)| *at <= proxies_before).last().map(|(_, element)| element.to_owned()),
+        };
+        scheme.map_or(Came::Unknown, |scheme| came_by(&scheme))
+    }
+
+    /// The client, and how many elements of the header were read on the way to it.
+    fn walk(&self, logged: IpAddr, headers: &[Field<'_>]) -> (IpAddr, usize) {
         let mut client = logged;
         if !self.are_proxy(client) || headers.len() >= HEADERS_LOGGED_MAX {
-            return client;
+            return (client, 0);
         }
-        let values = headers.iter().rev().filter(|field| field.name.eq_ignore_ascii_case(&self.header));
-        for field in values {
-            let FieldValue::Clear(value) = &field.value else { return client };
-            for element in elements(value) {
-                // Whoever is not named, or by a name of the proxy's own, cannot be told from the proxy.
-                let Some(named) = self.address_in(element) else { return client };
-                client = named;
-                if !self.are_proxy(client) {
-                    return client;
-                }
+        let mut read = 0;
+        for element in elements_of(&self.header, headers) {
+            // Whoever is not named, or by a name of the proxy's own, cannot be told from the proxy.
+            let Some(named) = self.address_in(element) else { break };
+            client = named;
+            read += 1;
+            if !self.are_proxy(client) {
+                break;
             }
         }
-        client
+        (client, read)
     }
 
     fn are_proxy(&self, address: IpAddr) -> bool {
@@ -69,17 +98,44 @@ impl TrustedProxies {
 
     fn address_in(&self, element: &str) -> Option<IpAddr> {
         if is_standard(&self.header) {
-            return address(&parameter_for(element)?);
+            return address(&parameter("for", element)?);
         }
         address(element)
     }
+}
+
+/// How a client came to a gateway of which no proxies are told. Whoever writes `x-forwarded-proto: https` may be a proxy all the
+/// same, one that the gateway itself knows, so of a call by HTTP with it nothing is told.
+pub(super) fn came_without_proxies(url: &str, headers: &[Field<'_>]) -> Came {
+    let is_doubted = url.starts_with("http:")
+        && elements_of(FORWARDED_PROTO, headers).any(|element| came_by(element) == Came::ByProxy { https: true });
+    if is_doubted { Came::Unknown } else { Came::Straight }
+}
+
+fn came_by(scheme: &str) -> Came {
+    let is = |known: &str| scheme.eq_ignore_ascii_case(known);
+    match (is("https") || is("wss"), is("http") || is("ws")) {
+        (true, _) => Came::ByProxy { https: true },
+        (_, true) => Came::ByProxy { https: false },
+        _ => Came::Unknown,
+    }
+}
+
+/// The elements of all values of a header, the last one first, up to a value that is not in clear.
+fn elements_of<'h>(name: &'h str, headers: &'h [Field<'_>]) -> impl Iterator<Item = &'h str> {
+    let values = headers.iter().rev().filter(move |field| field.name.eq_ignore_ascii_case(name));
+    let clear = values.map_while(|field| match &field.value {
+        FieldValue::Clear(value) => Some(&**value),
+        _ => None,
+    });
+    clear.flat_map(elements)
 }
 
 /// Whom a value of such a header names, the last one first: the address, where it is one.
 pub(crate) fn named_in<'v>(header: &str, value: &'v str) -> impl Iterator<Item = Option<IpAddr>> + 'v {
     let is_standard = is_standard(header);
     elements(value).filter_map(move |element| match is_standard {
-        true => parameter_for(element).map(|named| address(&named)),
+        true => parameter("for", element).map(|named| address(&named)),
         false => Some(address(element)),
     })
 }
@@ -124,13 +180,13 @@ fn is_escaped(bytes: &[u8], at: usize) -> bool {
     bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
 }
 
-/// The parameter `for` of an element of `Forwarded`, without quotes. What follows an open quote is no parameter.
-fn parameter_for(element: &str) -> Option<String> {
+/// A parameter of an element of `Forwarded`, without quotes. What follows an open quote is no parameter.
+fn parameter(wanted: &str, element: &str) -> Option<String> {
     let mut rest = element;
     while !rest.is_empty() {
         let (name, after) = rest.split_once('=')?;
         let (value, next) = value(after)?;
-        if name.trim_ascii().eq_ignore_ascii_case("for") {
+        if name.trim_ascii().eq_ignore_ascii_case(wanted) {
             return Some(value);
         }
         rest = next.trim_ascii_start().strip_prefix(';').unwrap_or_default();

@@ -6,6 +6,7 @@
 
 mod client;
 mod clock;
+mod own_refusal;
 mod target;
 
 use std::fmt;
@@ -13,8 +14,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use outrider_model::{
-    AnsweredBy, ApiCall, Consumer, Enrichment, Exposure, Field, FieldValue, Latency, Named, OWN_REFUSAL_PARAMETER,
-    Text, Trust,
+    AnsweredBy, ApiCall, ClassLocation, Consumer, Enrichment, Exposure, Field, FieldValue, Latency, Named, Text, Trust,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,9 +23,11 @@ use subtle::{Choice, ConstantTimeEq as _};
 pub use client::TrustedProxies;
 pub(crate) use client::named_in;
 pub use clock::RunningMaximum;
+use own_refusal::own_refusal;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::{percent_decoded, split_uri};
 
+use crate::exposure::{Came, answer, transport};
 use crate::json::JsonRoom;
 use crate::kong::{self, Int, KongLine, Request};
 use crate::mapping::{FieldSettings, FieldTally, Mapping};
@@ -314,9 +316,16 @@ impl Normaliser {
             // Otherwise the rest may still say who called when, and how it ended.
             return Err(if line.is_stream { Rejection::Stream } else { Rejection::NoRequest });
         }
-        let Request { id, method, uri: request_uri, url, size, headers, .. } = request;
+        let Request { id, method, uri: request_uri, url, size, headers, tls, .. } = request;
         let headers_truncated = headers.truncated;
         let client_ip = self.client_ip(&line.client_ip, &headers.fields);
+        let mut exposure = Exposure::default();
+        exposure.signs.extend(answer(&line.response.headers, answered_by, time.started_ms).iter());
+        // What the gateway could not read it logs with a URL of its own making, and without headers.
+        if !headers.fields.is_empty() {
+            let came = self.came(&line.client_ip, &url, &headers.fields);
+            exposure.signs.extend(transport(&url, &tls, came).iter());
+        }
         let mut presented = Presented::at(time.received_ms);
         let headers = self.headers(headers.fields, &mut presented);
         let host = self.sanitiser.host(target::host(headers.host.as_ref(), &url));
@@ -328,13 +337,16 @@ impl Normaliser {
             }
         };
         let (path, raw_query) = target::split_uri(uri);
-        let (query, query_truncated) =
-            target::query(raw_query, |name, value| self.sanitiser.query_field(name, value, &mut presented));
+        let (query, query_truncated) = self.query(raw_query, &mut presented);
+        let path = self.sanitiser.path(path, &mut presented.finds);
         *truncated += u64::from(headers_truncated || query_truncated);
 
         let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
         let consumer = consumer(line.consumer);
-        let response_type = line.response.content_type;
+        let response_type = line.response.headers.content_type;
+        let (presented_credential, session) = (presented.credential(), presented.session);
+        let former: Vec<_> = presented.former_fields().collect();
+        presented.finds.tell(&mut exposure);
         Ok(ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
@@ -347,14 +359,14 @@ impl Normaliser {
             anonymous_consumer: headers.anonymous || (consumer.is_some() && credential_id.is_none()),
             consumer,
             credential_id,
-            presented_credential: presented.credential(),
-            session: presented.session,
+            presented_credential,
+            session,
             client_ip,
             service: named(line.service),
             route: named(line.route),
             host,
             method: self.sanitiser.method(method),
-            path: self.sanitiser.path(path),
+            path,
             query,
             headers: headers.fields,
             status: u16_of(line.response.status),
@@ -371,9 +383,9 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type: self.sanitiser.response_type(response_type),
-            fields: presented.former_fields().collect(),
+            fields: former,
             enrichment: Enrichment::default(),
-            exposure: Exposure::default(),
+            exposure,
         })
     }
 
@@ -390,12 +402,33 @@ impl Normaliser {
         }
     }
 
-    /// Lower-cases names, takes out what Kong added about the consumer, sanitises.
+    /// How the client came to the gateway.
+    fn came(&self, logged: &str, url: &str, headers: &[Field<'_>]) -> Came {
+        let Some(proxies) = &self.trusted_proxies else { return client::came_without_proxies(url, headers) };
+        let logged = logged.parse::<IpAddr>().ok().map(|logged| logged.to_canonical());
+        logged.map_or(Came::Unknown, |logged| proxies.came(logged, headers))
+    }
+
+    /// Sanitises a raw query and leaves out what is dropped.
+    fn query<'a>(&self, raw: &'a str, presented: &mut Presented) -> (Vec<Field<'a>>, bool) {
+        let mut kept = 0;
+        target::query(raw, |name, value| {
+            let field = self.sanitiser.query_field(name, value, presented);
+            let field = field.filter(|field| !self.mapping.drops_query(&field.name));
+            presented.finds.settle_if(field.is_some(), ClassLocation::Query, &mut kept);
+            field
+        })
+    }
+
+    /// Lower-cases names, takes out what Kong added about the consumer, sanitises, leaves out what is dropped.
     fn headers<'a>(&self, mut fields: Vec<Field<'a>>, presented: &mut Presented) -> Headers<'a> {
         let mut host = None;
         let mut anonymous = false;
-        self.sanitiser.repeated_headers(&mut fields);
+        let split = self.sanitiser.repeated_headers(&mut fields);
+        let (mut at, mut kept) = (0, 0);
         fields.retain_mut(|field| {
+            let own = at;
+            at += 1;
             if field.name.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 field.name = Text::from(field.name.to_ascii_lowercase());
             }
@@ -409,7 +442,10 @@ impl Normaliser {
             {
                 host = Some(value.clone());
             }
-            self.sanitiser.header(field, presented)
+            split.iter().filter(|(of, _)| *of == own).for_each(|(_, find)| presented.finds.add(*find));
+            let stays = self.sanitiser.header(field, presented) && !self.mapping.drops_header(&field.name);
+            presented.finds.settle_if(stays, ClassLocation::Header, &mut kept);
+            stays
         });
         Headers { fields, host, anonymous }
     }
@@ -461,39 +497,6 @@ fn u64_of(number: Int) -> u64 {
 
 fn latency_ms(number: Int) -> i32 {
     number.value().map_or(-1, |value| i32::try_from(value.max(-1)).unwrap_or(i32::MAX))
-}
-
-/// The installation that a response's content type names as the maker of the refusal (decision 20).
-fn own_refusal<'a>(content_type: &Text<'a>) -> Option<Text<'a>> {
-    let installation = parameter(content_type, OWN_REFUSAL_PARAMETER)?;
-    Some(match content_type.borrowed() {
-        Some(borrowed) => Text::from(parameter(borrowed, OWN_REFUSAL_PARAMETER)?),
-        None => Text::from(installation.to_owned()),
-    })
-}
-
-/// The value of a media type's parameter (RFC 9110, section 5.6.6), without its quotes.
-fn parameter<'t>(media_type: &'t str, name: &str) -> Option<&'t str> {
-    let mut rest = media_type.split_once(';')?.1;
-    loop {
-        let (found, after) = rest.split_once('=')?;
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => {
-                let (value, next) = quoted.split_once('"')?;
-                (value, next.split_once(';').map(|(_, next)| next))
-            }
-            None => match after.split_once(';') {
-                Some((value, next)) => (value.trim(), Some(next)),
-                None => (after.trim(), None),
-            },
-        };
-        // A parameter without `=` may stand before the name.
-        let found = found.rsplit(';').next().unwrap_or(found).trim();
-        if found.eq_ignore_ascii_case(name) && !value.is_empty() {
-            return Some(value);
-        }
-        rest = next?;
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod clean;
+mod finds;
 mod identities;
 mod policies;
 mod redact;
@@ -19,10 +20,14 @@ mod views;
 
 use std::net::IpAddr;
 
-use outrider_classify::{credential_shape, is_credential_name, without_scheme};
+use outrider_classify::{
+    DataClass, credential_class, credential_shape, find_personal, is_credential_name, without_scheme,
+};
 use outrider_model::{ACCOUNT_FIELD, ApiCall, FORMER_FIELDS, Field, FieldValue, Pseudonym, Text};
 
 use clean::CleanValues;
+use finds::Find;
+pub(crate) use finds::Finds;
 pub(crate) use identities::Hides;
 pub use identities::{Identities, Identity};
 pub use policies::{FieldPolicies, FieldPolicy};
@@ -44,6 +49,8 @@ const NAME_DIGITS_MIN: usize = 6;
 pub(crate) struct Sanitiser {
     key: PseudonymKey,
     key_names: Vec<String>,
+    /// What their names say that they are, in the same order.
+    key_classes: Vec<DataClass>,
     session: Option<SessionCarrier>,
     policies: FieldPolicies,
     identities: Identities,
@@ -59,6 +66,8 @@ pub(crate) struct Sanitiser {
 pub(crate) struct Presented {
     credential: Option<(usize, Pseudonym)>,
     pub(crate) session: Option<Pseudonym>,
+    /// The classes of what was replaced.
+    pub(crate) finds: Finds,
     /// When the call was received, where it is to say what its values were under a key that was rotated.
     received_ms: Option<i64>,
     former: FormerNames,
@@ -112,18 +121,30 @@ fn former_field(name: &str, value: FieldValue<'static>) -> Field<'static> {
 
 impl Sanitiser {
     pub(crate) fn new(settings: &NormaliserSettings, key: PseudonymKey) -> Self {
-        let key_names = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let key_names: Vec<_> = settings.key_names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let key_classes = key_names.iter().map(|name| key_class(name)).collect();
         let policies = settings.field_policies.lower_cased();
         let session = settings.session.clone();
         let identities = settings.pseudonymise.clone();
         let address_header = settings.trusted_proxies.as_ref().map(|proxies| proxies.header.clone());
         let (clean_headers, clean_fields) = (CleanValues::new(), CleanValues::new());
-        Sanitiser { key, key_names, session, policies, identities, address_header, clean_headers, clean_fields }
+        Sanitiser {
+            key,
+            key_names,
+            key_classes,
+            session,
+            policies,
+            identities,
+            address_header,
+            clean_headers,
+            clean_fields,
+        }
     }
 
-    /// Sanitises what only the values of a repeated header show together. To be called before [`Sanitiser::header`].
-    pub(crate) fn repeated_headers(&self, fields: &mut [Field<'_>]) {
-        repeated::redact(self.rules(), fields);
+    /// Sanitises what only the values of a repeated header show together, and gives what was found by the places of the values. To be
+    /// called before [`Sanitiser::header`].
+    pub(crate) fn repeated_headers(&self, fields: &mut [Field<'_>]) -> Vec<(usize, Find)> {
+        repeated::redact(self.rules(), fields)
     }
 
     /// Sanitises one value of a request header and says whether it stays. The name is in lower case.
@@ -148,11 +169,11 @@ impl Sanitiser {
             false => self.clean_headers.stays(name, value, || self.header_value(name, value, is_plain, presented)),
         };
         let policy = self.policies.header.get(name).copied();
-        if let Some(value) = self.by_policy(policy, name, value, replaced) {
+        if let Some(value) = self.by_policy(policy, name, value, replaced, &mut presented.finds) {
             field.value = value;
         }
         if may_hold_value(name) {
-            self.redact_name(&mut field.name);
+            self.redact_name(&mut field.name, &mut presented.finds);
         }
         policy != Some(FieldPolicy::Drop)
     }
@@ -171,7 +192,7 @@ impl Sanitiser {
         };
         let credential = self.credential(name, value, rank, presented);
         if name == "cookie" && !self.policies.cookie.is_empty() {
-            return Some(FieldValue::Clear(Text::from(self.cookies(value))));
+            return Some(FieldValue::Clear(Text::from(self.cookies(value, &mut presented.finds))));
         }
         if name == "host"
             && let Some((user, host)) = value.rsplit_once('@')
@@ -184,7 +205,7 @@ impl Sanitiser {
                 "host" => is_plain_host(value),
                 _ => is_plain && memchr::memchr2(b'@', b'%', value.as_bytes()).is_none(),
             };
-            if is_clean { None } else { self.redacted(name, value, Scope::Everything) }
+            if is_clean { None } else { self.redacted(name, value, Scope::Everything, &mut presented.finds) }
         })
     }
 
@@ -205,17 +226,18 @@ impl Sanitiser {
                     false => {
                         let rank = self.key_rank(&name).map(|rank| self.key_names.len() + rank);
                         let credential = self.credential(&name, &value, rank, presented);
-                        credential.or_else(|| self.redacted(&name, &value, Scope::Everything))
+                        credential.or_else(|| self.redacted(&name, &value, Scope::Everything, &mut presented.finds))
                     }
                 };
-                self.by_policy(policy, &name, &value, replaced).unwrap_or(FieldValue::Clear(value))
+                let replaced = self.by_policy(policy, &name, &value, replaced, &mut presented.finds);
+                replaced.unwrap_or(FieldValue::Clear(value))
             }
         };
         if policy == Some(FieldPolicy::Drop) {
             return None;
         }
         // A name is seldom a value, but `?eyJ...=` is a token all the same.
-        self.redact_name(&mut name);
+        self.redact_name(&mut name, &mut presented.finds);
         Some(Field { name, value })
     }
 
@@ -226,6 +248,7 @@ impl Sanitiser {
         }
         let replaced = if name == ACCOUNT_FIELD {
             // Whoever signs in is a person, whatever the account's name looks like.
+            find_personal(name, &value).iter().for_each(|found| presented.finds.add(Find::of(found.class)));
             Some(match &*value {
                 REDACTED => FieldValue::Redacted,
                 _ => {
@@ -238,12 +261,14 @@ impl Sanitiser {
         } else {
             self.clean_fields.stays(name, &value, || {
                 // A mapped field is no key that a client presents, even if it is called like one.
-                let credential = self.credential(name, &value, self.key_rank(name), &mut Presented::default());
-                credential.or_else(|| self.redacted(name, &value, Scope::Everything))
+                let mut aside = Presented { finds: std::mem::take(&mut presented.finds), ..Presented::default() };
+                let credential = self.credential(name, &value, self.key_rank(name), &mut aside);
+                presented.finds = aside.finds;
+                credential.or_else(|| self.redacted(name, &value, Scope::Everything, &mut presented.finds))
             })
         };
         let policy = self.policies.field.get(name).copied();
-        self.by_policy(policy, name, &value, replaced).unwrap_or(FieldValue::Clear(value))
+        self.by_policy(policy, name, &value, replaced, &mut presented.finds).unwrap_or(FieldValue::Clear(value))
     }
 
     /// Sanitises one value of a mapped field that is made of places in which a setting hides so much.
@@ -303,43 +328,50 @@ impl Sanitiser {
     }
 
     fn list<'a>(&self, value: Text<'a>) -> Text<'a> {
-        match redact(self.rules(), "", &value, Place::List, Scope::Everything) {
+        // What stands in none of the call's lists has no place that could be told.
+        match redact(self.rules(), "", &value, Place::List, Scope::Everything, &mut Finds::default()) {
             Some(redacted) => Text::from(redacted.into_text()),
             None => value,
         }
     }
 
     /// Sanitises a raw path.
-    pub(crate) fn path<'a>(&self, path: &'a str) -> Text<'a> {
-        match redact(self.rules(), "", path, Place::Path, Scope::Everything) {
-            Some(redacted) => Text::from(redacted.into_text()),
-            None => Text::from(path),
-        }
+    pub(crate) fn path<'a>(&self, path: &'a str, finds: &mut Finds) -> Text<'a> {
+        let Some(redacted) = redact(self.rules(), "", path, Place::Path, Scope::Everything, finds) else {
+            return Text::from(path);
+        };
+        finds.stand_in_path();
+        Text::from(redacted.into_text())
     }
 
-    /// What stands for a value after a setting's say; `None` if it may stay. `replaced` is what would stand without one.
+    /// What stands for a value after a setting's say; `None` if it may stay. `replaced` is what would stand without one. Of a value that
+    /// is kept its class is told all the same; of one that is masked it is not, as that there was a value is all that leaves.
     fn by_policy(
         &self,
         policy: Option<FieldPolicy>,
         name: &str,
         value: &str,
         replaced: Option<FieldValue<'static>>,
+        finds: &mut Finds,
     ) -> Option<FieldValue<'static>> {
         match policy {
             None => replaced,
             Some(_) if value.is_empty() => replaced,
-            Some(FieldPolicy::Drop | FieldPolicy::Mask) => Some(FieldValue::Redacted),
+            Some(FieldPolicy::Drop | FieldPolicy::Mask) => {
+                finds.leave();
+                Some(FieldValue::Redacted)
+            }
             Some(FieldPolicy::Pseudonymise) => match replaced {
                 Some(hidden @ (FieldValue::Pseudonym(..) | FieldValue::Redacted)) => Some(hidden),
                 _ => Some(FieldValue::Pseudonym(self.key.personal(name, value), length(value))),
             },
             Some(FieldPolicy::Keep) if credential_shape(value).is_some() => replaced,
-            Some(FieldPolicy::Keep) => self.redacted(name, value, Scope::Credentials),
+            Some(FieldPolicy::Keep) => self.redacted(name, value, Scope::Credentials, finds),
         }
     }
 
     /// Cookies one by one, as their policies say (RFC 6265, section 4.2). One without a policy becomes a pseudonym.
-    fn cookies(&self, header: &str) -> String {
+    fn cookies(&self, header: &str, finds: &mut Finds) -> String {
         let mut kept = Vec::new();
         for pair in header.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
             let Some((name, value)) = pair.split_once('=') else {
@@ -351,13 +383,13 @@ impl Sanitiser {
                 Some(FieldPolicy::Drop) => continue,
                 Some(FieldPolicy::Mask) => REDACTED.to_owned(),
                 Some(FieldPolicy::Keep) if credential_shape(value).is_none() => {
-                    let redacted = redact(self.rules(), name, value, Place::of(value), Scope::Credentials);
+                    let redacted = redact(self.rules(), name, value, Place::of(value), Scope::Credentials, finds);
                     redacted.map_or_else(|| value.to_owned(), Redacted::into_text)
                 }
                 _ if value.is_empty() => String::new(),
                 _ => self.pseudonym(Domain::Credential, value).to_string(),
             };
-            let name = match redact(self.rules(), "", name, Place::List, Scope::Everything) {
+            let name = match redact(self.rules(), "", name, Place::List, Scope::Everything, finds) {
                 Some(redacted) => redacted.into_text(),
                 None => name.to_owned(),
             };
@@ -385,17 +417,47 @@ impl Sanitiser {
             return Some(FieldValue::Redacted);
         }
         let pseudonym = self.pseudonym(Domain::Credential, bare);
+        match name {
+            "cookie" => self.find_in_cookies(value, &mut presented.finds),
+            _ => presented.finds.add(Find::credential(bare, || self.credential_class(name))),
+        }
         if let Some(rank) = rank {
             presented.offer(rank, pseudonym, self.former(Domain::Credential, bare, presented));
         }
         Some(FieldValue::Pseudonym(pseudonym, length(bare)))
     }
 
+    /// Of a cookie header that is replaced as a whole, what its cookies are: those whose names or looks say so. What an operator has
+    /// masked or dropped is not told.
+    fn find_in_cookies(&self, header: &str, finds: &mut Finds) {
+        for pair in header.split(';') {
+            let (name, value) = pair.split_once('=').map_or(("", pair), |(name, value)| (name.trim(), value));
+            let value = value.trim().trim_matches('"');
+            let is_session = matches!(&self.session, Some(SessionCarrier::Cookie(session)) if session == name);
+            let is_named = is_session || is_credential_name(name);
+            let is_hidden = matches!(self.policies.cookie.get(name), Some(FieldPolicy::Drop | FieldPolicy::Mask));
+            if is_hidden || value.is_empty() || !(is_named || credential_shape(value).is_some()) {
+                continue;
+            }
+            finds.add(Find::credential(value, || match is_session {
+                true => DataClass::SessionId,
+                false => credential_class(name),
+            }));
+        }
+    }
+
+    fn credential_class(&self, name: &str) -> DataClass {
+        self.key_rank(name).map_or_else(|| credential_class(name), |rank| self.key_classes[rank])
+    }
+
     fn session_value(&self, value: &str, presented: &mut Presented) -> FieldValue<'static> {
         match value {
             "" => FieldValue::Clear(Text::EMPTY),
             REDACTED => FieldValue::Redacted,
-            _ => FieldValue::Pseudonym(self.present_session(value, presented), length(value)),
+            _ => {
+                presented.finds.add(Find::credential(value, || DataClass::SessionId));
+                FieldValue::Pseudonym(self.present_session(value, presented), length(value))
+            }
         }
     }
 
@@ -414,15 +476,15 @@ impl Sanitiser {
         Some(key.pseudonym(domain, &lossless::to_bytes(value)))
     }
 
-    fn redacted(&self, name: &str, value: &str, scope: Scope) -> Option<FieldValue<'static>> {
-        Some(match redact(self.rules(), name, value, Place::of(value), scope)? {
+    fn redacted(&self, name: &str, value: &str, scope: Scope, finds: &mut Finds) -> Option<FieldValue<'static>> {
+        Some(match redact(self.rules(), name, value, Place::of(value), scope, finds)? {
             Redacted::Whole(pseudonym) => FieldValue::Pseudonym(pseudonym, length(value)),
             Redacted::Text(text) => FieldValue::Clear(Text::from(text)),
         })
     }
 
-    fn redact_name(&self, name: &mut Text<'_>) {
-        if let Some(redacted) = redact(self.rules(), "", name, Place::of(name), Scope::Everything) {
+    fn redact_name(&self, name: &mut Text<'_>, finds: &mut Finds) {
+        if let Some(redacted) = redact(self.rules(), "", name, Place::of(name), Scope::Everything, finds) {
             *name = Text::from(redacted.into_text());
         }
     }
@@ -438,6 +500,14 @@ impl Sanitiser {
 
     fn key_rank(&self, name: &str) -> Option<usize> {
         self.key_names.iter().position(|known| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What a name says under which keys are presented: a key, where it says no more than that of a token.
+fn key_class(name: &str) -> DataClass {
+    match credential_class(name) {
+        DataClass::AccessToken if !name.contains("token") => DataClass::ApiKey,
+        class => class,
     }
 }
 

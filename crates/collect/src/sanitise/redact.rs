@@ -10,7 +10,9 @@
 
 use outrider_classify::{DataClass, Found, find_personal, is_credential_name};
 use outrider_model::Pseudonym;
+use smallvec::{SmallVec, smallvec};
 
+use super::finds::{Find, Finds};
 use super::spans::{self, Held, Place};
 use super::views::{View, for_each_base64};
 use crate::lossless;
@@ -69,30 +71,38 @@ pub(super) enum Scope {
     Credentials,
 }
 
-/// The text of a field of this name with its spans replaced; `None` if it has none.
-pub(super) fn redact(rules: Rules<'_>, name: &str, text: &str, place: Place, scope: Scope) -> Option<Redacted> {
+/// The text of a field of this name with its spans replaced; `None` if it has none. What was found in it waits in `finds`.
+pub(super) fn redact(
+    rules: Rules<'_>,
+    name: &str,
+    text: &str,
+    place: Place,
+    scope: Scope,
+    finds: &mut Finds,
+) -> Option<Redacted> {
     if text.len() < TEXT_BYTES_MIN {
         return None;
     }
     let search = Search { rules, name, scope };
     let mut spans = Vec::new();
     search.look(text, place, LAYERS_MAX, &mut spans);
-    if let [Span { start: 0, end, by: By::Pseudonym(pseudonym) }] = spans[..]
+    if let [Span { start: 0, end, by: By::Pseudonym(pseudonym), .. }] = spans[..]
         && end == text.len()
     {
+        spans[0].found.iter().for_each(|find| finds.add(*find));
         return Some(Redacted::Whole(pseudonym));
     }
     if spans.is_empty() {
         return None;
     }
-    let mut text = replaced(text, spans);
+    let mut text = replaced(text, spans, |find| finds.add(find));
     for _ in 1..ROUNDS_MAX {
         let mut more = Vec::new();
         search.look(&text, place, LAYERS_MAX, &mut more);
         if more.is_empty() {
             break;
         }
-        text = replaced(&text, more);
+        text = replaced(&text, more, |find| finds.add(find));
     }
     Some(Redacted::Text(text))
 }
@@ -108,6 +118,8 @@ struct Span {
     start: usize,
     end: usize,
     by: By,
+    /// What stood there; in base64 it may be several values.
+    found: SmallVec<[Find; 1]>,
 }
 
 #[derive(Debug)]
@@ -130,13 +142,14 @@ impl Search<'_> {
             |name| self.rules.is_credential_name(name),
             |start, end, held| {
                 let value = percent_decoded(&text[start..end]);
-                let is_wanted = held == Held::Credential || self.scope == Scope::Everything;
+                let is_wanted = held != Held::User || self.scope == Scope::Everything;
                 if is_wanted && !self.holds_pseudonym(&value) {
                     let pseudonym = match held {
-                        Held::Credential => self.rules.key.pseudonym(Domain::Credential, &lossless::to_bytes(&value)),
                         Held::User => self.rules.key.personal("", &value),
+                        _ => self.rules.key.pseudonym(Domain::Credential, &lossless::to_bytes(&value)),
                     };
-                    spans.push(Span { start, end, by: By::Pseudonym(pseudonym) });
+                    let found = found_in(held, &value);
+                    spans.push(Span { start, end, by: By::Pseudonym(pseudonym), found });
                 }
             },
         );
@@ -159,7 +172,7 @@ impl Search<'_> {
             let value = &text[start..end];
             if !self.holds_pseudonym(value) {
                 let by = By::Pseudonym(personal(self.rules.key, class, value));
-                spans.push(Span { start, end, by });
+                spans.push(Span { start, end, by, found: smallvec![Find::of(class)] });
             }
         }
         spans
@@ -182,14 +195,15 @@ impl Search<'_> {
         for_each_base64(text, |found| {
             let mut inner = Vec::new();
             self.look(&found.text, Place::of(&found.text), layers, &mut inner);
+            let finds = inner.iter().flat_map(|span| span.found.iter().copied()).collect();
             let by = match inner[..] {
                 [] => return,
-                [Span { start: 0, end, by: By::Pseudonym(pseudonym) }] if end == found.text.len() => {
+                [Span { start: 0, end, by: By::Pseudonym(pseudonym), .. }] if end == found.text.len() => {
                     By::Pseudonym(pseudonym)
                 }
-                _ => By::Text(found.encode(&replaced(&found.text, inner))),
+                _ => By::Text(found.encode(&replaced(&found.text, inner, |_| ()))),
             };
-            spans.push(Span { start: found.start, end: found.end, by });
+            spans.push(Span { start: found.start, end: found.end, by, found: finds });
         });
         spans
     }
@@ -218,11 +232,29 @@ fn add(spans: &mut Vec<Span>, mut more: Vec<Span>) {
     spans.sort_by_key(|span| span.start);
 }
 
-fn replaced(text: &str, spans: Vec<Span>) -> String {
+/// What is credential by its look or by the name before it. A name beside a host is somebody's, and may be a mail address.
+pub(super) fn found_in(held: Held<'_>, value: &str) -> SmallVec<[Find; 1]> {
+    match held {
+        Held::Named(name) => smallvec![Find::named_credential(&percent_decoded(name), value)],
+        Held::Password => smallvec![Find::credential(value, || DataClass::Password)],
+        Held::Token => smallvec![Find::credential(value, || DataClass::AccessToken)],
+        Held::User => find_personal("", value).into_iter().map(|found| Find::of(found.class)).collect(),
+    }
+}
+
+/// The text with something else in place of its spans. What was found in them goes to `take`, with the segment of the path
+/// in which it stands, should it be one.
+fn replaced(text: &str, spans: Vec<Span>, mut take: impl FnMut(Find)) -> String {
     let mut out = String::with_capacity(text.len() + PSEUDONYM_BYTES * spans.len());
     let mut copied = 0;
-    for Span { start, end, by } in spans {
+    let (mut counted, mut slashes) = (0, 0);
+    for Span { start, end, by, found } in spans {
         out.push_str(&text[copied..start]);
+        slashes += memchr::memchr_iter(b'/', &out.as_bytes()[counted..]).count();
+        counted = out.len();
+        // The first segment is that behind the first slash.
+        let segment = slashes.saturating_sub(usize::from(out.starts_with('/')));
+        found.into_iter().for_each(|find| take(find.in_segment(segment)));
         match by {
             By::Pseudonym(pseudonym) => out.push_str(&pseudonym.to_string()),
             By::Text(text) => out.push_str(&text),

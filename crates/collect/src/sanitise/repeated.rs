@@ -3,7 +3,8 @@
 use outrider_classify::{DataClass, Found, find_personal, is_named_after};
 use outrider_model::{Field, FieldValue, Pseudonym, Text};
 
-use super::redact::{Rules, personal};
+use super::finds::Find;
+use super::redact::{Rules, found_in, personal};
 use super::spans::{self, Held, Place};
 use crate::lossless;
 use crate::pseudonyms::Domain;
@@ -14,18 +15,21 @@ const BYTES_MAX: usize = 16 * 1024;
 
 /// Replaces what begins in one value of a header and ends in a later one: a pseudonym at its beginning, nothing of it behind.
 /// The values of a repeated header follow each other. Those of a name that carries credentials are left, as each is replaced as a whole.
-pub(super) fn redact(rules: Rules<'_>, fields: &mut [Field<'_>]) {
+/// Gives what was found, with the place of the value that it begins in.
+pub(super) fn redact(rules: Rules<'_>, fields: &mut [Field<'_>]) -> Vec<(usize, Find)> {
+    let mut finds = Vec::new();
     let mut at = 0;
     while at + 1 < fields.len() {
         let same = fields[at..].iter().take(VALUES_MAX).take_while(|field| field.name == fields[at].name).count();
         if same > 1 && !rules.is_credential_name(&fields[at].name) {
-            redact_values(rules, &mut fields[at..at + same]);
+            redact_values(rules, &mut fields[at..at + same], |field, find| finds.push((at + field, find)));
         }
         at += same;
     }
+    finds
 }
 
-fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>]) {
+fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>], mut take: impl FnMut(usize, Find)) {
     let mut joined = String::new();
     let mut ends = Vec::with_capacity(fields.len());
     for field in &*fields {
@@ -41,10 +45,12 @@ fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>]) {
     // A value with the first half of a key looks like a shorter key; two that look so are two keys.
     let is_of_two = |start: usize, end: usize| own.iter().filter(|&&(from, to)| from < end && start < to).count() > 1;
     let mut spans = Vec::new();
-    for (start, end) in credentials(rules, &joined) {
+    let field_at = |start: usize| ends.partition_point(|&end| end <= start);
+    for (start, end, held) in credentials(rules, &joined) {
         if crosses(start, end) && !is_of_two(start, end) {
             let value = lossless::to_bytes(&joined[start..end]);
             spans.push((start, end, rules.key.pseudonym(Domain::Credential, &value)));
+            found_in(held, &joined[start..end]).into_iter().for_each(|find| take(field_at(start), find));
         }
     }
     let name = &*fields[0].name;
@@ -56,6 +62,7 @@ fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>]) {
         let is_new = own.iter().all(is_free) && spans.iter().all(|&(from, to, _)| is_free(&(from, to)));
         if is_proved && is_new && crosses(start, end) {
             spans.push((start, end, personal(rules.key, class, &joined[start..end])));
+            take(field_at(start), Find::of(class));
         }
     }
     if spans.is_empty() {
@@ -66,12 +73,12 @@ fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>]) {
 }
 
 /// Where the text holds credentials.
-fn credentials(rules: Rules<'_>, text: &str) -> Vec<(usize, usize)> {
+fn credentials<'t>(rules: Rules<'_>, text: &'t str) -> Vec<(usize, usize, Held<'t>)> {
     let mut found = Vec::new();
     let is_name = |name: &str| rules.is_credential_name(name);
     spans::find(text, Place::of(text), is_name, |start, end, held| {
-        if held == Held::Credential {
-            found.push((start, end));
+        if held != Held::User {
+            found.push((start, end, held));
         }
     });
     found
@@ -83,7 +90,7 @@ fn own_credentials(rules: Rules<'_>, joined: &str, ends: &[usize]) -> Vec<(usize
     let mut begin = 0;
     for &end in ends {
         let found = credentials(rules, &joined[begin..end]);
-        own.extend(found.into_iter().map(|(from, to)| (begin + from, begin + to)));
+        own.extend(found.into_iter().map(|(from, to, _)| (begin + from, begin + to)));
         begin = end;
     }
     own

@@ -29,13 +29,24 @@ impl Place {
 
 /// What a span holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Held {
-    Credential,
+pub(super) enum Held<'t> {
+    /// A credential, as the name before it says.
+    Named(&'t str),
+    /// A credential, as its look or a scheme before it says.
+    Token,
+    /// The password of `user:password@host`.
+    Password,
+    /// The user of that.
     User,
 }
 
 /// Calls `take` with start, end and content of each span, in order. Which names are a credential's, `is_name` says.
-pub(super) fn find(text: &str, place: Place, is_name: impl Fn(&str) -> bool, take: impl FnMut(usize, usize, Held)) {
+pub(super) fn find<'t>(
+    text: &'t str,
+    place: Place,
+    is_name: impl Fn(&str) -> bool,
+    take: impl FnMut(usize, usize, Held<'t>),
+) {
     if text.len() < VALUE_BYTES_MIN && !text.contains(['=', ':']) {
         return;
     }
@@ -49,7 +60,7 @@ struct Search<'t, N, T> {
     take: T,
 }
 
-impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
+impl<'t, N: Fn(&str) -> bool, T: FnMut(usize, usize, Held<'t>)> Search<'t, N, T> {
     fn run(mut self) {
         let bytes = self.text.as_bytes();
         let mut start = 0;
@@ -60,21 +71,23 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
             let token = &self.text[start..end];
             start = match next {
                 Some(b'=') if self.names(token, &percent_decoded(token)) => {
-                    self.take(self.value_after(end + 1, in_path))
+                    self.take(self.value_after(end + 1, in_path), Held::Named(token))
                 }
-                Some(b'"') if self.names(token, token) => self.json_values_after(end),
+                Some(b'"') if self.names(token, token) => self.json_values_after(end, token),
                 Some(b':') if bytes[end..].starts_with(b": ") && self.names(token, token) => {
-                    self.take(self.value_after(self.without_spaces(end + 1), false))
+                    self.take(self.value_after(self.without_spaces(end + 1), false), Held::Named(token))
                 }
                 Some(b':') if bytes[end..].starts_with(b"://") => self.after_authority(end + 3),
-                Some(b' ') if is_scheme(token) => self.take(self.value_after(self.without_spaces(end), false)),
+                Some(b' ') if is_scheme(token) => {
+                    self.take(self.value_after(self.without_spaces(end), false), Held::Token)
+                }
                 Some(b' ') if token.ends_with("-----BEGIN") => match private_key_at(self.text, end - 10) {
-                    Some(key_end) => self.take((end - 10, key_end)),
+                    Some(key_end) => self.take((end - 10, key_end), Held::Token),
                     None => end + 1,
                 },
                 _ => {
                     if let Some((from, to)) = token_in(token) {
-                        self.take((start + from, start + to));
+                        self.take((start + from, start + to), Held::Token);
                     }
                     end + 1
                 }
@@ -90,9 +103,9 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
     }
 
     /// Hands out a credential's span and says where to go on.
-    fn take(&mut self, (start, end): (usize, usize)) -> usize {
+    fn take(&mut self, (start, end): (usize, usize), held: Held<'t>) -> usize {
         if start < end {
-            (self.take)(start, end, Held::Credential);
+            (self.take)(start, end, held);
         }
         end + 1
     }
@@ -141,7 +154,7 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
 
     /// Hands out the value of a JSON member whose name ends with the quote at `quote`, or the values of its list up to the first
     /// that is a list or an object itself, and says where to go on.
-    fn json_values_after(&mut self, quote: usize) -> usize {
+    fn json_values_after(&mut self, quote: usize, name: &'t str) -> usize {
         let bytes = self.text.as_bytes();
         let skip = |from: usize| {
             from + bytes.get(from..).map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count())
@@ -159,7 +172,7 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
                 return if is_list { at } else { quote + 1 };
             };
             let is_quoted = start > at;
-            self.take((start, end));
+            self.take((start, end), Held::Named(name));
             at = skip(end + usize::from(is_quoted));
             if !is_list || bytes.get(at) != Some(&b',') {
                 return at;
@@ -183,7 +196,7 @@ impl<N: Fn(&str) -> bool, T: FnMut(usize, usize, Held)> Search<'_, N, T> {
             (self.take)(start, start + user, Held::User);
         }
         match colon {
-            Some(colon) => self.take((start + colon + 1, start + at)),
+            Some(colon) => self.take((start + colon + 1, start + at), Held::Password),
             None => start + at + 1,
         }
     }

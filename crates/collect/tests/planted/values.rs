@@ -89,6 +89,25 @@ impl Kind {
         }
     }
 
+    /// The class that it is told to be of.
+    pub fn class(self) -> &'static str {
+        match self {
+            Kind::Email => "email",
+            Kind::Phone | Kind::BarePhone => "phone",
+            Kind::Card | Kind::PrintedCard => "payment_card",
+            Kind::Iban => "iban",
+            Kind::SocialSecurity | Kind::BareSocialSecurity => "us_ssn",
+            Kind::Dni => "es_dni_nie",
+            Kind::Cpf | Kind::BareCpf => "br_cpf",
+            Kind::Nir => "fr_nir",
+            Kind::Pesel => "pl_pesel",
+            Kind::JsonWebToken => "json_web_token",
+            Kind::ProviderKey => "api_key",
+            Kind::PrivateKey => "private_key",
+            Kind::Password => "password",
+        }
+    }
+
     /// Nothing but the name beside it tells it from an id.
     pub fn needs_name(self) -> bool {
         matches!(self, Kind::BarePhone | Kind::BareSocialSecurity | Kind::BareCpf | Kind::Pesel | Kind::Password)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use outrider_lake::arrow::array::AsArray as _;
 use outrider_lake::{Answer, Beside, LakeError, LakeReader, QueryError, QueryLimits, Range, Span, parse_search};
 
-use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, damage, keep, mixed_call};
+use crate::calls::{ALL, DAY_MS, Filler, NOON_MS, damage, full_call, keep, mixed_call, plain_call};
 
 /// A lake of a hundred calls.
 async fn filled(limits: QueryLimits) -> (tempfile::TempDir, Filler, LakeReader) {
@@ -45,6 +45,35 @@ async fn statements_that_read_are_answered() {
     }
     assert!(rows(&reader, "DESCRIBE events").await.unwrap() > 30);
     assert!(rows(&reader, "SHOW TABLES").await.unwrap() >= 1);
+}
+
+#[tokio::test]
+async fn calls_are_asked_for_by_what_they_show_of_their_exposure() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut filler = Filler::open(directory.path()).await;
+    filler.commit(&[full_call(), plain_call("/a")]).await;
+    // Of these nothing is in a file yet.
+    filler.show(&[plain_call("/b"), full_call()]);
+    let reader = LakeReader::open(directory.path(), Some(filler.lake.tail()), QueryLimits::default()).unwrap();
+    for (condition, expected) in [
+        ("has_class(data_classes, 'email')", 2),
+        ("NOT has_class(data_classes, 'email')", 2),
+        ("has_class(data_classes, 'phone')", 0),
+        ("array_has(signs, 'plain_http')", 2),
+        ("array_has(signs, 'https')", 0),
+        ("signs IS NULL AND data_classes IS NULL", 2),
+        ("jwt_lifetime_s > 86400", 2),
+        (
+            "data_classes[2]['class'] = 'api_key' AND data_classes[2]['location'] = 'query' AND data_classes[2]['at'] = 2",
+            2,
+        ),
+    ] {
+        let statement = format!("SELECT path FROM events WHERE {condition}");
+        assert_eq!(rows(&reader, &statement).await.unwrap(), expected, "{condition}");
+    }
+    for wrong in ["has_class(signs, 'email')", "has_class(data_classes, path)", "has_class(path, 'email')"] {
+        rows(&reader, &format!("SELECT path FROM events WHERE {wrong}")).await.unwrap_err();
+    }
 }
 
 /// Of calls in two hundred seconds, half are in the timeline and half are not yet.

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use outrider_lake::{Keeper, Kept, Lake, Location, Retention, Rows};
 use outrider_model::{
-    AgentClass, AnsweredBy, ApiCall, BusinessEntity, ClockCheck, Consumer, Coordinates, CountryCode, EndpointId,
-    Enrichment, Exposure, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym, Text, Trust,
+    AgentClass, AnsweredBy, ApiCall, BusinessEntity, ClassLocation, ClassSeen, ClockCheck, Consumer, Coordinates,
+    CountryCode, EndpointId, Enrichment, Exposure, Field, FieldValue, KeyId, Latency, Named, NetworkClass, Pseudonym,
+    Sign, Text, Trust,
 };
 
 /// 2026-11-28 12:00:00 UTC.
@@ -97,7 +98,16 @@ pub fn full_call() -> ApiCall<'static> {
                 BusinessEntity { name: "tenant".into(), value: "é:,'".into() },
             ],
         },
-        exposure: Exposure::default(),
+        exposure: Exposure {
+            signs: [Sign::PlainHttp, Sign::CookieSet, Sign::JwtWithoutExpiry].into_iter().collect(),
+            jwt_lifetime_s: Some(u32::MAX),
+            classes: vec![
+                ClassSeen { location: ClassLocation::Path, at: 1, class: "email".into() },
+                ClassSeen { location: ClassLocation::Query, at: 2, class: "api_key".into() },
+                ClassSeen { location: ClassLocation::Header, at: u16::MAX, class: "of a later build".into() },
+                ClassSeen { location: ClassLocation::Field, at: 0, class: "email".into() },
+            ],
+        },
         ..plain_call("/shop/\u{f7e9}/\u{0}")
     }
 }

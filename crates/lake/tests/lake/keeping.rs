@@ -378,7 +378,18 @@ pub async fn older_table(path: &std::path::Path, schema: &deltalake::arrow::data
 #[tokio::test]
 async fn an_older_table_gets_the_columns_that_it_lacks() {
     let directory = tempfile::tempdir().unwrap();
-    let lacking = ["own_refusal", "session", "consumer_tags", "country", "latitude_e4", "entities", "fields"];
+    let lacking = [
+        "own_refusal",
+        "session",
+        "consumer_tags",
+        "country",
+        "latitude_e4",
+        "entities",
+        "fields",
+        "signs",
+        "jwt_lifetime_s",
+        "data_classes",
+    ];
     older_table(&directory.path().join("events"), &outrider_lake::arrow_schema(), &lacking).await;
     let mut filler = Filler::open(directory.path()).await;
     filler.commit(&[mixed_call(1)]).await;

@@ -96,6 +96,12 @@ pub(super) const COLUMNS: &[ColumnWords] = &[
         "fields",
         "what the source's field mapping made of the line, as query has its fields; null where there is nothing",
     ),
+    of(
+        "signs",
+        "what the call shows of how safely its API is offered, such as plain_http; null where there is nothing",
+    ),
+    unit("jwt_lifetime_s", "s", "how long the JSON Web Token that was presented lives, from its issue to its expiry"),
+    of("data_classes", "classes of what was replaced in the call: location, at, class; null where there is nothing"),
     // Of the views.
     of("access", "by what it was known who called: credential, presented, anonymous or nothing"),
     of(
