@@ -748,7 +748,8 @@ fn a_document_is_written_of_what_was_seen() {
 #[test]
 fn a_way_of_no_known_kind_that_hardly_any_call_had_is_not_written() {
     use AuthKind::{Authorization, Basic, Consumer, Key, None, Unknown};
-    let cases: [(&[(AuthKind, u64, u64)], &[&str]); 9] = [
+    type Case = (&'static [(AuthKind, u64, u64)], &'static [&'static str]);
+    let cases: [Case; 9] = [
         (&[(Basic, 9901, 9901), (Authorization, 99, 99)], &["basic"]),
         (&[(Basic, 9901, 9901), (Unknown, 99, 99)], &["basic"]),
         (&[(Basic, 9901, 9901), (Consumer, 99, 99)], &["basic"]),

@@ -59,7 +59,7 @@ pub(crate) struct ResponseHeaders<'a> {
 }
 
 impl<'a> ResponseHeaders<'a> {
-    pub(super) fn of(value: Value<'_, 'a>) -> Self {
+    pub(crate) fn of(value: Value<'_, 'a>) -> Self {
         let Json::Object(members) = value.json() else { return ResponseHeaders::default() };
         let mut headers = ResponseHeaders::default();
         let mut count = 0;

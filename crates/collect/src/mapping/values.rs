@@ -15,13 +15,15 @@ pub(super) type Values<'a> = SmallVec<[Text<'a>; 1]>;
 /// The texts of a value as it stands in the line. What is none fails, and those that are stay.
 pub(super) fn of_json<'a>(value: JsonValue<'_, 'a>, values: &mut Values<'a>) -> Result<(), FieldFailure> {
     let Json::List(elements) = value.json() else { return add(value, values) };
-    elements.fold(Ok(()), |read, element| {
+    let mut read = Ok(());
+    for element in elements {
         let added = match element.json() {
             Json::List(_) => Err(FieldFailure::NotAValue),
             _ => add(element, values),
         };
-        added.and(read)
-    })
+        read = added.and(read);
+    }
+    read
 }
 
 /// Adds a value that is no list.

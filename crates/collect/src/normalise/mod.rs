@@ -286,7 +286,7 @@ impl Normaliser {
     /// As [`Normaliser::normalise`], with the address that is not in the call.
     pub fn read<'a>(
         &'a self,
-        line: &'a [u8],
+        line: &[u8],
         received_ms: Option<i64>,
         scratch: &'a mut Scratch,
     ) -> Result<Normalised<'a>, Rejection> {

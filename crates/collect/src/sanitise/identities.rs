@@ -13,7 +13,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{self, Which};
-use super::{former_field, length};
+use super::length;
+use super::presented::former_field;
 use crate::pseudonyms::PseudonymKey;
 
 /// One thing that leaves in clear unless it is named in `pseudonymise`.

@@ -13,6 +13,7 @@ mod clean;
 mod finds;
 mod identities;
 mod policies;
+mod presented;
 mod redact;
 mod repeated;
 mod spans;
@@ -23,7 +24,7 @@ use std::net::IpAddr;
 use outrider_classify::{
     DataClass, credential_class, credential_shape, find_personal, is_credential_name, without_scheme,
 };
-use outrider_model::{ACCOUNT_FIELD, ApiCall, FORMER_FIELDS, Field, FieldValue, Pseudonym, Text};
+use outrider_model::{ACCOUNT_FIELD, ApiCall, Field, FieldValue, Pseudonym, Text};
 
 use clean::CleanValues;
 use finds::Find;
@@ -31,6 +32,7 @@ pub(crate) use finds::Finds;
 pub(crate) use identities::Hides;
 pub use identities::{Identities, Identity};
 pub use policies::{FieldPolicies, FieldPolicy};
+pub(crate) use presented::Presented;
 use redact::{Redacted, Rules, Scope, redact};
 use spans::Place;
 
@@ -58,65 +60,6 @@ pub(crate) struct Sanitiser {
     address_header: Option<String>,
     clean_headers: CleanValues,
     clean_fields: CleanValues,
-}
-
-/// What a call's fields say about who presented what. Headers win over query fields, and names in the order of the settings,
-/// because the order of fields in the log is random.
-#[derive(Debug, Default)]
-pub(crate) struct Presented {
-    credential: Option<(usize, Pseudonym)>,
-    pub(crate) session: Option<Pseudonym>,
-    /// The classes of what was replaced.
-    pub(crate) finds: Finds,
-    /// When the call was received, where it is to say what its values were under a key that was rotated.
-    received_ms: Option<i64>,
-    former: FormerNames,
-}
-
-/// What values of a call were under the former key.
-#[derive(Debug, Default)]
-struct FormerNames {
-    credential: Option<Pseudonym>,
-    session: Option<Pseudonym>,
-    account: Option<Pseudonym>,
-}
-
-impl Presented {
-    /// Of a call that was received then.
-    pub(crate) fn at(received_ms: i64) -> Self {
-        Presented { received_ms: Some(received_ms), ..Presented::default() }
-    }
-
-    pub(crate) fn credential(&self) -> Option<Pseudonym> {
-        self.credential.map(|(_, pseudonym)| pseudonym)
-    }
-
-    /// What the values were under the former key, as fields of the call.
-    pub(crate) fn former_fields<'a>(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
-        let FormerNames { credential, session, account } = self.former;
-        let named = [(PRESENTED_CREDENTIAL, credential), (SESSION, session), (ACCOUNT_FIELD, account)];
-        named.into_iter().filter_map(|(name, pseudonym)| Some(former_field(name, FieldValue::Pseudonym(pseudonym?, 0))))
-    }
-
-    /// The call has its session from elsewhere.
-    pub(crate) fn forget_session(&mut self) {
-        (self.session, self.former.session) = (None, None);
-    }
-
-    fn offer(&mut self, rank: usize, pseudonym: Pseudonym, former: Option<Pseudonym>) {
-        if self.credential.is_none_or(|(best, _)| rank < best) {
-            self.credential = Some((rank, pseudonym));
-            self.former.credential = former;
-        }
-    }
-}
-
-const PRESENTED_CREDENTIAL: &str = "presented_credential";
-const SESSION: &str = "session";
-
-/// The field in which a call says what another of its values was under the former key.
-fn former_field(name: &str, value: FieldValue<'static>) -> Field<'static> {
-    Field { name: Text::from(format!("{FORMER_FIELDS}{name}")), value }
 }
 
 impl Sanitiser {

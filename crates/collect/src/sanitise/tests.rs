@@ -496,7 +496,7 @@ proptest! {
                 let value = Text::from(text.as_str());
                 let mut field = Field { name: Text::from(NAMES[name]), value: FieldValue::Clear(value.clone()) };
                 if is_field {
-                    field.value = sanitiser.mapped_value(NAMES[name], value, &mut presented);
+                    field.value = sanitiser.mapped_value(Hides::Nothing, NAMES[name], value, &mut presented);
                 } else {
                     sanitiser.header(&mut field, &mut presented);
                 }

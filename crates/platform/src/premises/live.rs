@@ -336,8 +336,9 @@ mod tests {
 
     #[test]
     fn two_processes_with_one_identity_are_told_of_and_one_that_follows_another_is_not() {
-        // Who speaks when, and which instances are told of at the end.
-        let cases: [(&[(&str, u64)], u64, &[&str]); 6] = [
+        // Who speaks at which second, when that is looked at, and which instances are told of then.
+        type Case = (&'static [(&'static str, u64)], u64, &'static [&'static str]);
+        let cases: [Case; 6] = [
             (&[("a", 0), ("a", 10), ("a", 20)], 21, &[]),
             (&[("a", 0), ("a", 10), ("b", 15), ("b", 25)], 26, &[]),
             (&[("a", 0), ("b", 5), ("a", 10), ("b", 15)], 16, &["a", "b"]),

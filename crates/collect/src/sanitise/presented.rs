@@ -1,0 +1,64 @@
+//! What the values of a call say of who presented what, gathered while they are replaced.
+
+use outrider_model::{ACCOUNT_FIELD, FORMER_FIELDS, Field, FieldValue, Pseudonym, Text};
+
+use super::finds::Finds;
+
+/// What a call's fields say about who presented what. Headers win over query fields, and names in the order of the settings,
+/// because the order of fields in the log is random.
+#[derive(Debug, Default)]
+pub(crate) struct Presented {
+    pub(super) credential: Option<(usize, Pseudonym)>,
+    pub(crate) session: Option<Pseudonym>,
+    /// The classes of what was replaced.
+    pub(crate) finds: Finds,
+    /// When the call was received, where it is to say what its values were under a key that was rotated.
+    pub(super) received_ms: Option<i64>,
+    pub(super) former: FormerNames,
+}
+
+/// What values of a call were under the former key.
+#[derive(Debug, Default)]
+pub(super) struct FormerNames {
+    credential: Option<Pseudonym>,
+    pub(super) session: Option<Pseudonym>,
+    pub(super) account: Option<Pseudonym>,
+}
+
+impl Presented {
+    /// Of a call that was received then.
+    pub(crate) fn at(received_ms: i64) -> Self {
+        Presented { received_ms: Some(received_ms), ..Presented::default() }
+    }
+
+    pub(crate) fn credential(&self) -> Option<Pseudonym> {
+        self.credential.map(|(_, pseudonym)| pseudonym)
+    }
+
+    /// What the values were under the former key, as fields of the call.
+    pub(crate) fn former_fields<'a>(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+        let FormerNames { credential, session, account } = self.former;
+        let named = [(PRESENTED_CREDENTIAL, credential), (SESSION, session), (ACCOUNT_FIELD, account)];
+        named.into_iter().filter_map(|(name, pseudonym)| Some(former_field(name, FieldValue::Pseudonym(pseudonym?, 0))))
+    }
+
+    /// The call has its session from elsewhere.
+    pub(crate) fn forget_session(&mut self) {
+        (self.session, self.former.session) = (None, None);
+    }
+
+    pub(super) fn offer(&mut self, rank: usize, pseudonym: Pseudonym, former: Option<Pseudonym>) {
+        if self.credential.is_none_or(|(best, _)| rank < best) {
+            self.credential = Some((rank, pseudonym));
+            self.former.credential = former;
+        }
+    }
+}
+
+const PRESENTED_CREDENTIAL: &str = "presented_credential";
+const SESSION: &str = "session";
+
+/// The field in which a call says what another of its values was under the former key.
+pub(super) fn former_field(name: &str, value: FieldValue<'static>) -> Field<'static> {
+    Field { name: Text::from(format!("{FORMER_FIELDS}{name}")), value }
+}
