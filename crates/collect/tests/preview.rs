@@ -126,7 +126,7 @@ fn what_a_call_shows_of_its_exposure_is_shown() {
         r#"{{"request": {{"uri": "/users/alice@corp.example?t={token}", "url": "http://api.example/", "headers": {{"a": "1"}}}},
             "response": {{"status": 200}}}}"#
     );
-    let rows = normaliser().preview(line.as_bytes(), |_| ()).unwrap();
+    let rows = normaliser().preview(line.as_bytes(), |_, _| ()).unwrap();
     let all: Vec<String> = rows.iter().filter(|row| row.fate == Fate::Derived).map(shown).collect();
     let expected = [
         " |  | derived | signs | plain_http jwt jwt_unsigned",

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod clean;
+mod cookies;
 mod finds;
 mod identities;
 mod policies;
@@ -27,6 +28,7 @@ use outrider_classify::{
 use outrider_model::{ACCOUNT_FIELD, ApiCall, Field, FieldValue, Pseudonym, Text};
 
 use clean::CleanValues;
+use cookies::cookie_value;
 use finds::Find;
 pub(crate) use finds::Finds;
 pub(crate) use identities::Hides;
@@ -313,34 +315,6 @@ impl Sanitiser {
         }
     }
 
-    /// Cookies one by one, as their policies say (RFC 6265, section 4.2). One without a policy becomes a pseudonym.
-    fn cookies(&self, header: &str, finds: &mut Finds) -> String {
-        let mut kept = Vec::new();
-        for pair in header.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            let Some((name, value)) = pair.split_once('=') else {
-                kept.push(self.pseudonym(Domain::Credential, pair).to_string());
-                continue;
-            };
-            let (name, value) = (name.trim(), value.trim());
-            let shown = match self.policies.cookie.get(name) {
-                Some(FieldPolicy::Drop) => continue,
-                Some(FieldPolicy::Mask) => REDACTED.to_owned(),
-                Some(FieldPolicy::Keep) if credential_shape(value).is_none() => {
-                    let redacted = redact(self.rules(), name, value, Place::of(value), Scope::Credentials, finds);
-                    redacted.map_or_else(|| value.to_owned(), Redacted::into_text)
-                }
-                _ if value.is_empty() => String::new(),
-                _ => self.pseudonym(Domain::Credential, value).to_string(),
-            };
-            let name = match redact(self.rules(), "", name, Place::List, Scope::Everything, finds) {
-                Some(redacted) => redacted.into_text(),
-                None => name.to_owned(),
-            };
-            kept.push(format!("{name}={shown}"));
-        }
-        kept.join("; ")
-    }
-
     /// What stands for the value, if its name or its look says that it is a credential.
     fn credential(
         &self,
@@ -368,25 +342,6 @@ impl Sanitiser {
             presented.offer(rank, pseudonym, self.former(Domain::Credential, bare, presented));
         }
         Some(FieldValue::Pseudonym(pseudonym, length(bare)))
-    }
-
-    /// Of a cookie header that is replaced as a whole, what its cookies are: those whose names or looks say so. What an operator has
-    /// masked or dropped is not told.
-    fn find_in_cookies(&self, header: &str, finds: &mut Finds) {
-        for pair in header.split(';') {
-            let (name, value) = pair.split_once('=').map_or(("", pair), |(name, value)| (name.trim(), value));
-            let value = value.trim().trim_matches('"');
-            let is_session = matches!(&self.session, Some(SessionCarrier::Cookie(session)) if session == name);
-            let is_named = is_session || is_credential_name(name);
-            let is_hidden = matches!(self.policies.cookie.get(name), Some(FieldPolicy::Drop | FieldPolicy::Mask));
-            if is_hidden || value.is_empty() || !(is_named || credential_shape(value).is_some()) {
-                continue;
-            }
-            finds.add(Find::credential(value, || match is_session {
-                true => DataClass::SessionId,
-                false => credential_class(name),
-            }));
-        }
     }
 
     fn credential_class(&self, name: &str) -> DataClass {
@@ -504,15 +459,6 @@ fn is_plain_host(host: &str) -> bool {
 fn may_hold_value(name: &str) -> bool {
     let digits = name.bytes().filter(u8::is_ascii_digit).count();
     digits >= NAME_DIGITS_MIN || name.contains('@')
-}
-
-/// The value of one cookie of a `cookie` header (RFC 6265, section 4.2).
-fn cookie_value<'v>(header: &'v str, name: &str) -> Option<&'v str> {
-    header.split(';').find_map(|pair| {
-        let (found, value) = pair.split_once('=')?;
-        let value = value.trim().trim_matches('"');
-        (found.trim() == name && !value.is_empty()).then_some(value)
-    })
 }
 
 #[cfg(test)]
