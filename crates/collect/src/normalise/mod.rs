@@ -345,8 +345,7 @@ impl Normaliser {
         let consumer = consumer(line.consumer);
         let response_type = line.response.headers.content_type;
         let (presented_credential, session) = (presented.credential(), presented.session);
-        let former: Vec<_> = presented.former_fields().collect();
-        presented.finds.tell(&mut exposure);
+        std::mem::take(&mut presented.finds).tell(&mut exposure);
         Ok(ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
@@ -383,7 +382,7 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type: self.sanitiser.response_type(response_type),
-            fields: former,
+            fields: presented.former_fields().collect(),
             enrichment: Enrichment::default(),
             exposure,
         })
