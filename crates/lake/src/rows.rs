@@ -444,9 +444,8 @@ impl<'a> RowReader<'a> {
 
     fn time_ms(&self, name: &'static str) -> Result<i64, RowError> {
         let column = self.column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
-        column
-            .map(|c| c.value(self.row).div_euclid(1000))
-            .ok_or_else(|| self.error(name, "has another type than timestamp"))
+        let ms = column.map(|c| c.value(self.row).div_euclid(1000));
+        ms.ok_or_else(|| self.error(name, "has another type than timestamp"))
     }
 
     fn clock(&self) -> Result<ClockCheck, RowError> {
