@@ -7,6 +7,7 @@ use super::finds::Find;
 use super::redact::{Rules, found_in, personal};
 use super::spans::{self, Held, Place};
 use crate::lossless;
+use crate::normalise::percent_decoded;
 use crate::pseudonyms::Domain;
 
 /// Values of one header that are looked at together, and their bytes.
@@ -50,7 +51,8 @@ fn redact_values(rules: Rules<'_>, fields: &mut [Field<'_>], mut take: impl FnMu
         if crosses(start, end) && !is_of_two(start, end) {
             let value = lossless::to_bytes(&joined[start..end]);
             spans.push((start, end, rules.key.pseudonym(Domain::Credential, &value)));
-            found_in(held, &joined[start..end]).into_iter().for_each(|find| take(field_at(start), find));
+            let said = percent_decoded(&joined[start..end]);
+            found_in(held, &said).into_iter().for_each(|find| take(field_at(start), find));
         }
     }
     let name = &*fields[0].name;
