@@ -117,6 +117,7 @@ export interface CallField {
 
 export const SEVERITIES: Severity[] = ['info', 'low', 'medium', 'high', 'critical'];
 export const ALERT_STATES: AlertState[] = ['open', 'acknowledged', 'resolved', 'false_positive'];
+/** Those that have a timeline: services and gateways never act. */
 export const ENTITY_KINDS: EntityKind[] = ['consumer', 'credential', 'ip', 'network', 'session', 'business'];
 /** States of an action in which the gateway restricts somebody, or is about to. */
 export const ACTIVE_STATES: ActionState[] = ['approved', 'pending', 'stored', 'in_force', 'releasing'];

@@ -121,13 +121,22 @@ export function timelinePath(
   return `/timeline?${query.toString()}`;
 }
 
-/** Whom something is about, with the way to their timeline. */
+/** Where the page is of whom something is about. A service and a gateway never act, so they have no timeline. */
+export function entityPath(entity: EntityKey): string {
+  const { kind, gateway, workspace, value } = entity;
+  if (kind === 'service') {
+    return `/apis/service?${new URLSearchParams({ gateway, workspace, service: value }).toString()}`;
+  }
+  return kind === 'gateway' ? '/settings/gateways' : timelinePath(entity);
+}
+
+/** Whom something is about, with the way to their page. */
 export function EntityLink({ entity }: { entity: EntityKey }) {
   const name = entity.label || entity.value;
   return (
     <Link
       className="cut"
-      to={timelinePath(entity)}
+      to={entityPath(entity)}
       title={`${ENTITY_WORDS[entity.kind]} ${name} at ${entity.gateway}\n${entity.value}`}
     >
       {name}

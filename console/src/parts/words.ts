@@ -139,6 +139,8 @@ export const ENTITY_WORDS: Record<EntityKind, string> = {
   network: 'Network',
   session: 'Session',
   business: 'Business entity',
+  service: 'Service',
+  gateway: 'Gateway',
 };
 
 export const ALERT_STATE_WORDS: Record<AlertState, string> = {

@@ -105,7 +105,7 @@ pub enum CustomError {
 }
 
 /// Classes of an operator, ready to be used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct CustomClasses {
     classes: Vec<Ready>,
 }

@@ -15,6 +15,7 @@
 //! snapshots from its first call on, and shown only once [`Settings::value_actors_min`] callers have sent it.
 
 mod auth;
+mod classes;
 mod distinct;
 mod histogram;
 mod kind;
@@ -25,6 +26,7 @@ mod profile;
 mod report;
 mod rows;
 mod settings;
+mod shown;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -33,20 +35,27 @@ use outrider_model::{ApiCall, EndpointId};
 use serde::{Deserialize, Serialize};
 
 pub use auth::{AuthKind, CheckedBy, is_authentication};
+pub(crate) use classes::is_sensitive;
+use classes::{ClassSender, Classes};
 pub use kind::ValueKind;
 pub(crate) use names::is_ignored_header;
 use profile::{Observed, Profile};
 pub(crate) use report::is_stray;
 pub use report::{
-    AuthCount, Carrier, EndpointInventory, Format, KindCount, Location, MediaTypeCount, NamedCount, ParameterInventory,
-    Quantiles, StatusCount, ValueRange, ValueType,
+    AuthCount, Carrier, ClassSenderCount, DataClassCount, EndpointInventory, Format, KindCount, Location,
+    MediaTypeCount, NamedCount, ParameterInventory, Quantiles, SignCount, StatusCount, ValueRange, ValueType,
 };
 pub(crate) use rows::percent;
 pub use rows::{InventoryRow, RouteNames, RowError, csv, rows};
-pub use settings::{Counters, Settings};
+pub use settings::{Counters, OwnClasses, Settings};
+pub use shown::Mark;
+use shown::Shown;
 
-/// The version of snapshots that this build writes; it reads no other.
-const VERSION: u8 = 1;
+/// The version of snapshots that this build writes.
+const VERSION: u8 = 2;
+
+/// The version before anything was known of exposure and classes of data: the same without [`Beside`]. It is read, too.
+const FIRST_VERSION: u8 = 1;
 
 /// Length of an epoch (decision 8).
 const EPOCH_MS: i64 = 60_000;
@@ -76,11 +85,22 @@ struct StateInOrder<'a> {
     counters: Counters,
 }
 
+/// What a snapshot has of a profile behind the state, in the order of the profiles; version 1 had none of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Beside {
+    shown: Shown,
+    senders: Vec<ClassSender>,
+    /// Of each parameter, in their order.
+    classes: Vec<Classes>,
+}
+
 /// Why bytes are not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
     /// Written by another version.
-    #[error("inventory snapshot version {found} cannot be read; this build reads version {VERSION}")]
+    #[error(
+        "inventory snapshot version {found} cannot be read; this build reads versions {FIRST_VERSION} and {VERSION}"
+    )]
     Version {
         /// The version byte found.
         found: u8,
@@ -88,6 +108,23 @@ pub enum SnapshotError {
     /// Cut off or damaged.
     #[error("inventory snapshot is damaged")]
     Damaged,
+}
+
+/// Puts what stands behind a state into it.
+fn together(mut state: State, beside: Vec<Beside>) -> Result<State, SnapshotError> {
+    if beside.len() != state.profiles.len() {
+        return Err(SnapshotError::Damaged);
+    }
+    for (profile, Beside { shown, senders, classes }) in state.profiles.iter_mut().zip(beside) {
+        if classes.len() != profile.parameters.len() {
+            return Err(SnapshotError::Damaged);
+        }
+        (profile.shown, profile.senders) = (shown, senders);
+        for (parameter, classes) in profile.parameters.iter_mut().zip(classes) {
+            parameter.classes = classes;
+        }
+    }
+    Ok(state)
 }
 
 /// What is known of all endpoints, learned online.
@@ -168,16 +205,19 @@ impl Inventory {
     }
 
     /// Moves log time on. When it enters another minute the open epoch closes, as in
-    /// [`Catalogue::advance`](crate::Catalogue::advance).
-    pub fn advance(&mut self, now_ms: i64) {
+    /// [`Catalogue::advance`](crate::Catalogue::advance). Says which endpoints have figures to be told since, by id.
+    pub fn advance(&mut self, now_ms: i64) -> Vec<EndpointId> {
         let minute = u32::try_from(now_ms.div_euclid(EPOCH_MS)).unwrap_or(0);
-        if minute > self.state.epoch {
-            self.close_epoch();
-            self.state.epoch = minute;
+        if minute <= self.state.epoch {
+            return Vec::new();
         }
+        let told = self.close_epoch();
+        self.state.epoch = minute;
+        told
     }
 
-    fn close_epoch(&mut self) {
+    fn close_epoch(&mut self) -> Vec<EndpointId> {
+        let mut told = Vec::new();
         let epoch = self.state.epoch;
         for endpoint in std::mem::take(&mut self.state.touched) {
             let Some(&at) = self.index.get(&endpoint) else { continue };
@@ -187,12 +227,14 @@ impl Inventory {
                 profile.is_new = false;
                 profile.reported_epoch = epoch;
                 self.state.due.insert(endpoint);
+                told.push(endpoint);
             } else {
                 // Its figures are owed until a later epoch closes.
                 self.state.touched.insert(endpoint);
             }
         }
         self.forget_stale();
+        told
     }
 
     /// Makes room where little is left: those that were called the longest ago go first, ties by id.
@@ -222,13 +264,15 @@ impl Inventory {
 
     /// Adds the figures of endpoints that were merged to those of the ones that survive (decision 14). `resolve` says which that
     /// is, as [`Catalogue::resolve`](crate::Catalogue::resolve) does. Called before each [`Inventory::advance`] that closes an epoch.
-    pub fn follow_merges(&mut self, resolve: impl Fn(EndpointId) -> EndpointId) {
+    /// Says which were merged, and into which.
+    pub fn follow_merges(&mut self, resolve: impl Fn(EndpointId) -> EndpointId) -> Vec<(EndpointId, EndpointId)> {
         let merged = self.state.profiles.iter().map(|profile| (profile.endpoint, resolve(profile.endpoint)));
         let mut merged: Vec<_> = merged.filter(|(from, into)| from != into).collect();
         merged.sort_unstable();
-        for (from, into) in merged {
-            self.merge(from, into);
+        for (from, into) in &merged {
+            self.merge(*from, *into);
         }
+        merged
     }
 
     /// Adds an endpoint's figures to those of another and forgets the first.
@@ -275,6 +319,17 @@ impl Inventory {
         Some(report::report(profile, &self.settings))
     }
 
+    /// Forgets a consumer by Kong's id, wherever it was (decision 24). What was counted of its calls stays, without it.
+    pub fn forget_consumer(&mut self, consumer: &str) {
+        for profile in &mut self.state.profiles {
+            let before = profile.senders.len();
+            profile.senders.retain(|sender| *sender.consumer != *consumer);
+            if profile.senders.len() < before {
+                self.state.due.insert(profile.endpoint);
+            }
+        }
+    }
+
     /// How many endpoints it knows.
     pub fn len(&self) -> usize {
         self.state.profiles.len()
@@ -301,14 +356,23 @@ impl Inventory {
         let mut profiles: Vec<&Profile> = profiles.iter().collect();
         profiles.sort_unstable_by_key(|profile| profile.endpoint);
         let state = StateInOrder { profiles, epoch: *epoch, touched, due, counters: *counters };
+        let beside = state.profiles.iter().map(|profile| {
+            let classes: Vec<_> = profile.parameters.iter().map(|parameter| &parameter.classes).collect();
+            (&profile.shown, &profile.senders, classes)
+        });
+        let beside: Vec<_> = beside.collect();
         // Serialising into memory cannot fail: every type here has a length and is no trait object.
-        postcard::to_extend(&state, vec![VERSION]).unwrap_or_default()
+        postcard::to_extend(&(&state, beside), vec![VERSION]).unwrap_or_default()
     }
 
     /// An inventory that goes on as the one that wrote the snapshot would have, given the same settings.
     pub fn restore(settings: Settings, bytes: &[u8]) -> Result<Self, SnapshotError> {
         let state = match bytes {
-            [VERSION, state @ ..] => postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?,
+            [VERSION, state @ ..] => {
+                let (state, beside) = postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?;
+                together(state, beside)?
+            }
+            [FIRST_VERSION, state @ ..] => postcard::from_bytes(state).map_err(|_| SnapshotError::Damaged)?,
             [found, ..] => return Err(SnapshotError::Version { found: *found }),
             [] => return Err(SnapshotError::Damaged),
         };

@@ -5,7 +5,7 @@
 //! trie of path segments per gateway, workspace and service; see [`Catalogue`].
 //!
 //! What an endpoint carries is learned beside it, by the ids that are given here ([`inventory`]), and compared with what
-//! its owner says of it ([`openapi`]).
+//! its owner says of it ([`openapi`]). How safely it is offered is judged in [`posture`].
 //!
 //! It leaves out how normal use looks: that is read from the ids, too. It does no IO, reads no clock and hashes with fixed secrets, so the same calls in the same
 //! order, cut by the same [`Catalogue::advance`] calls, give the same ids, templates and snapshots, byte for byte.
@@ -37,6 +37,7 @@ mod overlay;
 mod partial;
 mod path;
 mod pieces;
+pub mod posture;
 mod refusal;
 mod rules;
 mod settings;

@@ -26,6 +26,7 @@ pub use document::{
 };
 pub use drift::{Drift, DriftKind, drift};
 pub use export::{ExportInfo, export};
+pub(crate) use matching::{Found as FoundOperation, Operations};
 pub use pins::Pins;
 pub use reader::{DocumentError, Limits};
 pub use routes::{Route, RoutesRead};

@@ -66,6 +66,10 @@ fn seen(id: u64, method: &str, template: &str) -> Seen {
         routes: vec![NamedCount { name: "r1".to_owned(), calls: 100 }],
         parameters: vec![],
         versions: vec![],
+        signs: vec![],
+        jwt_lifetime_s: None,
+        data_classes: vec![],
+        class_senders: vec![],
     };
     (endpoint, inventory)
 }

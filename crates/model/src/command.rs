@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ActionId, ActionScope, AlertId, Duration, EntityKey, Policy, Response, Subject, TemplateDecision,
-    TemplateDecisionId,
+    TemplateDecisionId, WeaknessId,
 };
 
 /// What a person decided, as it enters the log.
@@ -117,6 +117,20 @@ pub enum Command {
         taken_back: Vec<TemplateDecisionId>,
         /// Decisions that stand from then on.
         decisions: Vec<TemplateDecision>,
+    },
+    /// Leaves a weakness for a while. Its exception ends by itself.
+    ExceptWeakness {
+        /// The weakness.
+        weakness: WeaknessId,
+        /// Until when, in log time.
+        until_ms: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Takes the exception of a weakness back before its time.
+    WithdrawException {
+        /// The weakness.
+        weakness: WeaknessId,
     },
     /// Forgets everything about somebody that was learned up to here.
     Erase {

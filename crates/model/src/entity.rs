@@ -23,6 +23,10 @@ pub enum EntityKind {
     Session,
     /// An entity of the business that an operator named, such as a merchant.
     Business,
+    /// A service behind a gateway, by Kong's id of it or `host:` and the host. It is acted on and never acts.
+    Service,
+    /// A gateway, by its name. It never acts either.
+    Gateway,
 }
 
 impl EntityKind {
@@ -35,7 +39,14 @@ impl EntityKind {
             EntityKind::Network => "network",
             EntityKind::Session => "session",
             EntityKind::Business => "business",
+            EntityKind::Service => "service",
+            EntityKind::Gateway => "gateway",
         }
+    }
+
+    /// Whether calls are told by it, so that it has a timeline. What is weak at a service or a gateway is said of the whole of it.
+    pub fn has_timeline(self) -> bool {
+        !matches!(self, EntityKind::Service | EntityKind::Gateway)
     }
 }
 
@@ -49,12 +60,14 @@ impl FromStr for EntityKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        use EntityKind::{Business, Consumer, Credential, Ip, Network, Session};
-        [Consumer, Credential, Ip, Network, Session, Business]
+        use EntityKind::{Business, Consumer, Credential, Gateway, Ip, Network, Service, Session};
+        [Consumer, Credential, Ip, Network, Session, Business, Service, Gateway]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| {
-                format!("`{text}` is no entity kind; there are consumer, credential, ip, network, session, business")
+                format!(
+                    "`{text}` is no entity kind; there are consumer, credential, ip, network, session, business, service, gateway"
+                )
             })
     }
 }

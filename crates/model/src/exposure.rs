@@ -169,7 +169,12 @@ impl Signs {
 
     /// Those that are there, in the encoding's order.
     pub fn iter(self) -> impl Iterator<Item = Sign> {
-        Sign::ALL.into_iter().filter(move |sign| self.has(*sign))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let sign = Sign::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(*sign)
+        })
     }
 }
 

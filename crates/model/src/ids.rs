@@ -140,6 +140,10 @@ id!(
     HuntId, "hu"
 );
 id!(
+    /// A weakness of an API: what a posture check says of one subject.
+    WeaknessId, "wk"
+);
+id!(
     /// What somebody decided about a template. It derives from what is decided.
     TemplateDecisionId, "td"
 );

@@ -55,7 +55,9 @@ pub use hunt::{
     HUNT_DETECTOR, HUNT_ENTITIES_MAX, HUNT_EVERY_SECONDS, HUNT_LOOK_BACK_SECONDS_MAX, HUNT_TEXT_BYTES_MAX,
     HUNT_THRESHOLD_MAX, Hunt, HuntError, HuntFigures, HuntHit, HuntQuestion, HuntRun, HuntWindow,
 };
-pub use ids::{ActionId, AlertId, EndpointId, FindingId, Fingerprint, HuntId, IdError, PolicyId, TemplateDecisionId};
+pub use ids::{
+    ActionId, AlertId, EndpointId, FindingId, Fingerprint, HuntId, IdError, PolicyId, TemplateDecisionId, WeaknessId,
+};
 pub use network::Network;
 pub use notice::{Concern, Notice, NoticeKind};
 pub use policy::{Condition, Duration, Mode, Policy, PolicyError, PolicyScope, Response};

@@ -35,6 +35,7 @@ impl Subject {
             return Err(wrong("an id has 1 to 512 bytes and no control characters"));
         }
         let value = match kind {
+            EntityKind::Service | EntityKind::Gateway => return Err(wrong("a service or a gateway is no person")),
             EntityKind::Network => return Err(wrong("a network is no person; erase its addresses one by one")),
             EntityKind::Ip => {
                 let address: IpAddr = value.parse().map_err(|_| wrong("it is no address, such as 192.0.2.7"))?;

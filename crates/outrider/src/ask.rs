@@ -57,6 +57,10 @@ pub async fn timeline(arguments: TimelineArguments) -> anyhow::Result<()> {
         .split_once(':')
         .context("whose timeline? Say the kind and the id, such as `consumer:alice` or `ip:192.0.2.7`")?;
     let kind: EntityKind = kind.parse().map_err(anyhow::Error::msg)?;
+    ensure!(
+        kind.has_timeline(),
+        "a {kind} never acts, so it has no timeline; `outrider posture` says what is weak there"
+    );
     ensure!(!entity.is_empty(), "whose timeline? Behind `{kind}:` comes an id");
     let last_ms = parse_duration_ms(&arguments.last)
         .with_context(|| format!("--last `{}`: use a number with s, m, h or d, such as 24h", arguments.last))?;

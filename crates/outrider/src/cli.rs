@@ -10,10 +10,12 @@ pub use apis::{
 };
 pub use ask::{AskArguments, Format, HuntCommand, QueryArguments, TimelineArguments};
 pub use identities::{CaCommand, CaIssueArguments, KeyCommand, PersonCommand, ServiceCommand, TokenCommand};
+pub use posture::{PostureArguments, PostureCommand, Standing, WeaknessesArguments};
 
 mod apis;
 mod ask;
 mod identities;
+mod posture;
 
 /// Behavioural API security that stands beside Kong Gateway, never in the request path.
 #[derive(Debug, Parser)]
@@ -107,6 +109,10 @@ pub enum Command {
     ///
     /// Whether outrider runs or not; what came in the last minutes may be missing.
     Endpoints(EndpointsArguments),
+    /// Write what is weak at the APIs behind the gateways, with what to do; leave a weakness for a while; say what is checked.
+    ///
+    /// Whether outrider runs or not; what came in the last minutes may be missing.
+    Posture(PostureArguments),
     /// Documents of the APIs behind the gateways: write what was seen, give the owner's, compare both. Without a command: write the
     /// OpenAPI document of outrider's own API.
     Openapi(OpenapiArguments),

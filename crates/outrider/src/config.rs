@@ -72,6 +72,8 @@ pub struct Config {
     pub discover: outrider_discover::Settings,
     /// What is learned of each endpoint: parameters, authentication, sizes.
     pub inventory: outrider_discover::inventory::Settings,
+    /// What counts as weak, who hears of it, and how long that is kept.
+    pub posture: outrider_discover::posture::Settings,
     /// Detectors and profiles.
     pub detect: outrider_detect::Settings,
     /// Alerts, guard rails and actions.
@@ -157,6 +159,7 @@ impl Default for Config {
             snapshots: SnapshotConfig::default(),
             discover: outrider_discover::Settings::default(),
             inventory: outrider_discover::inventory::Settings::default(),
+            posture: outrider_discover::posture::Settings::default(),
             detect: outrider_detect::Settings::default(),
             respond: outrider_respond::desk::Settings::default(),
             notify: Vec::new(),
@@ -244,6 +247,7 @@ impl Config {
             snapshots,
             discover: _,
             inventory: _,
+            posture: _,
             detect: _,
             respond: _,
             notify: _,
@@ -278,6 +282,7 @@ impl Config {
             entities,
             discover,
             inventory,
+            posture,
             detect,
             respond,
             notify,
@@ -293,6 +298,7 @@ impl Config {
             entities,
             discover,
             inventory,
+            posture,
             detect,
             respond,
             notify,
@@ -452,6 +458,7 @@ impl Config {
         AnalysisSettings {
             discover: self.discover.clone(),
             inventory: self.inventory.clone(),
+            posture: self.posture.clone(),
             detect: self.detect.clone(),
             respond: self.respond.clone(),
             policies: self.policies.clone(),
@@ -716,6 +723,10 @@ mod tests {
             ("[detect.request_spike]\nwindwo = 1", "line 2", "unknown field `windwo`"),
             ("[discover]\nnodes_max = 0", "discover: ", "`nodes_max` must be between 64 and"),
             ("[inventory]\nbytes_max = 1", "inventory: ", "`bytes_max` must be between"),
+            ("[[inventory.classes]]\nname = 'Badge'\nwords = ['badge']", "line 1", "needs another name"),
+            ("[posture]\ndormant_days = 0", "posture: ", "`dormant_days` must be between"),
+            ("[posture]\ndisabled = ['plain_htp']", "posture: ", "there is no such posture check"),
+            ("[posture]\nalert_severity_min = 'hihg'", "line 2", "did you mean `high`?"),
             ("[api]\nlisten = '0.0.0.0:9580'", "", "api.behind_proxy"),
             ("[api]\nbehind_proxy = 'nginx'", "line 2", "`nginx` is no address and no network"),
             (

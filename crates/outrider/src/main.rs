@@ -34,6 +34,7 @@ mod packaging;
 #[cfg(test)]
 mod pages;
 mod people;
+mod posture;
 mod premises;
 mod replay;
 mod service;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
         Command::Person(command) => on_runtime(people::run(command)),
         Command::Kong(KongCommand::Setup(arguments)) => return exit(on_runtime(kong::setup(arguments))),
         Command::Endpoints(arguments) => on_runtime(apis::endpoints(arguments)),
+        Command::Posture(arguments) => on_runtime(posture::posture(arguments)),
         Command::Openapi(OpenapiArguments { command: None }) => openapi(),
         Command::Openapi(OpenapiArguments { command: Some(command) }) => {
             return exit(on_runtime(apis::openapi(command)));

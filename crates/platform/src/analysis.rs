@@ -5,10 +5,11 @@
 
 use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
 use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::posture::{self as discover_posture, Posture};
 use outrider_discover::{Catalogue, DecisionRefused};
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateChange, TemplateDecision,
+    EndpointId, EntityKind, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateChange, TemplateDecision,
     TemplateDecisionId, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
@@ -23,6 +24,7 @@ use operations::Operations;
 
 pub use frozen::{Frozen, SNAPSHOT_VERSION, SNAPSHOT_VERSION_MIN};
 pub use past::{Past, Preview, Relearning};
+pub use posture::{Documented, POSTURE_DETECTOR};
 
 mod credentials;
 mod frozen;
@@ -30,6 +32,7 @@ mod hunts;
 mod names;
 mod operations;
 mod past;
+mod posture;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -39,6 +42,8 @@ pub struct AnalysisSettings {
     pub discover: outrider_discover::Settings,
     /// What endpoints carry.
     pub inventory: inventory::Settings,
+    /// What is weak.
+    pub posture: discover_posture::Settings,
     /// Detectors and profiles.
     pub detect: outrider_detect::Settings,
     /// Alerts, guard rails and actions.
@@ -61,6 +66,9 @@ pub enum AnalysisError {
     /// A setting of the inventory makes no sense.
     #[error("inventory: {0}")]
     Inventory(String),
+    /// A setting of posture makes no sense.
+    #[error("posture: {0}")]
+    Posture(String),
     /// A setting of detection makes no sense.
     #[error("detect: {0}")]
     Detect(String),
@@ -93,6 +101,7 @@ pub struct Analysis {
     settings: AnalysisSettings,
     catalogue: Catalogue,
     inventory: Inventory,
+    posture: Posture,
     credentials: CredentialKinds,
     engine: Engine,
     desk: Desk,
@@ -117,6 +126,7 @@ impl AnalysisSettings {
         }
         self.discover.validate().map_err(|error| AnalysisError::Discover(error.to_string()))?;
         self.inventory.validate().map_err(|error| AnalysisError::Inventory(error.to_string()))?;
+        self.posture.validate().map_err(|error| AnalysisError::Posture(error.to_string()))?;
         Analysis::new("check", self.clone()).map(|_| ())
     }
 }
@@ -132,10 +142,12 @@ impl Analysis {
             .map_err(|e| AnalysisError::Respond(e.to_string()))?;
         desk.serve(settings.gateways.clone());
         let inventory = Inventory::new(settings.inventory.clone());
+        let posture = Posture::new(settings.posture.clone());
         Ok(Analysis {
             settings,
             catalogue,
             inventory,
+            posture,
             credentials: CredentialKinds::default(),
             engine,
             desk,
@@ -194,6 +206,8 @@ impl Analysis {
             "detect": self.engine.counters(),
             "discover": self.catalogue.counters(),
             "inventory": self.inventory.counters(),
+            "posture": self.posture.counters(),
+            "weaknesses": self.open_weaknesses(),
             "respond": self.desk.counters(),
             "hunt_runs_repeated": self.hunts.repeated(),
             "past": self.past,
@@ -209,8 +223,9 @@ impl Analysis {
         self.now_ms = now_ms;
         self.catalogue.advance(now_ms);
         if is_next_minute {
-            self.inventory.follow_merges(|id| self.catalogue.resolve(id));
-            self.inventory.advance(now_ms);
+            let merged = self.inventory.follow_merges(|id| self.catalogue.resolve(id));
+            let told = self.inventory.advance(now_ms);
+            self.judge_posture(merged.into_iter().map(|(_, into)| into).chain(told));
         }
         self.engine.advance(now_ms, &mut self.scratch);
         self.desk.advance(now_ms);
@@ -228,6 +243,7 @@ impl Analysis {
             ApiCall { own_refusal: Some(by), ..call.clone() }
         });
         let call = refused.as_ref().unwrap_or(call);
+        self.posture.observe(call);
         let assignment = self.catalogue.assign(call);
         let endpoint = self.catalogue.assigned(&assignment);
         if let Some(endpoint) = endpoint {
@@ -268,6 +284,13 @@ impl Analysis {
         }
         if let Command::DecideTemplates { taken_back, decisions } = &record.command {
             return self.decide_templates(record, taken_back, decisions);
+        }
+        match &record.command {
+            Command::ExceptWeakness { weakness, until_ms, reason } => {
+                return self.except_weakness(record, *weakness, *until_ms, reason);
+            }
+            Command::WithdrawException { weakness } => return self.withdraw_exception(record, *weakness),
+            _ => {}
         }
         let marked = match &record.command {
             Command::MarkFalsePositive { alert, .. } => self.desk.alert(*alert).filter(|alert| !is_marked(alert)),
@@ -322,6 +345,10 @@ impl Analysis {
         }
         if result.is_ok() {
             self.engine.forget(subject);
+            self.posture.forget_subject(subject);
+            if subject.kind == EntityKind::Consumer {
+                self.inventory.forget_consumer(&subject.value);
+            }
         }
         self.erased.push(ErasedSubject {
             erasure: erasure.to_owned(),
@@ -347,6 +374,7 @@ impl Analysis {
     pub fn configured(&mut self, snapshot: GatewaySnapshot) {
         self.credentials.take_in(&snapshot);
         self.catalogue.take_in_routes(&snapshot);
+        self.posture.configured(&snapshot);
         self.configurations.push(snapshot);
     }
 
@@ -377,6 +405,7 @@ impl Analysis {
         self.desk.serve(settings.gateways.clone());
         self.catalogue = catalogue;
         self.inventory.set_settings(settings.inventory.clone());
+        self.posture.set_settings(settings.posture.clone());
         self.engine = engine;
         self.settings = settings;
         Ok(())
@@ -392,6 +421,9 @@ impl Analysis {
         let mut batch = EffectBatch {
             endpoints: self.catalogue.drain_changes(),
             inventory: self.inventory.drain_changes(),
+            weaknesses: self.drain_weaknesses(),
+            weaknesses_gone: self.posture.drain_gone(),
+            scores: self.posture.drain_scores(),
             configurations: std::mem::take(&mut self.configurations),
             hunt_runs: std::mem::take(&mut self.hunt_runs),
             erased: std::mem::take(&mut self.erased),

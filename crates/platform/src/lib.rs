@@ -9,6 +9,7 @@ mod assignments;
 pub mod clean_stop;
 mod commands;
 mod copies;
+mod documents;
 pub mod drift;
 pub mod durable;
 pub mod enrich;

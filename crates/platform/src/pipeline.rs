@@ -15,7 +15,7 @@ use outrider_respond::desk::CommandDone;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use crate::analysis::{Analysis, AnalysisSettings};
+use crate::analysis::{Analysis, AnalysisSettings, Documented};
 use crate::assignments::Assignments;
 use crate::copies::Copies;
 use crate::log::{Gap, History, LogError, LogReader, Position, Record, RecordKind};
@@ -309,6 +309,10 @@ pub(crate) fn take_in(
         RecordKind::Hunt => match record.json::<HuntRun>() {
             Ok(run) => analysis.hunted(record.at_ms, run),
             Err(error) => tracing::error!(%error, "what a hunt found was skipped"),
+        },
+        RecordKind::Document => match record.json::<Documented>() {
+            Ok(documented) => analysis.documented(record.at_ms, documented),
+            Err(error) => tracing::error!(%error, "the document of a service was skipped"),
         },
         RecordKind::Tick => analysis.advance(record.at_ms),
         RecordKind::History => match record.json::<History>() {

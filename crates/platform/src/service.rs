@@ -24,6 +24,7 @@ use crate::assignments::{Assignments, IDS_WAITING_MAX};
 use crate::clean_stop;
 use crate::commands::Commands;
 use crate::copies::Copies;
+use crate::documents::Documents;
 use crate::eraser::Eraser;
 pub use crate::error::PlatformError;
 use crate::hunts::Hunts;
@@ -123,6 +124,7 @@ pub struct Platform {
     hunts: Option<Hunts>,
     hunter: Option<TaskHandle<()>>,
     eraser: Option<TaskHandle<()>>,
+    documents: Option<TaskHandle<()>>,
     /// Ends the threads of queries, and the lake's keeper, when it goes.
     asking: Option<(QueryThreads, Sender<KeeperTask>)>,
 }
@@ -266,6 +268,14 @@ impl Platform {
             tries: BTreeMap::new(),
         };
         let eraser = Some(tokio::spawn(eraser.run(stop_ticks.clone())));
+        let documents = Documents {
+            store: store.clone(),
+            log: handle.clone(),
+            commands: Commands::new(handle.clone(), Arc::clone(&waiters), Arc::clone(&copies)),
+            caught_up: caught_up.clone(),
+            now_ms,
+        };
+        let documents = Some(tokio::spawn(documents.run(stop_ticks.clone())));
         Ok(Platform {
             data_dir: settings.data_dir,
             installation: settings.installation,
@@ -296,6 +306,7 @@ impl Platform {
             hunts,
             hunter: None,
             eraser,
+            documents,
             asking,
         })
     }
@@ -418,6 +429,7 @@ impl Platform {
             ("watcher", self.watcher.take()),
             ("hunter", self.hunter.take()),
             ("eraser", self.eraser.take()),
+            ("documents", self.documents.take()),
         ];
         for (name, task) in tasks {
             if let Some(task) = task

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useParams } from 'react-router';
 
 import { api, got } from '../../api/client';
-import type { Alert, Finding } from '../../api/types';
+import { type Alert, ENTITY_KINDS, type Finding } from '../../api/types';
 import {
   AlertStateTag,
   EntityLink,
@@ -58,7 +58,7 @@ export default function AlertPage() {
           <Panel title="Observed against expected">
             <Compare observation={alert.worst.observation} />
           </Panel>
-          <AroundAlert alert={alert} />
+          {ENTITY_KINDS.includes(alert.entity.kind) && <AroundAlert alert={alert} />}
           <Samples samples={alert.worst.samples} gateway={alert.entity.gateway} />
           <Check finding={alert.worst} />
           {/* Each new finding is a row above the others, and would push away what stands below. */}

@@ -22,6 +22,8 @@ const WHOM: Record<Exclude<EntityKind, 'consumer'>, string> = {
   network: 'a network',
   session: 'a session',
   business: 'a business entity',
+  service: 'a service',
+  gateway: 'a gateway',
 };
 
 /** Why no policy restricts whom an alert is about; undefined where one can. */

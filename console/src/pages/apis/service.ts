@@ -19,8 +19,10 @@ export function keyIn(query: URLSearchParams): ServiceKey {
   return { gateway: said('gateway'), workspace: said('workspace'), service: said('service') };
 }
 
+/** Whether a row is of a service. A gateway’s ids are unique across its workspaces, so the workspace need not be said. */
 export function isOf(key: ServiceKey, row: ServiceKey): boolean {
-  return row.gateway === key.gateway && row.workspace === key.workspace && row.service === key.service;
+  const isThere = !key.workspace || row.workspace === key.workspace;
+  return row.gateway === key.gateway && isThere && row.service === key.service;
 }
 
 export function nameOf({ service_name, service }: Pick<ApiRow, 'service_name' | 'service'>): string {

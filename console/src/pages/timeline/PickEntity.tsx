@@ -12,7 +12,7 @@ import { EntityLink, Panel, SeverityTag, timelinePath } from '../../parts/basics
 import { FirstSteps } from '../../parts/FirstSteps';
 import { ENTITY_WORDS } from '../../parts/words';
 
-const HINTS: Record<EntityKind, string> = {
+const HINTS: Partial<Record<EntityKind, string>> = {
   consumer: 'its name or id, such as alice',
   credential: 'the gateway’s id of it, or its pseudonym',
   ip: 'such as 203.0.113.7',

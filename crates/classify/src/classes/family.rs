@@ -114,6 +114,11 @@ impl DataClass {
         Self::WITHOUT_COUNTRY.into_iter().chain(Country::ALL.into_iter().map(DataClass::NationalId))
     }
 
+    /// The class of that name.
+    pub fn named(name: &str) -> Option<DataClass> {
+        DataClass::all().find(|class| class.as_str() == name)
+    }
+
     /// The family that it belongs to.
     pub fn family(self) -> Family {
         match self {
@@ -173,7 +178,7 @@ impl DataClass {
     }
 
     /// Whether a value of it is a number or a code that many an id is written like.
-    pub(crate) fn is_mistakable(self) -> bool {
+    pub fn is_mistakable(self) -> bool {
         matches!(
             self,
             DataClass::Phone

@@ -4,15 +4,21 @@
 
 use smallvec::SmallVec;
 
+use super::classes::{merge_classes, merge_senders};
 use super::parameter::{Parameter, Values};
 use super::profile::{AuthSeen, Counts, Profile};
 use super::settings::{Counters, Settings};
+use super::shown::So;
 
 impl Profile {
     /// Adds what another has seen. Its id stays, and its template where it has one.
     pub fn merge(&mut self, other: Profile, settings: &Settings, counters: &mut Counters) {
+        let (so, other_so) = (self.so(), other.so());
         self.calls += other.calls;
         self.known += other.known;
+        let together = self.so();
+        self.shown.merge(so, &other.shown, other_so, together);
+        merge_senders(&mut self.senders, other.senders, settings);
         self.read += other.read;
         self.read_ok += other.read_ok;
         self.first_ms = self.first_ms.min(other.first_ms);
@@ -30,7 +36,8 @@ impl Profile {
         self.request_bytes.merge(&other.request_bytes);
         self.response_bytes.merge(&other.response_bytes);
         self.latency_ms.merge(&other.latency_ms);
-        merge_parameters(&mut self.parameters, other.parameters, settings, counters);
+        let sos = [so, other_so, together];
+        merge_parameters(&mut self.parameters, other.parameters, sos, settings, counters);
         if self.template.is_empty() {
             self.template = other.template;
         }
@@ -66,11 +73,34 @@ fn merge_auth(seen: &mut SmallVec<[AuthSeen; 2]>, others: SmallVec<[AuthSeen; 2]
 }
 
 /// Adds parameters by location and name; at the limit those that are weak and rare are left out first.
-fn merge_parameters(seen: &mut Vec<Parameter>, others: Vec<Parameter>, settings: &Settings, counters: &mut Counters) {
-    for other in others {
+/// `sos` are the calls of one endpoint, of the other, and of both.
+fn merge_parameters(
+    seen: &mut Vec<Parameter>,
+    others: Vec<Parameter>,
+    sos: [So; 3],
+    settings: &Settings,
+    counters: &mut Counters,
+) {
+    let [so, other_so, together] = sos;
+    let alone = |parameter: &mut Parameter, so: So, counters: &mut Counters| {
+        merge_classes(&mut parameter.classes, so, Vec::new(), so, together, settings, counters);
+    };
+    for parameter in &mut *seen {
+        if !others.iter().any(|other| other.is(parameter.location, &parameter.name)) {
+            alone(parameter, so, counters);
+        }
+    }
+    for mut other in others {
         match seen.iter_mut().find(|known| known.is(other.location, &other.name)) {
-            Some(known) => known.merge(other, settings),
-            None => seen.push(other),
+            Some(known) => {
+                let classes = std::mem::take(&mut other.classes);
+                merge_classes(&mut known.classes, so, classes, other_so, together, settings, counters);
+                known.merge(other, settings);
+            }
+            None => {
+                alone(&mut other, other_so, counters);
+                seen.push(other);
+            }
         }
     }
     let order = |parameter: &Parameter| {

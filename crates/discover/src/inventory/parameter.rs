@@ -3,6 +3,7 @@
 use outrider_classify::{credential_shape, find_personal};
 use serde::{Deserialize, Serialize};
 
+use super::classes::{ClassCount, Classes};
 use super::kind::{KINDS, ValueKind};
 use super::report::Location;
 use super::settings::Settings;
@@ -53,6 +54,9 @@ pub(super) struct Parameter {
     pub actors: u64,
     pub first_ms: i64,
     pub last_ms: i64,
+    /// The classes of data among its values. A snapshot has them apart.
+    #[serde(skip)]
+    pub classes: Classes,
 }
 
 impl Parameter {
@@ -69,6 +73,7 @@ impl Parameter {
             actors: 0,
             first_ms: i64::MAX,
             last_ms: i64::MIN,
+            classes: Classes::new(),
         }
     }
 
@@ -134,6 +139,11 @@ impl Parameter {
         is_new
     }
 
+    /// How many values it had.
+    pub fn values(&self) -> u64 {
+        self.kinds.iter().map(|&values| u64::from(values)).sum()
+    }
+
     /// Whether it is the one of this name at this place.
     pub fn is(&self, location: Location, name: &str) -> bool {
         self.location == location && *self.name == *name
@@ -149,7 +159,8 @@ impl Parameter {
             Values::Few(values) => values.iter().map(|value| size_of::<Value>() + value.text.len()).sum(),
             Values::Hidden => 0,
         };
-        size_of::<Parameter>() + self.name.len() + values
+        let classes: usize = self.classes.iter().map(ClassCount::heap_bytes).sum();
+        size_of::<Parameter>() + self.name.len() + values + classes
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::auth::{AuthKind, CheckedBy};
+use super::classes::{self, ClassSender, Looked};
 use super::distinct::Distinct;
 use super::histogram::Histogram;
 use super::kind::ValueKind;
@@ -17,6 +18,7 @@ use super::names::{is_ignored_header, media_type, parameter_name};
 use super::parameter::Parameter;
 use super::report::Location;
 use super::settings::{Counters, Settings};
+use super::shown::{Shown, So};
 use crate::evidence::teaches;
 use crate::path::Path;
 use crate::template::{Segment, segments};
@@ -87,6 +89,12 @@ pub(super) struct Profile {
     /// It has something new that was not reported yet.
     pub is_new: bool,
     pub reported_epoch: u32,
+    /// What calls showed of how exposed it is. A snapshot has it apart, and the next, too.
+    #[serde(skip)]
+    pub shown: Shown,
+    /// Which consumers sent which class of data.
+    #[serde(skip)]
+    pub senders: Vec<ClassSender>,
 }
 
 impl Profile {
@@ -116,7 +124,14 @@ impl Profile {
             is_touched: false,
             is_new: false,
             reported_epoch: 0,
+            shown: Shown::default(),
+            senders: Vec::new(),
         }
+    }
+
+    /// Its calls so far.
+    pub fn so(&self) -> So {
+        So { calls: self.calls, known: self.known }
     }
 
     /// Learns from a call that is evidence. Without room nothing new is taken in.
@@ -140,13 +155,18 @@ impl Profile {
             self.known += 1;
             self.first_ms = self.first_ms.min(call.event_ms);
             self.last_ms = self.last_ms.max(call.event_ms);
-            is_new |= self.count_known(call, checked_by, has_room, settings, counters);
+            let auth = AuthKind::of(call, checked_by);
+            is_new |= self.count_known(call, auth, has_room, settings, counters);
             let is_due = self.known <= settings.read_calls || self.known.is_multiple_of(settings.read_every);
-            if is_due || has_room && self.has_new_query(call, settings) {
-                let mut reader = Reader { call, actor: None, settings, has_room, counters, is_new: false };
+            let mut is_sensitive = call.exposure.classes.iter().any(|seen| classes::is_sensitive(&seen.class));
+            if is_due || has_room && (self.has_new_query(call, settings) || self.has_new_class(call, settings)) {
+                let mut reader =
+                    Reader { call, actor: None, settings, has_room, counters, is_new: false, is_sensitive: false };
                 self.read(&mut reader, template);
                 is_new |= reader.is_new;
+                is_sensitive |= reader.is_sensitive;
             }
+            is_new |= self.shown.note(call, auth, is_sensitive, self.so());
         }
         if is_new { Observed::New } else { Observed::Known }
     }
@@ -155,12 +175,12 @@ impl Profile {
     fn count_known(
         &mut self,
         call: &ApiCall<'_>,
-        checked_by: CheckedBy<'_>,
+        auth: AuthKind,
         has_room: bool,
         settings: &Settings,
         counters: &mut Counters,
     ) -> bool {
-        let mut is_new = self.count_auth(AuthKind::of(call, checked_by), is_ok(call));
+        let mut is_new = self.count_auth(auth, is_ok(call));
         if let Some(consumer) = call.authenticated_consumer() {
             let key = rapidhash::v3::rapidhash_v3(consumer.id.as_bytes());
             if self.last_consumer != key {
@@ -218,6 +238,39 @@ impl Profile {
         })
     }
 
+    /// Whether the collector replaced something in a call that is of a class which its parameter has not been seen with often enough.
+    fn has_new_class(&self, call: &ApiCall<'_>, settings: &Settings) -> bool {
+        call.exposure.classes.iter().any(|seen| {
+            let location = classes::location_of(seen.location);
+            let fields = match location {
+                Location::Path => return !self.has_class(|known| known.location == location, &seen.class, settings),
+                Location::Query => &call.query,
+                Location::Header => &call.headers,
+                Location::Field => &call.fields,
+            };
+            let Some(field) = fields.get(usize::from(seen.at)) else { return false };
+            let is_parameter = location != Location::Header || !is_ignored_header(&field.name);
+            let name = parameter_name(&field.name);
+            is_parameter
+                && !is_presented(call, field)
+                && !self.has_class(|known| known.is(location, &name), &seen.class, settings)
+        })
+    }
+
+    /// Whether a parameter's class needs no further look: it was seen often enough, or there is no room for it.
+    fn has_class(&self, is_it: impl Fn(&Parameter) -> bool, class: &str, settings: &Settings) -> bool {
+        let mut all = self.parameters.iter().filter(|known| is_it(known)).peekable();
+        if all.peek().is_none() {
+            return true;
+        }
+        all.any(|known| {
+            known.classes.len() >= settings.classes_per_parameter_max
+                || known.classes.iter().any(|count| {
+                    *count.class == *class && count.seen.calls >= settings.class_values_min.saturating_mul(4).into()
+                })
+        })
+    }
+
     /// Whether there is room for a parameter, or one that is weak could make some.
     fn can_have_another(&self, settings: &Settings) -> bool {
         self.parameters.len() < settings.parameters_per_endpoint_max || self.parameters.iter().any(Parameter::is_weak)
@@ -236,7 +289,7 @@ impl Profile {
 
     fn read_fields(&mut self, reader: &mut Reader<'_, '_>, location: Location, fields: &[Field<'_>]) {
         let mut names: SmallVec<[Cow<'_, str>; 16]> = SmallVec::new();
-        for field in fields {
+        for (at, field) in fields.iter().enumerate() {
             // Kong's own name for a key, `apikey`, is no parameter, and the first to tell where keys are.
             let is_parameter = match location {
                 Location::Header => !is_ignored_header(&field.name),
@@ -249,7 +302,7 @@ impl Profile {
             }
             let name = parameter_name(&field.name);
             let before = names.iter().filter(|before| **before == name).count();
-            self.read_field(reader, location, field, &name, before);
+            self.read_field(reader, location, (at, field), &name, before);
             names.push(name);
         }
     }
@@ -272,10 +325,12 @@ impl Profile {
             return;
         }
         let segments = std::mem::take(&mut self.segments);
-        for (segment, text) in segments.iter().zip(&path.segments) {
+        for (at, (segment, text)) in segments.iter().zip(&path.segments).enumerate() {
             if segment.literal().is_none() {
                 for (name, value) in segment.values(&text.text) {
-                    self.note(reader, Location::Path, name, ValueKind::of(value), value, 0);
+                    let (location, kind) = (Location::Path, ValueKind::of(value));
+                    let key = rapidhash::v3::rapidhash_v3(value.as_bytes());
+                    self.note(reader, Looked { location, at, name, kind, text: value, key }, 0);
                 }
             }
         }
@@ -294,7 +349,7 @@ impl Profile {
         &mut self,
         reader: &mut Reader<'_, '_>,
         location: Location,
-        field: &Field<'_>,
+        (at, field): (usize, &Field<'_>),
         name: &str,
         before: usize,
     ) {
@@ -313,18 +368,15 @@ impl Profile {
             FieldValue::Clear(text) => (ValueKind::of(text), text.as_str()),
             FieldValue::Pseudonym(..) | FieldValue::Redacted => (ValueKind::Hidden, ""),
         };
-        self.note(reader, location, name, kind, text, before);
+        let key = match &field.value {
+            FieldValue::Pseudonym(pseudonym, _) => rapidhash::v3::rapidhash_v3(&pseudonym.tag),
+            _ => rapidhash::v3::rapidhash_v3(text.as_bytes()),
+        };
+        self.note(reader, Looked { location, at, name, kind, text, key }, before);
     }
 
-    fn note(
-        &mut self,
-        reader: &mut Reader<'_, '_>,
-        location: Location,
-        name: &str,
-        kind: ValueKind,
-        text: &str,
-        before: usize,
-    ) {
+    fn note(&mut self, reader: &mut Reader<'_, '_>, looked: Looked<'_>, before: usize) {
+        let Looked { location, name, kind, text, .. } = looked;
         let Some(at) = self.parameter_or_add(reader, location, name) else { return };
         let actor = reader.actor();
         let call = reader.call;
@@ -343,6 +395,19 @@ impl Profile {
         parameter.first_ms = parameter.first_ms.min(call.event_ms);
         parameter.last_ms = parameter.last_ms.max(call.event_ms);
         reader.is_new |= parameter.note(kind, text, actor, reader.settings);
+        let so = So { calls: self.calls, known: self.known };
+        let context: SmallVec<[&str; 8]> = words(&self.template).collect();
+        let mut counting = classes::Counting {
+            call,
+            senders: &mut self.senders,
+            so,
+            values: parameter.values(),
+            settings: reader.settings,
+            counters: &mut *reader.counters,
+        };
+        let added = counting.note(&mut parameter.classes, &looked, &context);
+        reader.is_new |= added.is_new;
+        reader.is_sensitive |= added.is_sensitive;
     }
 
     fn parameter_or_add(&mut self, reader: &mut Reader<'_, '_>, location: Location, name: &str) -> Option<usize> {
@@ -382,6 +447,8 @@ impl Profile {
             + self.auth.len() * size_of::<AuthSeen>()
             + self.media_types.iter().chain(&self.routes).map(|seen| size_of_val(seen) + seen.what.len()).sum::<usize>()
             + self.consumers.heap_bytes()
+            + self.shown.heap_bytes()
+            + self.senders.iter().map(|sender| size_of_val(sender) + sender.class.len() + sender.consumer.len()).sum::<usize>()
             + self.request_bytes.heap_bytes()
             + self.response_bytes.heap_bytes()
             + self.latency_ms.heap_bytes()
@@ -399,6 +466,8 @@ struct Reader<'r, 'c> {
     counters: &'r mut Counters,
     /// Whether something was new.
     is_new: bool,
+    /// Whether a value was somebody's, as far as it shows.
+    is_sensitive: bool,
 }
 
 impl Reader<'_, '_> {
@@ -415,6 +484,11 @@ impl Reader<'_, '_> {
             key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
         })
     }
+}
+
+/// The words of a template that are no parameters.
+fn words(template: &str) -> impl Iterator<Item = &str> {
+    template.split('/').filter(|segment| !segment.is_empty() && !segment.contains('{'))
 }
 
 /// Why a name is never that of a parameter.

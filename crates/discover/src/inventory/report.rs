@@ -1,6 +1,6 @@
 //! What a person, a table or a document is told of an endpoint.
 
-use outrider_model::EndpointId;
+use outrider_model::{EndpointId, Sign};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::kind::ValueKind;
 use super::parameter::{Parameter, Values};
 use super::profile::Profile;
 use super::settings::Settings;
+use super::shown::{Mark, So};
 use crate::shape::is_version;
 use crate::template::segments;
 
@@ -229,6 +230,64 @@ impl ParameterInventory {
     }
 }
 
+/// How often calls showed something of how exposed an endpoint is, and how long ago.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignCount {
+    /// What: a sign by its name, such as `plain_http`, or `answered_ok`, `unauthenticated_ok`, `authenticated_ok`,
+    /// `credential_in_query` and `sensitive_unauthenticated_ok`.
+    pub sign: String,
+    /// Known calls that showed it.
+    pub calls: u64,
+    /// Event time of the first.
+    pub first_seen_ms: i64,
+    /// Event time of the latest.
+    pub last_seen_ms: i64,
+    /// Calls since the latest, refused ones included. Where two endpoints became one it may be more.
+    pub calls_since: u64,
+    /// Known calls since.
+    pub known_since: u64,
+}
+
+/// A class of data that a parameter carries, or may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DataClassCount {
+    /// Where the parameter is.
+    pub location: Location,
+    /// Its name.
+    pub name: String,
+    /// The class, by its name in `outrider classify`: `email`.
+    pub class: String,
+    /// Values of the class, of calls whose parameters were read.
+    pub values: u64,
+    /// Of so many.
+    pub of: u64,
+    /// Of the values of the class those that the collector replaced.
+    pub replaced: u64,
+    /// At least so many different ones, of at most 64 that are told apart.
+    pub distinct: u32,
+    /// How sure each was, in percent, in the mean.
+    pub confidence_percent: u64,
+    /// Whether these are enough values, and enough different ones, to say that the parameter carries the class.
+    pub is_decided: bool,
+    /// Event time of the first value.
+    pub first_seen_ms: i64,
+    /// Event time of the latest.
+    pub last_seen_ms: i64,
+    /// Calls of the endpoint since the latest, refused ones included.
+    pub calls_since: u64,
+}
+
+/// How many calls of a consumer carried a class of data that is somebody's, of those whose parameters were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClassSenderCount {
+    /// The class.
+    pub class: String,
+    /// Kong's consumer id.
+    pub consumer: String,
+    /// Values. Where more consumers sent the class than are kept, it may count those of one that made room.
+    pub values: u64,
+}
+
 /// What is known of an endpoint besides its template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointInventory {
@@ -268,9 +327,31 @@ pub struct EndpointInventory {
     pub parameters: Vec<ParameterInventory>,
     /// Versions of the API that it speaks of: of the path, or of a parameter that says the version.
     pub versions: Vec<String>,
+    /// What known calls showed of how exposed it is.
+    #[serde(default)]
+    pub signs: Vec<SignCount>,
+    /// The longest lifetime of a JSON Web Token that was presented, in seconds.
+    #[serde(default)]
+    pub jwt_lifetime_s: Option<u32>,
+    /// Classes of data by location, parameter and class.
+    #[serde(default)]
+    pub data_classes: Vec<DataClassCount>,
+    /// The consumers that sent most of each class that is somebody's: personal, payment, health and location data.
+    #[serde(default)]
+    pub class_senders: Vec<ClassSenderCount>,
 }
 
 impl EndpointInventory {
+    /// How often a sign was seen; `None` for never.
+    pub fn sign(&self, sign: Sign) -> Option<&SignCount> {
+        self.signs.iter().find(|count| count.sign == sign.as_str())
+    }
+
+    /// The same of a mark.
+    pub fn mark(&self, mark: Mark) -> Option<&SignCount> {
+        self.signs.iter().find(|count| count.sign == mark.as_str())
+    }
+
     /// Known calls that showed nothing that could prove who calls, and of those the ones that were answered 2xx.
     pub fn unauthenticated(&self) -> (u64, u64) {
         let none = self.auth.iter().find(|seen| seen.kind == AuthKind::None);
@@ -318,7 +399,68 @@ pub(super) fn report(profile: &Profile, settings: &Settings) -> EndpointInventor
         routes: most_frequent_first(profile.routes.iter().map(|seen| (&*seen.what, seen.calls))),
         versions: versions(&profile.template, &parameters),
         parameters,
+        signs: signs(profile),
+        jwt_lifetime_s: profile.shown.jwt_lifetime_s,
+        data_classes: data_classes(profile, settings),
+        class_senders: class_senders(profile),
     }
+}
+
+fn signs(profile: &Profile) -> Vec<SignCount> {
+    let count = |(sign, seen): (&'static str, &super::shown::Seen)| {
+        let So { calls, known } = seen.since(profile.so());
+        SignCount {
+            sign: sign.to_owned(),
+            calls: seen.calls,
+            first_seen_ms: seen.first_ms,
+            last_seen_ms: seen.last_ms,
+            calls_since: calls,
+            known_since: known,
+        }
+    };
+    profile.shown.named().map(count).collect()
+}
+
+fn data_classes(profile: &Profile, settings: &Settings) -> Vec<DataClassCount> {
+    let mut all: Vec<DataClassCount> = Vec::new();
+    let told = profile.parameters.iter().filter(|parameter| parameter.calls >= settings.parameter_calls_min);
+    for parameter in told {
+        let of = parameter.values();
+        all.extend(parameter.classes.iter().map(|count| DataClassCount {
+            location: parameter.location,
+            name: parameter.name.to_string(),
+            class: count.class.to_string(),
+            values: count.seen.calls,
+            of,
+            replaced: count.replaced.into(),
+            distinct: count.distinct.count_ones(),
+            confidence_percent: count.percent(),
+            is_decided: count.is_decided(of, settings),
+            first_seen_ms: count.seen.first_ms,
+            last_seen_ms: count.seen.last_ms,
+            calls_since: count.seen.since(profile.so()).calls,
+        }));
+    }
+    all.sort_unstable_by(|one, other| {
+        (one.location, &one.name, &one.class).cmp(&(other.location, &other.name, &other.class))
+    });
+    all
+}
+
+fn class_senders(profile: &Profile) -> Vec<ClassSenderCount> {
+    let mut all: Vec<ClassSenderCount> = profile
+        .senders
+        .iter()
+        .map(|sender| ClassSenderCount {
+            class: sender.class.to_string(),
+            consumer: sender.consumer.to_string(),
+            values: sender.values,
+        })
+        .collect();
+    all.sort_unstable_by(|one, other| {
+        one.class.cmp(&other.class).then(other.values.cmp(&one.values)).then_with(|| one.consumer.cmp(&other.consumer))
+    });
+    all
 }
 
 fn most_frequent_first<'a>(seen: impl Iterator<Item = (&'a str, u64)>) -> Vec<NamedCount> {

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+
+use outrider_classify::{CustomClass, CustomClasses, CustomError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +13,9 @@ use crate::settings::SettingsError;
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "InventorySettings")]
 pub struct Settings {
+    /// Classes of data of your own, besides [those that are known](data-classes.md); what was seen before one was named is not looked at again.
+    #[schemars(with = "Vec<CustomClass>")]
+    pub classes: OwnClasses,
     /// Endpoints that are kept. At the limit a new one is not taken in; above seven eighths of it those that were called
     /// the longest ago are forgotten when an epoch closes.
     pub endpoints_max: usize,
@@ -31,6 +37,16 @@ pub struct Settings {
     pub value_actors_min: u32,
     /// Calls with a parameter before it is reported.
     pub parameter_calls_min: u32,
+    /// Classes of data of a parameter. At the limit a new one is left out, and counted with `kinds_per_endpoint_max`; where two
+    /// endpoints become one, the rarest.
+    pub classes_per_parameter_max: usize,
+    /// Values of a class before a parameter counts as carrying it.
+    pub class_values_min: u32,
+    /// Different ones among them, of at most 64 that are told apart.
+    pub class_distinct_min: u32,
+    /// Consumers that are kept of those who sent a class of data to an endpoint. At the limit the one with the fewest calls makes
+    /// room, and its count goes to who comes.
+    pub senders_per_class_max: usize,
     /// Different statuses, media types and routes of an endpoint, each. At the limit a new one is left out; where two
     /// endpoints become one, the rarest.
     pub kinds_per_endpoint_max: usize,
@@ -47,6 +63,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            classes: OwnClasses::default(),
             endpoints_max: 65_536,
             bytes_max: 256 << 20,
             parameters_per_endpoint_max: 64,
@@ -56,6 +73,10 @@ impl Default for Settings {
             value_calls_min: 30,
             value_actors_min: 3,
             parameter_calls_min: 3,
+            classes_per_parameter_max: 8,
+            class_values_min: 3,
+            class_distinct_min: 2,
+            senders_per_class_max: 8,
             kinds_per_endpoint_max: 24,
             read_calls: 256,
             read_every: 32,
@@ -78,6 +99,10 @@ impl Settings {
             ("value_calls_min", self.value_calls_min as usize, 2, 1 << 20),
             ("value_actors_min", self.value_actors_min as usize, 2, 16),
             ("parameter_calls_min", self.parameter_calls_min as usize, 1, 1 << 20),
+            ("classes_per_parameter_max", self.classes_per_parameter_max, 1, 64),
+            ("class_values_min", self.class_values_min as usize, 1, 1 << 20),
+            ("class_distinct_min", self.class_distinct_min as usize, 1, 64),
+            ("senders_per_class_max", self.senders_per_class_max, 1, 1024),
             ("kinds_per_endpoint_max", self.kinds_per_endpoint_max, 4, 256),
             ("read_calls", self.read_calls as usize, 16, 1 << 24),
             ("read_every", self.read_every as usize, 1, 1 << 16),
@@ -87,6 +112,44 @@ impl Settings {
         SettingsError::check(&checks)
     }
 }
+
+/// Classes of data of an operator's own, checked and ready to be used.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(try_from = "Vec<CustomClass>", into = "Vec<CustomClass>")]
+pub struct OwnClasses {
+    given: Vec<CustomClass>,
+    ready: Arc<CustomClasses>,
+}
+
+impl OwnClasses {
+    /// What values are compared with: these, and all of outrider's.
+    pub fn ready(&self) -> &CustomClasses {
+        &self.ready
+    }
+}
+
+impl TryFrom<Vec<CustomClass>> for OwnClasses {
+    type Error = CustomError;
+
+    fn try_from(given: Vec<CustomClass>) -> Result<Self, CustomError> {
+        let ready = Arc::new(CustomClasses::new(&given)?);
+        Ok(OwnClasses { given, ready })
+    }
+}
+
+impl From<OwnClasses> for Vec<CustomClass> {
+    fn from(classes: OwnClasses) -> Self {
+        classes.given
+    }
+}
+
+impl PartialEq for OwnClasses {
+    fn eq(&self, other: &Self) -> bool {
+        self.given == other.given
+    }
+}
+
+impl Eq for OwnClasses {}
 
 /// What was dropped or cut at a limit since the inventory was made; named for the limits of [`Settings`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +162,7 @@ pub struct Counters {
     pub parameters_per_endpoint_max: u64,
     /// Names that were too long, in calls whose parameters were read.
     pub name_bytes_max: u64,
-    /// Statuses, media types and routes that were left out.
+    /// Statuses, media types, routes and classes of data that were left out.
     pub kinds_per_endpoint_max: u64,
     /// Names that held a personal value or a credential, and were left out, in calls whose parameters were read.
     pub personal_names: u64,

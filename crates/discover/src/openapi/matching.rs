@@ -52,7 +52,7 @@ struct Candidate {
 
 /// What an endpoint is in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// A documented operation, by its number.
     Operation(usize),
     /// A documented path, by the number of one of its operations, with a method that is not documented.
@@ -64,7 +64,7 @@ pub(super) enum Found {
 }
 
 /// A document's operations, ready to be found.
-pub(super) struct Operations<'d> {
+pub(crate) struct Operations<'d> {
     document: &'d Document,
     /// By how many segments their paths have.
     by_length: BTreeMap<usize, Vec<Candidate>>,

@@ -12,6 +12,7 @@ use outrider_model::{
 use serde_json::Value;
 
 pub mod honest;
+pub mod samples;
 pub mod scoring;
 
 /// A person's decision about the service of [`Line::get`].

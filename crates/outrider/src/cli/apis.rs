@@ -94,6 +94,6 @@ pub enum DriftFormat {
     Json,
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
+pub(super) fn severity(text: &str) -> Result<Severity, String> {
     serde_json::from_value(text.into()).map_err(|_| "use info, low, medium, high or critical".to_owned())
 }

@@ -32,6 +32,7 @@ mod oidc;
 #[path = "../../../lake/tests/lake/places.rs"]
 mod places;
 mod planted;
+mod posture;
 mod pseudonyms;
 mod rate_limit;
 mod reload;

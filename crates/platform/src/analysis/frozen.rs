@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use outrider_detect::Engine;
 use outrider_discover::Catalogue;
 use outrider_discover::inventory::Inventory;
+use outrider_discover::posture::Posture;
 use outrider_respond::desk::Desk;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,7 @@ pub struct Frozen {
     past: Past,
     inventory: Vec<u8>,
     credentials: CredentialKinds,
+    posture: Vec<u8>,
 }
 
 impl Frozen {
@@ -41,7 +43,7 @@ impl Frozen {
             engine: Cow::Borrowed(&self.engine),
             desk: self.desk.snapshot().map_err(|e| AnalysisError::Snapshot(e.to_string()))?,
         };
-        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory, &self.credentials);
+        let rest = (&self.operations, &self.hunts, &self.past, &self.inventory, &self.credentials, &self.posture);
         postcard::to_extend(&(parts, rest), vec![SNAPSHOT_VERSION]).map_err(|e| AnalysisError::Snapshot(e.to_string()))
     }
 }
@@ -58,7 +60,9 @@ struct SnapshotParts<'a> {
 }
 
 /// The version that this build writes. It reads those from [`SNAPSHOT_VERSION_MIN`] on.
-pub const SNAPSHOT_VERSION: u8 = 5;
+pub const SNAPSHOT_VERSION: u8 = 6;
+/// The version before there was a [`Posture`].
+const SNAPSHOT_VERSION_WITHOUT_POSTURE: u8 = 5;
 /// The version in which [`CredentialKinds`] knew no plugins.
 const SNAPSHOT_VERSION_WITHOUT_PLUGINS: u8 = 4;
 /// The version before there was an [`Inventory`].
@@ -83,6 +87,7 @@ impl Analysis {
             past: self.past.clone(),
             inventory: self.inventory.snapshot(),
             credentials: self.credentials.clone(),
+            posture: self.posture.snapshot(),
         }
     }
 
@@ -102,6 +107,7 @@ impl Analysis {
         let settings: AnalysisSettings = serde_json::from_str(&parts.settings).map_err(|e| wrong(&e))?;
         let known = settings.inventory.clone();
         let none = CredentialKinds::default();
+        let mut posture = None;
         let (operations, hunts, past, inventory, credentials) = match version {
             SNAPSHOT_VERSION_MIN => {
                 (Operations::default(), HuntEnds::default(), Past::default(), Inventory::new(known), none)
@@ -120,16 +126,26 @@ impl Analysis {
                 let inventory = Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?;
                 (operations, hunts, past, inventory, kinds.into())
             }
-            _ => {
+            SNAPSHOT_VERSION_WITHOUT_POSTURE => {
                 let (operations, hunts, past, inventory, credentials): (_, _, _, Vec<u8>, _) =
                     postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
                 let inventory = Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?;
                 (operations, hunts, past, inventory, credentials)
             }
+            _ => {
+                let (operations, hunts, past, inventory, credentials, known_posture): (_, _, _, Vec<u8>, _, Vec<u8>) =
+                    postcard::from_bytes(rest).map_err(|e| wrong(&e))?;
+                let inventory = Inventory::restore(known, &inventory).map_err(|e| wrong(&e))?;
+                let restored = Posture::restore(settings.posture.clone(), &known_posture).map_err(|e| wrong(&e))?;
+                posture = Some(restored);
+                (operations, hunts, past, inventory, credentials)
+            }
         };
-        Ok(Analysis {
+        let is_posture_new = posture.is_none();
+        let mut analysis = Analysis {
             catalogue: Catalogue::restore(settings.discover.clone(), &parts.catalogue).map_err(|e| wrong(&e))?,
             inventory,
+            posture: posture.unwrap_or_else(|| Posture::new(settings.posture.clone())),
             credentials,
             engine: Engine::restore(settings.detect.clone(), &parts.engine).map_err(|e| wrong(&e))?,
             desk: Desk::restore(&parts.desk).map_err(|e| wrong(&e))?,
@@ -145,7 +161,11 @@ impl Analysis {
             hunt_runs: Vec::new(),
             erased: Vec::new(),
             templates: TemplateChanges::default(),
-        })
+        };
+        if is_posture_new {
+            analysis.survey_all();
+        }
+        Ok(analysis)
     }
 }
 

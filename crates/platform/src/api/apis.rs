@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use outrider_discover::inventory::EndpointInventory;
 use outrider_discover::openapi::{Drift, Warning};
+use outrider_discover::posture::{RiskScore, UnreadBodies, unread_bodies};
 use outrider_model::EndpointId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -68,12 +69,25 @@ impl Which {
     }
 }
 
+/// A service with what is behind it, and how risky that is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ServiceAnswer {
+    #[serde(flatten)]
+    row: ApiRow,
+    /// How risky it is; null before that is known.
+    risk: Option<RiskScore>,
+}
+
 pub(super) async fn list(
     State(state): State<ApiState>,
     Extension(caller): Extension<Caller>,
     _: NoQuery,
-) -> Found<Page<ApiRow>> {
-    Ok(Json(Page { items: state.store.apis(&caller.gateways).await?, next: None }))
+) -> Found<Page<ServiceAnswer>> {
+    let rows = state.store.apis(&caller.gateways).await?;
+    let keys: Vec<ServiceKey> = rows.iter().map(|row| row.key.clone()).collect();
+    let mut scores = state.store.service_scores(&keys).await?;
+    let items = rows.into_iter().map(|row| ServiceAnswer { risk: scores.remove(&row.key), row }).collect();
+    Ok(Json(Page { items, next: None }))
 }
 
 pub(super) async fn templates(
@@ -88,9 +102,24 @@ pub(super) async fn endpoint(
     State(state): State<ApiState>,
     Id(id): Id<EndpointId>,
     _: NoQuery,
-) -> Found<EndpointInventory> {
-    let id = id.to_string();
-    found(state.store.endpoint_inventory(&id).await?, "inventory of an endpoint", &id)
+) -> Found<InventoryAnswer> {
+    let name = id.to_string();
+    let (seen, endpoint) = (state.store.endpoint_inventory(&name).await?, state.store.endpoint(&name).await?);
+    let unread_bodies = seen.as_ref().zip(endpoint.as_ref()).and_then(|(seen, endpoint)| unread_bodies(endpoint, seen));
+    let risk = state.store.endpoint_score(id).await?;
+    let answer = seen.map(|seen| InventoryAnswer { seen, risk, unread_bodies });
+    found(answer, "inventory of an endpoint", &name)
+}
+
+/// What is known of an endpoint, how risky it is, and what of it cannot be seen.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct InventoryAnswer {
+    #[serde(flatten)]
+    seen: EndpointInventory,
+    /// How risky it is; null before that is known.
+    risk: Option<RiskScore>,
+    /// What of its bodies is not seen, and what would show it; null where there is nothing.
+    unread_bodies: Option<UnreadBodies>,
 }
 
 pub(super) async fn export(State(state): State<ApiState>, Only(which): Only<Which>) -> Found<Value> {

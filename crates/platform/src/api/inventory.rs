@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
+use outrider_discover::posture::RiskScore;
 use outrider_model::Endpoint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,8 @@ pub(super) struct EndpointRow {
     /// How it was used in the time of `last`; null where that is not said, where this outrider
     /// keeps no lake, and where the lake does not answer.
     figures: Option<EndpointFigures>,
+    /// How risky it is; null before that is known.
+    risk: Option<RiskScore>,
 }
 
 pub(super) async fn endpoints(
@@ -108,9 +111,12 @@ pub(super) async fn endpoints(
         (None, None) if queries.is_none() => return Err(no_lake()),
         (None, None) => return Err(unread()),
     };
+    let ids: Vec<String> = page.items.iter().map(|endpoint| endpoint.id.to_string()).collect();
+    let mut scores = state.store.endpoint_scores(&ids).await?;
     let row = |endpoint: Endpoint| {
-        let of = |figures: &Figures| figures.get(&endpoint.id.to_string()).cloned().unwrap_or_default();
-        EndpointRow { figures: figures.as_ref().map(of), endpoint }
+        let id = endpoint.id.to_string();
+        let of = |figures: &Figures| figures.get(&id).cloned().unwrap_or_default();
+        EndpointRow { figures: figures.as_ref().map(of), risk: scores.remove(&id), endpoint }
     };
     Ok(list.answer(Page { items: page.items.into_iter().map(row).collect(), next: page.next }))
 }

@@ -192,6 +192,12 @@ impl OfEntity {
             Problem::bad_request(format!("whose timeline? `{name}` is missing")).at(format!("query parameter `{name}`"))
         };
         let kind = self.kind.ok_or_else(|| missing("kind"))?;
+        if !kind.has_timeline() {
+            let detail = format!("a {kind} never acts, so it has no timeline");
+            return Err(Problem::bad_request(detail)
+                .at("query parameter `kind`")
+                .hint("`/api/v1/apis` and `/api/v1/gateways` say what is known of it"));
+        }
         let entity = self.entity.clone().filter(|entity| !entity.is_empty()).ok_or_else(|| missing("entity"))?;
         Ok((kind, entity))
     }

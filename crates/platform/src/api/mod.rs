@@ -6,8 +6,8 @@
 //!
 //! | role | may |
 //! | --- | --- |
-//! | viewer | read alerts, findings, endpoints, policies, hunts, actions, gateways, notices, messages, the audit log and the status; follow events |
-//! | analyst | acknowledge, resolve and mark alerts; make, change, run and delete hunts |
+//! | viewer | read alerts, findings, endpoints, weaknesses, policies, hunts, actions, gateways, notices, messages, the audit log and the status; follow events |
+//! | analyst | acknowledge, resolve and mark alerts; make, change, run and delete hunts; leave weaknesses for a while |
 //! | responder | act, approve, reject and release; change policies; the kill switch; send a message again |
 //! | admin | list, make and revoke tokens and the identities of services; list, add and change people; erase |
 //!
@@ -44,6 +44,8 @@ mod open_routes;
 mod openapi;
 mod origin;
 mod people;
+mod posture;
+mod posture_routes;
 pub(crate) mod problem;
 mod query;
 mod reading;
@@ -179,12 +181,13 @@ pub fn router(state: ApiState) -> Router {
 
 /// All routes, by the least role that they ask for.
 fn routes() -> Vec<Routes> {
-    let viewer = [viewer_routes(), outrider_routes(), lake_routes::lake_routes()];
+    let viewer = [viewer_routes(), outrider_routes(), lake_routes::lake_routes(), posture_routes::posture_routes()];
     [open_routes::open_routes()]
         .into_iter()
         .chain(viewer)
         .chain([
             decision_routes::analyst_routes(),
+            posture_routes::exception_routes(),
             lake_routes::hunt_routes(),
             decision_routes::responder_routes(),
             admin_routes(),

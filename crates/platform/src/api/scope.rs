@@ -33,6 +33,8 @@ pub(super) enum Reach {
     Endpoint,
     /// Its path names a gateway.
     Gateway,
+    /// Its path names a weakness.
+    Weakness,
     /// Its path names a hunt.
     Hunt,
 }
@@ -78,6 +80,11 @@ pub(super) async fn check(state: &ApiState, caller: &Caller, request: &mut Reque
             let id = named(request).await?;
             let endpoint = store.endpoint(&id).await?;
             ("endpoint", id, endpoint.map(|endpoint| endpoint.key.gateway))
+        }
+        Reach::Weakness => {
+            let id = named(request).await?;
+            let weakness = store.weakness(&id).await?;
+            ("weakness", id, weakness.map(|row| row.gateway))
         }
         Reach::Hunt => {
             let name = named(request).await?;

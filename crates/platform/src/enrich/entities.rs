@@ -111,7 +111,7 @@ fn declared(settings: &EntitySettings) -> Result<Declared, SettingsError> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_plain) {
         return Err(wrong(format!("the name has 1 to {NAME_BYTES_MAX} lower-case letters, digits and `_`")));
     }
-    if name.parse::<EntityKind>().is_ok() {
+    if name.parse::<EntityKind>().is_ok_and(EntityKind::has_timeline) {
         return Err(wrong("this name has a meaning of its own; call it `merchant_id`, say".to_owned()));
     }
     let source = match (path, query, header, field) {

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::LogError;
+use crate::analysis::Documented;
 
 /// The largest payload of one record in bytes, as stored.
 pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -60,13 +61,15 @@ pub enum RecordKind {
     Hunt = 8,
     /// History that was imported, or learnt from: a [`History`]. The calls are in the lake and not here.
     History = 9,
+    /// What the owner of a service says of it: a `Documented`.
+    Document = 10,
 }
 
 impl RecordKind {
     /// The kind of a stored number, if this build knows it.
     pub(super) fn from_number(number: u8) -> Option<RecordKind> {
-        use RecordKind::{ActionReport, Calls, Command, Configuration, Gap, History, Hunt, Settings, Tick};
-        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration, Hunt, History]
+        use RecordKind::{ActionReport, Calls, Command, Configuration, Document, Gap, History, Hunt, Settings, Tick};
+        [Calls, Settings, Command, ActionReport, Tick, Gap, Configuration, Hunt, History, Document]
             .into_iter()
             .find(|kind| *kind as u8 == number)
     }
@@ -320,6 +323,11 @@ impl NewRecord {
     /// What a gateway is configured to do.
     pub fn configuration(at_ms: i64, snapshot: &GatewaySnapshot) -> Result<Self, LogError> {
         Self::json(at_ms, RecordKind::Configuration, "gateway configuration", snapshot)
+    }
+
+    /// What the owner of a service says of it.
+    pub fn document(at_ms: i64, documented: &Documented) -> Result<Self, LogError> {
+        Self::json(at_ms, RecordKind::Document, "document of a service", documented)
     }
 
     /// What a saved hunt found.

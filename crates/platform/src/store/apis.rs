@@ -4,9 +4,10 @@
 
 use outrider_discover::inventory::EndpointInventory;
 use outrider_discover::openapi::{Document, Limits};
+use outrider_discover::posture::ServiceKey;
 use outrider_model::{AuditEntry, Endpoint, EndpointId};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::{AssertSqlSafe, Sqlite, Transaction};
 
 use super::apply::json;
@@ -18,17 +19,6 @@ pub const DOCUMENTS_MAX: usize = 1000;
 pub const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const TABLE: &str = "endpoint_inventory";
 const TEMPLATES: &str = "template_decisions";
-
-/// A service: where endpoints live (decision 3).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct ServiceKey {
-    /// The gateway's name.
-    pub gateway: String,
-    /// The gateway's workspace.
-    pub workspace: String,
-    /// Kong's service id; for calls without a service `host:` and the host asked for.
-    pub service: String,
-}
 
 /// A service with what is behind it, in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, Transaction};
 
 use super::outbox::{self, OutboxRules, Put};
-use super::{EffectBatch, Store, StoreError, StoreLimits, apis, erase, gateways, hunts, trail};
+use super::{EffectBatch, Store, StoreError, StoreLimits, apis, erase, gateways, hunts, posture, trail};
 use crate::log::Position;
 
 /// After so many rows written the limits are looked after.
@@ -65,9 +65,11 @@ async fn write(
     let mut messages = Vec::new();
     // Before endpoints: of one that was merged meanwhile nothing stays.
     apis::write(transaction, &effects.inventory).await?;
+    posture::write_scores(transaction, &effects.scores).await?;
     for endpoint in &effects.endpoints {
         write_endpoint(transaction, endpoint).await?;
     }
+    posture::write_weaknesses(transaction, &effects.weaknesses, &effects.weaknesses_gone).await?;
     apis::write_templates(transaction, &effects.templates).await?;
     for (finding, alert) in &effects.findings {
         write_finding(transaction, finding, *alert).await?;
@@ -147,6 +149,9 @@ async fn write_endpoint(transaction: &mut Transaction<'_, Sqlite>, endpoint: &En
     .map_err(StoreError::query("write an endpoint"))?;
     if endpoint.merged_into.is_some() {
         apis::forget(transaction, endpoint.id).await?;
+    }
+    if endpoint.merged_into.is_some() || endpoint.ignored {
+        posture::forget_score(transaction, endpoint.id).await?;
     }
     Ok(())
 }

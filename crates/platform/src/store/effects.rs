@@ -1,9 +1,10 @@
 //! What a stretch of log changed, as the store writes it.
 
 use outrider_discover::inventory::EndpointInventory;
+use outrider_discover::posture::{RiskScore, WeaknessRow};
 use outrider_model::{
     Action, Alert, AlertId, AuditEntry, Endpoint, Finding, GatewaySnapshot, HuntRun, Subject, TemplateDecision,
-    TemplateDecisionId,
+    TemplateDecisionId, WeaknessId,
 };
 use outrider_respond::desk::GuardRails;
 use outrider_respond::desk::{KillSwitch, PolicyRow};
@@ -17,6 +18,12 @@ pub struct EffectBatch {
     pub endpoints: Vec<Endpoint>,
     /// What is known of endpoints, where that changed.
     pub inventory: Vec<EndpointInventory>,
+    /// What is weak, where that changed.
+    pub weaknesses: Vec<WeaknessRow>,
+    /// Weaknesses that are forgotten.
+    pub weaknesses_gone: Vec<WeaknessId>,
+    /// How risky endpoints and services are, where that changed.
+    pub scores: Vec<RiskScore>,
     /// Findings, with the alert that each belongs to.
     pub findings: Vec<(Finding, Option<AlertId>)>,
     /// Alerts as they are now.
@@ -85,6 +92,9 @@ impl EffectBatch {
     pub(super) fn rows(&self) -> usize {
         self.endpoints.len()
             + self.inventory.len()
+            + self.weaknesses.len()
+            + self.weaknesses_gone.len()
+            + self.scores.len()
             + self.findings.len()
             + self.alerts.len()
             + self.actions.len()

@@ -8,7 +8,7 @@ use super::apply::json;
 use super::effects::ErasedSubject;
 use super::erasures::{self, ErasureState, Place};
 use super::words::{Named, erase_words};
-use super::{Erasure, Store, StoreError, gateways};
+use super::{Erasure, Store, StoreError, gateways, posture};
 use crate::log::Position;
 
 const DOING: &str = "erase a subject";
@@ -45,6 +45,7 @@ pub(super) async fn erase(
         let deleted = deleted.await.map_err(StoreError::query(DOING))?.rows_affected();
         erasure.count(Place::ControlStore, table, deleted);
     }
+    erasure.count(Place::ControlStore, "weaknesses", posture::erase(transaction, subject).await?);
     erasure.count(Place::ControlStore, "messages", erase_messages(transaction, subject).await?);
     erasure.count(Place::ControlStore, "configurations", erase_configured(transaction, subject).await?);
     // Whom nobody knows, an erasure takes nothing of the audit log for. Whether the lake does, the eraser finds out.

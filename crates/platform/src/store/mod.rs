@@ -14,9 +14,11 @@ mod gaps;
 mod gateways;
 mod hunts;
 mod identities;
+mod listing;
 mod notices;
 mod outbox;
 mod people;
+mod posture;
 mod query;
 mod services;
 mod sessions;
@@ -32,12 +34,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+pub use outrider_discover::posture::ServiceKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-pub use apis::{ApiRow, DOCUMENT_BYTES_MAX, DOCUMENTS_MAX, DocumentRow, ServiceKey, read_document};
+pub use apis::{ApiRow, DOCUMENT_BYTES_MAX, DOCUMENTS_MAX, DocumentRow, read_document};
 pub use effects::{EffectBatch, ErasedSubject, TemplateChanges, TemplateRow};
 pub use erasures::{
     ERASURES_KEPT_MAX, ERASURES_OPEN_MAX, ErasedCount, Erasure, ErasurePlace, ErasureState, Known, Place, PlaceState,
@@ -52,6 +55,7 @@ pub use outbox::{
     Settled, WAITING_MAX,
 };
 pub use people::{NewPerson, PEOPLE_MAX, Person, PersonChange, PersonError, by_person, is_name};
+pub use posture::{AskedException, UntoldDocuments, WeaknessCounts, WeaknessFilter, WeaknessOrder, WeaknessStanding};
 pub use query::{
     ActionFilter, AlertFilter, AlertOrder, AuditFilter, AuditLine, EndpointFilter, EndpointOrder, FindingFilter,
     PAGE_MAX, Page,

@@ -21,6 +21,7 @@ mod pages;
 mod people;
 #[path = "../../../lake/tests/lake/places.rs"]
 mod places;
+mod posture;
 mod premises;
 mod recovery;
 #[path = "../../../lake/tests/lake/store.rs"]

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_model::{
-    Action, ActionScope, Alert, AlertId, AlertState, Command, CommandRefused, Finding, FindingSummary, Fingerprint,
-    PolicyId, Severity,
+    Action, ActionScope, Alert, AlertId, AlertState, Command, CommandRefused, EntityKey, Finding, FindingSummary,
+    Fingerprint, PolicyId, Severity,
 };
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +149,13 @@ impl Desk {
                 self.set_alert_state(id, AlertState::Resolved, &Cause::Outrider, &reason);
             }
             None => {}
+        }
+    }
+
+    /// Ends the live alert of an entity and detector: what it is about is over by itself.
+    pub fn end_alert_about(&mut self, entity: &EntityKey, detector: &str, reason: &str) {
+        if let Some(id) = self.alerts.live.get(&(entity.key(), detector.to_owned())).copied() {
+            self.set_alert_state(id, AlertState::Resolved, &Cause::Outrider, reason);
         }
     }
 

@@ -56,6 +56,8 @@ pub enum CommandDone {
     },
     /// What was decided about templates is in force.
     TemplatesDecided,
+    /// A weakness is left for a while, or no longer.
+    ExceptionDecided,
     /// Somebody is forgotten.
     Erased {
         /// The erasure.
@@ -174,8 +176,8 @@ impl Desk {
             }
             Command::ReleaseAction { action, reason } => self.release(by, *action, reason),
             Command::Erase { erasure, subject } => self.erase(by, erasure, subject),
-            Command::DecideTemplates { .. } => {
-                Err(CommandRefused::Invalid { why: "the desk knows no templates".to_owned() })
+            Command::DecideTemplates { .. } | Command::ExceptWeakness { .. } | Command::WithdrawException { .. } => {
+                Err(CommandRefused::Invalid { why: "the desk knows neither templates nor weaknesses".to_owned() })
             }
             Command::SetKillSwitch { on, reason } => {
                 self.kill_switch =
@@ -360,6 +362,7 @@ fn check_reason(command: &Command) -> Result<(), CommandRefused> {
         | Command::Act { reason, .. }
         | Command::RejectAction { reason, .. }
         | Command::ReleaseAction { reason, .. }
+        | Command::ExceptWeakness { reason, .. }
         | Command::SetKillSwitch { reason, .. } => reason.as_str(),
         _ => "",
     };
@@ -431,6 +434,8 @@ fn subject_of(command: &Command) -> String {
         Command::ReleaseAction { action, .. } => format!("release {action}"),
         Command::SetKillSwitch { on, .. } => format!("set the kill switch {}", if *on { "on" } else { "off" }),
         Command::DecideTemplates { .. } => "templates".to_owned(),
+        Command::ExceptWeakness { weakness, .. } => format!("except {weakness}"),
+        Command::WithdrawException { weakness } => format!("withdraw the exception of {weakness}"),
         Command::Erase { erasure, .. } => format!("erasure {}", words::shortened(erasure, 64)),
     }
 }

@@ -70,8 +70,8 @@ fn kind_of(detector: &str) -> &str {
     detector.split_once(':').map_or(detector, |(kind, _)| kind)
 }
 
-/// Whether it is a detector that people make, such as a hunt: whoever may save one may not act, so only a policy that names it
-/// or its family is about what it finds.
+/// Whether it is a detector that people make, such as a hunt, or a check of posture: whoever may save a hunt may not act, and what is weak
+/// is nobody's abuse. So only a policy that names it or its family is about what it finds.
 pub(super) fn is_of_people(detector: &str) -> bool {
     detector.contains(':')
 }

@@ -8,4 +8,5 @@ mod properties;
 mod rate_limits;
 mod scenarios;
 mod script;
+mod weaknesses;
 mod world;

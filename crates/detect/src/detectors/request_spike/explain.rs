@@ -206,7 +206,11 @@ fn actor_condition(entity: &EntityKey) -> String {
             format!("client_ip = {value} AND credential_id IS NULL AND presented_credential IS NULL")
         }
         // Only the three above ever act.
-        EntityKind::Network | EntityKind::Session | EntityKind::Business => "false".to_owned(),
+        EntityKind::Network
+        | EntityKind::Session
+        | EntityKind::Business
+        | EntityKind::Service
+        | EntityKind::Gateway => "false".to_owned(),
     }
 }
 

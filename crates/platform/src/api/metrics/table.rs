@@ -115,6 +115,8 @@ pub(super) const METRICS: &[Metric] = &[
     metric("outrider_analysis_calls", Counter, "", One("/platform/progress/calls"), "Calls analysed since the installation began"),
     metric("outrider_analysis_findings", Counter, "", One("/platform/progress/findings"), "Findings raised"),
     metric("outrider_analysis_discover_over_limit", Counter, "", Rows::Reasons { map: "/platform/analysis/discover", by: "limit" }, "What discovery could not learn, by limit"),
+    metric("outrider_analysis_posture_over_limit", Counter, "", Rows::Reasons { map: "/platform/analysis/posture", by: "limit" }, "What posture left out, by limit, since its log began"),
+    metric("outrider_posture_weaknesses", Gauge, "", Rows::Reasons { map: "/platform/analysis/weaknesses", by: "severity" }, "Open weaknesses, by severity"),
     metric("outrider_analysis_detect", Counter, "", Rows::Reasons { map: "/platform/analysis/detect", by: "counter" }, "What the detection engine counted"),
     metric("outrider_desk", Counter, "", Rows::Reasons { map: "/platform/analysis/respond", by: "counter" }, "What the desk of alerts and actions counted since its log began"),
     metric("outrider_detector_memory", Gauge, "bytes", Rows::Each { list: "/platform/analysis/detectors", label: "detector", name: "/name", value: "/memory_bytes" }, "Memory of a detector's profiles"),

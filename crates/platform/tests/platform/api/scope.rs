@@ -3,7 +3,7 @@
 use outrider_discover::inventory::{self, CheckedBy, Inventory};
 use outrider_model::{
     ActionId, ActionState, Alert, AlertId, AlertState, DecisionOrigin, EntityKey, GatewayConfiguration,
-    GatewaySnapshot, TemplateChange, TemplateDecision,
+    GatewaySnapshot, TemplateChange, TemplateDecision, WeaknessId,
 };
 use outrider_platform::log::Position;
 use outrider_platform::store::{EffectBatch, Role, TemplateChanges, TemplateRow, WantedToken};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::contract::DOCUMENT;
 use super::events::Listener;
 use super::harness::{Api, Reply};
-use crate::fixtures::{action, alert, consumer, endpoint, finding, policy};
+use crate::fixtures::{action, alert, consumer, endpoint, finding, policy, weakness};
 use crate::support::{Call, api_call};
 
 /// Its number there; what is at the gateway `kong` has others.
@@ -54,6 +54,7 @@ impl Scoped {
             findings: vec![(finding, Some(AlertId(EDGE)))],
             alerts: vec![edge_alert(AlertState::Open)],
             actions: vec![action],
+            weaknesses: vec![weakness(EDGE, "edge"), weakness(1, "kong")],
             configurations: vec![GatewaySnapshot {
                 gateway: "edge".to_owned(),
                 taken_ms: 1,
@@ -82,6 +83,7 @@ impl Scoped {
             "alerts" => (AlertId(EDGE).to_string(), AlertId(1).to_string()),
             "actions" => (ActionId(EDGE).to_string(), ActionId(9).to_string()),
             "endpoints" => (self.endpoint.clone(), endpoint["id"].as_str().unwrap().to_owned()),
+            "posture" => (WeaknessId(EDGE).to_string(), WeaknessId(1).to_string()),
             "gateways" => ("edge".to_owned(), "edge%20one".to_owned()),
             _ => ("7".to_owned(), "7".to_owned()),
         }
@@ -106,6 +108,14 @@ const FOR_SOME: &[(&str, &str)] = &[
     ("get", "/api/v1/apis/drift"),
     ("put", "/api/v1/apis/document"),
     ("delete", "/api/v1/apis/document"),
+    ("get", "/api/v1/posture"),
+    ("get", "/api/v1/posture/counts"),
+    ("get", "/api/v1/posture/export"),
+    ("get", "/api/v1/posture/checks"),
+    ("get", "/api/v1/posture/{id}"),
+    ("put", "/api/v1/posture/{id}/exception"),
+    ("delete", "/api/v1/posture/{id}/exception"),
+    ("get", "/api/v1/data-classes"),
     ("get", "/api/v1/templates"),
     ("post", "/api/v1/templates"),
     ("post", "/api/v1/templates/preview"),
@@ -158,6 +168,7 @@ async fn every_route_keeps_to_the_gateways_of_a_token() {
             let body = match path.rsplit('/').next() {
                 Some("acknowledge" | "approve") => "",
                 Some("assign") => r#"{"assignee": null}"#,
+                Some("exception") if method == "put" => r#"{"until_ms": 9, "reason": "seen"}"#,
                 Some("comment") => r#"{"text": "seen"}"#,
                 _ if method == "post" => r#"{"reason": "seen"}"#,
                 _ => "",
@@ -183,6 +194,7 @@ async fn lists_hold_what_is_at_the_tokens_gateways() {
         ("endpoints", "/key/gateway"),
         ("actions", "/target/gateway"),
         ("gateways", "/gateway"),
+        ("posture", "/gateway"),
     ] {
         let reply = scoped.send("GET", &format!("/api/v1/{path}"), "").await;
         let places: Vec<_> = reply.items().iter().map(|row| row.pointer(place).unwrap().clone()).collect();
