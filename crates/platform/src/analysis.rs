@@ -4,19 +4,18 @@
 //! reads no clock, so a replay of the same records gives the same effects byte for byte (decision 8).
 
 use outrider_detect::{DetectError, Engine, FalsePositive, Observed};
+use outrider_discover::Catalogue;
 use outrider_discover::inventory::{self, Inventory};
 use outrider_discover::posture::{self as discover_posture, Posture};
-use outrider_discover::{Catalogue, DecisionRefused};
 use outrider_model::{
     ActionReport, Alert, AlertState, ApiCall, Command, CommandRecord, CommandRefused, Concern, DesiredState,
-    EndpointId, EntityKind, Finding, GatewaySnapshot, HuntRun, Policy, Subject, TemplateChange, TemplateDecision,
-    TemplateDecisionId, Text,
+    EndpointId, EntityKind, Finding, GatewaySnapshot, HuntRun, Policy, Subject, Text,
 };
 use outrider_respond::desk::{CommandDone, Desk, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::store::{EffectBatch, ErasedSubject, TemplateChanges, TemplateRow};
+use crate::store::{EffectBatch, ErasedSubject, TemplateChanges};
 use credentials::CredentialKinds;
 use hunts::{HuntEnds, findings_of};
 use names::EndpointNames;
@@ -25,6 +24,7 @@ use operations::Operations;
 pub use frozen::{Frozen, SNAPSHOT_VERSION, SNAPSHOT_VERSION_MIN};
 pub use past::{Past, Preview, Relearning};
 pub use posture::{Documented, POSTURE_DETECTOR};
+pub(crate) use templates::refused;
 
 mod credentials;
 mod frozen;
@@ -33,6 +33,7 @@ mod names;
 mod operations;
 mod past;
 mod posture;
+mod templates;
 
 /// Everything an operator can set about the analysis. It enters the log as a record when it changes.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -304,32 +305,6 @@ impl Analysis {
         result
     }
 
-    /// Puts decisions about templates in force, or refuses all of them.
-    fn decide_templates(
-        &mut self,
-        record: &CommandRecord,
-        taken_back: &[TemplateDecisionId],
-        decisions: &[TemplateDecision],
-    ) -> Result<CommandDone, CommandRefused> {
-        let Analysis { desk, catalogue, templates, now_ms, .. } = self;
-        desk.on_command_elsewhere(record, CommandDone::TemplatesDecided, || {
-            if taken_back.is_empty() && decisions.is_empty() {
-                let why = "nothing is decided: name `decisions`, or some to be `taken_back`".to_owned();
-                return Err(CommandRefused::Invalid { why });
-            }
-            catalogue.revise(taken_back, decisions).map_err(refused)?;
-            templates.decided.retain(|row| !taken_back.contains(&row.id));
-            templates.taken_back.extend_from_slice(taken_back);
-            templates.decided.extend(decisions.iter().map(|decision| TemplateRow {
-                id: decision.id(),
-                decision: decision.clone(),
-                decided_ms: *now_ms,
-                decided_by: record.by.clone(),
-            }));
-            Ok(words_of(taken_back, decisions))
-        })
-    }
-
     /// Forgets somebody, unless an action against them goes on.
     fn erase(
         &mut self,
@@ -455,40 +430,6 @@ impl Analysis {
             self.desk.on_finding(finding);
         }
     }
-}
-
-/// Why decisions about templates are refused, as a command is.
-pub(crate) fn refused(why: DecisionRefused) -> CommandRefused {
-    let words = why.to_string();
-    match why {
-        DecisionRefused::Unknown { id } => CommandRefused::NotFound { what: format!("decision {id} about templates") },
-        DecisionRefused::Conflict { .. } | DecisionRefused::Full { .. } => CommandRefused::Conflict { why: words },
-        DecisionRefused::Template { .. } | DecisionRefused::NoParameter { .. } | DecisionRefused::Name { .. } => {
-            CommandRefused::Invalid { why: words }
-        }
-    }
-}
-
-/// What the audit log says of decisions about templates: the first few, and how many there are.
-fn words_of(taken_back: &[TemplateDecisionId], decisions: &[TemplateDecision]) -> String {
-    const NAMED_MAX: usize = 5;
-    let decided = decisions.iter().map(|decision| {
-        let TemplateDecision { gateway, service, template, change, .. } = decision;
-        let verb = match change {
-            TemplateChange::Split { value } => format!("split `{value}` off"),
-            TemplateChange::Merge { values } if values.is_empty() => "merge all into".to_owned(),
-            TemplateChange::Merge { values } => format!("merge {} texts into", values.len()),
-            TemplateChange::Rename { parameter } => format!("call it `{parameter}` in"),
-            TemplateChange::Pin { method } => format!("pin {}", method.as_deref().unwrap_or("all of")),
-            TemplateChange::Ignore { method } => format!("ignore {}", method.as_deref().unwrap_or("all of")),
-        };
-        format!("{verb} {template} of service {service} at {gateway} ({})", decision.id())
-    });
-    let gone = taken_back.iter().map(|id| format!("take back {id}"));
-    let mut words: Vec<String> = decided.chain(gone).take(NAMED_MAX).collect();
-    let more = (decisions.len() + taken_back.len()).saturating_sub(NAMED_MAX);
-    words.extend((more > 0).then(|| format!("and {more} more")));
-    words.join("; ")
 }
 
 /// What a person's mark of an alert says to its detector.

@@ -41,7 +41,6 @@ pub(super) fn posture_routes() -> Routes {
             "The checks of posture, with a page for each",
         )
         .reaches(Reach::ByItself)
-        .reaches(Reach::ByItself)
         .get(
             "/api/v1/posture/{id}",
             Sensitive("read a weakness"),
