@@ -135,7 +135,7 @@ impl Sanitiser {
             None if name == "authorization" => Some(2 * self.key_names.len()),
             rank => rank,
         };
-        let credential = self.credential(name, value, rank, presented);
+        let credential = self.presented_key(name, value, rank, presented);
         if name == "cookie" && !self.policies.cookie.is_empty() {
             return Some(FieldValue::Clear(Text::from(self.cookies(value, &mut presented.finds))));
         }
@@ -170,7 +170,7 @@ impl Sanitiser {
                     true => Some(self.session_value(&value, presented)),
                     false => {
                         let rank = self.key_rank(&name).map(|rank| self.key_names.len() + rank);
-                        let credential = self.credential(&name, &value, rank, presented);
+                        let credential = self.presented_key(&name, &value, rank, presented);
                         credential.or_else(|| self.redacted(&name, &value, Scope::Everything, &mut presented.finds))
                     }
                 };
@@ -197,18 +197,15 @@ impl Sanitiser {
             Some(match &*value {
                 REDACTED => FieldValue::Redacted,
                 _ => {
-                    let former = presented.received_ms.and_then(|received_ms| self.key.former_at(received_ms));
-                    presented.former.account =
-                        presented.former.account.or(former.map(|key| key.personal(name, &value)));
+                    let former = self.former_key(presented).map(|key| key.personal(name, &value));
+                    presented.former.account = presented.former.account.or(former);
                     FieldValue::Pseudonym(self.key.personal(name, &value), length(&value))
                 }
             })
         } else {
             self.clean_fields.stays(name, &value, || {
                 // A mapped field is no key that a client presents, even if it is called like one.
-                let mut aside = Presented { finds: std::mem::take(&mut presented.finds), ..Presented::default() };
-                let credential = self.credential(name, &value, self.key_rank(name), &mut aside);
-                presented.finds = aside.finds;
+                let credential = self.credential(name, &value, self.key_rank(name).is_some(), &mut presented.finds);
                 credential.or_else(|| self.redacted(name, &value, Scope::Everything, &mut presented.finds))
             })
         };
@@ -315,18 +312,28 @@ impl Sanitiser {
         }
     }
 
-    /// What stands for the value, if its name or its look says that it is a credential.
-    fn credential(
+    /// What stands for a credential, which is offered as the one that the client presents if its place says so.
+    fn presented_key(
         &self,
         name: &str,
         value: &str,
         rank: Option<usize>,
         presented: &mut Presented,
     ) -> Option<FieldValue<'static>> {
+        let credential = self.credential(name, value, rank.is_some(), &mut presented.finds)?;
+        if let (Some(rank), FieldValue::Pseudonym(pseudonym, _)) = (rank, &credential) {
+            let former = self.former(Domain::Credential, without_scheme(value), presented);
+            presented.offer(rank, *pseudonym, former);
+        }
+        Some(credential)
+    }
+
+    /// What stands for the value, if its name or its look says that it is a credential.
+    fn credential(&self, name: &str, value: &str, is_key: bool, finds: &mut Finds) -> Option<FieldValue<'static>> {
         if value.is_empty() {
             return None;
         }
-        if rank.is_none() && !is_credential_name(name) && credential_shape(value).is_none() {
+        if !is_key && !is_credential_name(name) && credential_shape(value).is_none() {
             return None;
         }
         let bare = without_scheme(value);
@@ -335,11 +342,8 @@ impl Sanitiser {
         }
         let pseudonym = self.pseudonym(Domain::Credential, bare);
         match name {
-            "cookie" => self.find_in_cookies(value, &mut presented.finds),
-            _ => presented.finds.add(Find::credential(bare, || self.credential_class(name))),
-        }
-        if let Some(rank) = rank {
-            presented.offer(rank, pseudonym, self.former(Domain::Credential, bare, presented));
+            "cookie" => self.find_in_cookies(value, finds),
+            _ => finds.add(Find::credential(bare, || self.credential_class(name))),
         }
         Some(FieldValue::Pseudonym(pseudonym, length(bare)))
     }
@@ -370,8 +374,11 @@ impl Sanitiser {
 
     /// The pseudonym that a value had under the former key, while calls are to say that.
     fn former(&self, domain: Domain, value: &str, presented: &Presented) -> Option<Pseudonym> {
-        let key = self.key.former_at(presented.received_ms?)?;
-        Some(key.pseudonym(domain, &lossless::to_bytes(value)))
+        Some(self.former_key(presented)?.pseudonym(domain, &lossless::to_bytes(value)))
+    }
+
+    fn former_key(&self, presented: &Presented) -> Option<&PseudonymKey> {
+        self.key.former_at(presented.received_ms?)
     }
 
     fn redacted(&self, name: &str, value: &str, scope: Scope, finds: &mut Finds) -> Option<FieldValue<'static>> {
