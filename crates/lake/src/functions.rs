@@ -19,6 +19,7 @@ use crate::columns::documentation;
 pub(crate) const FIELD_VALUE: &str = "field_value";
 pub(crate) const ENTITY_NAMES: &str = "entity_names";
 const HAS_CLASS: &str = "has_class";
+const HAS_FIELD: &str = "has_field";
 
 static FIELD_VALUE_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
     documentation(
@@ -34,14 +35,21 @@ static HAS_CLASS_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
         "Whether a value of that class stood in the call and was replaced; false where nothing is known.",
     )
 });
+static HAS_FIELD_WORDS: LazyLock<Documentation> = LazyLock::new(|| {
+    documentation(
+        "has_field(headers, 'authorization')",
+        "Whether a query field, header or mapped field of that name was there, whatever its value; false where nothing is known.",
+    )
+});
 
 /// The functions.
-pub(crate) fn functions() -> [ScalarUDF; 3] {
+pub(crate) fn functions() -> [ScalarUDF; 4] {
     let takes = |count| Signature::any(count, Volatility::Immutable);
     [
         ScalarUDF::from(FieldValue { signature: takes(2) }),
         ScalarUDF::from(EntityNames { signature: takes(1) }),
-        ScalarUDF::from(HasClass { signature: takes(2) }),
+        ScalarUDF::from(Has { what: What::Class, signature: takes(2) }),
+        ScalarUDF::from(Has { what: What::Field, signature: takes(2) }),
     ]
 }
 
@@ -116,18 +124,50 @@ impl ScalarUDFImpl for EntityNames {
     }
 }
 
+/// Whether a list of a call has an element of a name.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct HasClass {
+struct Has {
+    what: What,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for HasClass {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum What {
+    Class,
+    Field,
+}
+
+impl What {
+    /// What the elements' names are called in their column.
+    fn column(self) -> &'static str {
+        match self {
+            What::Class => "class",
+            What::Field => "name",
+        }
+    }
+
+    /// What the function wants.
+    fn arguments(self) -> &'static str {
+        match self {
+            What::Class => "`data_classes`, and a class as a text",
+            What::Field => "`query`, `headers` or `fields`, and the name of a field as a text",
+        }
+    }
+}
+
+impl ScalarUDFImpl for Has {
     fn name(&self) -> &str {
-        HAS_CLASS
+        match self.what {
+            What::Class => HAS_CLASS,
+            What::Field => HAS_FIELD,
+        }
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&HAS_CLASS_WORDS)
+        Some(match self.what {
+            What::Class => &HAS_CLASS_WORDS,
+            What::Field => &HAS_FIELD_WORDS,
+        })
     }
 
     fn signature(&self) -> &Signature {
@@ -139,13 +179,13 @@ impl ScalarUDFImpl for HasClass {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [seen, class] = arguments.args.as_slice() else { return exec_err!("{HAS_CLASS} takes two arguments") };
-        let class = constant_text(class, "the name of a class")?;
-        let seen = seen.to_array(arguments.number_rows)?;
-        let other = || DataFusionError::Execution(format!("{HAS_CLASS} wants `data_classes`, and a class as a text"));
-        let lists = seen.as_list_opt::<i32>().ok_or_else(other)?;
-        let classes = texts_of(lists, "class").ok_or_else(other)??;
-        let has = |row| range_of(lists, row).any(|at| classes.is_valid(at) && classes.value(at) == class);
+        let other = || DataFusionError::Execution(format!("{} wants {}", self.name(), self.what.arguments()));
+        let [list, wanted] = arguments.args.as_slice() else { return Err(other()) };
+        let wanted = constant_text(wanted, "what it looks for")?;
+        let list = list.to_array(arguments.number_rows)?;
+        let lists = list.as_list_opt::<i32>().ok_or_else(other)?;
+        let names = texts_of(lists, self.what.column()).ok_or_else(other)??;
+        let has = |row| range_of(lists, row).any(|at| names.is_valid(at) && names.value(at) == wanted);
         Ok(ColumnarValue::Array(Arc::new((0..lists.len()).map(|row| Some(has(row))).collect::<BooleanArray>())))
     }
 }

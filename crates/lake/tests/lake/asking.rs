@@ -59,6 +59,9 @@ async fn calls_are_asked_for_by_what_they_show_of_their_exposure() {
         ("has_class(data_classes, 'email')", 2),
         ("NOT has_class(data_classes, 'email')", 2),
         ("has_class(data_classes, 'phone')", 0),
+        ("has_field(headers, 'authorization')", 2),
+        ("has_field(query, 'flag') AND has_field(query, 'token') AND has_field(fields, 'account')", 2),
+        ("NOT has_field(query, 'page')", 4),
         ("array_has(signs, 'plain_http')", 2),
         ("array_has(signs, 'https')", 0),
         ("signs IS NULL AND data_classes IS NULL", 2),
@@ -71,7 +74,13 @@ async fn calls_are_asked_for_by_what_they_show_of_their_exposure() {
         let statement = format!("SELECT path FROM events WHERE {condition}");
         assert_eq!(rows(&reader, &statement).await.unwrap(), expected, "{condition}");
     }
-    for wrong in ["has_class(signs, 'email')", "has_class(data_classes, path)", "has_class(path, 'email')"] {
+    for wrong in [
+        "has_class(signs, 'email')",
+        "has_class(data_classes, path)",
+        "has_class(path, 'email')",
+        "has_field(data_classes, 'email')",
+        "has_field(headers, path)",
+    ] {
         rows(&reader, &format!("SELECT path FROM events WHERE {wrong}")).await.unwrap_err();
     }
 }

@@ -121,7 +121,7 @@ mod tests {
                 assert!(said(column.words), "{name}.{}", column.name);
             }
         }
-        for ours in ["field_value", "entity_names", "has_class", "hll_count", "histogram_quantile"] {
+        for ours in ["field_value", "entity_names", "has_class", "has_field", "hll_count", "histogram_quantile"] {
             let function = functions.iter().find(|function| function.name == ours).unwrap();
             assert!(function.call.starts_with(ours) && function.words.ends_with('.'), "{function:?}");
         }
