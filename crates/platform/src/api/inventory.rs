@@ -15,6 +15,9 @@ use super::query::{Filter, List, Listed, Parameter, Query};
 use super::{ApiState, now_ms};
 use crate::store::{EndpointFilter, EndpointOrder, Gateways, Page};
 
+/// What comes last: nothing is known of it.
+const UNKNOWN: i64 = -1;
+
 /// By what endpoints are sorted, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +41,8 @@ pub(super) enum EndpointSort {
     LatencyP95,
     /// The median size of answers.
     ResponseSize,
+    /// How risky they are.
+    Risk,
 }
 
 /// Which endpoints, with figures of which time.
@@ -59,7 +64,7 @@ impl Filter for Inventory {
 
     fn read(query: &Query) -> Result<Self, Problem> {
         let (sort, last): (EndpointSort, _) = (query.word("sort")?.unwrap_or_default(), query.word("last")?);
-        if sort.of_store().is_none() && last.is_none() {
+        if sort.needs_figures() && last.is_none() {
             return Err(Problem::bad_request(
                 "it would be sorted by a figure of some time, and `last` does not say of which",
             )
@@ -105,11 +110,12 @@ pub(super) async fn endpoints(
         (Some(last), Some(queries)) => state.figures.get(queries, last, now_ms()).await,
         _ => None,
     };
-    let page = match (sort.of_store(), &figures) {
-        (Some(_), _) => state.store.endpoints(filter, list.limit, list.cursor()).await?,
-        (None, Some(figures)) => by_figure(&state, &list, figures).await?,
-        (None, None) if queries.is_none() => return Err(no_lake()),
-        (None, None) => return Err(unread()),
+    let page = match &figures {
+        _ if sort.of_store().is_some() => state.store.endpoints(filter, list.limit, list.cursor()).await?,
+        _ if *sort == EndpointSort::Risk => by_risk(&state, &list).await?,
+        Some(figures) => by_figure(&state, &list, figures).await?,
+        None if queries.is_none() => return Err(no_lake()),
+        None => return Err(unread()),
     };
     let ids: Vec<String> = page.items.iter().map(|endpoint| endpoint.id.to_string()).collect();
     let mut scores = state.store.endpoint_scores(&ids).await?;
@@ -126,13 +132,31 @@ fn unread() -> Problem {
         .hint("try again in some seconds, or sort by `first_seen`, `last_seen` or `calls`, which need no figures")
 }
 
-/// A page sorted by a figure: the store knows no figures, so all ids that fit are sorted here. There are as many as the
-/// inventory may have endpoints.
+/// A page sorted by a figure.
 async fn by_figure(state: &ApiState, list: &List<Inventory>, figures: &Figures) -> Result<Page<Endpoint>, Problem> {
     let Inventory { filter, sort, .. } = &list.filter;
-    let after = list.cursor().map(|cursor| sort.place(cursor)).transpose()?;
     let ids = state.store.endpoint_ids(filter).await?;
-    let mut places: Vec<(i64, String)> = ids.into_iter().map(|id| (sort.key(figures.get(&id)), id)).collect();
+    let places = ids.into_iter().map(|id| (sort.key(figures.get(&id)), id)).collect();
+    by_place(state, list, places).await
+}
+
+/// A page sorted by how risky endpoints are.
+async fn by_risk(state: &ApiState, list: &List<Inventory>) -> Result<Page<Endpoint>, Problem> {
+    let tenths = state.store.score_tenths().await?;
+    let ids = state.store.endpoint_ids(&list.filter.filter).await?;
+    let places = ids.into_iter().map(|id| (tenths.get(&id).copied().unwrap_or(UNKNOWN), id)).collect();
+    by_place(state, list, places).await
+}
+
+/// A page of all that fit, each with what it is sorted by: the store has no column of it, so they are sorted here. There are as many as the
+/// inventory may have endpoints.
+async fn by_place(
+    state: &ApiState,
+    list: &List<Inventory>,
+    mut places: Vec<(i64, String)>,
+) -> Result<Page<Endpoint>, Problem> {
+    let sort = list.filter.sort;
+    let after = list.cursor().map(|cursor| sort.place(cursor)).transpose()?;
     places.retain(|place| after.as_ref().is_none_or(|after| place < after));
     places.sort_unstable_by(|one, other| other.cmp(one));
     let next = (places.len() > list.limit as usize).then(|| &places[list.limit as usize - 1]);
@@ -155,9 +179,13 @@ impl EndpointSort {
         }
     }
 
+    /// Whether there is no order without figures.
+    fn needs_figures(self) -> bool {
+        self.of_store().is_none() && self != EndpointSort::Risk
+    }
+
     /// What is sorted by, as a whole number; what is not known comes last.
     fn key(self, figures: Option<&EndpointFigures>) -> i64 {
-        const UNKNOWN: i64 = -1;
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         // Thousandths of a millisecond and millionths of a share are as fine as anybody sorts; a cast saturates.
         #[allow(clippy::cast_possible_truncation, reason = "a float becomes the nearest whole number there is")]
@@ -170,7 +198,7 @@ impl EndpointSort {
             EndpointSort::LatencyP50 => fine(figures.latency_p50_ms, 1e3),
             EndpointSort::LatencyP95 => fine(figures.latency_p95_ms, 1e3),
             EndpointSort::ResponseSize => fine(figures.response_p50_bytes, 1e3),
-            EndpointSort::FirstSeen | EndpointSort::LastSeen | EndpointSort::Calls => UNKNOWN,
+            EndpointSort::FirstSeen | EndpointSort::LastSeen | EndpointSort::Calls | EndpointSort::Risk => UNKNOWN,
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It leaves out documents of services but for one thing: which of them the log was told of, because posture reads what they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use outrider_discover::posture::{RiskScore, ScoreSubject, WeakSubject, Weakness, WeaknessRow, severity_word};
 use outrider_model::{EndpointId, EntityKind, Severity, Subject, WeaknessId};
@@ -136,6 +136,15 @@ impl Store {
     /// The scores of endpoints, by their ids.
     pub async fn endpoint_scores(&self, ids: &[String]) -> Result<BTreeMap<String, RiskScore>, StoreError> {
         self.scores(ids).await
+    }
+
+    /// How risky endpoints are, in tenths, by their ids. Those of services are there, too, by other names.
+    pub async fn score_tenths(&self) -> Result<HashMap<String, i64>, StoreError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT subject, tenths FROM risk_scores")
+            .fetch_all(&self.readers)
+            .await
+            .map_err(StoreError::query("read scores"))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// The scores of services.

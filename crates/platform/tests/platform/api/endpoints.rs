@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use outrider_discover::posture::{RiskScore, ScoreSubject};
 use outrider_model::batch::BatchWriter;
-use outrider_model::{AlertId, Command, CommandRecord};
+use outrider_model::{AlertId, Command, CommandRecord, Endpoint};
 use outrider_platform::log::Position;
 use outrider_platform::service::Platform;
 use outrider_platform::store::{EffectBatch, EndpointFilter};
@@ -65,6 +66,20 @@ fn templates(items: &[Value]) -> Vec<&str> {
     items.iter().map(|item| item["key"]["template"].as_str().unwrap()).collect()
 }
 
+/// How risky they are: nothing is known of prices.
+fn scores(endpoints: &[Endpoint]) -> Vec<RiskScore> {
+    let score = |endpoint: &Endpoint| match endpoint.key.template.as_str() {
+        "/stocks" => Some(7.4),
+        "/carts" => Some(0.6),
+        _ => None,
+    };
+    let row = |endpoint: &Endpoint| {
+        let subject = ScoreSubject::Endpoint(endpoint.id);
+        Some(RiskScore { subject, score: score(endpoint)?, factors: Vec::new(), moves: Vec::new() })
+    };
+    endpoints.iter().filter_map(row).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn endpoints_have_figures_and_are_sorted_by_them() {
     let directory = tempfile::tempdir().unwrap();
@@ -72,7 +87,8 @@ async fn endpoints_have_figures_and_are_sorted_by_them() {
     let api = Api::with_lake(platform.queries()).await;
     let endpoints = platform.store().endpoints(&EndpointFilter::default(), 100, None).await.unwrap().items;
     assert_eq!(endpoints.len(), 3, "{endpoints:#?}");
-    api.store.apply(Position(2), &EffectBatch { endpoints, ..EffectBatch::default() }).await.unwrap();
+    let scores = scores(&endpoints);
+    api.store.apply(Position(2), &EffectBatch { endpoints, scores, ..EffectBatch::default() }).await.unwrap();
 
     let reply = api.get("/api/v1/endpoints?last=1h&sort=last_calls").await;
     // One that was not called at all comes last, with the one that nobody ever called in this lake.
@@ -108,6 +124,7 @@ async fn endpoints_have_figures_and_are_sorted_by_them() {
         ("last=24h&sort=error_share", "/stocks /carts /prices"),
         ("last=24h&sort=latency_p50", "/stocks /carts /prices"),
         ("last=24h&sort=latency_p95", "/carts /stocks /prices"),
+        ("sort=risk", "/stocks /carts /prices"),
         ("last=24h&sort=last_calls&contains=s&method=get&gateway=kong", "/prices /carts /stocks"),
     ] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
