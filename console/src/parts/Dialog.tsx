@@ -46,6 +46,8 @@ interface ReasonProps {
   children?: ReactNode;
   /** For a decision that the API asks no reason for. */
   needsNoReason?: boolean;
+  /** Something else that it asks for is still to be said. */
+  isIncomplete?: boolean;
   decide: (reason: string) => Promise<unknown>;
   /** How it says what went wrong, where there is more to say of it than the API does. */
   trouble?: ComponentType<{ error: unknown }>;
@@ -56,7 +58,7 @@ interface ReasonProps {
 
 /** Asks why before something is decided. It is opened by being there. */
 export function ReasonDialog(props: ReasonProps) {
-  const { title, explanation, children, action, isDangerous, needsNoReason, decide, close } = props;
+  const { title, explanation, children, action, isDangerous, needsNoReason, isIncomplete, decide, close } = props;
   const { trouble: Said = Trouble } = props;
   const [reason, setReason] = useState('');
   const deciding = useMutation({ mutationFn: decide, onSuccess: close });
@@ -91,7 +93,7 @@ export function ReasonDialog(props: ReasonProps) {
             type="submit"
             color={isDangerous ? 'red' : undefined}
             loading={deciding.isPending}
-            disabled={!needsNoReason && reason.trim() === ''}
+            disabled={isIncomplete || (!needsNoReason && reason.trim() === '')}
           >
             {action}
           </Button>

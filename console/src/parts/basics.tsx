@@ -149,14 +149,20 @@ export function Command({ children }: { children: string }) {
   return (
     <div className="command">
       <code>{children}</code>
-      <CopyButton value={children}>
-        {({ copied, copy }) => (
-          <ActionIcon variant="subtle" size="sm" color="gray" aria-label="Copy" onClick={copy}>
-            {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
-          </ActionIcon>
-        )}
-      </CopyButton>
+      <Copy value={children} />
     </div>
+  );
+}
+
+export function Copy({ value, label = 'Copy' }: { value: string; label?: string }) {
+  return (
+    <CopyButton value={value}>
+      {({ copied, copy }) => (
+        <ActionIcon variant="subtle" size="sm" color="gray" aria-label={label} title={label} onClick={copy}>
+          {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+        </ActionIcon>
+      )}
+    </CopyButton>
   );
 }
 

@@ -55,6 +55,7 @@ describe('words', () => {
   it('names detectors, sizes, chances and actions', () => {
     expect(detectorName('request_spike')).toBe('Request spike');
     expect(detectorName('hunt:refused-often')).toBe('Hunt: refused-often');
+    expect(detectorName('posture:plain_http')).toBe('Posture: plain http');
     expect(bytes(1_500)).toBe('1.5 KB');
     expect(chance(3)).toBe('1 in 1K');
     expect(chance(56.2)).toBe('1 in 10⁵⁶');

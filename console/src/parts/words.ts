@@ -163,12 +163,16 @@ export const ACTION_STATE_WORDS: Record<ActionState, string> = {
   too_late: 'Too late',
 };
 
-/** What a detector found, as a title: `request_spike` is "Request spike", `hunt:refused-often` "Hunt: refused-often". */
+/**
+ * What a detector found, as a title: `request_spike` is "Request spike", `hunt:refused-often` "Hunt: refused-often",
+ * `posture:plain_http` "Posture: plain http".
+ */
 export function detectorName(detector: string): string {
   const [kind, name] = detector.split(':');
   const words = (kind ?? '').replaceAll('_', ' ');
   const title = words.charAt(0).toUpperCase() + words.slice(1);
-  return name ? `${title}: ${name}` : title;
+  // People name hunts, and outrider its checks.
+  return name ? `${title}: ${kind === 'posture' ? name.replaceAll('_', ' ') : name}` : title;
 }
 
 /** Who did something, as the API names them: "anna", "policy block-spikes", "token siem". */
