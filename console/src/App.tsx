@@ -25,6 +25,7 @@ const later = {
   services: () => import('./pages/apis/ServicesPage'),
   service: () => import('./pages/apis/ServicePage'),
   endpoint: () => import('./pages/apis/EndpointPage'),
+  posture: () => import('./pages/posture/PosturePages'),
   hunt: () => import('./pages/hunt/HuntPage'),
   settings: () => import('./pages/settings/SettingsPage'),
 };
@@ -39,6 +40,7 @@ const ApisPage = lazy(later.apis);
 const ServicesPage = lazy(later.services);
 const ServicePage = lazy(later.service);
 const EndpointPage = lazy(later.endpoint);
+const PosturePages = lazy(later.posture);
 const HuntPage = lazy(later.hunt);
 const SettingsPage = lazy(later.settings);
 const LATER_MS = 1500;
@@ -115,6 +117,7 @@ function Door() {
         <Route path="apis/services" element={<Later page={<ServicesPage />} />} />
         <Route path="apis/service" element={<Later page={<ServicePage />} />} />
         <Route path="apis/:id" element={<Later page={<EndpointPage />} />} />
+        <Route path="posture/*" element={<Later page={<PosturePages />} />} />
         <Route path="hunt/*" element={<Later page={<HuntPage />} />} />
         <Route path="settings" element={<Navigate to="/settings/health" replace />} />
         <Route path="settings/:section" element={<Later page={<SettingsPage />} />} />

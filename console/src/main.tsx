@@ -10,6 +10,7 @@ import './pages/call/call.css';
 import './pages/hunt/answer.css';
 import './pages/timeline/facets.css';
 import './pages/apis/apis.css';
+import './pages/posture/posture.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -6,15 +6,18 @@ export type Action = Schemas['Action'];
 export type ActionState = Schemas['ActionState'];
 export type Alert = Schemas['Alert'];
 export type AlertState = Schemas['AlertState'];
-export type ApiRow = Schemas['ApiRow'];
+export type ApiRow = Schemas['ServiceAnswer'];
 export type AuditLine = Schemas['AuditLine'];
 export type CallRow = Schemas['CallRow'];
+export type CheckRow = Schemas['CheckRow'];
+export type ClassRow = Schemas['ClassRow'];
 export type Condition = Schemas['Condition'];
+export type DataClassCount = Schemas['DataClassCount'];
 export type Drift = Schemas['Drift'];
 export type DriftKind = Schemas['DriftKind'];
 export type Endpoint = Schemas['Endpoint'];
 export type EndpointFigures = Schemas['EndpointFigures'];
-export type EndpointInventory = Schemas['EndpointInventory'];
+export type EndpointInventory = Schemas['InventoryAnswer'];
 export type EndpointRow = Schemas['EndpointRow'];
 export type EntityKey = Schemas['EntityKey'];
 export type EntityKind = Schemas['EntityKind'];
@@ -27,6 +30,7 @@ export type Observation = Schemas['Observation'];
 export type ParameterInventory = Schemas['ParameterInventory'];
 export type Policy = Schemas['Policy'];
 export type PolicyRow = Schemas['PolicyRow'];
+export type RiskScore = Schemas['RiskScore'];
 export type Role = Schemas['Role'];
 export type SampleCall = Schemas['SampleCall'];
 export type Severity = Schemas['Severity'];
@@ -38,6 +42,10 @@ export type TemplateChange = Schemas['TemplateChange'];
 export type TemplateDecision = Schemas['TemplateDecision'];
 export type TemplateEffect = Schemas['TemplateEffect'];
 export type TemplateRow = Schemas['TemplateRow'];
+export type UnreadBodies = Schemas['UnreadBodies'];
+export type WeaknessCounts = Schemas['WeaknessCounts'];
+export type WeaknessRow = Schemas['WeaknessRow'];
+export type WeaknessStanding = Schemas['WeaknessStanding'];
 
 /** What is decided about templates, all of it or nothing. */
 export interface TemplatesForm {
@@ -117,6 +125,7 @@ export interface CallField {
 
 export const SEVERITIES: Severity[] = ['info', 'low', 'medium', 'high', 'critical'];
 export const ALERT_STATES: AlertState[] = ['open', 'acknowledged', 'resolved', 'false_positive'];
+export const STANDINGS: WeaknessStanding[] = ['open', 'excepted', 'fixed'];
 /** Those that have a timeline: services and gateways never act. */
 export const ENTITY_KINDS: EntityKind[] = ['consumer', 'credential', 'ip', 'network', 'session', 'business'];
 /** States of an action in which the gateway restricts somebody, or is about to. */

@@ -24,6 +24,8 @@ const PAGES: Choice[] = [
   { id: 'sql', name: 'Hunt with SQL', detail: '', to: '/hunt/sql' },
   { id: 'hunts', name: 'Saved hunts', detail: '', to: '/hunt/saved' },
   { id: 'policy', name: 'New policy', detail: '', to: '/policies/new', least: 'responder' },
+  { id: 'classes', name: 'Data classes', detail: '', to: '/posture/data' },
+  { id: 'checks', name: 'Posture checks', detail: '', to: '/posture/checks' },
   { id: 'audit', name: 'Audit log', detail: '', to: '/settings/audit' },
   { id: 'gateways', name: 'Gateways', detail: '', to: '/settings/gateways' },
 ];
@@ -44,6 +46,8 @@ export function choicesFor(typed: string, consumers: string[], role: Role | unde
     found.unshift({ id: 'alert', name: wanted, detail: 'alert', to: `/alerts/${wanted}` });
   if (/^ac_[0-9a-f]+$/.test(wanted))
     found.unshift({ id: 'action', name: wanted, detail: 'action', to: `/responses/${wanted}` });
+  if (/^wk_[0-9a-f]+$/.test(wanted))
+    found.unshift({ id: 'weakness', name: wanted, detail: 'weakness', to: `/posture/${wanted}` });
   if (ADDRESS.test(wanted))
     found.unshift({
       id: 'address',

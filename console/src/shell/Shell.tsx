@@ -13,6 +13,7 @@ import {
   IconSearch,
   IconSettings,
   IconShieldHalf,
+  IconShieldSearch,
   IconSun,
   IconSunMoon,
   IconUser,
@@ -40,6 +41,7 @@ const PLACES: { to: string; name: string; icon: typeof IconGauge; count?: 'alert
   { to: '/responses', name: 'Responses', icon: IconHandStop, count: 'actions' },
   { to: '/policies', name: 'Policies', icon: IconShieldHalf },
   { to: '/apis', name: 'APIs', icon: IconRoute },
+  { to: '/posture', name: 'Posture', icon: IconShieldSearch },
   { to: '/hunt', name: 'Hunt', icon: IconScript },
   { to: '/settings', name: 'Settings', icon: IconSettings },
 ];

@@ -10,6 +10,7 @@ export const GO: Record<string, [string, string]> = {
   r: ['/responses', 'Responses'],
   p: ['/policies', 'Policies'],
   i: ['/apis', 'APIs'],
+  w: ['/posture', 'Posture'],
   h: ['/hunt', 'Hunt'],
   s: ['/settings', 'Settings'],
 };
