@@ -13,6 +13,7 @@ import { Field } from '../../parts/Field';
 import { usePages, useReadAgain } from '../../parts/pages';
 import { bytes, count, share, short } from '../../parts/words';
 import { useServices } from '../policies/suggestions';
+import { RiskFigure } from '../posture/Risk';
 import { accessWord } from './access';
 import { ApisTabs } from './ApisTabs';
 import { SPANS } from './questions';
@@ -62,7 +63,7 @@ function milliseconds(value: number | null): string {
   return value === null ? '–' : `${Math.round(value)} ms`;
 }
 
-const SORTS: Sort[] = ['calls', 'first_seen', 'last_seen', ...FIGURES.map((figure) => figure.sort)];
+const SORTS: Sort[] = ['risk', 'calls', 'first_seen', 'last_seen', ...FIGURES.map((figure) => figure.sort)];
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS'];
 
@@ -158,6 +159,13 @@ export default function ApisPage() {
           {service_name || key.service}
         </Link>
       ),
+    },
+    {
+      id: 'risk',
+      head: sorted('risk', 'Risk', 'from 0 to 10'),
+      width: '46px',
+      isNumber: true,
+      cell: ({ risk }) => <RiskFigure risk={risk} />,
     },
     {
       id: 'calls',

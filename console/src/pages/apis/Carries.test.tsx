@@ -50,6 +50,12 @@ const KNOWN: EndpointInventory = {
     { ...PARAMETER, name: 'sort', value_type: 'string', range: null, values: ['asc', 'desc'], repeated: 3 },
   ],
   versions: ['v2'],
+  signs: [],
+  jwt_lifetime_s: null,
+  data_classes: [],
+  class_senders: [],
+  risk: null,
+  unread_bodies: null,
 };
 
 let known: EndpointInventory | undefined;

@@ -2,34 +2,19 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 
-import { api, got, Refusal, type Schemas } from '../../api/client';
+import { api, got, type Schemas } from '../../api/client';
 import type { Endpoint, EndpointInventory, ParameterInventory } from '../../api/types';
-import { useWhileWatched } from '../../live/now';
 import { Empty, Loading, Panel, StatusCode, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { bytes, count, counted, length, share } from '../../parts/words';
 import { authWords, kindsTitle, mixedAuth, rangeWords, typeWords } from './carrying';
+import { useInventory } from './inventory';
 
-/** It is told every five minutes, or when something new was seen. */
-const AGAIN_MS = 60_000;
 /** So many values are listed. */
 const VALUES_SHOWN = 8;
 
 export function Carries({ endpoint }: { endpoint: Endpoint }) {
-  const { id } = endpoint;
-  const found = useQuery({
-    queryKey: ['endpoint inventory', id],
-    queryFn: async ({ signal }) => {
-      try {
-        return await got(api.GET('/api/v1/endpoints/{id}/inventory', { params: { path: { id } }, signal }));
-      } catch (error) {
-        // Nothing is known yet.
-        if (error instanceof Refusal && error.status === 404) return null;
-        throw error;
-      }
-    },
-    refetchInterval: useWhileWatched(AGAIN_MS),
-  });
+  const found = useInventory(endpoint.id);
   const known = found.data;
   return (
     <Panel

@@ -19,6 +19,10 @@ import { Confidence } from './Confidence';
 import { CorrectTemplate } from './CorrectTemplate';
 import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
+import { DataOf } from '../posture/DataOf';
+import { Risk } from '../posture/Risk';
+import { WeaknessesOf } from '../posture/WeaknessesOf';
+import { useInventory } from './inventory';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, type Span, summaryOf } from './questions';
 import { type Of, useCallersAgain } from './tables';
 import { servicePath } from './service';
@@ -40,6 +44,7 @@ export default function EndpointPage() {
 function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
   const [query, change] = useAddress();
   const { key } = endpoint;
+  const known = useInventory(endpoint.id).data;
   const span = SPANS.find((one) => one.id === query.get('last')) ?? SPANS[1];
   const title = `${key.method} ${key.template}`;
   const facts: Fact[] = [
@@ -93,16 +98,21 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
       <div className="alert">
         <div className="stack">
           <Use id={endpoint.id} gateway={key.gateway} span={span} />
+          <WeaknessesOf place={{ endpoint: endpoint.id }} />
+          {known && <DataOf known={known} gateway={key.gateway} />}
           <Carries endpoint={endpoint} />
           <Tables key={span.id} id={endpoint.id} span={span} />
         </div>
-        <Panel title={<Template text={key.template} />}>
-          <Facts facts={facts} />
-          <div className="row wraps" style={{ marginTop: 12, justifyContent: 'space-between' }}>
-            <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
-            <CorrectTemplate endpoint={endpoint} />
-          </div>
-        </Panel>
+        <div className="stack">
+          <Panel title={<Template text={key.template} />}>
+            <Facts facts={facts} />
+            <div className="row wraps" style={{ marginTop: 12, justifyContent: 'space-between' }}>
+              <Link to={`/hunt?q=${encodeURIComponent(`endpoint:${endpoint.id}`)}`}>Its calls</Link>
+              <CorrectTemplate endpoint={endpoint} />
+            </div>
+          </Panel>
+          <Risk risk={known?.risk ?? null} place={{ endpoint: endpoint.id }} />
+        </div>
       </div>
     </Page>
   );

@@ -19,6 +19,7 @@ const ROW: ApiRow = {
   first_seen_ms: 1,
   last_seen_ms: 2,
   document: null,
+  risk: null,
 };
 const DOCUMENT = { title: 'Shop', version: '2', operations: 3, changed_ms: 5, changed_by: 'person:anna' };
 const DRIFT: Drift = {

@@ -10,6 +10,9 @@ import { useAddress } from '../../parts/address';
 import { Empty, Page, Time, Trouble, Waiting } from '../../parts/basics';
 import { saveFile } from '../../parts/saving';
 import { count, counted, short } from '../../parts/words';
+import { ClassesOf } from '../posture/ClassesOf';
+import { Risk, RiskFigure } from '../posture/Risk';
+import { WeaknessesOf } from '../posture/WeaknessesOf';
 import { Decided } from './Decided';
 import { OwnersDocument } from './Document';
 import { Drifts } from './Drifts';
@@ -43,6 +46,7 @@ async function exported(key: ServiceKey, name: string): Promise<void> {
 
 function OneService({ row, all }: { row: ApiRow; all: ApiRow[] }) {
   const key: ServiceKey = { gateway: row.gateway, workspace: row.workspace, service: row.service };
+  const place = { gateway: row.gateway, service: row.service };
   const drift = useDrift(key);
   const exporting = useMutation({ mutationFn: () => exported(key, fileName(row)) });
   const differences = drift.data?.items;
@@ -50,6 +54,7 @@ function OneService({ row, all }: { row: ApiRow; all: ApiRow[] }) {
   const isCompared = drift.data?.has_document || (differences?.length ?? 0) > 0;
   const grave = differences?.filter(({ severity }) => severity !== 'info').length ?? 0;
   const figures: [string, React.ReactNode, string?][] = [
+    ['Risk', <RiskFigure key="r" risk={row.risk} />],
     ['Endpoints', count(row.endpoints)],
     ['Calls', short(row.calls), count(row.calls)],
     ['Documented', row.document ? counted(row.document.operations, 'operation') : '–'],
@@ -95,6 +100,13 @@ function OneService({ row, all }: { row: ApiRow; all: ApiRow[] }) {
               <div className="figure number">{value}</div>
             </div>
           ))}
+        </div>
+        <div className="service-risk">
+          <Risk risk={row.risk} place={place} />
+          <div className="stack" style={{ gap: 16 }}>
+            <WeaknessesOf place={place} />
+            <ClassesOf gateway={row.gateway} service={row.service} />
+          </div>
         </div>
         <div className="service-two">
           <OwnersDocument row={row} all={all} warnings={drift.data?.warnings ?? []} />

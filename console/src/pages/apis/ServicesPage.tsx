@@ -1,79 +1,114 @@
 // Every service that was called, with what is known of its document.
+import { type ReactNode, useMemo } from 'react';
 import { Link, useNavigate } from 'react-router';
 
 import type { ApiRow } from '../../api/types';
+import { useAddress } from '../../parts/address';
 import { Command, Empty, Page, Time } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { count, counted, short } from '../../parts/words';
+import { RiskFigure } from '../posture/Risk';
 import { ApisTabs } from './ApisTabs';
 import { nameOf, servicePath, useApis } from './service';
 
-const COLUMNS: Column<ApiRow>[] = [
-  {
-    id: 'service',
-    head: 'Service',
-    width: 'minmax(140px, 1.5fr)',
-    cell: (row) => (
-      <Link className="whole cut" to={servicePath(row)} title={row.service}>
-        <strong>{nameOf(row)}</strong>
-      </Link>
-    ),
-  },
-  {
-    id: 'gateway',
-    head: 'Gateway',
-    width: 'minmax(80px, 1fr)',
-    cell: ({ gateway, workspace }) => <span title={workspace && `workspace ${workspace}`}>{gateway}</span>,
-  },
-  {
-    id: 'document',
-    head: 'Document of its owner',
-    width: 'minmax(140px, 1.5fr)',
-    cell: ({ document }) =>
-      document ? (
-        <span title={counted(document.operations, 'operation')}>
-          {document.title} <span className="muted">{document.version}</span>
-        </span>
-      ) : (
-        <span className="faint">none</span>
+function columnsWith(riskHead: ReactNode): Column<ApiRow>[] {
+  return [
+    {
+      id: 'service',
+      head: 'Service',
+      width: 'minmax(140px, 1.5fr)',
+      cell: (row) => (
+        <Link className="whole cut" to={servicePath(row)} title={row.service}>
+          <strong>{nameOf(row)}</strong>
+        </Link>
       ),
-  },
-  {
-    id: 'endpoints',
-    head: 'Endpoints',
-    width: '78px',
-    isNumber: true,
-    cell: ({ endpoints }) => count(endpoints),
-  },
-  {
-    id: 'calls',
-    head: 'Calls',
-    width: '78px',
-    isNumber: true,
-    cell: ({ calls }) => <span title={count(calls)}>{short(calls)}</span>,
-  },
-  {
-    id: 'first',
-    head: 'First seen',
-    width: '84px',
-    isNumber: true,
-    cell: (row) => <Time ms={row.first_seen_ms} relative />,
-  },
-  {
-    id: 'last',
-    head: 'Last seen',
-    width: '84px',
-    isNumber: true,
-    cell: (row) => <Time ms={row.last_seen_ms} relative />,
-  },
-];
+    },
+    {
+      id: 'gateway',
+      head: 'Gateway',
+      width: 'minmax(80px, 1fr)',
+      cell: ({ gateway, workspace }) => <span title={workspace && `workspace ${workspace}`}>{gateway}</span>,
+    },
+    {
+      id: 'document',
+      head: 'Document of its owner',
+      width: 'minmax(140px, 1.5fr)',
+      cell: ({ document }) =>
+        document ? (
+          <span title={counted(document.operations, 'operation')}>
+            {document.title} <span className="muted">{document.version}</span>
+          </span>
+        ) : (
+          <span className="faint">none</span>
+        ),
+    },
+    {
+      id: 'risk',
+      head: riskHead,
+      width: '46px',
+      isNumber: true,
+      cell: ({ risk }) => <RiskFigure risk={risk} />,
+    },
+    {
+      id: 'endpoints',
+      head: 'Endpoints',
+      width: '78px',
+      isNumber: true,
+      cell: ({ endpoints }) => count(endpoints),
+    },
+    {
+      id: 'calls',
+      head: 'Calls',
+      width: '78px',
+      isNumber: true,
+      cell: ({ calls }) => <span title={count(calls)}>{short(calls)}</span>,
+    },
+    {
+      id: 'first',
+      head: 'First seen',
+      width: '84px',
+      isNumber: true,
+      cell: (row) => <Time ms={row.first_seen_ms} relative />,
+    },
+    {
+      id: 'last',
+      head: 'Last seen',
+      width: '84px',
+      isNumber: true,
+      cell: (row) => <Time ms={row.last_seen_ms} relative />,
+    },
+  ];
+}
+
+/** The riskiest first; those of which nothing is known come last. */
+function byRisk(one: ApiRow, other: ApiRow): number {
+  return (other.risk?.score ?? -1) - (one.risk?.score ?? -1);
+}
 
 const nothingMore = () => undefined;
 
 export default function ServicesPage() {
   const navigate = useNavigate();
   const apis = useApis();
-  const rows = apis.data?.items ?? [];
+  const [query, change] = useAddress();
+  const isByRisk = query.get('sort') === 'risk';
+  const items = apis.data?.items;
+  const rows = useMemo(() => (isByRisk ? items?.toSorted(byRisk) : items) ?? [], [items, isByRisk]);
+  const columns = useMemo(
+    () =>
+      columnsWith(
+        <button
+          type="button"
+          className="sort"
+          title="from 0 to 10"
+          aria-pressed={isByRisk}
+          onClick={() => change({ sort: isByRisk ? null : 'risk' })}
+        >
+          Risk {isByRisk ? '↓' : ''}
+        </button>,
+      ),
+    [isByRisk, change],
+  );
   return (
     <Page
       title="APIs"
@@ -88,7 +123,7 @@ export default function ServicesPage() {
       <PagedTable
         pages={{ ...apis, rows, onEnd: nothingMore }}
         label="Services"
-        columns={COLUMNS}
+        columns={columns}
         rowKey={servicePath}
         onOpen={(row) => void navigate(servicePath(row))}
         few={
