@@ -18,8 +18,10 @@ import {
   Trouble,
   Waiting,
 } from '../../parts/basics';
+import { CheckItYourself } from '../../parts/CheckItYourself';
 import { type Column, SmallTable } from '../../parts/DataTable';
 import { chance, count, detectorName, ENTITY_WORDS, figure, length, share } from '../../parts/words';
+import { checkWords, posturePath } from '../posture/weakness';
 import { Assignee } from './Assignee';
 import { AroundAlert } from './AroundAlert';
 import { Compare } from './Compare';
@@ -95,6 +97,7 @@ function About({ alert }: { alert: Alert }) {
           ],
         ] as Fact[])
       : []),
+    ...weaknessFact(alert),
     ['Began', <Time key="s" ms={alert.started_ms} />],
     ['Opened', <Time key="o" ms={alert.opened_ms} />],
     ['Last finding', <Time key="l" ms={alert.last_finding_ms} />],
@@ -109,6 +112,21 @@ function About({ alert }: { alert: Alert }) {
       <Facts facts={facts} />
     </Panel>
   );
+}
+
+/** What is weak has a page of its own, with what to do. */
+function weaknessFact({ detector, entity }: Alert): Fact[] {
+  const [kind, check] = detector.split(':');
+  if (kind !== 'posture' || !check) return [];
+  const filter = { check, gateway: entity.gateway, ...(entity.kind === 'service' && { service: entity.value }) };
+  return [
+    [
+      'Weaknesses',
+      <Link key="w" to={posturePath({ ...filter, state: 'all' })}>
+        {checkWords(check)}, with what to do
+      </Link>,
+    ],
+  ];
 }
 
 const FINDINGS: Column<Finding>[] = [
@@ -172,13 +190,11 @@ function Evidence({ alert }: { alert: Alert }) {
 function Check({ finding }: { finding: Finding }) {
   if (!finding.query) return null;
   return (
-    <Panel
-      title="Check it yourself"
-      after={<Link to={`/hunt/sql?statement=${encodeURIComponent(finding.query)}`}>Open in Hunt</Link>}
+    <CheckItYourself
+      query={finding.query}
+      words="This statement gives the observed number again, from the calls in the lake."
     >
-      <div className="stack">
-        <p className="muted">This statement gives the observed number again, from the calls in the lake.</p>
-        <pre className="sql">{finding.query}</pre>
+      {ENTITY_KINDS.includes(finding.entity.kind) && (
         <Link
           to={timelinePath(finding.entity, {
             since: String(finding.window_start_ms - 300_000),
@@ -187,7 +203,7 @@ function Check({ finding }: { finding: Finding }) {
         >
           All calls of the window, on the timeline
         </Link>
-      </div>
-    </Panel>
+      )}
+    </CheckItYourself>
   );
 }
