@@ -7,7 +7,9 @@ import { launch, open, signIn } from './browser';
 import { fresh, type Running } from './outrider';
 
 export interface Made {
-  consumer: string;
+  /** Nobody where it does not say who. */
+  consumer?: string;
+  service?: string;
   path: string;
   status?: number;
   address?: string;
@@ -15,16 +17,22 @@ export interface Made {
 }
 
 /** The line of one call that is over now. */
-export function line(number: number, { consumer, path, status = 200, address = '198.51.100.7', cookie }: Made): string {
+export function line(number: number, made: Made): string {
+  const { consumer, service = 'shop', path, status = 200, address = '198.51.100.7', cookie } = made;
   return JSON.stringify({
     request: {
-      id: `r-${consumer}-${number}`,
+      id: `r-${consumer ?? ''}-${number}`,
       method: 'GET',
       uri: path,
       url: `http://shop.example${path}`,
       size: 120,
       querystring: {},
-      headers: { host: 'shop.example', 'user-agent': 'flow', apikey: `key-${consumer}`, ...(cookie && { cookie }) },
+      headers: {
+        host: 'shop.example',
+        'user-agent': 'flow',
+        ...(consumer && { apikey: `key-${consumer}` }),
+        ...(cookie && { cookie }),
+      },
     },
     response: { status, size: 300 + (number % 700), headers: { 'content-type': 'application/json' } },
     latencies: { request: 3, kong: 1, proxy: 2, receive: 0 },
@@ -34,10 +42,12 @@ export function line(number: number, { consumer, path, status = 200, address = '
     source: 'upstream',
     workspace: 'w',
     workspace_name: 'default',
-    route: { id: 'r-shop', name: 'shop-route' },
-    service: { id: 's-shop', name: 'shop' },
-    consumer: { id: `id-${consumer}`, username: consumer },
-    authenticated_entity: { id: `cred-${consumer}` },
+    route: { id: `r-${service}`, name: `${service}-route` },
+    service: { id: `s-${service}`, name: service },
+    ...(consumer && {
+      consumer: { id: `id-${consumer}`, username: consumer },
+      authenticated_entity: { id: `cred-${consumer}` },
+    }),
   });
 }
 
@@ -80,16 +90,18 @@ export interface Called extends Awaited<ReturnType<typeof open>> {
   end: () => Promise<void>;
 }
 
-/** A new outrider that takes such calls, and an admin who looks at it. */
+/** A new outrider that takes such calls, and an admin who looks at it, also `before` the first call comes. */
 export async function called(
   perSecond: number,
   make: (number: number) => Made,
   setting?: Parameters<typeof fresh>[0],
+  before: (window: Awaited<ReturnType<typeof open>>) => Promise<void> = () => Promise.resolve(),
 ): Promise<Called> {
   const [browser, outrider] = await Promise.all([launch(), fresh(setting)]);
   outrider.addPerson('admin', 'admin');
   const window = await open(browser, outrider);
   await signIn(window.page, 'admin');
+  await before(window);
   const stream = streamTo(portOf(outrider), perSecond, make);
   const end = async () => {
     stream.end();

@@ -112,6 +112,7 @@ const SEEN: [path: () => string, there: string | RegExp, seen: [what: string, le
     ],
   ],
   [() => '/apis', '/shop/items/', []],
+  [() => '/posture?state=all', 'Posture', [['button:Export CSV', 'viewer']]],
   [() => '/hunt?q=status:403', '403', [['link:Save as a hunt', 'analyst']]],
   [
     () => `/hunt/sql?statement=${encodeURIComponent('SELECT count(*) AS calls FROM calls')}`,

@@ -59,6 +59,9 @@ const FIGURES: {
   },
 ];
 
+/** In a narrow window they are left out, unless the list is sorted by them. */
+const NEED_ROOM: Sort[] = ['consumers', 'response_size'];
+
 function milliseconds(value: number | null): string {
   return value === null ? '–' : `${Math.round(value)} ms`;
 }
@@ -194,7 +197,7 @@ export default function ApisPage() {
           head: sorted(name, head, `in the last ${span.id}`),
           width,
           isNumber: true,
-          needsRoom: name === 'response_size' && sort !== name,
+          needsRoom: NEED_ROOM.includes(name) && sort !== name,
           cell: ({ figures }) => (figures ? <span title={title?.(figures)}>{of(figures)}</span> : '–'),
         }))
       : []),

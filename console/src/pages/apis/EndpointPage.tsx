@@ -20,7 +20,7 @@ import { CorrectTemplate } from './CorrectTemplate';
 import { OverTime } from './OverTime';
 import { useGaps, useNotKept } from '../timeline/marks';
 import { DataOf } from '../posture/DataOf';
-import { Risk } from '../posture/Risk';
+import { Risk, RiskFigure } from '../posture/Risk';
 import { WeaknessesOf } from '../posture/WeaknessesOf';
 import { useInventory } from './inventory';
 import { type Caller, isWithoutLake, overTimeOf, SPANS, type Span, summaryOf } from './questions';
@@ -78,6 +78,11 @@ function OneEndpoint({ endpoint }: { endpoint: Endpoint }) {
       under={{ to: '/apis', name: 'APIs' }}
       after={
         <>
+          {known?.risk && (
+            <span className="row">
+              <span className="faint">risk</span> <RiskFigure risk={known.risk} />
+            </span>
+          )}
           <div className="spread" />
           <div className="tabs" role="group" aria-label="Time">
             {SPANS.map((one) => (

@@ -11,7 +11,7 @@ import { Empty, Page, Time, Trouble, Waiting } from '../../parts/basics';
 import { saveFile } from '../../parts/saving';
 import { count, counted, short } from '../../parts/words';
 import { ClassesOf } from '../posture/ClassesOf';
-import { Risk, RiskFigure } from '../posture/Risk';
+import { Risk } from '../posture/Risk';
 import { WeaknessesOf } from '../posture/WeaknessesOf';
 import { Decided } from './Decided';
 import { OwnersDocument } from './Document';
@@ -54,7 +54,6 @@ function OneService({ row, all }: { row: ApiRow; all: ApiRow[] }) {
   const isCompared = drift.data?.has_document || (differences?.length ?? 0) > 0;
   const grave = differences?.filter(({ severity }) => severity !== 'info').length ?? 0;
   const figures: [string, React.ReactNode, string?][] = [
-    ['Risk', <RiskFigure key="r" risk={row.risk} />],
     ['Endpoints', count(row.endpoints)],
     ['Calls', short(row.calls), count(row.calls)],
     ['Documented', row.document ? counted(row.document.operations, 'operation') : '–'],

@@ -5,9 +5,9 @@ import type { CheckRow } from '../../api/types';
 import { Empty, Page, SeverityTag } from '../../parts/basics';
 import { type Column, PagedTable } from '../../parts/DataTable';
 import { count, counted } from '../../parts/words';
+import { owaspWords } from './owasp';
 import { PostureTabs } from './PostureTabs';
 import { useChecks, useCounts } from './reading';
-import { OwaspId } from './tags';
 import { checkPath, posturePath } from './weakness';
 
 const ROW_HEIGHT = 60;
@@ -37,7 +37,16 @@ export function ChecksPage() {
         </div>
       ),
     },
-    { id: 'owasp', head: 'OWASP', width: '52px', cell: ({ owasp }) => <OwaspId id={owasp} /> },
+    {
+      id: 'owasp',
+      head: 'OWASP API Security Top 10',
+      width: 'minmax(60px, 0.4fr)',
+      cell: ({ owasp }) => (
+        <span className="muted" title={owaspWords(owasp)}>
+          {owaspWords(owasp)}
+        </span>
+      ),
+    },
     {
       id: 'open',
       head: 'Open',

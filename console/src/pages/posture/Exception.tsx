@@ -47,7 +47,7 @@ export function ExceptionButtons({ weakness }: { weakness: WeaknessRow }) {
   return (
     <div className="row wraps">
       <Button size="xs" variant="default" onClick={() => setOpen('leave')}>
-        {isLeft ? 'Leave it longer or shorter…' : 'Leave it until…'}
+        {isLeft ? 'Change its end…' : 'Leave it until…'}
       </Button>
       {isLeft && (
         <Button size="xs" variant="default" onClick={() => setOpen('withdraw')}>

@@ -21,7 +21,6 @@ import { FacetsButton } from '../timeline/Facets';
 import { weaknessFields } from './facets';
 import { filterIn, isFiltered, tabsOf, type WeaknessFilter } from './filter';
 import { NoWeakness, NotRead } from './NoWeakness';
-import { OWASP_IDS, owaspWords } from './owasp';
 import { PostureTabs } from './PostureTabs';
 import { useChecks, useCounts, WEAKNESSES } from './reading';
 import { Sums } from './Sums';
@@ -55,7 +54,7 @@ function columnsWith(checks: CheckRow[]): Column<WeaknessRow>[] {
     {
       id: 'service',
       head: 'Service',
-      width: 'minmax(64px, 140px)',
+      width: 'minmax(64px, 116px)',
       cell: ({ gateway, workspace, service, service_name }) =>
         service ? (
           <Link to={servicePath({ gateway, workspace, service })} title={`at ${gateway}`}>
@@ -66,14 +65,6 @@ function columnsWith(checks: CheckRow[]): Column<WeaknessRow>[] {
             at {gateway}
           </span>
         ),
-    },
-    {
-      id: 'endpoints',
-      head: 'Endpoints',
-      width: '68px',
-      isNumber: true,
-      needsRoom: true,
-      cell: ({ endpoints }) => (endpoints.length === 0 ? <span className="faint">–</span> : count(endpoints.length)),
     },
     { id: 'state', head: 'State', width: '92px', cell: ({ state }) => <Standing state={state} /> },
     {
@@ -197,7 +188,13 @@ export function PosturePage() {
           empty={<NoWeakness filter={filter} checks={checks} hasAny={hasAny} />}
         />
         {weaknesses.rows.length > 0 && (
-          <AddressFacets noun="weakness" rows={weaknesses.rows} hasMore={weaknesses.hasNextPage} fields={fields} />
+          <AddressFacets
+            noun="weakness"
+            nouns="weaknesses"
+            rows={weaknesses.rows}
+            hasMore={weaknesses.hasNextPage}
+            fields={fields}
+          />
         )}
       </div>
     </Page>
@@ -229,15 +226,6 @@ function Filters({ filter, checks, rows }: { filter: WeaknessFilter; checks: Che
         value={filter.check}
         data={names.map((one) => ({ value: one, label: checkWords(one, checks) }))}
         width={150}
-        searchable
-      />
-      <Choice
-        label="OWASP id"
-        name="owasp"
-        any="Any OWASP id"
-        value={filter.owasp}
-        data={withChosen(OWASP_IDS, filter.owasp).map((one) => ({ value: one, label: owaspWords(one) }))}
-        width={132}
         searchable
       />
       <Choice

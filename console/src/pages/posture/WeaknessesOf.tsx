@@ -41,7 +41,7 @@ export function WeaknessesOf({ place }: { place: Place }) {
   ];
   const all = posturePath({ ...place, state: 'all' });
   return (
-    <Panel title="Weaknesses" flush after={rows.length > 0 && <Link to={all}>Fixed ones, too</Link>}>
+    <Panel title="Weaknesses" flush after={rows.length > 0 && <Link to={all}>Also fixed ones</Link>}>
       {found.error && (
         <div className="padded">
           <Trouble error={found.error} again={() => void found.refetch()} />

@@ -53,10 +53,10 @@ export function OwaspLink({ id }: { id: string }) {
 }
 
 /** What something is called whose id alone is known, with the way to its page. */
-export function EndpointLink({ id }: { id: string }) {
+export function EndpointLink({ id, isWhole = false }: { id: string; isWhole?: boolean }) {
   const name = useEndpointName(id);
   return (
-    <Link className="cut" to={`/apis/${id}`} title={name}>
+    <Link className={isWhole ? 'wrap' : 'cut'} to={`/apis/${id}`} title={name}>
       <code>{name}</code>
     </Link>
   );
@@ -64,7 +64,7 @@ export function EndpointLink({ id }: { id: string }) {
 
 /** What is weak. */
 export function SubjectLink({ of, serviceName }: { of: Subject; serviceName: string }) {
-  if ('endpoint' in of) return <EndpointLink id={of.endpoint} />;
+  if ('endpoint' in of) return <EndpointLink id={of.endpoint} isWhole />;
   if ('service' in of) return <Link to={servicePath(of.service)}>{serviceName || of.service.service}</Link>;
   if ('route' in of) return <code className="wrap">{of.route.route}</code>;
   if ('gateway' in of)
@@ -77,7 +77,7 @@ export function SubjectLink({ of, serviceName }: { of: Subject; serviceName: str
   }
   const { gateway, credential } = of.credential;
   return (
-    <Link className="cut" to={timelinePath({ kind: 'credential', value: credential, gateway })}>
+    <Link className="wrap" to={timelinePath({ kind: 'credential', value: credential, gateway })}>
       <code>{credential}</code>
     </Link>
   );

@@ -11,13 +11,15 @@ import { useRoom } from './room';
 interface Props<T> {
   /** What one row is. */
   noun: string;
+  /** What several are, where that is not the same with an s. */
+  nouns?: string;
   rows: T[];
   /** There are more than these. */
   hasMore?: boolean;
   fields: Countable<T>[];
 }
 
-export function AddressFacets<T>({ noun, rows, hasMore = false, fields }: Props<T>) {
+export function AddressFacets<T>({ noun, nouns, rows, hasMore = false, fields }: Props<T>) {
   const [query] = useAddress();
   const navigate = useNavigate();
   const { hasRoomForFacets } = useRoom();
@@ -26,6 +28,7 @@ export function AddressFacets<T>({ noun, rows, hasMore = false, fields }: Props<
   return (
     <FacetPanel
       noun={noun}
+      nouns={nouns}
       of={query.toString()}
       rows={rows.length}
       hasMore={hasMore}

@@ -74,6 +74,8 @@ export function Facets({ rows, hasMore, whose, search, change }: Props) {
 interface PanelProps {
   /** What one row is. */
   noun: string;
+  /** What several are. */
+  nouns?: string;
   /** The search or the filter that found the rows. */
   of: string;
   rows: number;
@@ -90,7 +92,7 @@ export function FacetPanel(props: PanelProps) {
   return isWanted ? <Shown {...props} /> : null;
 }
 
-function Shown({ noun, of, rows, hasMore, facets, isTaken, toggled, change }: PanelProps) {
+function Shown({ noun, nouns = `${noun}s`, of, rows, hasMore, facets, isTaken, toggled, change }: PanelProps) {
   const now: Counted = useMemo(() => ({ of, rows, hasMore, facets }), [of, rows, hasMore, facets]);
   // Nothing moves under the pointer, and nothing under the keys, while calls come.
   const [held, setHeld] = useState<Counted>();
@@ -110,7 +112,7 @@ function Shown({ noun, of, rows, hasMore, facets, isTaken, toggled, change }: Pa
   return (
     <section
       className="facets"
-      aria-label={`Values of these ${noun}s`}
+      aria-label={`Values of these ${nouns}`}
       aria-busy={rows === 0}
       onPointerMove={hold}
       onPointerLeave={release}
@@ -120,8 +122,8 @@ function Shown({ noun, of, rows, hasMore, facets, isTaken, toggled, change }: Pa
       {shown.rows > 0 && (
         <p className="faint">
           {shown.hasMore
-            ? `Counted in the ${counted(shown.rows, noun)} that are loaded. There are more.`
-            : `Counted in all ${counted(shown.rows, noun)}.`}
+            ? `Counted in the ${counted(shown.rows, noun, nouns)} that are loaded. There are more.`
+            : `Counted in all ${counted(shown.rows, noun, nouns)}.`}
         </p>
       )}
       {shown.facets.map((facet) => (
