@@ -33,7 +33,7 @@ use crate::inventory::EndpointInventory;
 use crate::openapi::Route;
 use callers::Callers;
 use configured::Configured;
-use life::Life;
+use life::{Asked, Life};
 use outline::Documented;
 use view::{Facts, Findings, GatewayView, ServiceView};
 
@@ -295,7 +295,6 @@ impl Posture {
             key,
             endpoints: &place.endpoints,
             configured,
-            outline: place.outline.as_ref(),
             documented: &place.documented,
             settings,
             now_ms,
@@ -307,7 +306,8 @@ impl Posture {
             if !settings.disabled.iter().any(|name| name == check.descriptor.name) {
                 rule(&view, &mut findings);
             }
-            life.take_in(&scope, check.descriptor, findings, settings, now_ms, counters);
+            let asked = Asked { scope: &scope, descriptor: check.descriptor, settings, now_ms };
+            life.take_in(asked, findings, counters);
         }
         let weaknesses: Vec<&Weakness> = life.standing_of(&scope).collect();
         place.scores.judge(key, &place.endpoints, &weaknesses, now_ms);
@@ -334,7 +334,8 @@ impl Posture {
             if !settings.disabled.iter().any(|name| name == check.descriptor.name) {
                 rule(&view, &mut findings);
             }
-            life.take_in(&scope, check.descriptor, findings, settings, now_ms, counters);
+            let asked = Asked { scope: &scope, descriptor: check.descriptor, settings, now_ms };
+            life.take_in(asked, findings, counters);
         }
     }
 

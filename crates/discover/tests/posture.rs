@@ -80,21 +80,18 @@ const QUERY_WORDS: &[&str] = &[
     "access",
     "answered_by",
     "array_has",
-    "asc",
     "calls",
     "client_ip",
     "consumer_id",
     "credential_id",
     "current_endpoint_id",
     "data_classes",
-    "desc",
-    "distinct",
     "endpoint",
     "event_time",
+    "field_value",
     "first_time",
     "gateway",
     "has_class",
-    "has_field",
     "headers",
     "host",
     "last_time",
@@ -130,7 +127,7 @@ const QUERY_WORDS: &[&str] = &[
 
 const SQL_WORDS: &[&str] = &[
     "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "AS", "GROUP", "BY", "ORDER",
-    "LIMIT", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END",
+    "LIMIT", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "DISTINCT", "DESC", "ASC",
 ];
 
 #[test]

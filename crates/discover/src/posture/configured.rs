@@ -28,10 +28,6 @@ pub(crate) const AUTHENTICATION: &[&str] = &[
     "vault-auth",
 ];
 
-/// Those that limit how often somebody calls.
-pub(crate) const RATE_LIMITING: &[&str] =
-    &["rate-limiting", "rate-limiting-advanced", "response-ratelimiting", "service-protection"];
-
 /// A gateway's configuration, ready to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Configured {
@@ -39,7 +35,6 @@ pub(crate) struct Configured {
     /// Something of it was left out, here or where it was read.
     cut: bool,
     services: BTreeMap<String, usize>,
-    routes: BTreeMap<String, usize>,
     of_service: BTreeMap<String, Vec<usize>>,
     /// Plugins for everybody by the route and service that they are for, empty for all.
     plugins: BTreeMap<(String, String), Vec<usize>>,
@@ -61,7 +56,6 @@ impl Configured {
         let mut configured = Configured {
             cut,
             services: BTreeMap::new(),
-            routes: BTreeMap::new(),
             of_service: BTreeMap::new(),
             plugins: BTreeMap::new(),
             snapshot,
@@ -73,7 +67,6 @@ impl Configured {
     fn index(&mut self) {
         let all = &self.snapshot.configuration;
         self.services = all.services.iter().enumerate().map(|(at, one)| (one.id.clone(), at)).collect();
-        self.routes = all.routes.iter().enumerate().map(|(at, one)| (one.id.clone(), at)).collect();
         for (at, route) in all.routes.iter().enumerate() {
             if let Some(service) = &route.service_id {
                 self.of_service.entry(service.clone()).or_default().push(at);
@@ -95,10 +88,6 @@ impl Configured {
 
     pub fn service(&self, id: &str) -> Option<&GatewayService> {
         self.snapshot.configuration.services.get(*self.services.get(id)?)
-    }
-
-    pub fn route(&self, id: &str) -> Option<&GatewayRoute> {
-        self.snapshot.configuration.routes.get(*self.routes.get(id)?)
     }
 
     /// Routes to a service, in the order of their ids.
@@ -128,11 +117,6 @@ impl Configured {
     /// Those of them that ask who calls.
     pub fn authentication(&self, route: &GatewayRoute) -> impl Iterator<Item = &GatewayPlugin> {
         self.in_force(route).into_iter().filter(|plugin| AUTHENTICATION.contains(&plugin.name.as_str()))
-    }
-
-    /// Whether one of them limits how often somebody calls.
-    pub fn is_limited(&self, route: &GatewayRoute) -> bool {
-        self.in_force(route).iter().any(|plugin| RATE_LIMITING.contains(&plugin.name.as_str()))
     }
 
     pub fn credentials(&self) -> &[GatewayCredential] {

@@ -47,11 +47,6 @@ impl DocumentOutline {
         })
     }
 
-    /// The document's title.
-    pub(crate) fn title(&self) -> &str {
-        &self.0.title
-    }
-
     /// What each endpoint of a service is in it. `routes` are the gateway's routes to the service.
     pub(crate) fn find(
         &self,

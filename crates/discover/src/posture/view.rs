@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::callers::Callers;
 use super::configured::Configured;
-use super::outline::{DocumentOutline, Documented};
+use super::outline::Documented;
 use super::query::Query;
 use super::settings::Settings;
 use super::weakness::{ENDPOINTS_MAX, Evidence, Found, ServiceKey, WeakSubject};
@@ -45,11 +45,6 @@ impl Errors {
         if seen.calls.saturating_sub(self.since.0) >= STRETCH_CALLS {
             (self.before, self.since) = (self.since, self.now);
         }
-    }
-
-    /// The latest calls, from one stretch to two, and how many of them failed.
-    pub fn latest(&self) -> (u64, u64) {
-        (self.now.0.saturating_sub(self.before.0), self.now.1.saturating_sub(self.before.1))
     }
 }
 
@@ -252,7 +247,6 @@ pub(crate) struct ServiceView<'v> {
     pub key: &'v ServiceKey,
     pub endpoints: &'v BTreeMap<EndpointId, Facts>,
     pub configured: Option<&'v Configured>,
-    pub outline: Option<&'v DocumentOutline>,
     pub documented: &'v BTreeMap<EndpointId, Documented>,
     pub settings: &'v Settings,
     pub now_ms: i64,
@@ -327,14 +321,6 @@ impl<'v> ServiceView<'v> {
     /// Endpoints that show a sign, with it.
     pub fn with_sign(&self, sign: Sign) -> Vec<(&'v Facts, &'v SignCount)> {
         self.called().filter_map(|facts| Some((facts, self.sign(facts, sign)?))).collect()
-    }
-
-    /// Whether the routes that calls of an endpoint came by have a plugin that asks who calls; `None` where the configuration does not tell.
-    pub fn has_authentication(&self, facts: &Facts) -> Option<bool> {
-        let configured = self.configured.filter(|configured| configured.is_whole())?;
-        let mut routes = facts.seen.routes.iter().filter_map(|count| configured.route(&count.name)).peekable();
-        routes.peek()?;
-        Some(routes.all(|route| configured.authentication(route).next().is_some()))
     }
 
     /// Endpoints that calls came to by a route.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::{self, CheckedBy, Inventory};
 use outrider_discover::openapi::Document;
 use outrider_discover::posture::{DocumentOutline, Posture, ServiceKey, Settings, WeakSubject};
 use outrider_model::{
@@ -431,7 +431,7 @@ impl Run {
     pub fn call(&mut self, endpoint: &Endpoint, call: &ApiCall<'_>) {
         self.advance(call.received_ms);
         self.endpoints.entry(endpoint.id.0).or_insert_with(|| endpoint.clone());
-        self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+        self.inventory.observe(call, endpoint.id, &endpoint.key.template, CheckedBy::NotRead);
         self.posture.observe(call);
     }
 
