@@ -14,6 +14,7 @@
 mod callers;
 pub mod checks;
 mod configured;
+mod facts;
 mod life;
 mod names;
 mod outline;
@@ -30,12 +31,12 @@ use outrider_model::{ApiCall, Endpoint, EndpointId, GatewaySnapshot, WeaknessId}
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::EndpointInventory;
-use crate::openapi::Route;
 use callers::Callers;
 use configured::Configured;
+use facts::Facts;
 use life::{Asked, Life};
 use outline::Documented;
-use view::{Facts, Findings, GatewayView, ServiceView};
+use view::{Findings, GatewayView, ServiceView};
 
 pub use checks::{Check, Descriptor};
 pub use outline::DocumentOutline;
@@ -88,6 +89,8 @@ struct Place {
     outline: Option<DocumentOutline>,
     /// What each endpoint is in the document, as of the last time that either changed.
     documented: BTreeMap<EndpointId, Documented>,
+    /// Endpoints that no route takes, as of then.
+    uncovered: BTreeSet<EndpointId>,
     is_document_due: bool,
     scores: score::Scores,
 }
@@ -226,7 +229,7 @@ impl Posture {
         let place = self.places.entry(key.clone()).or_default();
         let before = place.endpoints.get(&endpoint.id);
         place.is_document_due |= before.is_none_or(|facts| facts.endpoint.key != endpoint.key);
-        let facts = Facts::new(endpoint, seen, before.map(|facts| facts.errors));
+        let facts = Facts::new(endpoint, seen, before.map(|facts| facts.errors), self.minute.saturating_mul(MINUTE_MS));
         place.endpoints.insert(endpoint.id, facts);
         self.dirty.insert(Scope::Service(key));
     }
@@ -253,6 +256,7 @@ impl Posture {
         if let Some(place) = self.places.get_mut(&key) {
             place.endpoints.remove(&endpoint);
             place.documented.remove(&endpoint);
+            place.uncovered.remove(&endpoint);
             place.scores.forget(endpoint);
         }
         self.dirty.insert(Scope::Service(key));
@@ -285,17 +289,19 @@ impl Posture {
         let Some(place) = places.get_mut(key) else { return };
         let configured = gateways.get(&key.gateway).and_then(|gateway| gateway.configured.as_ref());
         if std::mem::take(&mut place.is_document_due) {
-            let routes: Vec<Route> = configured
-                .map(|configured| configured.routes_of(&key.service).map(Route::from).collect())
-                .unwrap_or_default();
+            let read = configured.and_then(|configured| configured.routes_read(&key.service)).unwrap_or_default();
             place.documented =
-                place.outline.as_ref().map(|outline| outline.find(&place.endpoints, &routes)).unwrap_or_default();
+                place.outline.as_ref().map(|outline| outline.find(&place.endpoints, &read.routes)).unwrap_or_default();
+            let seen = place.endpoints.values().map(|facts| (&facts.endpoint, &facts.seen));
+            place.uncovered = read.uncovered(seen);
         }
         let view = ServiceView {
             key,
             endpoints: &place.endpoints,
             configured,
+            outline: place.outline.as_ref(),
             documented: &place.documented,
+            uncovered: &place.uncovered,
             settings,
             now_ms,
         };
