@@ -114,6 +114,20 @@ fn every_check_has_its_samples_and_its_page() {
     assert_eq!(folders, ALL.len(), "a folder is not in the list");
 }
 
+#[test]
+fn the_guide_lists_every_check_as_it_is() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/posture.md")).unwrap();
+    let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| [`")).collect();
+    assert_eq!(rows.len(), ALL.len());
+    for (check, row) in ALL.iter().zip(rows) {
+        let descriptor = check.descriptor;
+        let page = format!("../crates/discover/src/posture/checks/{}/README.md", descriptor.name);
+        let owasp = descriptor.owasp.strip_suffix(":2023").unwrap();
+        let begins = format!("| [`{}`]({page}) | {} | {owasp} | ", descriptor.name, descriptor.summary);
+        assert!(row.starts_with(&begins), "{row}");
+    }
+}
+
 /// Words that a query may have: tables, columns, functions and what SQL itself has.
 const QUERY_WORDS: &[&str] = &[
     "access",
