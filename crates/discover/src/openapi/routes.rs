@@ -59,7 +59,10 @@ pub struct RoutesRead {
 
 impl RoutesRead {
     /// The endpoints that no route takes.
-    pub(super) fn uncovered(&self, service: &[(Endpoint, EndpointInventory)]) -> BTreeSet<EndpointId> {
+    pub(crate) fn uncovered<'s>(
+        &self,
+        service: impl Iterator<Item = (&'s Endpoint, &'s EndpointInventory)>,
+    ) -> BTreeSet<EndpointId> {
         if !self.are_all {
             return BTreeSet::new();
         }
@@ -76,12 +79,12 @@ impl RoutesRead {
                 .into_iter()
                 .any(|(_, takes)| takes.is_empty() || takes.iter().any(|takes| takes.may_take(&walk, &mut steps_left)))
         };
-        let known = service.iter().filter(|(_, seen)| seen.known > 0);
+        let known = service.filter(|(_, seen)| seen.known > 0);
         known.filter(|(endpoint, _)| !may_come(endpoint)).map(|(endpoint, _)| endpoint.id).collect()
     }
 
     /// Whether an endpoint was called since the routes are as they are.
-    pub(super) fn is_called_since(&self, seen: &EndpointInventory) -> bool {
+    pub(crate) fn is_called_since(&self, seen: &EndpointInventory) -> bool {
         seen.last_seen_ms.is_some_and(|last_ms| last_ms > self.since_ms)
     }
 }
