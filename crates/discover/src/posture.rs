@@ -455,8 +455,10 @@ impl Posture {
             let configured = match kept {
                 Some(Kept { json, routes_since_ms, is_cut }) => {
                     let snapshot = serde_json::from_str(&json).map_err(|_| SnapshotError::Damaged)?;
-                    let (configured, _) = Configured::new(snapshot, posture.settings.configured_max);
-                    Some(Configured { routes_since_ms, is_cut: configured.is_cut || is_cut, ..configured })
+                    let (mut configured, _) = Configured::new(snapshot, posture.settings.configured_max);
+                    configured.routes_since_ms = routes_since_ms;
+                    configured.is_cut |= is_cut;
+                    Some(configured)
                 }
                 None => None,
             };
