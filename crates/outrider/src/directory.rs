@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn the_book_is_for_its_owner_and_there_after_a_start() {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config { data_dir: directory.path().to_owned(), ..Config::default() };
+        let mut config = Config::parse("[[collector.sources]]\nkind = 'kong_tcp_log'\n").unwrap();
+        config.data_dir = directory.path().to_owned();
         let book = AddressBook::open(&config).unwrap();
         book.write().unwrap();
         let path = directory.path().join(ADDRESSES);
