@@ -38,7 +38,7 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
             last_seen_ms: facts.errors.last_ms,
             sentence: format!("{} failed in {errors} of its latest {calls} calls", facts.name()),
             evidence: vec![evidence("latest calls", calls), evidence("of those failed", errors)],
-            query: view.query_of(facts).and("status >= 500 AND status NOT IN (502, 503, 504)").select(
+            query: view.query_of(facts).and("trusted AND own_refusal IS NULL AND status >= 500 AND status NOT IN (502, 503, 504)").select(
                 "status, count(*) AS calls, min(event_time) AS first_time, max(event_time) AS last_time",
                 "GROUP BY status ORDER BY calls DESC",
             ),
