@@ -205,6 +205,20 @@ fn configuration(services: usize) -> GatewaySnapshot {
 }
 
 #[test]
+fn a_template_that_may_still_change_needs_five_times_the_calls() {
+    let group = group(r#"{"call": "GET /stations/{h}", "template": "/stations/{id}", "signs": ["plain_http"]}"#);
+    for (calls, is_provisional, expected) in [(99, true, 0), (100, true, 1), (19, false, 0), (20, false, 1)] {
+        let mut run = run_of(Settings::default());
+        let endpoint = Endpoint { provisional: is_provisional, ..group.endpoint() };
+        for i in 0..calls {
+            run.call(&endpoint, &group.call(i));
+        }
+        run.settle(START_MS + 5 * 60_000);
+        assert_eq!(open(&run).len(), expected, "{calls} calls");
+    }
+}
+
+#[test]
 fn what_is_merged_or_ignored_is_looked_at_no_more() {
     let mut run = run_of(Settings::default());
     let line = r#"{"call": "GET /orders/{i}", "template": "/orders/{id}", "times": 60}"#;
