@@ -7,10 +7,10 @@ use super::weakness::ServiceKey;
 /// The calls that an inventory counts as known, in SQL: those whose answer shows that the API knows the path.
 const KNOWN: &str = "trusted AND own_refusal IS NULL AND answered_by = 'upstream' AND (status BETWEEN 200 AND 399 OR status IN (409, 412, 422))";
 
-/// Nothing in a call that could prove who calls, in SQL. Of an `authorization` header that no source takes for a key `access` says
-/// nothing, so it is asked for by name; one that Kong wrote `REDACTED` for has no value in the lake and counts as none.
+/// Nothing in a call that could prove who calls, in SQL. Of an `authorization` header that no source takes for a key, or that Kong wrote
+/// `REDACTED` for, `access` says nothing, so it is asked for by name.
 const UNAUTHENTICATED: &str =
-    "access IN ('nothing', 'anonymous') AND session IS NULL AND field_value(headers, 'authorization') IS NULL";
+    "access IN ('nothing', 'anonymous') AND session IS NULL AND NOT has_field(headers, 'authorization')";
 
 /// A query that counts calls, under construction.
 #[derive(Debug, Clone)]

@@ -142,6 +142,7 @@ const QUERY_WORDS: &[&str] = &[
     "endpoint",
     "event_time",
     "field_value",
+    "has_field",
     "first_time",
     "gateway",
     "has_class",
