@@ -18,6 +18,7 @@ mod topics;
 mod values;
 mod words;
 
+pub use classes::technical::is_uuid;
 pub use classes::{Country, DataClass, Family, Found, find_personal};
 pub use classifier::{CLASSIFIED_BYTES_MAX, Class, Classified, classify};
 pub use custom::{CustomClass, CustomClasses, CustomError, Validator};

@@ -11,10 +11,10 @@ use outrider_model::{
     AnsweredBy, ApiCall, ClassLocation, ClassSeen, Field, FieldValue, Named, Pseudonym, Sign, Text, Trust,
 };
 use serde::Serialize;
-use sonic_rs::{JsonContainerTrait as _, JsonValueTrait as _, Value};
 
+use crate::json::{Json, JsonRoom, Value};
 use crate::normalise::{Normalised, Normaliser, Scratch, is_added_by_kong, query_fields, split_uri};
-use crate::{FieldFailure, Rejection, lossless};
+use crate::{FieldFailure, Rejection};
 
 /// One value, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,13 +83,15 @@ impl Normaliser {
         line: &[u8],
         complete: impl FnOnce(&mut ApiCall<'_>, Option<IpAddr>),
     ) -> Result<Vec<PreviewRow>, Rejection> {
-        let mut scratch = Scratch::default();
+        let (mut scratch, mut room) = (Scratch::default(), JsonRoom::default());
         let mut rows = {
             let Normalised { mut call, hidden_address } = self.read(line, None, &mut scratch)?;
             complete(&mut call, hidden_address);
-            let read: Value = sonic_rs::from_str(&lossless::to_text(line)).map_err(|_| Rejection::NotJson)?;
             let mut rows = Rows { normaliser: self, call: &call, seen: HashMap::new(), rows: Vec::new() };
-            rows.value(&mut Vec::new(), &read);
+            room.read(line, |value| {
+                rows.value(&mut Vec::new(), value);
+                Ok(())
+            })?;
             rows.without_a_place();
             rows.rows
         };
@@ -116,24 +118,25 @@ struct Rows<'p, 'c> {
 }
 
 impl Rows<'_, '_> {
-    fn value(&mut self, path: &mut Vec<String>, value: &Value) {
-        if let Some(object) = value.as_object() {
-            for (name, value) in object.iter() {
-                path.push(name.to_owned());
-                self.value(path, value);
-                path.pop();
+    fn value(&mut self, path: &mut Vec<String>, value: Value<'_, '_>) {
+        let before = match value.json() {
+            Json::Object(members) => {
+                for (name, value) in members {
+                    path.push(name.to_owned());
+                    self.value(path, value);
+                    path.pop();
+                }
+                return;
             }
-        } else if let Some(array) = value.as_array() {
-            array.iter().for_each(|element| self.value(path, element));
-        } else if value.is_null() {
-            self.push(path, "null".to_owned(), Fate::NotSent, String::new(), None);
-        } else {
-            let before = match value.as_str() {
-                Some(text) => text.to_owned(),
-                None => value.to_string(),
-            };
-            self.leaf(path, before);
-        }
+            Json::List(elements) => return elements.for_each(|element| self.value(path, element)),
+            Json::Null => return self.push(path, "null".to_owned(), Fate::NotSent, String::new(), None),
+            Json::Bool(truth) => truth.to_string(),
+            Json::Int(number) => number.to_string(),
+            Json::UInt(number) => number.to_string(),
+            Json::Float(number) => format!("{number:?}"),
+            Json::Text(text) => text.to_owned(),
+        };
+        self.leaf(path, before);
     }
 
     fn leaf(&mut self, path: &[String], before: String) {

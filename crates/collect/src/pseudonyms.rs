@@ -133,13 +133,19 @@ impl PseudonymKey {
     pub fn load_or_create(path: &Path) -> Result<Self, CollectError> {
         let failed = |operation| move |source| CollectError::KeyFile { path: path.to_owned(), operation, source };
         match std::fs::File::open(path) {
-            Ok(file) => Self::load(path, file),
+            Ok(file) => Self::read(path, file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 create(path)?;
-                Self::load(path, std::fs::File::open(path).map_err(failed("read"))?)
+                Self::load(path)
             }
             Err(error) => Err(failed("read")(error)),
         }
+    }
+
+    /// The key in the file, which has to be there.
+    pub fn load(path: &Path) -> Result<Self, CollectError> {
+        let failed = |source| CollectError::KeyFile { path: path.to_owned(), operation: "read", source };
+        Self::read(path, std::fs::File::open(path).map_err(failed)?)
     }
 
     /// Names the key; derived from it.
@@ -178,7 +184,7 @@ impl PseudonymKey {
         IpAddr::V6(self.pseudonym(Domain::Address, text.as_bytes()).to_address())
     }
 
-    fn load(path: &Path, file: std::fs::File) -> Result<Self, CollectError> {
+    fn read(path: &Path, file: std::fs::File) -> Result<Self, CollectError> {
         let failed = |source| CollectError::KeyFile { path: path.to_owned(), operation: "read", source };
         refuse_open_to_others(path, &file.metadata().map_err(failed)?)?;
         let mut text = String::new();

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 
 use outrider_collect::{
-    Complete, FieldSettings, Identities, Identity, KongTcpLog, KongTcpLogConfig, Normaliser, NormaliserSettings,
-    PseudonymKey, Scratch, TrustedProxies,
+    Complete, FieldPolicies, FieldPolicy, FieldSettings, Identities, Identity, KongTcpLog, KongTcpLogConfig,
+    Normaliser, NormaliserSettings, PseudonymKey, Scratch, TrustedProxies,
 };
 use outrider_model::batch::{BatchReader, BatchWriter};
 use outrider_model::{ApiCall, FieldValue, GatewayConfiguration, Pseudonym};
@@ -140,6 +140,49 @@ fn each_leaves_nowhere_once_it_is_named_and_the_others_stay() {
 }
 
 #[test]
+fn what_is_dropped_leaves_nowhere_else_either() {
+    for chosen in [Identity::ConsumerUsername, Identity::ConsumerCustomId] {
+        let dropped = match chosen {
+            Identity::ConsumerUsername => ("line.consumer.username", "planted-user"),
+            _ => ("line.consumer.custom_id", "planted-custom"),
+        };
+        let settings = NormaliserSettings { drop: vec![dropped.0.to_owned()], ..settings([chosen]) };
+        with_call(settings, |call| {
+            let leaving = leaving(call);
+            assert!(!leaving.contains(dropped.1), "{leaving}");
+            let consumer = call.consumer.as_ref().unwrap();
+            let left = if chosen == Identity::ConsumerUsername { &consumer.username } else { &consumer.custom_id };
+            assert!(left.is_empty());
+        });
+    }
+}
+
+#[test]
+fn addresses_leave_neither_as_names_nor_by_a_header_that_is_known_to_have_them() {
+    let settings = NormaliserSettings {
+        fields: vec![FieldSettings { name: "chain".to_owned(), value: "line.request.headers[\"x-chain\"]".to_owned() }],
+        trusted_proxies: Some(TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            header: "x-chain".to_owned(),
+        }),
+        ..settings([Identity::ClientAddress])
+    };
+    let line = json!({
+        "request": {
+            "uri": "/?198.51.100.77&198.51.100.77=1&a%3d198.51.100.77",
+            "headers": {"x-chain": "203.0.113.9, 198.51.100.77", "x-198.51.100.77": "1"},
+        },
+        "client_ip": "10.0.0.9",
+    });
+    let normaliser = Normaliser::new(settings, key()).unwrap();
+    let (line, mut scratch) = (line.to_string(), Scratch::default());
+    let call = normaliser.normalise(line.as_bytes(), Some(1), &mut scratch).unwrap();
+    let leaving = leaving(&call);
+    assert!(!leaving.contains("198.51.100.77") && !leaving.contains("203.0.113.9"), "{leaving}");
+    assert_eq!((call.query.len(), call.headers.len(), call.fields.len()), (3, 2, 1));
+}
+
+#[test]
 fn what_leaves_is_found_by_the_value_and_stays_apart_from_others() {
     with_call(settings(PLANTED.map(|(identity, _)| identity)), |call| {
         let name = |value: &str| key().personal("", value).to_string();
@@ -205,7 +248,15 @@ fn a_gateways_configuration_has_the_same_pseudonyms_as_its_calls() {
             }],
             "plugins": [{
                 "id": "p1", "name": "ip-restriction", "enabled": true, "protocols": [], "tags": [],
-                "settings": {"plugin": "ip-restriction", "deny": ["198.51.100.77", "203.0.113.0/24"], "allow": ["2001:db8::77"]},
+                "settings": {
+                    "plugin": "ip-restriction", "deny": ["198.51.100.77/32", "203.0.113.0/24"], "allow": ["2001:db8::77"],
+                },
+            }, {
+                "id": "p2", "name": "key-auth", "enabled": true, "protocols": [], "tags": [],
+                "settings": {"plugin": "key-auth", "anonymous": "planted-user"},
+            }, {
+                "id": "p3", "name": "basic-auth", "enabled": true, "protocols": [], "tags": [],
+                "settings": {"plugin": "basic-auth", "anonymous": "b94ac3ae-7bd7-4cdd-a2b4-fbd3b36cb8f9"},
             }],
             "consumers": [{
                 "id": "c1", "username": "planted-user", "custom_id": "planted-custom", "tags": ["planted-tag-a", "planted-tag-b"],
@@ -226,6 +277,7 @@ fn a_gateways_configuration_has_the_same_pseudonyms_as_its_calls() {
             }
         }
         assert!(text.contains("203.0.113.0/24"), "a network is nobody's address");
+        assert!(text.contains("b94ac3ae-7bd7-4cdd-a2b4-fbd3b36cb8f9"), "an id stays");
         if chosen.len() == all.len() {
             let consumer = &configuration.consumers[0];
             with_call(settings(all), |call| {
@@ -342,5 +394,26 @@ fn while_a_key_is_rotated_a_call_says_what_its_values_were_before() {
             let bytes = again.take();
             assert_eq!(BatchReader::new(&bytes).unwrap().next().unwrap().unwrap().fields, is.fields, "it travels");
         }
+    }
+    // Of a value that is masked no other name leaves, and mapped fields go before what was.
+    let mapped = |fields: Vec<FieldSettings>, field_policies| NormaliserSettings {
+        session: Some(outrider_collect::SessionCarrier::Cookie("sid".to_owned())),
+        fields,
+        field_policies,
+        ..NormaliserSettings::new("kong")
+    };
+    let field = |name: &str, value: &str| FieldSettings { name: name.to_owned(), value: value.to_owned() };
+    let mut masks = FieldPolicies::default();
+    masks.field.insert("account".to_owned(), FieldPolicy::Mask);
+    let sixteen = format!("[{}]", ["line.service.name"; 16].join(", "));
+    let full: Vec<_> = ["a", "b", "c", "d"].iter().map(|name| field(name, &sixteen)).collect();
+    for (settings, fields) in
+        [(mapped(vec![field("account", "line.login.account")], masks), 3), (mapped(full, FieldPolicies::default()), 64)]
+    {
+        let (normaliser, mut scratch) = (Normaliser::new(settings, new.clone()).unwrap(), Scratch::default());
+        let call = normaliser.normalise(line.as_bytes(), Some(UNTIL_MS - 1), &mut scratch).unwrap();
+        assert_eq!(former(&call, "former_account"), None);
+        assert_eq!(call.fields.len(), fields);
+        assert_eq!(former(&call, "former_session").is_some(), fields < 64);
     }
 }

@@ -17,8 +17,8 @@ use crate::decide::style_index;
 use crate::operations::{MARK, is_mark};
 use crate::rules::{Learned, Step, lower};
 use crate::trie::{Kind, NONE, NodeId, Parameter, Place};
-pub(crate) use pattern::PATH_BYTES_MAX;
-use pattern::{Class, segments};
+use pattern::segments;
+pub(crate) use pattern::{Class, PATH_BYTES_MAX};
 
 mod pattern;
 

@@ -17,12 +17,14 @@
 mod auth;
 mod classes;
 mod distinct;
+mod figures;
 mod histogram;
 mod kind;
 mod merge;
 mod names;
 mod parameter;
 mod profile;
+mod reading;
 mod report;
 mod rows;
 mod settings;
@@ -37,14 +39,14 @@ use serde::{Deserialize, Serialize};
 pub use auth::{AuthKind, CheckedBy, is_authentication};
 pub(crate) use classes::is_sensitive;
 use classes::{ClassSender, Classes};
+pub use figures::{
+    AuthCount, Carrier, ClassSenderCount, DataClassCount, EndpointInventory, Format, KindCount, Location,
+    MediaTypeCount, NamedCount, ParameterInventory, Quantiles, SignCount, StatusCount, ValueRange, ValueType,
+};
 pub use kind::ValueKind;
 pub(crate) use names::is_ignored_header;
 use profile::{Observed, Profile};
 pub(crate) use report::is_stray;
-pub use report::{
-    AuthCount, Carrier, ClassSenderCount, DataClassCount, EndpointInventory, Format, KindCount, Location,
-    MediaTypeCount, NamedCount, ParameterInventory, Quantiles, SignCount, StatusCount, ValueRange, ValueType,
-};
 pub(crate) use rows::percent;
 pub use rows::{InventoryRow, RouteNames, RowError, csv, rows};
 pub use settings::{Counters, OwnClasses, Settings};

@@ -14,6 +14,7 @@
 mod callers;
 pub mod checks;
 mod configured;
+mod facts;
 mod life;
 mod names;
 mod outline;
@@ -30,12 +31,12 @@ use outrider_model::{ApiCall, Endpoint, EndpointId, GatewaySnapshot, WeaknessId}
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::EndpointInventory;
-use crate::openapi::Route;
 use callers::Callers;
 use configured::Configured;
-use life::Life;
+use facts::Facts;
+use life::{Asked, Life};
 use outline::Documented;
-use view::{Facts, Findings, GatewayView, ServiceView};
+use view::{Findings, GatewayView, ServiceView};
 
 pub use checks::{Check, Descriptor};
 pub use outline::DocumentOutline;
@@ -88,6 +89,8 @@ struct Place {
     outline: Option<DocumentOutline>,
     /// What each endpoint is in the document, as of the last time that either changed.
     documented: BTreeMap<EndpointId, Documented>,
+    /// Endpoints that no route takes, as of then.
+    uncovered: BTreeSet<EndpointId>,
     is_document_due: bool,
     scores: score::Scores,
 }
@@ -99,11 +102,19 @@ struct Gateway {
     callers: Callers,
 }
 
-/// Everything that a snapshot holds. Configurations are JSON, since some of their types say in a field what they are.
+/// A configuration as JSON, since some of its types say in a field what they are, with what is known besides.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    json: String,
+    routes_since_ms: i64,
+    is_cut: bool,
+}
+
+/// Everything that a snapshot holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Snapshot {
     places: Vec<(ServiceKey, Place)>,
-    gateways: Vec<(String, Option<String>, Callers)>,
+    gateways: Vec<(String, Option<Kept>, Callers)>,
     life: Life,
     dirty: BTreeSet<Scope>,
     minute: i64,
@@ -151,7 +162,7 @@ impl Posture {
 
     /// Takes in what a gateway is configured to do, in the place of what it was before.
     pub fn configured(&mut self, snapshot: &GatewaySnapshot) {
-        let (configured, left_out) = Configured::new(snapshot.clone(), self.settings.configured_max);
+        let (mut configured, left_out) = Configured::new(snapshot.clone(), self.settings.configured_max);
         self.counters.configured_max += left_out;
         let name = &snapshot.gateway;
         for service in &configured.snapshot.configuration.services {
@@ -161,7 +172,9 @@ impl Posture {
                 self.places.insert(key, Place::default());
             }
         }
-        self.gateways.entry(name.clone()).or_default().configured = Some(configured);
+        let gateway = self.gateways.entry(name.clone()).or_default();
+        gateway.configured.iter().for_each(|before| configured.follow(before));
+        gateway.configured = Some(configured);
         for (key, place) in self.places.iter_mut().filter(|(key, _)| key.gateway == *name) {
             place.is_document_due = true;
             self.dirty.insert(Scope::Service(key.clone()));
@@ -226,7 +239,7 @@ impl Posture {
         let place = self.places.entry(key.clone()).or_default();
         let before = place.endpoints.get(&endpoint.id);
         place.is_document_due |= before.is_none_or(|facts| facts.endpoint.key != endpoint.key);
-        let facts = Facts::new(endpoint, seen, before.map(|facts| facts.errors));
+        let facts = Facts::new(endpoint, seen, before.map(|facts| facts.errors), self.minute.saturating_mul(MINUTE_MS));
         place.endpoints.insert(endpoint.id, facts);
         self.dirty.insert(Scope::Service(key));
     }
@@ -253,6 +266,7 @@ impl Posture {
         if let Some(place) = self.places.get_mut(&key) {
             place.endpoints.remove(&endpoint);
             place.documented.remove(&endpoint);
+            place.uncovered.remove(&endpoint);
             place.scores.forget(endpoint);
         }
         self.dirty.insert(Scope::Service(key));
@@ -285,11 +299,11 @@ impl Posture {
         let Some(place) = places.get_mut(key) else { return };
         let configured = gateways.get(&key.gateway).and_then(|gateway| gateway.configured.as_ref());
         if std::mem::take(&mut place.is_document_due) {
-            let routes: Vec<Route> = configured
-                .map(|configured| configured.routes_of(&key.service).map(Route::from).collect())
-                .unwrap_or_default();
+            let read = configured.and_then(|configured| configured.routes_read(&key.service)).unwrap_or_default();
             place.documented =
-                place.outline.as_ref().map(|outline| outline.find(&place.endpoints, &routes)).unwrap_or_default();
+                place.outline.as_ref().map(|outline| outline.find(&place.endpoints, &read.routes)).unwrap_or_default();
+            let seen = place.endpoints.values().map(|facts| (&facts.endpoint, &facts.seen));
+            place.uncovered = read.uncovered(seen);
         }
         let view = ServiceView {
             key,
@@ -297,6 +311,7 @@ impl Posture {
             configured,
             outline: place.outline.as_ref(),
             documented: &place.documented,
+            uncovered: &place.uncovered,
             settings,
             now_ms,
         };
@@ -307,7 +322,8 @@ impl Posture {
             if !settings.disabled.iter().any(|name| name == check.descriptor.name) {
                 rule(&view, &mut findings);
             }
-            life.take_in(&scope, check.descriptor, findings, settings, now_ms, counters);
+            let asked = Asked { scope: &scope, descriptor: check.descriptor, settings, now_ms };
+            life.take_in(asked, findings, counters);
         }
         let weaknesses: Vec<&Weakness> = life.standing_of(&scope).collect();
         place.scores.judge(key, &place.endpoints, &weaknesses, now_ms);
@@ -334,7 +350,8 @@ impl Posture {
             if !settings.disabled.iter().any(|name| name == check.descriptor.name) {
                 rule(&view, &mut findings);
             }
-            life.take_in(&scope, check.descriptor, findings, settings, now_ms, counters);
+            let asked = Asked { scope: &scope, descriptor: check.descriptor, settings, now_ms };
+            life.take_in(asked, findings, counters);
         }
     }
 
@@ -410,10 +427,12 @@ impl Posture {
 
     /// The whole state. The same state gives the same bytes.
     pub fn snapshot(&self) -> Vec<u8> {
-        let json = |gateway: &Gateway| {
-            gateway.configured.as_ref().and_then(|configured| serde_json::to_string(&configured.snapshot).ok())
+        let kept = |gateway: &Gateway| {
+            let configured = gateway.configured.as_ref()?;
+            let json = serde_json::to_string(&configured.snapshot).ok()?;
+            Some(Kept { json, routes_since_ms: configured.routes_since_ms, is_cut: configured.is_cut })
         };
-        let gateways = self.gateways.iter().map(|(name, gateway)| (name, json(gateway), &gateway.callers));
+        let gateways = self.gateways.iter().map(|(name, gateway)| (name, kept(gateway), &gateway.callers));
         let places: Vec<(&ServiceKey, &Place)> = self.places.iter().collect();
         let state = (places, gateways.collect::<Vec<_>>(), &self.life, &self.dirty, self.minute, self.counters);
         // Serialising into memory cannot fail: every type here has a length and is no trait object.
@@ -432,11 +451,14 @@ impl Posture {
         for (key, place) in &posture.places {
             posture.index.extend(place.endpoints.keys().map(|id| (*id, key.clone())));
         }
-        for (name, json, callers) in state.gateways {
-            let configured = match json {
-                Some(json) => {
+        for (name, kept, callers) in state.gateways {
+            let configured = match kept {
+                Some(Kept { json, routes_since_ms, is_cut }) => {
                     let snapshot = serde_json::from_str(&json).map_err(|_| SnapshotError::Damaged)?;
-                    Some(Configured::new(snapshot, posture.settings.configured_max).0)
+                    let (mut configured, _) = Configured::new(snapshot, posture.settings.configured_max);
+                    configured.routes_since_ms = routes_since_ms;
+                    configured.is_cut |= is_cut;
+                    Some(configured)
                 }
                 None => None,
             };

@@ -593,7 +593,7 @@ fn what_calls_show_is_counted_with_what_came_since() {
         let sign = if at < 30 { Sign::PlainHttp } else { Sign::Https };
         call.exposure.signs.insert(sign);
         call.exposure.jwt_lifetime_s = Some(600 + at as u32 % 7);
-        inventory.observe(&call, ID, TEMPLATE, None);
+        inventory.observe(&call, ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     let plain = seen.sign(Sign::PlainHttp).unwrap();
@@ -622,7 +622,7 @@ fn classes_of_data_stand_on_enough_values() {
         if at % 10 == 0 {
             call.exposure.classes.push(seen(3, "payment_card"));
         }
-        inventory.observe(&call, ID, TEMPLATE, None);
+        inventory.observe(&call, ID, TEMPLATE, CheckedBy::NotRead);
     }
     let seen = inventory.endpoint(ID).unwrap();
     let class =

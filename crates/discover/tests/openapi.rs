@@ -602,7 +602,7 @@ fn routes_are_compared() {
         seen(4, "GET", "/{id}"),
         seen(5, "GET", "/gone"),
     ];
-    let read = |read_ms| RoutesRead { routes: routes.to_vec(), read_ms, are_all: true };
+    let read = |since_ms| RoutesRead { routes: routes.to_vec(), since_ms, are_all: true };
     let found = drift(None, Some(&read(1500)), &service);
     let told: Vec<_> = found.iter().map(|drift| (drift.kind, drift.severity, drift.template.as_str())).collect();
     let expected = [
@@ -631,9 +631,9 @@ fn what_no_route_takes_any_more_and_nobody_calls_is_no_shadow() {
     }));
     let service =
         [seen(1, "GET", "/orders"), seen(2, "POST", "/orders"), seen(3, "GET", "/old"), seen(4, "GET", "/new/{id}")];
-    let told = |paths: &[&str], read_ms: i64, are_all: bool| {
+    let told = |paths: &[&str], since_ms: i64, are_all: bool| {
         let route = |path: &&str| Route { id: "r1".to_owned(), paths: vec![(*path).to_owned()], ..Route::default() };
-        let routes = RoutesRead { routes: paths.iter().map(route).collect(), read_ms, are_all };
+        let routes = RoutesRead { routes: paths.iter().map(route).collect(), since_ms, are_all };
         let found = drift(Some(&document), Some(&routes), &service);
         found.into_iter().map(|drift| (drift.kind, drift.endpoint.unwrap().0)).collect::<BTreeSet<_>>()
     };

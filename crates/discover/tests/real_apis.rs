@@ -171,7 +171,7 @@ fn traffic_made_of_documents_differs_little_from_them() {
     for (service, seen) in &services {
         let document =
             Document::read(&std::fs::read(folder.join(format!("{service}.json"))).unwrap(), &Limits::default());
-        let read = RoutesRead { routes: vec![routes[service].clone()], read_ms: 0, are_all: true };
+        let read = RoutesRead { routes: vec![routes[service].clone()], since_ms: 0, are_all: true };
         let started = std::time::Instant::now();
         let found = drift(Some(&document.unwrap()), Some(&read), seen);
         let elapsed = started.elapsed();

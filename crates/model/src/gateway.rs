@@ -175,6 +175,19 @@ pub enum PluginSettings {
     RequestSizeLimiting(RequestSizeSettings),
 }
 
+impl PluginSettings {
+    /// The id or the user name of the consumer that calls without a credential count as, of a plugin that asks who calls.
+    pub fn anonymous_mut(&mut self) -> Option<&mut String> {
+        match self {
+            PluginSettings::KeyAuth(settings) => settings.anonymous.as_mut(),
+            PluginSettings::BasicAuth(settings) => settings.anonymous.as_mut(),
+            PluginSettings::Jwt(settings) => settings.anonymous.as_mut(),
+            PluginSettings::HmacAuth(settings) => settings.anonymous.as_mut(),
+            _ => None,
+        }
+    }
+}
+
 /// Settings of `key-auth`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -14,14 +14,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use outrider_collect::{Complete, Identity, PseudonymKey};
+use outrider_collect::{Complete, PseudonymKey};
 use outrider_model::GatewayConfiguration;
 use outrider_platform::enrich::Enricher;
+use outrider_platform::store::AuditLog;
 use outrider_respond::gateways::kong::{AdminClient, read_configuration};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, GatewayConfig};
-use crate::{installation, terminal};
+use crate::{audit, installation, terminal};
 
 /// Below the data directory.
 const ADDRESSES: &str = "addresses";
@@ -29,6 +30,8 @@ const ADDRESSES: &str = "addresses";
 const ADDRESSES_MAX: usize = 65_536;
 /// Time between two writes of the file. What is lost by a kill is found again with the client's next call.
 const WRITE_INTERVAL: Duration = Duration::from_secs(60);
+/// Pseudonyms that the audit log names of one command.
+const AUDITED_MAX: usize = 20;
 /// The exit status where something was not found.
 const NOT_FOUND: u8 = 4;
 
@@ -47,15 +50,11 @@ struct Seen {
 }
 
 impl AddressBook {
-    /// The book of a data directory, where its sources make addresses pseudonyms.
-    pub fn open(config: &Config) -> anyhow::Result<Option<Arc<AddressBook>>> {
-        let mut sources = config.collector.sources.iter();
-        if !sources.any(|source| source.pseudonymise().has(Identity::ClientAddress)) {
-            return Ok(None);
-        }
+    /// The book of a data directory. It stays empty as long as no source makes addresses pseudonyms, which may begin at any time.
+    pub fn open(config: &Config) -> anyhow::Result<Arc<AddressBook>> {
         let path = config.data_dir.join(ADDRESSES);
         let before = read(&path)?.into_iter().take(ADDRESSES_MAX / 2).collect();
-        Ok(Some(Arc::new(AddressBook { path, seen: Mutex::new(Seen { before, ..Seen::default() }) })))
+        Ok(Arc::new(AddressBook { path, seen: Mutex::new(Seen { before, ..Seen::default() }) }))
     }
 
     /// Notes an address that was seen.
@@ -79,15 +78,16 @@ impl AddressBook {
     }
 
     fn write(&self) -> anyhow::Result<()> {
-        let text = {
+        // Sources wait for the lock, so nothing else is done under it.
+        let all: Vec<IpAddr> = {
             let mut seen = self.lock();
             if !std::mem::take(&mut seen.has_news) {
                 return Ok(());
             }
             // The youngest first, as a later start keeps the first half.
-            let all = seen.recent.iter().chain(seen.before.difference(&seen.recent));
-            all.map(|address| format!("{address}\n")).collect::<String>()
+            seen.recent.iter().chain(seen.before.difference(&seen.recent)).copied().collect()
         };
+        let text: String = all.iter().map(|address| format!("{address}\n")).collect();
         let written = installation::write_durably(&self.path, text.as_bytes());
         self.lock().has_news |= written.is_err();
         written
@@ -113,18 +113,15 @@ impl Seen {
 
 /// What has the last word on each call of a source: it is enriched where somebody is there who does that here, and the address that is
 /// not in it is kept.
-pub fn complete(enricher: Option<Arc<Enricher>>, book: Option<Arc<AddressBook>>) -> Option<Complete> {
-    if enricher.is_none() && book.is_none() {
-        return None;
-    }
-    Some(Arc::new(move |call, hidden_address| {
+pub fn complete(enricher: Option<Arc<Enricher>>, book: Arc<AddressBook>) -> Complete {
+    Arc::new(move |call, hidden_address| {
         if let Some(enricher) = &enricher {
             enricher.enrich_from(call, hidden_address);
         }
-        if let (Some(book), Some(address)) = (&book, hidden_address) {
+        if let Some(address) = hidden_address {
             book.note(address);
         }
-    }))
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<Vec<IpAddr>> {
@@ -145,7 +142,10 @@ pub async fn lookup(config: PathBuf, pseudonyms: Vec<String>) -> anyhow::Result<
         "{} does not exist, and without the key nobody knows what a pseudonym stands for; this is for the premises",
         path.display()
     );
-    let key = PseudonymKey::load_or_create(&path)?;
+    let key = PseudonymKey::load(&path)?;
+    // Whose they are is told from here on.
+    let looked_up = pseudonyms.iter().take(AUDITED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    audit::note(&config.data_dir, AuditLog::Reads, "looked up whose pseudonyms these are", &looked_up).await;
     let mut entries = Vec::new();
     for gateway in &config.gateways {
         match entries_of(gateway, &config.data_dir).await {
@@ -247,20 +247,19 @@ mod tests {
     #[test]
     fn the_book_is_for_its_owner_and_there_after_a_start() {
         let directory = tempfile::tempdir().unwrap();
-        let text = "pseudonymise = ['client_address']\n[[collector.sources]]\nkind = 'kong_tcp_log'\n";
-        let mut config = Config::parse(text).unwrap();
+        let mut config = Config::parse("[[collector.sources]]\nkind = 'kong_tcp_log'\n").unwrap();
         config.data_dir = directory.path().to_owned();
-        let book = AddressBook::open(&config).unwrap().unwrap();
-        book.note(address(7));
+        let book = AddressBook::open(&config).unwrap();
         book.write().unwrap();
         let path = directory.path().join(ADDRESSES);
+        assert!(!path.exists(), "nothing was hidden");
+        book.note(address(7));
+        book.write().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path).unwrap(), [address(7)]);
-        let again = AddressBook::open(&config).unwrap().unwrap();
+        let again = AddressBook::open(&config).unwrap();
         again.note(address(8));
         again.write().unwrap();
         assert_eq!(read(&path).unwrap(), [address(8), address(7)]);
-        let clear = Config::parse("[[collector.sources]]\nkind = 'kong_tcp_log'\n").unwrap();
-        assert!(AddressBook::open(&clear).unwrap().is_none(), "what leaves in clear needs no book");
     }
 }

@@ -46,7 +46,7 @@ pub struct Outrider {
     premises: Option<Premises>,
     enricher: Arc<Enricher>,
     following_files: JoinHandle<()>,
-    keeping_addresses: Option<JoinHandle<()>>,
+    keeping_addresses: JoinHandle<()>,
     stop_edges: CancellationToken,
 }
 
@@ -58,8 +58,8 @@ impl Outrider {
         let installation_id = installation::id(data_dir)?;
         let enricher = Arc::new(Enricher::open(config.enrichment(), now_ms())?);
         let book = AddressBook::open(&config)?;
-        let complete = directory::complete(Some(Arc::clone(&enricher)), book.clone());
-        let bound = BoundSources::bind(&config, complete.as_ref())?;
+        let complete = directory::complete(Some(Arc::clone(&enricher)), Arc::clone(&book));
+        let bound = BoundSources::bind(&config, &complete)?;
         let mut tls = bound.tls();
         let prepared = edges::prepare_gateways(&config, &installation_id)?;
         for warning in config.warnings() {
@@ -125,7 +125,7 @@ impl Outrider {
             sources: sources.addresses().iter().map(ToString::to_string).collect(),
         };
         let following_files = tokio::spawn(Arc::clone(&enricher).follow(now_ms, stop_edges.clone()));
-        let keeping_addresses = book.map(|book| tokio::spawn(book.follow(stop_edges.clone())));
+        let keeping_addresses = tokio::spawn(book.follow(stop_edges.clone()));
         let local_task = local::open(data_dir, status, &stop_edges);
         let servers = doors.serve(state, premises.clone(), &stop_edges);
         installation::write_run_file(data_dir, &run)?;
@@ -228,9 +228,7 @@ impl Outrider {
             }
         }
         edges::report_panic("files of enrichment", self.following_files.await);
-        if let Some(task) = self.keeping_addresses {
-            edges::report_panic("addresses behind pseudonyms", task.await);
-        }
+        edges::report_panic("addresses behind pseudonyms", self.keeping_addresses.await);
         if let Some(task) = self.local_task {
             edges::report_panic("local socket", task.await);
         }

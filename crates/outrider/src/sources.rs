@@ -78,7 +78,7 @@ pub type SourceCounters = Vec<(String, Arc<Counters>)>;
 impl BoundSources {
     /// Reads the certificates and takes the ports: a taken one is the commonest mistake. `complete` has the last word on every
     /// call.
-    pub fn bind(config: &Config, complete: Option<&Complete>) -> anyhow::Result<BoundSources> {
+    pub fn bind(config: &Config, complete: &Complete) -> anyhow::Result<BoundSources> {
         let (batches, waiting) = mpsc::channel(BATCHES_WAITING);
         let (delivered, deliveries) = mpsc::channel(DELIVERIES_WAITING);
         let (mut sources, mut certificates) = (Vec::new(), Vec::new());
@@ -87,7 +87,7 @@ impl BoundSources {
             let key = PseudonymKey::load_or_create(&key_file)?;
             let clock: Arc<dyn outrider_collect::Clock> = Arc::new(outrider_collect::SystemClock);
             for source in &config.collector.sources {
-                let (key, clock, complete) = (key.clone(), Arc::clone(&clock), complete.cloned());
+                let (key, clock, complete) = (key.clone(), Arc::clone(&clock), Some(Arc::clone(complete)));
                 let certificate = load_certificate(source)?;
                 let tls = certificate.as_ref().map(current_tls);
                 certificates.extend(certificate);
@@ -185,7 +185,8 @@ impl Sources {
     pub fn prepare(&self, collector: &CollectorConfig) -> anyhow::Result<Vec<NewSettings>> {
         let key = match self.list.is_empty() {
             true => return Ok(Vec::new()),
-            false => PseudonymKey::load_or_create(&self.key_file)?,
+            // Another key would be another person for everybody, so one that is not there for a moment is no reason for it.
+            false => PseudonymKey::load(&self.key_file)?,
         };
         let of = |(source, config): (&Source, &SourceConfig)| {
             source.control.prepare(config, key.clone()).with_context(|| format!("the source {}", config.name()))

@@ -39,12 +39,12 @@ pub(crate) fn routes_of(snapshot: Option<&GatewaySnapshot>, service: &str) -> Ve
 
 /// The same with what is known of how they were read; `None` where nothing is known of the service's routes. A responder reads one
 /// workspace, so a service that is not among those it has read, and no route leads to, may have its routes in another one.
-fn routes_read(snapshot: &GatewaySnapshot, service: &str) -> Option<RoutesRead> {
+fn routes_read(snapshot: &GatewaySnapshot, since_ms: i64, service: &str) -> Option<RoutesRead> {
     let configuration = &snapshot.configuration;
     let routes = routes_of(Some(snapshot), service);
     let is_known = !routes.is_empty() || configuration.services.iter().any(|known| known.id == service);
     let are_all = configuration.left_out.iter().all(|left_out| left_out.list != "routes");
-    is_known.then_some(RoutesRead { routes, read_ms: snapshot.taken_ms, are_all })
+    is_known.then_some(RoutesRead { routes, since_ms, are_all })
 }
 
 /// Reads a document, apart from the tasks that serve connections.
@@ -56,8 +56,9 @@ pub async fn read(text: String) -> Result<Document, StoreError> {
 pub async fn drift_of(store: &Store, key: &ServiceKey, text: Option<String>) -> Result<Compared, StoreError> {
     let inventory = store.api_inventory(key).await?;
     let snapshot = store.gateway_configuration(&key.gateway, None).await?;
+    let since_ms = store.routes_since_ms(&key.gateway).await?.unwrap_or_default();
     let key = key.clone();
-    apart(move || compare(&key, text.as_deref(), &inventory, snapshot.as_ref())).await
+    apart(move || compare(&key, text.as_deref(), &inventory, snapshot.as_ref(), since_ms)).await
 }
 
 /// Works apart from the tasks that serve connections, one at a time.
@@ -82,9 +83,10 @@ fn compare(
     text: Option<&str>,
     inventory: &[(Endpoint, EndpointInventory)],
     snapshot: Option<&GatewaySnapshot>,
+    since_ms: i64,
 ) -> Result<Compared, StoreError> {
     let document = text.map(read_document).transpose()?;
-    let routes = snapshot.and_then(|snapshot| routes_read(snapshot, &key.service));
+    let routes = snapshot.and_then(|snapshot| routes_read(snapshot, since_ms, &key.service));
     let drifts = openapi::drift(document.as_ref(), routes.as_ref(), inventory);
     let (warnings, warnings_left_out) =
         document.map(|document| (document.warnings, document.warnings_left_out)).unwrap_or_default();

@@ -54,7 +54,7 @@ pub(crate) struct ResponseHeaders<'a> {
     pub(crate) content_type: Text<'a>,
     /// The values of the others that are read, as they come; at most [`HEADERS_MAX`].
     pub(crate) values: Vec<(ResponseHeader, Text<'a>)>,
-    /// How many headers there are; `None` where the line has no list of them.
+    /// How many headers there are, repeated ones each; `None` where the line has no list of them.
     pub(crate) count: Option<usize>,
 }
 
@@ -64,7 +64,10 @@ impl<'a> ResponseHeaders<'a> {
         let mut headers = ResponseHeaders::default();
         let mut count = 0;
         for (name, value) in members {
-            count += 1;
+            count += match value.json() {
+                Json::List(values) => values.count(),
+                _ => 1,
+            };
             if name == "content-type" {
                 headers.content_type = text_of(value);
             } else if let Some(name) = ResponseHeader::named(name) {

@@ -199,32 +199,28 @@ impl Mapping {
         self.drops.has_query(name)
     }
 
-    /// Gives the call the fields that its line has, and takes from it what is dropped but headers and query fields, which are not
-    /// in it.
+    /// Gives the call the fields that its line has.
     pub(crate) fn apply<'a>(
         &'a self,
         line: Value<'_, 'a>,
         call: &mut ApiCall<'a>,
+        presented: &mut Presented,
         sanitiser: &Sanitiser,
         tallies: &mut Vec<FieldTally>,
     ) {
-        if !self.fields.is_empty() {
-            tallies.resize(self.fields.len().max(tallies.len()), FieldTally::default());
-            let found = self.wanted.read(line);
-            let mut presented = Presented::at(call.received_ms);
-            for (mapped, tally) in self.fields.iter().zip(tallies) {
-                let values = mapped.read(&found, tally);
-                mapped.add(values, &mut call.fields, sanitiser, &mut presented, tally);
-            }
-            if call.session.is_some() {
-                presented.forget_session();
-            }
-            call.session = call.session.or(presented.session);
-            // A call that is full of mapped fields goes without.
-            let room = MAPPED_VALUES_MAX.saturating_sub(call.fields.len());
-            call.fields.extend(presented.former_fields().take(room));
-            presented.finds.tell(&mut call.exposure);
+        if self.fields.is_empty() {
+            return;
         }
+        tallies.resize(self.fields.len().max(tallies.len()), FieldTally::default());
+        let found = self.wanted.read(line);
+        for (mapped, tally) in self.fields.iter().zip(tallies) {
+            let values = mapped.read(&found, tally);
+            mapped.add(values, &mut call.fields, sanitiser, presented, tally);
+        }
+    }
+
+    /// Takes from a call what is dropped but headers and query fields, which are not in it.
+    pub(crate) fn drop(&self, call: &mut ApiCall<'_>) {
         self.drops.apply(call);
     }
 }

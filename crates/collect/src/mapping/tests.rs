@@ -155,6 +155,27 @@ fn what_has_no_value_where_it_should_is_counted_and_leaves_the_call() {
 }
 
 #[test]
+fn of_a_name_that_is_there_twice_the_last_one_counts_with_all_that_is_in_it() {
+    for (login, account, tries) in [
+        (r#"{"account":"a","tries":1},"login":{"account":"b"}"#, "b", ""),
+        (r#"{"account":"a"},"login":{}"#, "", ""),
+        (r#"{"account":"a"},"login":null"#, "", ""),
+        (r#"{"account":"a","account":"b"}"#, "b", ""),
+        (r#"7,"login":{"account":"a","tries":2}"#, "a", "2"),
+    ] {
+        let line = format!(r#"{{"request":{{"uri":"/"}},"login":{login}}}"#);
+        let value = |expression| value_of(expression, &line).unwrap();
+        assert_eq!(
+            (value("line.login.account"), value("line.login.tries")),
+            (account.to_owned(), tries.to_owned()),
+            "{line}"
+        );
+        let either = value("has(line.login.account) ? line.login.account : ''");
+        assert_eq!(either, account, "{line}");
+    }
+}
+
+#[test]
 fn all_fields_together_have_a_limit() {
     let fields: Vec<_> = (0..MAPPED_FIELDS_MAX).map(|number| field(&format!("f{number}"), "line.list")).collect();
     let line = format!(r#"{{"request":{{}},"list":[{}]}}"#, vec!["1"; FIELD_VALUES_MAX].join(","));

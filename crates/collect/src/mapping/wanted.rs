@@ -72,7 +72,7 @@ impl Wanted {
 }
 
 impl Node {
-    /// Goes as deep as places are named.
+    /// Goes as deep as places are named. Of a name that is there twice the last one counts, with all that is in it.
     fn read<'t, 'a>(&self, value: Value<'t, 'a>, found: &mut Found<'t, 'a>) {
         for (name, value) in value.members() {
             let Some((_, node)) = self.children.iter().find(|(known, _)| known == name) else { continue };
@@ -80,8 +80,18 @@ impl Node {
                 found.0[slot.0] = Some(value);
             }
             if !node.children.is_empty() {
+                node.forget_below(found);
                 node.read(value, found);
             }
+        }
+    }
+
+    fn forget_below(&self, found: &mut Found<'_, '_>) {
+        for (_, node) in &self.children {
+            if let Some(slot) = node.slot {
+                found.0[slot.0] = None;
+            }
+            node.forget_below(found);
         }
     }
 }

@@ -206,6 +206,11 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// Gives back the memory that a long line needed.
+    pub(crate) fn give_back(&mut self) {
+        self.room.give_back();
+    }
+
     /// How many calls lost query fields or headers to a limit since the last time this was asked.
     pub fn take_truncated(&mut self) -> u64 {
         std::mem::take(&mut self.truncated)
@@ -294,8 +299,12 @@ impl Normaliser {
         room.read(line, |value| {
             let line = KongLine::of(value, &self.secret_field)?;
             *without_secret += u64::from(self.secret.is_some() && line.secret.is_empty());
-            let mut call = self.call(line, received_ms, uri, truncated)?;
-            self.mapping.apply(value, &mut call, &self.sanitiser, fields);
+            let (mut call, mut presented) = self.call(line, received_ms, uri, truncated)?;
+            self.mapping.apply(value, &mut call, &mut presented, &self.sanitiser, fields);
+            presented.tell(&mut call);
+            // While the call has the names that may be dropped.
+            self.sanitiser.hide_names(&mut call);
+            self.mapping.drop(&mut call);
             let hidden_address = self.sanitiser.hide_identities(&mut call);
             Ok(Normalised { call, hidden_address })
         })
@@ -307,7 +316,7 @@ impl Normaliser {
         received_ms: Option<i64>,
         uri: &'a mut String,
         truncated: &mut u64,
-    ) -> Result<ApiCall<'a>, Rejection> {
+    ) -> Result<(ApiCall<'a>, Presented), Rejection> {
         let answered_by = line.answered_by();
         let trust = self.trust(&line.secret);
         let time = clock::event_time(line.started_at, line.latencies.request, received_ms);
@@ -344,9 +353,7 @@ impl Normaliser {
         let credential_id = (!line.authenticated_entity.id.is_empty()).then_some(line.authenticated_entity.id);
         let consumer = consumer(line.consumer);
         let response_type = line.response.headers.content_type;
-        let (presented_credential, session) = (presented.credential(), presented.session);
-        std::mem::take(&mut presented.finds).tell(&mut exposure);
-        Ok(ApiCall {
+        let call = ApiCall {
             gateway: Text::from(self.gateway.as_str()),
             workspace: line.workspace,
             trust,
@@ -358,8 +365,8 @@ impl Normaliser {
             anonymous_consumer: headers.anonymous || (consumer.is_some() && credential_id.is_none()),
             consumer,
             credential_id,
-            presented_credential,
-            session,
+            presented_credential: None,
+            session: None,
             client_ip,
             service: named(line.service),
             route: named(line.route),
@@ -382,10 +389,11 @@ impl Normaliser {
                 upstream_ms: latency_ms(line.latencies.proxy),
             },
             response_type: self.sanitiser.response_type(response_type),
-            fields: presented.former_fields().collect(),
+            fields: Vec::new(),
             enrichment: Enrichment::default(),
             exposure,
-        })
+        };
+        Ok((call, presented))
     }
 
     /// Whom the gateway logs as the client, or for whom that one asked.

@@ -46,9 +46,13 @@ pub(super) fn replaced(text: &str, which: Which, key: &PseudonymKey) -> Option<S
 }
 
 /// Whether a field of this name says where a client is: `x-forwarded-for`, `true-client-ip`, `clientIp`, `remote_addr`. A word that
-/// only ends as these do costs nothing, because what is in the field still has to be an address.
-pub(super) fn is_told_by(name: &str) -> bool {
+/// only ends as these do costs nothing, because what is in the field still has to be an address. So does the header that trusted proxies
+/// are known to say it in.
+pub(super) fn is_told_by(name: &str, address_header: Option<&str>) -> bool {
     const ENDS: [&str; 6] = ["ip", "ips", "ipv4", "ipv6", "addr", "address"];
+    if address_header.is_some_and(|header| header.eq_ignore_ascii_case(name)) {
+        return true;
+    }
     let name = name.to_ascii_lowercase();
     let mut words = name.split(|character: char| !character.is_ascii_alphanumeric());
     name.contains("forward")
@@ -101,10 +105,16 @@ fn look_at_word(text: &str, start: usize, end: usize, which: Which, spans: &mut 
         return;
     }
     // With a port, or something else behind it.
-    if let Which::Own(own @ IpAddr::V6(_)) = which
-        && let Some(at) = word.to_ascii_lowercase().find(&own.to_string())
-    {
-        spans.push(Span { start: start + at, end: start + at + own.to_string().len(), address: own });
+    if let Which::Own(own @ IpAddr::V6(_)) = which {
+        let shown = own.to_string();
+        let lower = word.to_ascii_lowercase();
+        let is_apart = |at: &usize| {
+            let before = lower[..*at].bytes().next_back();
+            let behind = lower.as_bytes().get(at + shown.len());
+            !before.is_some_and(|byte| byte.is_ascii_hexdigit()) && !behind.is_some_and(u8::is_ascii_hexdigit)
+        };
+        let found = lower.match_indices(&shown).map(|(at, _)| at).find(is_apart);
+        spans.extend(found.map(|at| Span { start: start + at, end: start + at + shown.len(), address: own }));
         return;
     }
     let mut at = start;
@@ -176,6 +186,10 @@ mod tests {
             ("192.0.2.70", by_own, None),
             ("1192.0.2.7", by_own, None),
             ("2001:db8::8", by_v6, None),
+            ("2001:db8::70", by_v6, None),
+            ("a2001:db8::7", by_v6, None),
+            ("src:2001:db8::70,2001:db8::7", by_v6, Some("src:2001:db8::70,B")),
+            ("peer:2001:db8::7", by_v6, Some("peer:B")),
             ("192.0.2", every, None),
             ("300.0.2.7", every, None),
             ("12:30:45.123", every, None),
@@ -204,10 +218,11 @@ mod tests {
             "x-azure-socketip",
             "via",
         ] {
-            assert!(is_told_by(name), "{name}");
+            assert!(is_told_by(name, None), "{name}");
         }
+        assert!(is_told_by("X-Chain", Some("x-chain")) && !is_told_by("x-chain", Some("x-other")));
         for name in ["user-agent", "x-request-id", "q", "", "count", "x-app-version"] {
-            assert!(!is_told_by(name), "{name}");
+            assert!(!is_told_by(name, None), "{name}");
         }
     }
 }

@@ -8,13 +8,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use outrider_model::{ApiCall, Field, FieldValue, GatewayConfiguration, MAPPED_VALUES_MAX, PluginSettings, Text};
+use outrider_classify::is_uuid;
+use outrider_model::{ApiCall, Field, FieldValue, GatewayConfiguration, PluginSettings, Text};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::addresses::{self, Which};
 use super::length;
-use super::presented::former_field;
+use super::presented::{add_former, former_field};
 use crate::pseudonyms::PseudonymKey;
 
 /// One thing that leaves in clear unless it is named in `pseudonymise`.
@@ -96,7 +97,6 @@ impl Identities {
         if self.is_empty() {
             return None;
         }
-        self.hide_in_fields(key, call);
         let former = key.former_at(call.received_ms);
         let mut former_fields = Vec::new();
         let mut hide = |identity, text: &mut Text<'_>| {
@@ -126,14 +126,12 @@ impl Identities {
                 former_fields.push(former_field(Identity::ClientAddress.column(), before));
             }
         }
-        // A call that is full of mapped fields goes without.
-        let room = MAPPED_VALUES_MAX.saturating_sub(call.fields.len());
-        call.fields.extend(former_fields.into_iter().take(room));
+        add_former(call, former_fields);
         address
     }
 
     /// Fields whose value is the consumer's name or custom id: a client that says who it is, or a gateway that says it to the upstream.
-    fn hide_in_fields(&self, key: &PseudonymKey, call: &mut ApiCall<'_>) {
+    pub(crate) fn hide_in_fields(&self, key: &PseudonymKey, call: &mut ApiCall<'_>) {
         let ApiCall { consumer: Some(consumer), query, headers, fields, .. } = call else { return };
         let names = [
             (Identity::ConsumerUsername, consumer.username.as_str()),
@@ -149,7 +147,8 @@ impl Identities {
     }
 
     /// What an expression that reads these places must not give in clear. `line.consumer` has everything below it.
-    pub(crate) fn hides(&self, paths: &[Vec<String>]) -> Hides {
+    /// `address_header` is told by more than its name, where proxies are trusted.
+    pub(crate) fn hides(&self, address_header: Option<&str>, paths: &[Vec<String>]) -> Hides {
         const PLACES: [(Identity, &[&str]); 9] = [
             (Identity::ConsumerUsername, &["consumer", "username"]),
             (Identity::ConsumerUsername, &["request", "headers", "x-consumer-username"]),
@@ -170,7 +169,7 @@ impl Identities {
         let has_address = |path: &Vec<String>| {
             self.has(Identity::ClientAddress)
                 && (meets(path, &["client_ip"])
-                    || path.last().is_some_and(|name| addresses::is_told_by(name))
+                    || path.last().is_some_and(|name| addresses::is_told_by(name, address_header))
                     || (path.len() < 3 && meets(path, &["request", "headers"])))
         };
         if paths.iter().any(is_hidden) {
@@ -202,19 +201,29 @@ impl Identities {
         configuration.routes.iter_mut().for_each(|route| {
             route.name.iter_mut().for_each(|text| hide(Identity::RouteName, text));
         });
+        // Kong takes the consumer's id for it or its name.
+        let anonymous = configuration.plugins.iter_mut().filter_map(|plugin| plugin.settings.as_mut()?.anonymous_mut());
+        anonymous.filter(|consumer| !is_uuid(consumer)).for_each(|name| hide(Identity::ConsumerUsername, name));
         if !self.has(Identity::ClientAddress) {
             return;
         }
         for plugin in &mut configuration.plugins {
             let Some(PluginSettings::IpRestriction(settings)) = &mut plugin.settings else { continue };
             for entry in [&mut settings.allow, &mut settings.deny].into_iter().flatten().flatten() {
-                // A network is nobody's address.
-                if let Ok(address) = entry.parse::<IpAddr>() {
+                if let Some(address) = only_address(entry) {
                     *entry = key.address(address).to_string();
                 }
             }
         }
     }
+}
+
+/// The address that an entry is, with the length of the whole of it or without. A network is nobody's address.
+fn only_address(entry: &str) -> Option<IpAddr> {
+    let (address, length) = entry.split_once('/').unwrap_or((entry, ""));
+    let address = address.parse::<IpAddr>().ok()?;
+    let whole = if address.is_ipv4() { "32" } else { "128" };
+    (length.is_empty() || length == whole).then_some(address)
 }
 
 /// What stands for a name.
@@ -229,19 +238,19 @@ pub(super) fn hidden(key: &PseudonymKey, value: &str) -> FieldValue<'static> {
 
 fn hide_addresses(key: &PseudonymKey, address_header: Option<&str>, call: &mut ApiCall<'_>) {
     let own = call.client_ip.map(Which::Own);
-    let is_told_by = |name: &str| {
-        addresses::is_told_by(name) || address_header.is_some_and(|header| header.eq_ignore_ascii_case(name))
-    };
     for Field { name, value } in call.query.iter_mut().chain(&mut call.headers).chain(&mut call.fields) {
         // A host names the API that was called.
         if **name == *"host" {
             continue;
         }
-        let which = if is_told_by(name) { Some(Which::Every) } else { own };
+        let which = if addresses::is_told_by(name, address_header) { Some(Which::Every) } else { own };
         if let (FieldValue::Clear(text), Some(which)) = (&*value, which)
             && let Some(replaced) = addresses::replaced(text, which, key)
         {
             *value = FieldValue::Clear(Text::from(replaced));
+        }
+        if let Some(replaced) = own.and_then(|own| addresses::replaced(name, own, key)) {
+            *name = Text::from(replaced);
         }
     }
     if let Some(which) = own

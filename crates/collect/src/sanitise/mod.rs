@@ -196,11 +196,7 @@ impl Sanitiser {
             find_personal(name, &value).iter().for_each(|found| presented.finds.add(Find::of(found.class)));
             Some(match &*value {
                 REDACTED => FieldValue::Redacted,
-                _ => {
-                    let former = self.former_key(presented).map(|key| key.personal(name, &value));
-                    presented.former.account = presented.former.account.or(former);
-                    FieldValue::Pseudonym(self.key.personal(name, &value), length(&value))
-                }
+                _ => FieldValue::Pseudonym(self.key.personal(name, &value), length(&value)),
             })
         } else {
             self.clean_fields.stays(name, &value, || {
@@ -210,7 +206,12 @@ impl Sanitiser {
             })
         };
         let policy = self.policies.field.get(name).copied();
-        self.by_policy(policy, name, &value, replaced, &mut presented.finds).unwrap_or(FieldValue::Clear(value))
+        let shown = self.by_policy(policy, name, &value, replaced, &mut presented.finds);
+        if name == ACCOUNT_FIELD && matches!(shown, Some(FieldValue::Pseudonym(..))) {
+            let former = self.former_key(presented).map(|key| key.personal(name, &value));
+            presented.former.account = presented.former.account.or(former);
+        }
+        shown.unwrap_or(FieldValue::Clear(value))
     }
 
     /// Sanitises one value of a mapped field that is made of places in which a setting hides so much.
@@ -238,7 +239,12 @@ impl Sanitiser {
 
     /// What a mapped field must not give in clear that is made of these places of the line.
     pub(crate) fn hides(&self, paths: &[Vec<String>]) -> Hides {
-        self.identities.hides(paths)
+        self.identities.hides(self.address_header.as_deref(), paths)
+    }
+
+    /// Replaces the consumer's name in fields of the call, where a setting says so. To be called while the call has it.
+    pub(crate) fn hide_names(&self, call: &mut ApiCall<'_>) {
+        self.identities.hide_in_fields(&self.key, call);
     }
 
     /// Replaces what tells the client, the service and the route apart, where a setting says so, and gives the address that is not in

@@ -1,6 +1,6 @@
 //! What the values of a call say of who presented what, gathered while they are replaced.
 
-use outrider_model::{ACCOUNT_FIELD, FORMER_FIELDS, Field, FieldValue, Pseudonym, Text};
+use outrider_model::{ACCOUNT_FIELD, ApiCall, FORMER_FIELDS, Field, FieldValue, MAPPED_VALUES_MAX, Pseudonym, Text};
 
 use super::finds::Finds;
 
@@ -31,20 +31,17 @@ impl Presented {
         Presented { received_ms: Some(received_ms), ..Presented::default() }
     }
 
-    pub(crate) fn credential(&self) -> Option<Pseudonym> {
-        self.credential.map(|(_, pseudonym)| pseudonym)
-    }
-
-    /// What the values were under the former key, as fields of the call.
-    pub(crate) fn former_fields<'a>(&self) -> impl Iterator<Item = Field<'a>> + use<'a> {
+    /// Says it of a call that has its fields.
+    pub(crate) fn tell(self, call: &mut ApiCall<'_>) {
+        call.presented_credential = self.credential.map(|(_, pseudonym)| pseudonym);
+        call.session = self.session;
         let FormerNames { credential, session, account } = self.former;
         let named = [(PRESENTED_CREDENTIAL, credential), (SESSION, session), (ACCOUNT_FIELD, account)];
-        named.into_iter().filter_map(|(name, pseudonym)| Some(former_field(name, FieldValue::Pseudonym(pseudonym?, 0))))
-    }
-
-    /// The call has its session from elsewhere.
-    pub(crate) fn forget_session(&mut self) {
-        (self.session, self.former.session) = (None, None);
+        let former = named
+            .into_iter()
+            .filter_map(|(name, pseudonym)| Some(former_field(name, FieldValue::Pseudonym(pseudonym?, 0))));
+        add_former(call, former);
+        self.finds.tell(&mut call.exposure);
     }
 
     pub(super) fn offer(&mut self, rank: usize, pseudonym: Pseudonym, former: Option<Pseudonym>) {
@@ -57,6 +54,12 @@ impl Presented {
 
 const PRESENTED_CREDENTIAL: &str = "presented_credential";
 const SESSION: &str = "session";
+
+/// Gives a call what its values were under the former key. One that is full of mapped fields goes without.
+pub(super) fn add_former<'a>(call: &mut ApiCall<'a>, former: impl IntoIterator<Item = Field<'a>>) {
+    let room = MAPPED_VALUES_MAX.saturating_sub(call.fields.len());
+    call.fields.extend(former.into_iter().take(room));
+}
 
 /// The field in which a call says what another of its values was under the former key.
 pub(super) fn former_field(name: &str, value: FieldValue<'static>) -> Field<'static> {

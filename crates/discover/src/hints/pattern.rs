@@ -49,6 +49,23 @@ impl Told {
 }
 
 impl Class {
+    pub fn of(class: ClassUnicode) -> Class {
+        Class(class)
+    }
+
+    pub fn one(letter: char) -> Class {
+        Class(ClassUnicode::new([ClassUnicodeRange::new(letter, letter)]))
+    }
+
+    pub fn any() -> Class {
+        Class(ClassUnicode::new([ClassUnicodeRange::new('\0', char::MAX)]))
+    }
+
+    /// How many ranges of characters it has.
+    pub fn ranges(&self) -> usize {
+        self.0.ranges().len()
+    }
+
     /// Whether a text is of such characters.
     pub fn takes(&self, text: &str) -> bool {
         !text.is_empty() && text.chars().all(|letter| self.has(letter))
@@ -58,6 +75,11 @@ impl Class {
         let ranges = self.0.ranges();
         let at = ranges.partition_point(|range| range.end() < letter);
         ranges.get(at).is_some_and(|range| range.start() <= letter)
+    }
+
+    /// Whether it has another character than this.
+    pub fn has_any_but(&self, letter: char) -> bool {
+        self.0.ranges().iter().any(|range| range.start() != letter || range.end() != letter)
     }
 }
 

@@ -14,8 +14,8 @@ use outrider_model::{ApiCall, ClassLocation};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use super::figures::Location;
 use super::kind::ValueKind;
-use super::report::Location;
 use super::settings::{Counters, Settings};
 use super::shown::{Seen, So, merged};
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::report::Quantiles;
+use super::figures::Quantiles;
 
 /// Leading binary digits that tell buckets apart.
 const DIGITS: u32 = 5;

@@ -4,8 +4,8 @@ use outrider_classify::{credential_shape, find_personal};
 use serde::{Deserialize, Serialize};
 
 use super::classes::{ClassCount, Classes};
+use super::figures::Location;
 use super::kind::{KINDS, ValueKind};
-use super::report::Location;
 use super::settings::Settings;
 
 /// A whole number from here on is rounded to two digits, so that a range says how large values are and not which there were.

@@ -6,7 +6,7 @@ use outrider_model::{Endpoint, EndpointId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::{EndpointInventory, Location, NamedCount, ParameterInventory, Quantiles};
+use super::figures::{EndpointInventory, Location, NamedCount, ParameterInventory, Quantiles};
 
 /// Beginnings of a cell that a spreadsheet takes for a formula (OWASP, CSV injection).
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n'];

@@ -58,6 +58,10 @@ pub struct Settings {
     pub measure_every: u64,
     /// Epochs after which an endpoint that was only called, with nothing new, is reported again.
     pub report_every_epochs: u32,
+    /// The size of an answer from which it is large, in bytes; for a list that is given whole an eighth of it is.
+    pub large_response_bytes: u32,
+    /// The longest lifetime of a token that is not long, in hours.
+    pub jwt_lifetime_hours_max: u32,
 }
 
 impl Default for Settings {
@@ -82,6 +86,8 @@ impl Default for Settings {
             read_every: 32,
             measure_every: 8,
             report_every_epochs: 5,
+            large_response_bytes: 1 << 20,
+            jwt_lifetime_hours_max: 24,
         }
     }
 }
@@ -108,6 +114,8 @@ impl Settings {
             ("read_every", self.read_every as usize, 1, 1 << 16),
             ("measure_every", self.measure_every as usize, 1, 1 << 16),
             ("report_every_epochs", self.report_every_epochs as usize, 1, 1 << 16),
+            ("large_response_bytes", self.large_response_bytes as usize, 1 << 10, 1 << 31),
+            ("jwt_lifetime_hours_max", self.jwt_lifetime_hours_max as usize, 1, 1 << 20),
         ];
         SettingsError::check(&checks)
     }

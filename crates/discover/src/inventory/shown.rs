@@ -8,6 +8,7 @@ use outrider_model::{ApiCall, FieldValue, Sign};
 use serde::{Deserialize, Serialize};
 
 use super::auth::AuthKind;
+use super::settings::Settings;
 
 /// A fact that is no [`Sign`], because it takes what this module knows of a call. Their order is the snapshot's format: a new one
 /// goes to the end.
@@ -24,18 +25,30 @@ pub enum Mark {
     CredentialInQuery,
     /// As [`Mark::UnauthenticatedOk`], in a call that carried what is a person's: personal, payment, health or location data.
     SensitiveUnauthenticatedOk,
+    /// Answered 2xx with an eighth of [`Settings::large_response_bytes`] or more: long for a list that is given whole.
+    LongAnswer,
+    /// Answered 2xx with [`Settings::large_response_bytes`] or more.
+    LargeAnswer,
+    /// Answered 2xx, and all that could prove who calls was a token that nobody had signed.
+    UnsignedTokenOk,
+    /// A token was presented that holds for longer than [`Settings::jwt_lifetime_hours_max`].
+    LongLivedToken,
 }
 
 /// Where marks begin among the bits; below are those of [`Sign`], of which there may be more some day.
 const MARKS_AT: u32 = 48;
 
 impl Mark {
-    const ALL: [Mark; 5] = [
+    const ALL: [Mark; 9] = [
         Mark::AnsweredOk,
         Mark::UnauthenticatedOk,
         Mark::AuthenticatedOk,
         Mark::CredentialInQuery,
         Mark::SensitiveUnauthenticatedOk,
+        Mark::LongAnswer,
+        Mark::LargeAnswer,
+        Mark::UnsignedTokenOk,
+        Mark::LongLivedToken,
     ];
 
     /// Its name in tables and JSON.
@@ -46,6 +59,10 @@ impl Mark {
             Mark::AuthenticatedOk => "authenticated_ok",
             Mark::CredentialInQuery => "credential_in_query",
             Mark::SensitiveUnauthenticatedOk => "sensitive_unauthenticated_ok",
+            Mark::LongAnswer => "long_answer",
+            Mark::LargeAnswer => "large_answer",
+            Mark::UnsignedTokenOk => "unsigned_token_ok",
+            Mark::LongLivedToken => "long_lived_token",
         }
     }
 
@@ -119,6 +136,27 @@ pub(super) fn merged(one: Option<(&Seen, So)>, other: Option<(&Seen, So)>, toget
     Some(sum)
 }
 
+/// The marks, and which of them a known call has.
+fn marks(call: &ApiCall<'_>, auth: AuthKind, is_sensitive: bool, settings: &Settings) -> [(Mark, bool); 9] {
+    let is_ok = (200..300).contains(&call.status);
+    let is_open = is_ok && auth == AuthKind::None;
+    let is_presented = |value: &FieldValue<'_>| matches!(value, FieldValue::Pseudonym(found, _) if call.presented_credential == Some(*found));
+    let large_bytes = u64::from(settings.large_response_bytes);
+    let lifetime_s_max = u64::from(settings.jwt_lifetime_hours_max) * 3_600;
+    let is_unsigned = call.credential_id.is_none() && call.exposure.signs.has(Sign::JwtUnsigned);
+    [
+        (Mark::AnsweredOk, is_ok),
+        (Mark::UnauthenticatedOk, is_open),
+        (Mark::AuthenticatedOk, is_ok && !is_open),
+        (Mark::CredentialInQuery, call.query.iter().any(|field| is_presented(&field.value))),
+        (Mark::SensitiveUnauthenticatedOk, is_open && is_sensitive),
+        (Mark::LongAnswer, is_ok && call.response_bytes >= large_bytes / 8),
+        (Mark::LargeAnswer, is_ok && call.response_bytes >= large_bytes),
+        (Mark::UnsignedTokenOk, is_ok && is_unsigned),
+        (Mark::LongLivedToken, call.exposure.jwt_lifetime_s.is_some_and(|seconds| u64::from(seconds) > lifetime_s_max)),
+    ]
+}
+
 /// What calls showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shown {
@@ -132,7 +170,14 @@ pub(super) struct Shown {
 
 impl Shown {
     /// Notes what a known call shows. Says whether something is new.
-    pub fn note(&mut self, call: &ApiCall<'_>, auth: AuthKind, is_sensitive: bool, so: So) -> bool {
+    pub fn note(
+        &mut self,
+        call: &ApiCall<'_>,
+        auth: AuthKind,
+        is_sensitive: bool,
+        so: So,
+        settings: &Settings,
+    ) -> bool {
         let mut is_new = false;
         for sign in call.exposure.signs.iter() {
             is_new |= self.note_bit(1 << sign as u32, call.event_ms, so);
@@ -143,21 +188,8 @@ impl Shown {
             self.jwt_lifetime_s = Some(lifetime_s);
             is_new = true;
         }
-        if (200..300).contains(&call.status) {
-            is_new |= self.note_bit(Mark::AnsweredOk.bit(), call.event_ms, so);
-            let mark = if auth == AuthKind::None { Mark::UnauthenticatedOk } else { Mark::AuthenticatedOk };
-            is_new |= self.note_bit(mark.bit(), call.event_ms, so);
-            if is_sensitive && auth == AuthKind::None {
-                is_new |= self.note_bit(Mark::SensitiveUnauthenticatedOk.bit(), call.event_ms, so);
-            }
-        }
-        if let Some(presented) = call.presented_credential
-            && call
-                .query
-                .iter()
-                .any(|field| matches!(field.value, FieldValue::Pseudonym(found, _) if found == presented))
-        {
-            is_new |= self.note_bit(Mark::CredentialInQuery.bit(), call.event_ms, so);
+        for (mark, is_there) in marks(call, auth, is_sensitive, settings) {
+            is_new |= is_there && self.note_bit(mark.bit(), call.event_ms, so);
         }
         is_new
     }

@@ -116,7 +116,8 @@ pub fn drift(
     routes: Option<&RoutesRead>,
     service: &[(Endpoint, EndpointInventory)],
 ) -> Vec<Drift> {
-    let uncovered = routes.map(|read| read.uncovered(service)).unwrap_or_default();
+    let seen = || service.iter().map(|(endpoint, seen)| (endpoint, seen));
+    let uncovered = routes.map(|read| read.uncovered(seen())).unwrap_or_default();
     let mut drifts = Vec::new();
     if let Some(document) = document {
         let is_gone = |endpoint: &Endpoint, seen: &EndpointInventory| {

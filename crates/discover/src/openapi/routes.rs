@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drift::{Drift, DriftKind};
 use super::sentence::calls;
-use super::takes::{STEPS_MAX, Takes, Walk};
+use super::takes::{RANGES_MAX, STEPS_MAX, Takes, Walk};
 use crate::inventory::EndpointInventory;
 
 /// A route as far as it matters here.
@@ -51,19 +51,24 @@ impl Route {
 pub struct RoutesRead {
     /// Those routes.
     pub routes: Vec<Route>,
-    /// When they were read: since then the gateway's configuration is as it is.
-    pub read_ms: i64,
+    /// Since when they are as they are.
+    pub since_ms: i64,
     /// Whether there is no other one, so that what none of them takes is taken by none.
     pub are_all: bool,
 }
 
 impl RoutesRead {
     /// The endpoints that no route takes.
-    pub(super) fn uncovered(&self, service: &[(Endpoint, EndpointInventory)]) -> BTreeSet<EndpointId> {
+    pub(crate) fn uncovered<'s>(
+        &self,
+        service: impl Iterator<Item = (&'s Endpoint, &'s EndpointInventory)>,
+    ) -> BTreeSet<EndpointId> {
         if !self.are_all {
             return BTreeSet::new();
         }
-        let takes = |route: &Route| route.paths.iter().map(|path| Takes::of(path)).collect::<Vec<Takes>>();
+        let mut ranges_left = RANGES_MAX;
+        let mut takes =
+            |route: &Route| route.paths.iter().map(|path| Takes::of(path, &mut ranges_left)).collect::<Vec<Takes>>();
         let routes: Vec<(&Route, Vec<Takes>)> = self.routes.iter().map(|route| (route, takes(route))).collect();
         let mut steps_left = STEPS_MAX;
         let mut may_come = |endpoint: &Endpoint| {
@@ -74,13 +79,13 @@ impl RoutesRead {
                 .into_iter()
                 .any(|(_, takes)| takes.is_empty() || takes.iter().any(|takes| takes.may_take(&walk, &mut steps_left)))
         };
-        let known = service.iter().filter(|(_, seen)| seen.known > 0);
+        let known = service.filter(|(_, seen)| seen.known > 0);
         known.filter(|(endpoint, _)| !may_come(endpoint)).map(|(endpoint, _)| endpoint.id).collect()
     }
 
-    /// Whether an endpoint was called after the routes were read.
-    pub(super) fn is_called_since(&self, seen: &EndpointInventory) -> bool {
-        seen.last_seen_ms.is_some_and(|last_ms| last_ms > self.read_ms)
+    /// Whether an endpoint was called since the routes are as they are.
+    pub(crate) fn is_called_since(&self, seen: &EndpointInventory) -> bool {
+        seen.last_seen_ms.is_some_and(|last_ms| last_ms > self.since_ms)
     }
 }
 

@@ -6,13 +6,20 @@
 //! it was seen first. What cannot be read or is too large may take anything, for no difference is told that is none.
 
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind, Look};
+use regex_syntax::hir::{self, Hir, HirKind, Look};
 
-use crate::hints::PATH_BYTES_MAX;
+use crate::hints::{Class, PATH_BYTES_MAX};
 use crate::template::{Segment, segments};
 
 /// States of one path's automaton.
 const STATES_MAX: usize = 8192;
+
+/// Different classes of letters in one path.
+const CLASSES_MAX: usize = 256;
+
+/// States of all automata of a service with the ranges of letters that their classes have, of 8 bytes each: `\w` has some 800, and is held
+/// once for each path that asks for it.
+pub(super) const RANGES_MAX: usize = 2_000_000;
 
 /// Steps along templates, over all endpoints and routes of a service.
 pub(super) const STEPS_MAX: usize = 100_000_000;
@@ -29,12 +36,13 @@ pub(super) enum Takes {
 /// Where each of its states leads to.
 pub(super) struct Automaton {
     states: Vec<State>,
+    classes: Vec<Class>,
     start: usize,
 }
 
 enum State {
-    /// On with a letter of a class; one without letters leads nowhere.
-    Letter(ClassUnicode, usize),
+    /// On with a letter of the class in this place; one without letters leads nowhere.
+    Letter(usize, usize),
     /// On to each of these, without a letter.
     Either(Vec<usize>),
     /// On at the begin of the path alone.
@@ -64,24 +72,23 @@ impl Walk {
 
 impl Takes {
     /// Reads the path of a route; with a leading `~` it is a regular expression.
-    pub fn of(path: &str) -> Takes {
+    /// `ranges_left` is what is left of [`RANGES_MAX`].
+    pub fn of(path: &str, ranges_left: &mut usize) -> Takes {
         if path.len() > PATH_BYTES_MAX {
             return Takes::Anything;
         }
-        let automaton = match path.strip_prefix('~') {
-            Some(expression) => {
-                let read = ParserBuilder::new().case_insensitive(true).build().parse(expression);
-                read.ok().and_then(|expression| Automaton::of(&expression))
-            }
+        let expression = match path.strip_prefix('~') {
+            Some(expression) => expression.to_owned(),
             None => {
                 let mut text: String = segments(path).iter().map(|segment| format!("/{}", segment.written())).collect();
                 // The slash at the end of `/a/` is asked for.
                 text.extend((path.ends_with('/') || text.is_empty()).then_some('/'));
-                let text = regex_syntax::escape(&text);
-                let read = ParserBuilder::new().case_insensitive(true).build().parse(&text);
-                read.ok().and_then(|expression| Automaton::of(&expression))
+                regex_syntax::escape(&text)
             }
         };
+        // Kong writes `^` in front and no group around it, so of `/a|/b` only `/a` has to stand at the begin.
+        let read = ParserBuilder::new().case_insensitive(true).build().parse(&format!("^{expression}"));
+        let automaton = read.ok().and_then(|expression| Automaton::of(&expression, ranges_left));
         automaton.map_or(Takes::Anything, Takes::Those)
     }
 
@@ -96,10 +103,30 @@ impl Takes {
 
 impl Automaton {
     /// `None` where it would be too large.
-    fn of(expression: &Hir) -> Option<Automaton> {
-        let mut automaton = Automaton { states: vec![State::Done], start: 0 };
-        automaton.start = automaton.before(expression, 0)?;
+    fn of(expression: &Hir, ranges_left: &mut usize) -> Option<Automaton> {
+        let mut automaton = Automaton { states: vec![State::Done], classes: Vec::new(), start: 0 };
+        let start = automaton.before(expression, 0)?;
+        // What comes before the begin of a match.
+        let any = automaton.class(Class::any())?;
+        let before = automaton.add(State::Either(vec![start]))?;
+        let letter = automaton.add(State::Letter(any, before))?;
+        if let State::Either(ways) = &mut automaton.states[before] {
+            ways.push(letter);
+        }
+        automaton.start = before;
+        let ranges: usize = automaton.classes.iter().map(Class::ranges).sum();
+        *ranges_left = ranges_left.checked_sub(automaton.states.len() + ranges)?;
         Some(automaton)
+    }
+
+    /// The place of a class. An expression has few of them.
+    fn class(&mut self, class: Class) -> Option<usize> {
+        let known = self.classes.iter().position(|known| *known == class);
+        let at = known.unwrap_or(self.classes.len());
+        if known.is_none() {
+            self.classes.push(class);
+        }
+        (at < CLASSES_MAX).then_some(at)
     }
 
     fn add(&mut self, state: State) -> Option<usize> {
@@ -113,11 +140,16 @@ impl Automaton {
             HirKind::Empty => Some(next),
             HirKind::Literal(text) => {
                 let text = std::str::from_utf8(&text.0).ok()?;
-                let one = |letter| ClassUnicode::new([regex_syntax::hir::ClassUnicodeRange::new(letter, letter)]);
-                text.chars().rev().try_fold(next, |next, letter| self.add(State::Letter(one(letter), next)))
+                text.chars().rev().try_fold(next, |next, letter| {
+                    let class = self.class(Class::one(letter))?;
+                    self.add(State::Letter(class, next))
+                })
             }
-            HirKind::Class(Class::Unicode(class)) => self.add(State::Letter(class.clone(), next)),
-            HirKind::Class(Class::Bytes(_)) => None,
+            HirKind::Class(hir::Class::Unicode(class)) => {
+                let class = self.class(Class::of(class.clone()))?;
+                self.add(State::Letter(class, next))
+            }
+            HirKind::Class(hir::Class::Bytes(_)) => None,
             HirKind::Look(Look::Start) => self.add(State::AtStart(next)),
             HirKind::Look(Look::End) => self.add(State::AtEnd(next)),
             // Whether a word ends somewhere is not looked at: it may.
@@ -165,9 +197,9 @@ impl Automaton {
             if at.letters.is_empty() {
                 return false;
             }
-            let is_on = |class: &ClassUnicode| match letter {
-                Some(letter) => has(class, *letter),
-                None => has_any_but_slash(class),
+            let is_on = |class: usize| match letter {
+                Some(letter) => self.classes[class].has(*letter),
+                None => self.classes[class].has_any_but('/'),
             };
             next.clear();
             // A parameter has one letter or more, so each place that one leads to is where another may begin.
@@ -175,7 +207,7 @@ impl Automaton {
             while let Some(&state) = at.letters.get(looked) {
                 looked += 1;
                 if let State::Letter(class, on) = &self.states[state]
-                    && is_on(class)
+                    && is_on(*class)
                 {
                     self.arrive(&mut next, *on, false, is_last);
                     if letter.is_none() {
@@ -191,7 +223,7 @@ impl Automaton {
         }
         // A template leaves out a slash at the end, which calls may have had.
         let slash = at.letters.iter().filter_map(|&state| match &self.states[state] {
-            State::Letter(class, on) if has(class, '/') => Some(*on),
+            State::Letter(class, on) if self.classes[*class].has('/') => Some(*on),
             _ => None,
         });
         next.clear();
@@ -248,20 +280,12 @@ impl Places {
     }
 }
 
-fn has(class: &ClassUnicode, letter: char) -> bool {
-    class.ranges().iter().any(|range| range.start() <= letter && letter <= range.end())
-}
-
-fn has_any_but_slash(class: &ClassUnicode) -> bool {
-    class.ranges().iter().any(|range| range.start() != '/' || range.end() != '/')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn may_take(path: &str, template: &str) -> bool {
-        Takes::of(path).may_take(&Walk::along(template), &mut STEPS_MAX.clone())
+        Takes::of(path, &mut RANGES_MAX.clone()).may_take(&Walk::along(template), &mut STEPS_MAX.clone())
     }
 
     #[test]
@@ -298,6 +322,11 @@ mod tests {
             (r"~/report-(\d+)\.csv$", "/report-{id}.json", false),
             (r"~/a|/b", "/b/c", true),
             (r"~/a|/b", "/c", false),
+            (r"~/a|/b", "/x/b", true),
+            (r"~/a|/b", "/x/a", false),
+            (r"~(/a|/b)", "/x/b", false),
+            (r"~/a$|^/b$|/c$", "/x/c", true),
+            (r"~/a$|^/b$|/c$", "/x/b", false),
             (r"~/files/.+\.pdf$", "/files/{folder}/{file}", true),
             (r"~/files/.+\.pdf$", "/files/{folder}/index.html", false),
             (r"~/(daily|weekly)/x", "/daily/x", true),
@@ -326,12 +355,26 @@ mod tests {
 
     #[test]
     fn walking_costs_no_more_than_it_may() {
-        let takes = Takes::of(r"~/(([a-z]*)*/)*//");
+        let takes = Takes::of(r"~/(([a-z]*)*/)*//", &mut RANGES_MAX.clone());
         let template = format!("/{}", "{a}/".repeat(20));
         let walk = Walk::along(&template);
         assert!(!takes.may_take(&walk, &mut 100_000));
         let mut steps_left = 100;
         assert!(takes.may_take(&walk, &mut steps_left), "what was not looked for may be there");
         assert_eq!(steps_left, 0);
+    }
+
+    #[test]
+    fn all_automata_together_have_a_limit() {
+        let mut ranges_left = RANGES_MAX;
+        let held: Vec<Takes> = (0..4000).map(|_| Takes::of(r"~/\w{1,4000}$", &mut ranges_left)).collect();
+        let read = held.iter().filter(|takes| matches!(takes, Takes::Those(_))).count();
+        assert!((100..1000).contains(&read), "{read}");
+        assert!(ranges_left < 20_000, "{ranges_left}");
+        assert!(
+            held[3999].may_take(&Walk::along("/{a}/b"), &mut STEPS_MAX.clone()),
+            "what was not read may take anything"
+        );
+        assert!(!held[0].may_take(&Walk::along("/{a}/b"), &mut STEPS_MAX.clone()));
     }
 }

@@ -4,9 +4,11 @@
 //! for everybody, route and service, then route, then service, then all. One that is switched off stands in nobody's way. Plugins for one
 //! consumer or group of consumers say nothing of who gets in, and are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use outrider_model::{GatewayCredential, GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, PluginSettings};
+
+use crate::openapi::{Route, RoutesRead};
 
 /// Kong's plugins that ask who calls.
 pub(crate) const AUTHENTICATION: &[&str] = &[
@@ -29,20 +31,37 @@ pub(crate) const AUTHENTICATION: &[&str] = &[
 ];
 
 /// Those that limit how often somebody calls.
-pub(crate) const RATE_LIMITING: &[&str] =
+const RATE_LIMITING: &[&str] =
     &["rate-limiting", "rate-limiting-advanced", "response-ratelimiting", "service-protection"];
 
 /// A gateway's configuration, ready to be asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Configured {
     pub snapshot: GatewaySnapshot,
+    /// Since when its routes are as they are.
+    pub routes_since_ms: i64,
     /// Something of it was left out, here or where it was read.
-    cut: bool,
+    pub is_cut: bool,
     services: BTreeMap<String, usize>,
     routes: BTreeMap<String, usize>,
     of_service: BTreeMap<String, Vec<usize>>,
     /// Plugins for everybody by the route and service that they are for, empty for all.
     plugins: BTreeMap<(String, String), Vec<usize>>,
+    /// Where consumers or groups of them have limits of their own, in the same words.
+    limits_of_some: BTreeSet<(String, String)>,
+    /// Of each service its routes, and those of them that ask who calls.
+    asking: BTreeMap<String, Asking>,
+    /// Of all services.
+    asking_in_all: Asking,
+    /// The plugin by which most routes ask who calls.
+    usual_authentication: Option<String>,
+}
+
+/// Routes, and those of them that ask who calls.
+#[derive(Debug, Clone, Copy, Default)]
+struct Asking {
+    asking: usize,
+    all: usize,
 }
 
 impl Configured {
@@ -57,17 +76,30 @@ impl Configured {
         all.plugins.truncate(max);
         all.consumers.truncate(max);
         all.credentials.truncate(max);
-        let cut = left_out > 0 || !all.left_out.is_empty();
+        let is_cut = left_out > 0 || !all.left_out.is_empty();
         let mut configured = Configured {
-            cut,
+            routes_since_ms: snapshot.taken_ms,
+            is_cut,
             services: BTreeMap::new(),
             routes: BTreeMap::new(),
             of_service: BTreeMap::new(),
             plugins: BTreeMap::new(),
+            limits_of_some: BTreeSet::new(),
+            asking: BTreeMap::new(),
+            asking_in_all: Asking::default(),
+            usual_authentication: None,
             snapshot,
         };
         configured.index();
+        configured.count_asking();
         (configured, left_out as u64)
+    }
+
+    /// Takes over since when the routes are as they are, from the configuration before.
+    pub fn follow(&mut self, before: &Configured) {
+        if self.snapshot.configuration.routes == before.snapshot.configuration.routes {
+            self.routes_since_ms = before.routes_since_ms;
+        }
     }
 
     fn index(&mut self) {
@@ -81,16 +113,41 @@ impl Configured {
         }
         for (at, plugin) in all.plugins.iter().enumerate() {
             let is_for_everybody = plugin.consumer_id.is_none() && plugin.consumer_group_id.is_none();
+            let id = |id: &Option<String>| id.clone().unwrap_or_default();
+            let scope = (id(&plugin.route_id), id(&plugin.service_id));
             if plugin.enabled && is_for_everybody {
-                let scope = |id: &Option<String>| id.clone().unwrap_or_default();
-                self.plugins.entry((scope(&plugin.route_id), scope(&plugin.service_id))).or_default().push(at);
+                self.plugins.entry(scope).or_default().push(at);
+            } else if plugin.enabled && RATE_LIMITING.contains(&plugin.name.as_str()) {
+                self.limits_of_some.insert(scope);
             }
         }
     }
 
+    /// Counts the routes that ask who calls, once for all services that will be compared.
+    fn count_asking(&mut self) {
+        let mut by_plugin: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut asking: BTreeMap<String, Asking> = BTreeMap::new();
+        let mut in_all = Asking::default();
+        for route in &self.snapshot.configuration.routes {
+            let Some(service) = &route.service_id else { continue };
+            let counts = asking.entry(service.clone()).or_default();
+            counts.all += 1;
+            let plugin = self.authentication(route).next();
+            counts.asking += usize::from(plugin.is_some());
+            in_all.all += 1;
+            in_all.asking += usize::from(plugin.is_some());
+            if let Some(plugin) = plugin {
+                *by_plugin.entry(plugin.name.as_str()).or_default() += 1;
+            }
+        }
+        let usual = by_plugin.into_iter().max_by_key(|(name, routes)| (*routes, std::cmp::Reverse(*name)));
+        self.usual_authentication = usual.map(|(name, _)| name.to_owned());
+        (self.asking, self.asking_in_all) = (asking, in_all);
+    }
+
     /// Whether nothing of it was left out, so that what is not in it is not there.
     pub fn is_whole(&self) -> bool {
-        !self.cut
+        !self.is_cut
     }
 
     pub fn service(&self, id: &str) -> Option<&GatewayService> {
@@ -109,12 +166,9 @@ impl Configured {
 
     /// Plugins in force for everybody who comes by a route, the most specific of each name, by name.
     pub fn in_force(&self, route: &GatewayRoute) -> Vec<&GatewayPlugin> {
-        let service = route.service_id.as_deref().unwrap_or_default();
-        let mut scopes = vec![(route.id.as_str(), service), (route.id.as_str(), ""), ("", service), ("", "")];
-        scopes.dedup();
         let mut found: Vec<&GatewayPlugin> = Vec::new();
-        for (route, service) in scopes {
-            for &at in self.plugins.get(&(route.to_owned(), service.to_owned())).into_iter().flatten() {
+        for scope in scopes(route) {
+            for &at in self.plugins.get(&scope).into_iter().flatten() {
                 let Some(plugin) = self.snapshot.configuration.plugins.get(at) else { continue };
                 if !found.iter().any(|more_specific| more_specific.name == plugin.name) {
                     found.push(plugin);
@@ -130,14 +184,57 @@ impl Configured {
         self.in_force(route).into_iter().filter(|plugin| AUTHENTICATION.contains(&plugin.name.as_str()))
     }
 
-    /// Whether one of them limits how often somebody calls.
+    /// Whether something limits how often somebody calls: for everybody, or for consumers where nobody else gets in.
     pub fn is_limited(&self, route: &GatewayRoute) -> bool {
-        self.in_force(route).iter().any(|plugin| RATE_LIMITING.contains(&plugin.name.as_str()))
+        if self.in_force(route).iter().any(|plugin| RATE_LIMITING.contains(&plugin.name.as_str())) {
+            return true;
+        }
+        let has_limits_of_some = scopes(route).iter().any(|scope| self.limits_of_some.contains(scope));
+        has_limits_of_some && self.authentication(route).any(|plugin| anonymous(plugin).is_none())
+    }
+
+    /// Of the routes to other services those that ask who calls, and how many there are.
+    pub fn asking_beside(&self, service: &str) -> (usize, usize) {
+        let own = self.asking.get(service).copied().unwrap_or_default();
+        (self.asking_in_all.asking - own.asking, self.asking_in_all.all - own.all)
+    }
+
+    /// The plugin by which most routes ask who calls.
+    pub fn usual_authentication(&self) -> Option<&str> {
+        self.usual_authentication.as_deref()
+    }
+
+    /// The routes to a service as documents are compared with; none where nothing is known of them.
+    pub fn routes_read(&self, service: &str) -> Option<RoutesRead> {
+        let routes: Vec<Route> = self.routes_of(service).map(Route::from).collect();
+        let is_known = !routes.is_empty() || self.service(service).is_some();
+        is_known.then(|| RoutesRead { routes, since_ms: self.routes_since_ms, are_all: self.is_whole() })
     }
 
     pub fn credentials(&self) -> &[GatewayCredential] {
         &self.snapshot.configuration.credentials
     }
+}
+
+/// What a plugin may be for to act on a route, the most specific first: the route and the service, empty for all.
+fn scopes(route: &GatewayRoute) -> Vec<(String, String)> {
+    let service = route.service_id.clone().unwrap_or_default();
+    let mut scopes = vec![
+        (route.id.clone(), service.clone()),
+        (route.id.clone(), String::new()),
+        (String::new(), service),
+        (String::new(), String::new()),
+    ];
+    scopes.dedup();
+    scopes
+}
+
+/// Whether of these plugins one lets named addresses alone through.
+pub(crate) fn is_for_named_addresses(plugins: &[&GatewayPlugin]) -> bool {
+    plugins.iter().any(|plugin| match &plugin.settings {
+        Some(PluginSettings::IpRestriction(settings)) => settings.allow.as_ref().is_some_and(|allow| !allow.is_empty()),
+        _ => false,
+    })
 }
 
 /// The consumer that calls without a credential count as, where a plugin lets them in.

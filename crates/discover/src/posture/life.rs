@@ -39,17 +39,19 @@ pub(crate) struct Life {
     gone: BTreeSet<WeaknessId>,
 }
 
+/// A check that was asked about a scope, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub scope: &'a Scope,
+    pub descriptor: &'static Descriptor,
+    pub settings: &'a Settings,
+    pub now_ms: i64,
+}
+
 impl Life {
     /// Takes in what a check found in a scope: what is new opens, what is not found any more is fixed.
-    pub fn take_in(
-        &mut self,
-        scope: &Scope,
-        descriptor: &'static Descriptor,
-        findings: Findings,
-        settings: &Settings,
-        now_ms: i64,
-        counters: &mut Counters,
-    ) {
+    pub fn take_in(&mut self, asked: Asked<'_>, findings: Findings, counters: &mut Counters) {
+        let Asked { scope, descriptor, now_ms, .. } = asked;
         let mut gone: BTreeSet<WeaknessId> = match self.of_scope.get(scope) {
             Some(all) => all.iter().copied().filter(|id| self.is_of(*id, descriptor.name)).collect(),
             None => BTreeSet::new(),
@@ -57,7 +59,7 @@ impl Life {
         for found in findings.found {
             let id = found.subject.weakness(descriptor.name);
             gone.remove(&id);
-            self.found(id, scope, descriptor, found, settings, now_ms, counters);
+            self.found(id, asked, found, counters);
         }
         if findings.is_unsure {
             return;
@@ -80,16 +82,8 @@ impl Life {
         self.kept.get(&id).is_some_and(|kept| kept.weakness.check == check)
     }
 
-    fn found(
-        &mut self,
-        id: WeaknessId,
-        scope: &Scope,
-        descriptor: &'static Descriptor,
-        found: Found,
-        settings: &Settings,
-        now_ms: i64,
-        counters: &mut Counters,
-    ) {
+    fn found(&mut self, id: WeaknessId, asked: Asked<'_>, found: Found, counters: &mut Counters) {
+        let Asked { scope, descriptor, settings, now_ms } = asked;
         let is_known = self.kept.contains_key(&id);
         if !is_known && self.kept.len() >= settings.weaknesses_max {
             counters.weaknesses_max += 1;

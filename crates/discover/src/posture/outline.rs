@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use outrider_model::{Endpoint, EndpointId};
 use serde::{Deserialize, Serialize};
 
-use super::view::Facts;
+use super::facts::Facts;
 use crate::openapi::{Document, FoundOperation, Operations, Route, Security};
 
 /// A document as far as checks look at it: its operations and where they are mounted.
@@ -50,6 +50,11 @@ impl DocumentOutline {
     /// The document's title.
     pub(crate) fn title(&self) -> &str {
         &self.0.title
+    }
+
+    /// How many operations it has.
+    pub(crate) fn operations(&self) -> usize {
+        self.0.operations.len()
     }
 
     /// What each endpoint of a service is in it. `routes` are the gateway's routes to the service.

@@ -7,8 +7,8 @@ use super::weakness::ServiceKey;
 /// The calls that an inventory counts as known, in SQL: those whose answer shows that the API knows the path.
 const KNOWN: &str = "trusted AND own_refusal IS NULL AND answered_by = 'upstream' AND (status BETWEEN 200 AND 399 OR status IN (409, 412, 422))";
 
-/// Nothing in a call that could prove who calls, in SQL. Of an `authorization` header that Kong wrote `REDACTED` for, `access` says nothing, so
-/// it is asked for by name.
+/// Nothing in a call that could prove who calls, in SQL. Of an `authorization` header that no source takes for a key, or that Kong wrote
+/// `REDACTED` for, `access` says nothing, so it is asked for by name.
 const UNAUTHENTICATED: &str =
     "access IN ('nothing', 'anonymous') AND session IS NULL AND NOT has_field(headers, 'authorization')";
 
@@ -49,11 +49,6 @@ impl Query {
         self
     }
 
-    pub fn and_equal(self, column: &str, value: &str) -> Query {
-        let condition = equal(column, value);
-        self.and(&condition)
-    }
-
     /// Those that an inventory counts.
     pub fn known(self) -> Query {
         self.and(KNOWN)
@@ -74,9 +69,9 @@ impl Query {
         self.and(&format!("({any})"))
     }
 
-    /// A field of this name in `query` or `headers`, whatever its value is.
-    pub fn has_field(self, column: &str, name: &str) -> Query {
-        self.and(&format!("has_field({column}, {})", quoted(name)))
+    /// The key that was presented stands in the query under this name.
+    pub fn key_in_query(self, name: &str) -> Query {
+        self.and(&format!("field_value(query, {}) = presented_credential", quoted(name)))
     }
 
     pub fn unauthenticated(self) -> Query {

@@ -5,13 +5,14 @@
 //! each of its endpoints. Exceptions change no score, for they make nothing safer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use outrider_classify::{DataClass, Family};
 use outrider_model::{EndpointId, Severity};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::view::Facts;
+use super::facts::Facts;
 use super::weakness::{ServiceKey, WeakSubject, Weakness};
 use crate::inventory::Mark;
 
@@ -53,6 +54,13 @@ pub struct Move {
     pub to: f32,
     /// What has changed most.
     pub because: String,
+}
+
+/// `6.1 → 7.4: a first call without authentication was answered 2xx`.
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} → {:.1}: {}", self.from, self.to, self.because)
+    }
 }
 
 /// A score with what makes it and how it came about.
@@ -244,7 +252,10 @@ fn of_traffic(facts: &Facts) -> Vec<Points> {
         .collect();
     if let Some(count) = facts.seen.mark(Mark::UnauthenticatedOk) {
         let tenths = if facts.is_writing() { 12 } else { 6 };
-        let sentence = format!("{} calls without authentication were answered 2xx", count.calls);
+        let sentence = match count.calls {
+            1 => "a first call without authentication was answered 2xx".to_owned(),
+            calls => format!("{calls} calls without authentication were answered 2xx"),
+        };
         all.push(Points { name: "open_to_anybody".to_owned(), tenths, sentence });
     }
     all

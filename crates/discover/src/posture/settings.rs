@@ -33,12 +33,8 @@ pub struct Settings {
     pub fixed_after_minutes: u32,
     /// Days after which what was not seen again counts as over, however few calls there were.
     pub fixed_after_days: u32,
-    /// The size of an answer from which it is large, in bytes.
-    pub large_response_bytes: u32,
     /// Of a hundred calls so many answered with 500 or more are too many.
     pub server_errors_percent: u32,
-    /// The longest lifetime of a token that is not long, in hours.
-    pub jwt_lifetime_hours_max: u32,
     /// Networks from which one credential may be used within an hour.
     pub networks_per_credential_max: u32,
     /// Days without a call after which a consumer is dormant.
@@ -76,9 +72,7 @@ impl Default for Settings {
             fixed_after_calls: 100,
             fixed_after_minutes: 60,
             fixed_after_days: 30,
-            large_response_bytes: 1 << 20,
             server_errors_percent: 20,
-            jwt_lifetime_hours_max: 24,
             networks_per_credential_max: 20,
             dormant_days: 90,
             alert_severity_min: Severity::Medium,
@@ -106,9 +100,7 @@ impl Settings {
             ("fixed_after_calls", self.fixed_after_calls as usize, 1, 1 << 24),
             ("fixed_after_minutes", self.fixed_after_minutes as usize, 1, 1 << 20),
             ("fixed_after_days", self.fixed_after_days as usize, 1, 3660),
-            ("large_response_bytes", self.large_response_bytes as usize, 1 << 10, 1 << 31),
             ("server_errors_percent", self.server_errors_percent as usize, 1, 100),
-            ("jwt_lifetime_hours_max", self.jwt_lifetime_hours_max as usize, 1, 1 << 20),
             ("networks_per_credential_max", self.networks_per_credential_max as usize, 2, 60),
             ("dormant_days", self.dormant_days as usize, 1, 3660),
             ("fixed_kept_days", self.fixed_kept_days as usize, 1, 3660),

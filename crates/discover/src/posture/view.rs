@@ -2,232 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outrider_classify::{DataClass, Family};
-use outrider_model::{Endpoint, EndpointId, GatewayPlugin, GatewayRoute, GatewayService, Severity, Sign};
-use serde::{Deserialize, Serialize};
+use outrider_model::{EndpointId, GatewayPlugin, GatewayRoute, GatewayService, Severity, Sign};
 
 use super::callers::Callers;
 use super::configured::Configured;
+pub(crate) use super::facts::{Answers, Facts};
 use super::outline::{DocumentOutline, Documented};
 use super::query::Query;
 use super::settings::Settings;
 use super::weakness::{ENDPOINTS_MAX, Evidence, Found, ServiceKey, WeakSubject};
-use crate::inventory::{
-    DataClassCount, EndpointInventory, Location, Mark, ParameterInventory, SignCount, is_sensitive,
-};
-
-/// An endpoint as far as checks look at it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    pub endpoint: Endpoint,
-    pub seen: EndpointInventory,
-    pub errors: Errors,
-}
-
-/// Answers of 500 and more among the latest calls: of the stretch that is counted, and of the one before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Errors {
-    /// Calls and errors where the stretch before began.
-    before: (u64, u64),
-    /// And where this one did.
-    since: (u64, u64),
-    /// And up to now.
-    now: (u64, u64),
-}
-
-/// Calls of a stretch.
-const STRETCH_CALLS: u64 = 200;
-
-impl Errors {
-    fn note(&mut self, seen: &EndpointInventory) {
-        let errors = seen.statuses.iter().filter(|count| count.status >= 500).map(|count| count.calls).sum();
-        self.now = (seen.calls, errors);
-        if seen.calls.saturating_sub(self.since.0) >= STRETCH_CALLS {
-            (self.before, self.since) = (self.since, self.now);
-        }
-    }
-
-    /// The latest calls, from one stretch to two, and how many of them failed.
-    pub fn latest(&self) -> (u64, u64) {
-        (self.now.0.saturating_sub(self.before.0), self.now.1.saturating_sub(self.before.1))
-    }
-}
-
-/// Names of parameters that ask for a part of a list.
-const PAGING: &[&str] = &[
-    "after",
-    "before",
-    "continuation",
-    "count",
-    "cursor",
-    "first",
-    "from",
-    "last",
-    "limit",
-    "marker",
-    "offset",
-    "page",
-    "pagesize",
-    "perpage",
-    "range",
-    "size",
-    "skip",
-    "start",
-    "take",
-    "top",
-];
-
-/// Whether a parameter asks for a part of a list.
-pub(crate) fn is_paging(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let plain = plain.strip_prefix("page").filter(|rest| !rest.is_empty()).map_or(plain.as_str(), |_| "page");
-    PAGING.contains(&plain) || plain.ends_with("token") && plain.contains("page")
-}
-
-impl Facts {
-    /// What checks look at of an endpoint. The rest is left where it is.
-    pub fn new(endpoint: &Endpoint, seen: &EndpointInventory, before: Option<Errors>) -> Facts {
-        let mut errors = before.unwrap_or_default();
-        errors.note(seen);
-        let is_looked_at = |parameter: &&ParameterInventory| {
-            matches!(parameter.location, Location::Path | Location::Query)
-                && (parameter.range.is_some() || is_paging(&parameter.name))
-        };
-        let parameters: Vec<ParameterInventory> = seen
-            .parameters
-            .iter()
-            .filter(is_looked_at)
-            .take(16)
-            .cloned()
-            .map(|mut parameter| {
-                parameter.values.clear();
-                parameter
-            })
-            .collect();
-        let seen = EndpointInventory {
-            parameters,
-            class_senders: Vec::new(),
-            media_types: Vec::new(),
-            versions: Vec::new(),
-            request_bytes: None,
-            latency_ms: None,
-            ..seen.clone()
-        };
-        let endpoint = Endpoint { explanation: String::new(), ..endpoint.clone() };
-        Facts { endpoint, seen, errors }
-    }
-
-    /// `GET /orders/{id}`.
-    pub fn name(&self) -> String {
-        format!("{} {}", self.endpoint.key.method, self.endpoint.key.template)
-    }
-
-    /// The weakness' subject where the cause is the endpoint's own.
-    pub fn subject(&self) -> WeakSubject {
-        WeakSubject::Endpoint(self.endpoint.id)
-    }
-
-    /// Whether its method changes something.
-    pub fn is_writing(&self) -> bool {
-        !matches!(self.endpoint.key.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "TRACE")
-    }
-
-    /// Words of the template, in lower case.
-    pub fn words(&self) -> impl Iterator<Item = String> {
-        let named = self.endpoint.key.template.split('/').filter(|segment| !segment.contains('{'));
-        let words = named.flat_map(|segment| segment.split(|letter: char| !letter.is_ascii_alphanumeric()));
-        words.filter(|word| !word.is_empty()).map(str::to_ascii_lowercase)
-    }
-
-    /// Classes of data that are somebody's, as far as it is decided.
-    pub fn sensitive(&self) -> impl Iterator<Item = &DataClassCount> {
-        self.seen.data_classes.iter().filter(|count| count.is_decided && is_sensitive(&count.class))
-    }
-
-    /// Their names, each once.
-    pub fn sensitive_names(&self) -> Vec<String> {
-        let names: BTreeSet<&str> = self.sensitive().map(|count| count.class.as_str()).collect();
-        names.into_iter().map(str::to_owned).collect()
-    }
-
-    /// Whether it carries payment or health data.
-    pub fn has_grave_data(&self) -> bool {
-        let family = |class: &str| DataClass::named(class).map(DataClass::family);
-        self.sensitive().any(|count| matches!(family(&count.class), Some(Family::Payment | Family::Health)))
-    }
-
-    /// Whether strangers send who they are here by its nature.
-    pub fn is_a_form(&self) -> bool {
-        const WORDS: &[&str] =
-            &["contact", "feedback", "newsletter", "subscribe", "subscriptions", "unsubscribe", "waitlist"];
-        self.words().any(|word| WORDS.contains(&word.as_str()))
-    }
-
-    /// Whether anybody may call it in any API: a sign-in, a health check, what browsers and documents ask for.
-    pub fn is_public_by_nature(&self) -> bool {
-        const WORDS: &[&str] = &[
-            "alive",
-            "captcha",
-            "csrf",
-            "docs",
-            "favicon",
-            "health",
-            "healthcheck",
-            "healthz",
-            "heartbeat",
-            "jwks",
-            "live",
-            "livez",
-            "openapi",
-            "ping",
-            "readiness",
-            "ready",
-            "readyz",
-            "robots",
-            "status",
-            "version",
-            "webhook",
-            "webhooks",
-        ];
-        self.endpoint.key.method == "OPTIONS"
-            || self.is_sign_in()
-            || self.endpoint.key.template.starts_with("/.well-known/")
-            || self.words().any(|word| WORDS.contains(&word.as_str()))
-    }
-
-    /// Whether callers prove who they are here: a sign-in, a sign-up, a token.
-    pub fn is_sign_in(&self) -> bool {
-        const WORDS: &[&str] = &[
-            "auth",
-            "authenticate",
-            "authorize",
-            "forgot",
-            "login",
-            "logon",
-            "oauth",
-            "oauth2",
-            "otp",
-            "password",
-            "register",
-            "registration",
-            "reset",
-            "session",
-            "sessions",
-            "signin",
-            "signup",
-            "sso",
-            "token",
-            "tokens",
-            "verify",
-        ];
-        let mut before = String::new();
-        self.words().any(|word| {
-            let pair = format!("{before}{word}");
-            before = word.clone();
-            WORDS.contains(&word.as_str()) || matches!(pair.as_str(), "signin" | "signup" | "logon")
-        })
-    }
-}
+use crate::inventory::{Mark, SignCount};
 
 /// What a rule has found, and whether it could look.
 #[derive(Debug, Default)]
@@ -254,6 +38,8 @@ pub(crate) struct ServiceView<'v> {
     pub configured: Option<&'v Configured>,
     pub outline: Option<&'v DocumentOutline>,
     pub documented: &'v BTreeMap<EndpointId, Documented>,
+    /// Endpoints that no route takes any more.
+    pub uncovered: &'v BTreeSet<EndpointId>,
     pub settings: &'v Settings,
     pub now_ms: i64,
 }
@@ -303,13 +89,42 @@ impl<'v> ServiceView<'v> {
         of.into_iter().flatten()
     }
 
-    /// Endpoints with enough calls to say something of them. A template that may still change needs five times as many.
+    /// Endpoints with enough calls to say something of them.
     pub fn called(&self) -> impl Iterator<Item = &'v Facts> {
+        self.endpoints.values().filter(|facts| self.is_called(facts))
+    }
+
+    /// Whether an endpoint has enough calls to say something of it. A template that may still change needs five times as many.
+    pub fn is_called(&self, facts: &Facts) -> bool {
         let calls_min = u64::from(self.settings.calls_min);
-        self.endpoints.values().filter(move |facts| {
-            let calls_min = if facts.endpoint.provisional { calls_min * 5 } else { calls_min };
-            facts.seen.known >= calls_min
-        })
+        facts.seen.known >= if facts.endpoint.provisional { calls_min * 5 } else { calls_min }
+    }
+
+    /// Whether nobody has called an endpoint for so long that what was there counts as over.
+    pub fn is_quiet(&self, facts: &Facts) -> bool {
+        facts.seen.last_seen_ms.is_none_or(|last_ms| self.settings.is_over(last_ms, 0, self.now_ms))
+    }
+
+    /// Whether an endpoint is not there any more: no route takes it, and nobody called it since the routes are as they are.
+    pub fn is_gone(&self, facts: &Facts) -> bool {
+        let since_ms = self.configured.map_or(i64::MIN, |configured| configured.routes_since_ms);
+        self.uncovered.contains(&facts.endpoint.id) && facts.seen.last_seen_ms.is_none_or(|last_ms| last_ms <= since_ms)
+    }
+
+    /// Whether its document says that an endpoint needs no security, while others do.
+    pub fn is_documented_as_open(&self, facts: &Facts) -> bool {
+        matches!(self.documented.get(&facts.endpoint.id), Some(Documented::Operation { is_public: true, .. }))
+    }
+
+    /// The endpoints that calls came to, by the id of the route.
+    pub fn by_route(&self) -> BTreeMap<&'v str, Vec<&'v Facts>> {
+        let mut by_route: BTreeMap<&str, Vec<&Facts>> = BTreeMap::new();
+        for facts in self.endpoints.values() {
+            for route in &facts.seen.routes {
+                by_route.entry(&route.name).or_default().push(facts);
+            }
+        }
+        by_route
     }
 
     /// What an endpoint showed and is not over yet; what an answer shows, only further answers can end.
@@ -327,14 +142,6 @@ impl<'v> ServiceView<'v> {
     /// Endpoints that show a sign, with it.
     pub fn with_sign(&self, sign: Sign) -> Vec<(&'v Facts, &'v SignCount)> {
         self.called().filter_map(|facts| Some((facts, self.sign(facts, sign)?))).collect()
-    }
-
-    /// Whether the routes that calls of an endpoint came by have a plugin that asks who calls; `None` where the configuration does not tell.
-    pub fn has_authentication(&self, facts: &Facts) -> Option<bool> {
-        let configured = self.configured.filter(|configured| configured.is_whole())?;
-        let mut routes = facts.seen.routes.iter().filter_map(|count| configured.route(&count.name)).peekable();
-        routes.peek()?;
-        Some(routes.all(|route| configured.authentication(route).next().is_some()))
     }
 
     /// Endpoints that calls came to by a route.

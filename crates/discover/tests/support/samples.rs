@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use outrider_discover::inventory::{self, Inventory};
+use outrider_discover::inventory::{self, CheckedBy, Inventory};
 use outrider_discover::openapi::Document;
 use outrider_discover::posture::{DocumentOutline, Posture, ServiceKey, Settings, WeakSubject};
 use outrider_model::{
@@ -125,6 +125,7 @@ pub struct Group {
     classes: Vec<String>,
     lifetime_s: Option<u32>,
     bytes: Option<u64>,
+    media: Option<String>,
     at_m: i64,
     every_s: Option<i64>,
 }
@@ -138,16 +139,21 @@ pub fn samples_of(check: &str) -> Vec<Sample> {
 }
 
 fn read(check: &str, path: &std::path::Path) -> Sample {
-    let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-    let name = format!("{check}/{file}");
-    let text = std::fs::read_to_string(path).unwrap();
+    let file = path.file_name().unwrap().to_str().unwrap();
+    assert!(
+        file.ends_with(".weak.jsonl") || file.ends_with(".sound.jsonl"),
+        "{file} is neither .weak.jsonl nor .sound.jsonl"
+    );
+    parse(&format!("{check}/{file}"), &std::fs::read_to_string(path).unwrap())
+}
+
+/// A sample from its lines.
+pub fn parse(name: &str, text: &str) -> Sample {
     let mut lines = text.lines();
-    let parse = |error: serde_json::Error| -> ! { panic!("{name}: {error}") };
-    let head: Head = serde_json::from_str(lines.next().unwrap()).unwrap_or_else(|error| parse(error));
-    let groups = lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| parse(error))).collect();
-    let is_weak = file.ends_with(".weak.jsonl");
-    assert!(is_weak || file.ends_with(".sound.jsonl"), "{name} is neither .weak.jsonl nor .sound.jsonl");
-    Sample { name, is_weak, head, groups }
+    let wrong = |error: serde_json::Error| -> ! { panic!("{name}: {error}") };
+    let head: Head = serde_json::from_str(lines.next().unwrap()).unwrap_or_else(|error| wrong(error));
+    let groups = lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| wrong(error))).collect();
+    Sample { name: name.to_owned(), is_weak: name.ends_with(".weak.jsonl"), head, groups }
 }
 
 fn filled(text: &str, i: u64) -> String {
@@ -236,7 +242,7 @@ impl Group {
             request_bytes: 500,
             response_bytes: self.bytes.unwrap_or(2_000),
             latency: Latency { total_ms: 20, gateway_ms: 1, upstream_ms: 19 },
-            response_type: Text::from("application/json"),
+            response_type: text(self.media.clone().unwrap_or_else(|| "application/json".to_owned())),
             fields: vec![],
             enrichment: Enrichment::default(),
             exposure: self.exposure(),
@@ -431,7 +437,7 @@ impl Run {
     pub fn call(&mut self, endpoint: &Endpoint, call: &ApiCall<'_>) {
         self.advance(call.received_ms);
         self.endpoints.entry(endpoint.id.0).or_insert_with(|| endpoint.clone());
-        self.inventory.observe(call, endpoint.id, &endpoint.key.template, None);
+        self.inventory.observe(call, endpoint.id, &endpoint.key.template, CheckedBy::NotRead);
         self.posture.observe(call);
     }
 

@@ -67,8 +67,8 @@ impl Collector {
         let data_dir = &config.data_dir;
         installation::prepare(data_dir)?;
         let (enricher, book) = (enricher(&config)?, AddressBook::open(&config)?);
-        let complete = directory::complete(enricher.clone(), book.clone());
-        let bound = BoundSources::bind(&config, complete.as_ref())?;
+        let complete = directory::complete(enricher.clone(), Arc::clone(&book));
+        let bound = BoundSources::bind(&config, &complete)?;
         let tls = bound.tls();
         let metrics = doors::open_metrics(&config).await?;
         let uplink = config.platform.as_ref().context("platform.url is not set")?;
@@ -129,7 +129,7 @@ impl Collector {
             concerns,
         };
         helpers.extend(enricher.map(|enricher| tokio::spawn(enricher.follow(now_ms, stop.clone()))));
-        helpers.extend(book.map(|book| tokio::spawn(book.follow(stop.clone()))));
+        helpers.push(tokio::spawn(book.follow(stop.clone())));
         let keeping = CancellationToken::new();
         let kept_within = keeping.clone();
         helpers.push(tokio::spawn(async move {
@@ -153,9 +153,14 @@ impl Collector {
     /// Puts in force what of another configuration can be without a start, and says which sections wait for one. After an error what
     /// was in force stays.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<Vec<&'static str>> {
-        let waiting = self.config.restart_needed(&config);
+        let mut waiting = self.config.restart_needed(&config);
         let mut next = self.config.clone();
         next.take_over(config);
+        // What calls are enriched with is opened at the start alone; whoever changes it is told again each time.
+        if next.enrichment() != self.config.enrichment() {
+            waiting.push("enrich");
+            (next.enrich, next.entities) = (self.config.enrich.clone(), self.config.entities.clone());
+        }
         let settings = self.sources.prepare(&next.collector)?;
         settings.into_iter().for_each(NewSettings::put_in_force);
         // A certificate that cannot be used leaves the one before it in force, and says so.

@@ -88,8 +88,12 @@ pub(super) async fn write(
     let doing = "write a gateway's configuration";
     let document = json(TABLE, &snapshot.configuration)?;
     sqlx::query(
-        "INSERT INTO gateway_configurations (gateway, taken_ms, summary, document)
-         SELECT $1, $2, $3, $4 WHERE $4 IS DISTINCT FROM
+        "INSERT INTO gateway_configurations (gateway, taken_ms, summary, document, routes_since_ms)
+         SELECT $1, $2, $3, $4, COALESCE(
+           (SELECT routes_since_ms FROM
+             (SELECT document, routes_since_ms FROM gateway_configurations WHERE gateway = $1 ORDER BY number DESC LIMIT 1)
+            WHERE json_extract(document, '$.routes') = json_extract($4, '$.routes')), $2)
+         WHERE $4 IS DISTINCT FROM
            (SELECT document FROM gateway_configurations WHERE gateway = $1 ORDER BY number DESC LIMIT 1)",
     )
     .bind(&snapshot.gateway)
@@ -139,6 +143,18 @@ impl Store {
         .map_err(StoreError::query("read a gateway"))?;
         let versions = rows.into_iter().map(version).collect::<Result<Vec<_>, _>>()?;
         Ok((!versions.is_empty()).then(|| GatewayVersions { gateway: gateway.to_owned(), versions }))
+    }
+
+    /// Since when the routes of a gateway are as they were read last; `None` where nothing was read.
+    pub async fn routes_since_ms(&self, gateway: &str) -> Result<Option<i64>, StoreError> {
+        let row: Option<(i64,)> = sqlx::query_as(
+            "SELECT routes_since_ms FROM gateway_configurations WHERE gateway = $1 ORDER BY number DESC LIMIT 1",
+        )
+        .bind(gateway)
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(StoreError::query("read since when routes are as they are"))?;
+        Ok(row.map(|(since_ms,)| since_ms))
     }
 
     /// A version of a gateway's configuration; the newest where no number is given.

@@ -188,6 +188,39 @@ async fn a_gateways_configuration_is_a_new_version_only_when_it_differs() {
 }
 
 #[tokio::test]
+async fn routes_are_as_they_are_since_they_changed_last_whatever_else_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = store(dir.path()).await;
+    assert_eq!(store.routes_since_ms("b").await.unwrap(), None);
+    for (number, (gateway, version, routes, since_ms)) in [
+        ("b", "3.8", vec!["r1"], 1),
+        ("b", "3.9", vec!["r1"], 1),
+        ("a", "3.9", vec!["r2"], 3),
+        ("b", "3.8", vec!["r1", "r2"], 4),
+        ("b", "3.8", vec!["r1", "r2"], 4),
+        ("b", "3.9", vec!["r1", "r2"], 4),
+        ("b", "3.9", vec!["r1"], 7),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let route = |id: &&str| {
+            serde_json::json!({
+                "id": id, "protocols": [], "methods": [], "hosts": [], "paths": ["/"], "header_names": [], "tags": [],
+            })
+        };
+        let routes: Vec<serde_json::Value> = routes.iter().map(route).collect();
+        let configuration: GatewayConfiguration =
+            serde_json::from_value(serde_json::json!({"version": version, "routes": routes})).unwrap();
+        let taken_ms = 1 + number as i64;
+        let snapshot = GatewaySnapshot { gateway: gateway.to_owned(), taken_ms, configuration };
+        let effects = EffectBatch { configurations: vec![snapshot], ..EffectBatch::default() };
+        store.apply(Position(1 + number as u64), &effects).await.unwrap();
+        assert_eq!(store.routes_since_ms(gateway).await.unwrap(), Some(since_ms), "{number}");
+    }
+}
+
+#[tokio::test]
 async fn beyond_its_limits_the_store_forgets_the_oldest_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let limits = StoreLimits { findings_max: 10, closed_alerts_max: 10, ended_actions_max: 10, audit_max: 10 };

@@ -179,8 +179,8 @@ fn id(word: &str) -> Option<(DataClass, Form)> {
     is_hash.then_some((DataClass::Hash, Form::Fair))
 }
 
-/// RFC 9562, section 4, whatever its version.
-fn is_uuid(word: &str) -> bool {
+/// Whether a text is a UUID (RFC 9562, section 4), whatever its version.
+pub fn is_uuid(word: &str) -> bool {
     const LENGTHS: [usize; 5] = [8, 4, 4, 4, 12];
     word.len() == 36 && word.split('-').map(str::len).eq(LENGTHS) && word.split('-').all(is_hexadecimal)
 }

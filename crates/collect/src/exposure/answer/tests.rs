@@ -114,6 +114,9 @@ fn who_may_keep_an_answer_is_told() {
     };
     check_caching(&many(HEADERS_LOGGED_MAX - 1), Some(Sign::CachingUnstated));
     check_caching(&many(HEADERS_LOGGED_MAX), None);
+    let repeated = |count: usize| format!(r#"{{"x-a":[{}],"x-b":"1"}}"#, vec!["\"1\""; count].join(","));
+    check_caching(&repeated(HEADERS_LOGGED_MAX - 2), Some(Sign::CachingUnstated));
+    check_caching(&repeated(HEADERS_LOGGED_MAX - 1), None);
 }
 
 #[test]

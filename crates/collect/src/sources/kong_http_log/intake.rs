@@ -1,6 +1,7 @@
 //! The calls of one request on their way: read, known ones left out, encoded, handed on, and counted once it is known what
 //! became of them.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use outrider_model::batch::BatchWriter;
@@ -24,11 +25,15 @@ const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// What is kept of a call beside its encoding, until it is known what becomes of it.
 const CALL_BYTES: usize = 64;
 
+thread_local! {
+    /// Reading a line is synchronous, so one serves all requests of a thread, and one that waits holds none.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::default());
+}
+
 pub(super) struct Intake {
     shared: Arc<Shared>,
     reading: Arc<Reading>,
     room: Room,
-    scratch: Scratch,
     claims: Claims,
     writer: BatchWriter,
     batches: Vec<MicroBatch>,
@@ -42,7 +47,6 @@ impl Intake {
             shared: Arc::clone(shared),
             reading,
             room,
-            scratch: Scratch::default(),
             claims: shared.recent.claims(),
             writer: BatchWriter::default(),
             batches: Vec::new(),
@@ -53,7 +57,13 @@ impl Intake {
     /// Takes one record of the body. An error refuses the request.
     pub(super) fn take(&mut self, record: Content<'_>, received_ms: i64) -> Result<(), Refusal> {
         match record {
-            Content::Record(line) => return self.take_line(line, received_ms),
+            Content::Record(line) => {
+                return SCRATCH.with_borrow_mut(|scratch| {
+                    let taken = self.take_line(line, received_ms, scratch);
+                    scratch.give_back();
+                    taken
+                });
+            }
             Content::TooLong => self.ledger.reject(Rejection::TooLong, None),
             Content::NoRoom => self.ledger.reject(Rejection::NoRoom, None),
             Content::Torn { begun } => self.ledger.reject(Rejection::Torn, Some(begun)),
@@ -61,13 +71,12 @@ impl Intake {
         Ok(())
     }
 
-    fn take_line(&mut self, line: &[u8], received_ms: i64) -> Result<(), Refusal> {
+    fn take_line(&mut self, line: &[u8], received_ms: i64, scratch: &mut Scratch) -> Result<(), Refusal> {
         let reading = Arc::clone(&self.reading);
-        let mut scratch = std::mem::take(&mut self.scratch);
         // Of a call that is known already nothing is counted.
         scratch.take_truncated();
         scratch.take_fields();
-        let taken = match reading.normaliser.read(line, Some(received_ms), &mut scratch) {
+        match reading.normaliser.read(line, Some(received_ms), scratch) {
             Ok(read) => {
                 let calls = self.ledger.calls;
                 let taken = self.take_call(read, line);
@@ -81,9 +90,7 @@ impl Intake {
                 self.ledger.reject(reason, Some(line));
                 Ok(())
             }
-        };
-        self.scratch = scratch;
-        taken
+        }
     }
 
     /// Takes a call, unless it came before.

@@ -170,6 +170,7 @@ fn count(mut tally: Tally, received_ms: i64, reading: &Reading, shared: &Shared,
     tally.truncated = scratch.take_truncated();
     tally.health.without_secret = scratch.take_without_secret();
     tally.fields = scratch.take_fields();
+    scratch.give_back();
     shared.counters.add(&tally, &reading.fields, received_ms);
 }
 

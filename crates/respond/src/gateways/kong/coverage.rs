@@ -176,8 +176,10 @@ impl Survey {
         if !concerned || consumer == scope.consumer_id || self.refuses_everything(consumer) {
             return None;
         }
+        // Kong takes a name for it, too, which may be one that does not leave the premises.
+        let named = if uuid::Uuid::try_parse(consumer).is_ok() { format!(" {consumer}") } else { String::new() };
         Some(format!(
-            "{}: {} {} lets calls without a valid credential in as anonymous consumer {consumer}",
+            "{}: {} {} lets calls without a valid credential in as anonymous consumer{named}",
             self.place(plugin),
             plugin.name,
             plugin.id

@@ -44,7 +44,7 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
             (None, None) => continue,
         };
         let query = match key.and(facts.seen.key_carrier.as_ref()) {
-            Some(carrier) if carrier.location == Location::Query => query.has_field("query", &carrier.name),
+            Some(carrier) if carrier.location == Location::Query => query.key_in_query(&carrier.name),
             _ => query,
         };
         findings.push(Found {

@@ -4,8 +4,9 @@ use outrider_model::{GatewayRoute, Severity};
 
 use super::Descriptor;
 use crate::posture::configured::{Configured, route_name};
+use crate::posture::facts::{is_sign_in, is_upkeep};
 use crate::posture::query::Query;
-use crate::posture::view::{Findings, ServiceView, evidence};
+use crate::posture::view::{Facts, Findings, ServiceView, evidence};
 use crate::posture::weakness::{Found, WeakSubject};
 
 pub(super) const DESCRIPTOR: Descriptor = Descriptor {
@@ -27,9 +28,14 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
     let (asking, open): (Vec<_>, Vec<_>) =
         routes.into_iter().partition(|(configured, route)| configured.authentication(route).next().is_some());
     let Some((configured, sibling)) = asking.first() else { return };
+    let by_route = view.by_route();
     let plugins: Vec<&str> = configured.authentication(sibling).map(|plugin| plugin.name.as_str()).collect();
     for (configured, route) in open {
-        let endpoints: Vec<_> = view.endpoints_by(route).map(|facts| facts.endpoint.id).collect();
+        let called = by_route.get(route.id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        if is_meant(view, route, called) {
+            continue;
+        }
+        let endpoints = called.iter().map(|facts| facts.endpoint.id).collect();
         findings.push(Found {
             subject: WeakSubject::Route { gateway: view.key.gateway.clone(), route: route.id.clone() },
             severity: DESCRIPTOR.severity,
@@ -54,4 +60,12 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
             endpoints,
         });
     }
+}
+
+/// Whether a route is there for what is open by nature, such as the sign-in, or documented to be: as its calls show, else its paths.
+fn is_meant(view: &ServiceView<'_>, route: &GatewayRoute, called: &[&Facts]) -> bool {
+    if called.is_empty() {
+        return !route.paths.is_empty() && route.paths.iter().all(|path| is_sign_in(path) || is_upkeep(path));
+    }
+    called.iter().all(|facts| facts.is_public_by_nature() || view.is_documented_as_open(facts))
 }

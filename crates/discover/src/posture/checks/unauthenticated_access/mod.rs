@@ -4,7 +4,6 @@ use outrider_model::Severity;
 
 use super::Descriptor;
 use crate::inventory::Mark;
-use crate::posture::outline::Documented;
 use crate::posture::view::{Facts, Findings, ServiceView, evidence, worse};
 use crate::posture::weakness::Found;
 
@@ -33,9 +32,7 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
     for facts in siblings {
         let Some(open) = view.mark(facts, Mark::UnauthenticatedOk) else { continue };
         let is_mixed = view.mark(facts, Mark::AuthenticatedOk).is_some();
-        let is_meant =
-            matches!(view.documented.get(&facts.endpoint.id), Some(Documented::Operation { is_public: true, .. }));
-        if is_mixed || is_meant || open.calls < u64::from(view.settings.calls_min) {
+        if is_mixed || view.is_documented_as_open(facts) || open.calls < u64::from(view.settings.calls_min) {
             continue;
         }
         findings.push(Found {

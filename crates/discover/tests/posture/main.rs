@@ -2,11 +2,50 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail where they unwrap")]
 
+mod exceptions;
+mod life;
+mod limits;
+mod score;
+#[path = "../support/mod.rs"]
 mod support;
+mod well_configured;
 
 use outrider_discover::posture::checks::{self, ALL};
-use outrider_discover::posture::{Posture, Settings, SnapshotError, Weakness};
-use support::samples::{Run, Sample, samples_of};
+use outrider_discover::posture::{Posture, Settings, SnapshotError, Weakness, Why};
+use outrider_model::WeaknessId;
+use support::samples::{Run, Sample, parse, samples_of};
+
+const MINUTES_OF_AN_HOUR: i64 = 60 * 60_000;
+
+fn run_of(settings: Settings) -> Run {
+    settings.validate().unwrap();
+    Run::new(settings)
+}
+
+/// Goes on with further lines of a sample; a first one with `why` is its head.
+fn at(run: &mut Run, lines: &[String]) {
+    let is_head = lines.first().is_some_and(|line| line.contains("\"why\""));
+    let head = if is_head { "" } else { "{\"why\": \"\"}\n" };
+    run.sample(&parse("lines", &format!("{head}{}", lines.join("\n"))), |_, _| {});
+}
+
+/// What a check has found, of which there is one.
+fn one(run: &Run, check: &str) -> Weakness {
+    let found: Vec<&Weakness> = run.posture.weaknesses().filter(|weakness| weakness.check == check).collect();
+    assert_eq!(found.len(), 1, "{check}: {found:?}");
+    found[0].clone()
+}
+
+/// All that is open.
+fn open(run: &Run) -> Vec<Weakness> {
+    run.posture.weaknesses().filter(|weakness| weakness.is_open()).cloned().collect()
+}
+
+/// Of plain HTTP, and what somebody should hear of it.
+fn told(run: &mut Run) -> Vec<(Why, WeaknessId)> {
+    let opened = run.posture.drain_opened().into_iter().filter(|opened| opened.weakness.check == "plain_http");
+    opened.map(|opened| (opened.why, opened.weakness.id)).collect()
+}
 
 /// What a check has open at the end of a sample.
 fn found(sample: &Sample, check: &str) -> (Run, Vec<Weakness>) {
@@ -75,30 +114,46 @@ fn every_check_has_its_samples_and_its_page() {
     assert_eq!(folders, ALL.len(), "a folder is not in the list");
 }
 
+#[test]
+fn the_guide_lists_every_check_as_it_is() {
+    let guide = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/posture.md")).unwrap();
+    let rows: Vec<&str> = guide.lines().filter(|line| line.starts_with("| [`")).collect();
+    assert_eq!(rows.len(), ALL.len());
+    for (check, row) in ALL.iter().zip(rows) {
+        let descriptor = check.descriptor;
+        let page = format!("../crates/discover/src/posture/checks/{}/README.md", descriptor.name);
+        let owasp = descriptor.owasp.strip_suffix(":2023").unwrap();
+        let begins = format!("| [`{}`]({page}) | {} | {owasp} | ", descriptor.name, descriptor.summary);
+        assert!(row.starts_with(&begins), "{row}");
+    }
+}
+
 /// Words that a query may have: tables, columns, functions and what SQL itself has.
 const QUERY_WORDS: &[&str] = &[
     "access",
     "answered_by",
     "array_has",
-    "asc",
     "calls",
     "client_ip",
     "consumer_id",
     "credential_id",
     "current_endpoint_id",
     "data_classes",
-    "desc",
-    "distinct",
     "endpoint",
     "event_time",
+    "field_value",
+    "has_field",
     "first_time",
     "gateway",
     "has_class",
-    "has_field",
     "headers",
     "host",
+    "jwt_lifetime_s",
     "last_time",
+    "longest_s",
     "method",
+    "minute",
+    "most",
     "own_refusal",
     "path",
     "presented_credential",
@@ -130,7 +185,7 @@ const QUERY_WORDS: &[&str] = &[
 
 const SQL_WORDS: &[&str] = &[
     "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "IS", "NULL", "BETWEEN", "AS", "GROUP", "BY", "ORDER",
-    "LIMIT", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END",
+    "LIMIT", "LIKE", "CASE", "WHEN", "THEN", "ELSE", "END", "DISTINCT", "DESC", "ASC",
 ];
 
 #[test]
