@@ -31,7 +31,8 @@ pub(crate) struct Life {
     /// What each scope has, open or not.
     of_scope: BTreeMap<Scope, BTreeSet<WeaknessId>>,
     exceptions: BTreeMap<WeaknessId, Exception>,
-    changed: BTreeSet<WeaknessId>,
+    /// Those of which a row is to be told, as they were when that became due: when they are asked for makes no difference.
+    changed: BTreeMap<WeaknessId, Weakness>,
     opened: Vec<(Why, WeaknessId)>,
     /// Those that were open and are not any more.
     closed: BTreeSet<WeaknessId>,
@@ -73,7 +74,7 @@ impl Life {
                 kept.weakness.state = WeaknessState::Fixed;
                 kept.weakness.fixed_ms = Some(now_ms);
                 kept.told_ms = now_ms;
-                self.changed.insert(id);
+                self.changed.insert(id, kept.weakness.clone());
             }
         }
     }
@@ -95,9 +96,9 @@ impl Life {
         let Some(kept) = self.kept.get_mut(&id) else {
             let is_open = state == WeaknessState::Open;
             let weakness = opened(id, descriptor, found, state, now_ms);
+            self.changed.insert(id, weakness.clone());
             self.kept.insert(id, Kept { weakness, scope: scope.clone(), told_ms: now_ms });
             self.of_scope.entry(scope.clone()).or_default().insert(id);
-            self.changed.insert(id);
             if is_open {
                 self.opened.push((Why::New, id));
             }
@@ -122,7 +123,7 @@ impl Life {
         let is_due = now_ms >= kept.told_ms + i64::from(settings.update_after_minutes) * 60_000;
         if was != (weakness.severity, weakness.state.clone(), weakness.endpoints.clone()) || figures_are_new && is_due {
             kept.told_ms = now_ms;
-            self.changed.insert(id);
+            self.changed.insert(id, kept.weakness.clone());
         }
     }
 
@@ -189,7 +190,7 @@ impl Life {
         if matches!(kept.weakness.state, WeaknessState::Excepted { .. }) {
             kept.weakness.state = WeaknessState::Open;
             kept.told_ms = now_ms;
-            self.changed.insert(id);
+            self.changed.insert(id, kept.weakness.clone());
             self.opened.push((Why::ExceptionEnded, id));
         }
     }
@@ -220,7 +221,7 @@ impl Life {
             }
             kept.weakness.state = excepted(&exception);
             kept.told_ms = now_ms;
-            self.changed.insert(id);
+            self.changed.insert(id, kept.weakness.clone());
             self.opened.retain(|(_, opened)| *opened != id);
         }
         self.exceptions.insert(id, exception);
@@ -271,8 +272,7 @@ impl Life {
     }
 
     pub fn drain_changes(&mut self) -> Vec<Weakness> {
-        let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|id| self.weakness(id).cloned()).collect()
+        std::mem::take(&mut self.changed).into_values().collect()
     }
 
     pub fn drain_opened(&mut self) -> Vec<Opened> {

@@ -88,7 +88,7 @@ fn what_is_weak_is_found_told_left_and_over() {
     );
     assert_eq!(told["worst"]["query"], found["query"]);
     // Its query says the same.
-    let (status, answer) = outrider.request("POST", "/api/v1/query", Some(&json!({"sql": found["query"]})));
+    let (status, answer) = outrider.request("POST", "/api/v1/query", Some(&json!({"statement": found["query"]})));
     assert_eq!(status, 200, "{answer:#}");
     assert!(answer["rows"][0].to_string().contains("40"), "{answer:#}");
 

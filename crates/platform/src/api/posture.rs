@@ -19,6 +19,8 @@ use super::reading::{Found, found};
 use super::routes::{Answer, Id};
 use crate::store::{Gateways, Page, WeaknessCounts, WeaknessFilter, WeaknessOrder, WeaknessStanding};
 
+const CSV: &str = "text/csv; charset=utf-8";
+
 /// Weaknesses that a file has at most; there are as many as the analysis keeps.
 const FILE_ROWS_MAX: usize = 50_000;
 
@@ -77,7 +79,7 @@ pub(super) struct WeaknessFile(String);
 impl IntoResponse for WeaknessFile {
     fn into_response(self) -> Response {
         let headers = [
-            (header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+            (header::CONTENT_TYPE, HeaderValue::from_static(CSV)),
             (header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"posture.csv\"")),
         ];
         (headers, self.0).into_response()
@@ -85,10 +87,10 @@ impl IntoResponse for WeaknessFile {
 }
 
 impl Answer for WeaknessFile {
-    const MEDIA: &'static str = "text/csv";
+    const MEDIA: &'static str = CSV;
 
     fn describe(description: &mut Description<'_>) {
-        description.answer::<String>(StatusCode::OK, "text/csv", "A header, and a line for each.");
+        description.answer::<String>(StatusCode::OK, CSV, "A header, and a line for each.");
     }
 }
 

@@ -75,7 +75,11 @@ async fn rows_about_somebody_go_and_the_receipt_counts_them() {
     assert_eq!((&receipt["state"], &receipt["position"]), (&json!("under_way"), &json!(3)), "{receipt}");
     let store = receipt["places"].as_array().unwrap().iter().find(|place| place["place"] == "control_store").unwrap();
     let counts: Vec<_> = store["counts"].as_array().unwrap().iter().map(|count| &count["count"]).collect();
-    assert_eq!(counts, [12, 1, 1, 0, 0], "alerts, findings, actions, messages, configurations: {receipt}");
+    assert_eq!(
+        counts,
+        [12, 1, 1, 0, 0, 0],
+        "alerts, findings, actions, weaknesses, messages, configurations: {receipt}"
+    );
     for (path, left) in [("/api/v1/alerts", 1), ("/api/v1/findings", 0), ("/api/v1/actions", 1)] {
         let list = api.get(path).await;
         assert_eq!(list.items().len(), left, "{path}");
