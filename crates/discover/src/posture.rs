@@ -286,6 +286,11 @@ impl Posture {
         }
         self.minute = minute;
         self.life.end_exceptions(now_ms);
+        self.judge(now_ms);
+    }
+
+    /// Judges what has changed, whatever the minute.
+    pub fn judge(&mut self, now_ms: i64) {
         for scope in std::mem::take(&mut self.dirty) {
             match scope {
                 Scope::Service(key) => self.judge_service(&key, now_ms),

@@ -93,6 +93,10 @@ fn config(data_dir: PathBuf, practice: &Practice) -> anyhow::Result<Config> {
         [logging]
         level = "error"
 
+        # The story is of an abuse. What is weak at the practice gateway is on the posture page all the same.
+        [posture]
+        alert_severity_min = "critical"
+
         [detect.request_spike]
         warmup_minutes = 1
         warmup_active_minutes = 5

@@ -18,6 +18,8 @@ const HOUR_MS: i64 = 3_600_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CredentialSeen {
     pub last_ms: i64,
+    /// Whose it was when it called last, where the gateway said so.
+    pub consumer: Option<Box<str>>,
     /// The hour that is counted.
     hour: i64,
     /// Its calls, and the buckets of their networks.
@@ -61,10 +63,20 @@ fn networks(buckets: u64) -> u32 {
 
 impl CredentialSeen {
     fn new() -> CredentialSeen {
-        CredentialSeen { last_ms: i64::MIN, hour: i64::MIN, calls: 0, networks: 0, peak: Peak::default() }
+        CredentialSeen {
+            last_ms: i64::MIN,
+            consumer: None,
+            hour: i64::MIN,
+            calls: 0,
+            networks: 0,
+            peak: Peak::default(),
+        }
     }
 
-    fn note(&mut self, event_ms: i64, address: Option<IpAddr>) {
+    fn note(&mut self, event_ms: i64, consumer: Option<&str>, address: Option<IpAddr>) {
+        if self.consumer.as_deref() != consumer {
+            self.consumer = consumer.map(Box::from);
+        }
         self.last_ms = self.last_ms.max(event_ms);
         let hour = event_ms.div_euclid(HOUR_MS);
         if hour > self.hour {
@@ -122,11 +134,12 @@ impl Callers {
         if call.anonymous_consumer || matches!(call.actor(), Some(Actor::Address(_)) | None) {
             return;
         }
+        let consumer = call.authenticated_consumer().map(|consumer| consumer.id.as_str());
         if let Some(seen) = self.credentials.get_mut(credential) {
-            seen.note(call.event_ms, call.client_ip);
+            seen.note(call.event_ms, consumer, call.client_ip);
         } else if self.has_room(held, settings, counters) {
             let mut seen = CredentialSeen::new();
-            seen.note(call.event_ms, call.client_ip);
+            seen.note(call.event_ms, consumer, call.client_ip);
             self.credentials.insert(credential.into(), seen);
         }
     }

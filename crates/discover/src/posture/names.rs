@@ -1,7 +1,10 @@
 //! Who and what weaknesses are about: names for people, and forgetting somebody.
 
+use std::collections::BTreeSet;
+
 use outrider_model::{EndpointId, EntityKind, GatewayConsumer, Subject, WeaknessId};
 
+use super::callers::CredentialSeen;
 use super::weakness::{ServiceKey, WeakSubject};
 use super::{Posture, Scope};
 
@@ -36,10 +39,16 @@ impl Posture {
 
     /// Forgets somebody, wherever they were (decision 24). As long as the gateway has them, its next configuration names them again.
     pub fn forget_subject(&mut self, subject: &Subject) {
+        let mut credentials: BTreeSet<Box<str>> = BTreeSet::new();
         for gateway in self.gateways.values_mut() {
             let before = gateway.callers.len();
             match subject.kind {
-                EntityKind::Consumer => drop(gateway.callers.consumers.remove(&*subject.value)),
+                EntityKind::Consumer => {
+                    gateway.callers.consumers.remove(&*subject.value);
+                    let theirs = |seen: &CredentialSeen| seen.consumer.as_deref() == Some(&*subject.value);
+                    let own = gateway.callers.credentials.extract_if(.., |_, seen| theirs(seen));
+                    credentials.extend(own.map(|(id, _)| id));
+                }
                 EntityKind::Credential => drop(gateway.callers.credentials.remove(&*subject.value)),
                 _ => return,
             }
@@ -62,7 +71,8 @@ impl Posture {
                 subject.kind == EntityKind::Consumer && *consumer == subject.value
             }
             WeakSubject::Credential { credential, .. } => {
-                subject.kind == EntityKind::Credential && *credential == subject.value
+                credentials.contains(credential.as_str())
+                    || subject.kind == EntityKind::Credential && *credential == subject.value
             }
             _ => false,
         };

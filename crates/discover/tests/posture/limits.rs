@@ -1,7 +1,9 @@
 //! What is kept is bounded, and what happens at each limit.
 
 use outrider_discover::posture::{ENDPOINTS_MAX, Posture, Settings, WeaknessState};
-use outrider_model::{Endpoint, GatewayConfiguration, GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot};
+use outrider_model::{
+    Endpoint, EntityKind, GatewayConfiguration, GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, Subject,
+};
 
 use crate::support::samples::{Group, Run, START_MS};
 use crate::{MINUTES_OF_AN_HOUR, at, open, run_of};
@@ -229,4 +231,25 @@ fn what_is_merged_or_ignored_is_looked_at_no_more() {
     run.posture.survey(&endpoint, &seen);
     run.posture.advance(run.now_ms + 3 * 60_000);
     assert_eq!((open(&run).len(), run.posture.endpoints().count()), (0, 0));
+}
+
+#[test]
+fn a_consumer_is_forgotten_with_the_credentials_that_were_theirs() {
+    let mut run = run_of(Settings::default());
+    let group = group(
+        r#"{"call": "GET /orders", "template": "/orders", "consumer": "consumer-{i}", "credential": "key-{i}", "every_s": 0}"#,
+    );
+    for i in 0..4 {
+        run.call(&group.endpoint(), &group.call(i));
+    }
+    let holds = |run: &Run, word: &str| {
+        let bytes = run.posture.snapshot();
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    assert!(holds(&run, "consumer-2") && holds(&run, "key-2"));
+    run.posture.forget_subject(&Subject::new(EntityKind::Consumer, "consumer-2").unwrap());
+    assert!(!holds(&run, "consumer-2") && !holds(&run, "key-2"));
+    assert!(holds(&run, "consumer-1") && holds(&run, "key-1"));
+    run.posture.forget_subject(&Subject::new(EntityKind::Credential, "key-1").unwrap());
+    assert!(holds(&run, "consumer-1") && !holds(&run, "key-1"));
 }

@@ -357,7 +357,7 @@ pub fn line(consumer: &str, method: &str, path: &str, status: u16, at_ms: i64) -
     let request_id = format!("{consumer}-{at_ms}-{path}");
     serde_json::json!({
         "request": {
-            "id": request_id, "method": method, "uri": path, "url": format!("http://shop.example{path}"), "size": 120,
+            "id": request_id, "method": method, "uri": path, "url": format!("https://shop.example{path}"), "size": 120,
             "querystring": {}, "headers": {"host": "shop.example", "user-agent": "e2e", "apikey": format!("key-{consumer}")}
         },
         "response": {"status": status, "size": 300, "headers": {"content-type": "application/json"}},

@@ -155,7 +155,7 @@ impl Analysis {
         self.catalogue = catalogue;
         self.inventory = inventory;
         self.engine = engine;
-        self.survey_all();
+        self.survey_past();
         self.names = EndpointNames::default();
         self.past.version += 1;
         self.past.unlearnt.clear();

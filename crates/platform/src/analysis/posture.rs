@@ -78,7 +78,17 @@ impl Analysis {
         self.tell_weaknesses();
     }
 
-    /// Looks at all endpoints: what is known of them was learnt elsewhere.
+    /// Looks at all endpoints after they were learnt anew from the past. What only that shows is listed, and nobody is alerted
+    /// (decision 12).
+    pub(super) fn survey_past(&mut self) {
+        self.posture.judge(self.now_ms);
+        self.tell_weaknesses();
+        self.survey_all();
+        self.posture.judge(self.now_ms);
+        drop(self.posture.drain_opened());
+    }
+
+    /// Looks at all endpoints.
     pub(super) fn survey_all(&mut self) {
         let all: Vec<EndpointId> = self.catalogue.endpoints().map(|endpoint| endpoint.id).collect();
         all.into_iter().for_each(|id| self.survey(id));
