@@ -14,17 +14,18 @@ export interface Made {
   status?: number;
   address?: string;
   cookie?: string;
+  scheme?: 'http' | 'https';
 }
 
 /** The line of one call that is over now. */
 export function line(number: number, made: Made): string {
-  const { consumer, service = 'shop', path, status = 200, address = '198.51.100.7', cookie } = made;
+  const { consumer, service = 'shop', path, status = 200, address = '198.51.100.7', cookie, scheme = 'https' } = made;
   return JSON.stringify({
     request: {
       id: `r-${consumer ?? ''}-${number}`,
       method: 'GET',
       uri: path,
-      url: `http://shop.example${path}`,
+      url: `${scheme}://shop.example${path}`,
       size: 120,
       querystring: {},
       headers: {

@@ -32,7 +32,7 @@ beforeAll(async () => {
   });
   // Of five calls one is for the export, without a key. The others say who calls, and one of them whom it is about.
   const make = (number: number) => {
-    if (number % 5 === 4) return { path: OPEN_PATH };
+    if (number % 5 === 4) return { path: OPEN_PATH, scheme: 'http' as const };
     if (number % 5 === 3) return { consumer: 'anna', path: `/shop/people?mail=customer${number % 40}%40corp.example` };
     return { consumer: 'anna', path: PATHS[number % 5]! };
   };

@@ -189,11 +189,13 @@ mod tests {
         };
         analysis.configured(GatewaySnapshot { gateway: "kong".to_owned(), taken_ms: 1, configuration });
         let now = analysis.freeze().encode().unwrap();
-        let mut before = now.clone();
+        let posture = postcard::to_allocvec(&analysis.posture.snapshot()).unwrap();
+        let known = now.strip_suffix(&posture[..]).unwrap();
+        let mut before = known.to_vec();
         before[0] = SNAPSHOT_VERSION_WITHOUT_PLUGINS;
         assert_eq!(before.pop(), Some(0), "no plugins of any gateway");
         let restored = Analysis::restore(&before).unwrap();
         assert_eq!(restored.credentials, analysis.credentials);
-        assert_eq!(restored.freeze().encode().unwrap(), now);
+        assert!(restored.freeze().encode().unwrap().starts_with(known), "posture begins with nothing");
     }
 }
