@@ -9,13 +9,20 @@ export interface Admin {
   stop: () => void;
 }
 
+/** Plugins that the node could run; of a credential list without a plugin it says that it is not there. */
+const NODE = {
+  version: '3.9.1',
+  configuration: { database: 'postgres' },
+  plugins: { available_on_server: { 'key-auth': true } },
+};
+
 export async function adminWith(lists: Record<string, object[]>): Promise<Admin> {
-  const held = new Map(Object.entries(lists));
+  const held = new Map<string, Entity[]>(Object.entries(lists));
   const server: Server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
-    const list = held.get(pathname.slice(1)) ?? (pathname.slice(1) in CREDENTIALS ? [] : undefined);
-    const answer =
-      pathname === '/' ? { version: '3.9.1', configuration: { database: 'postgres' } } : list && { data: list, next: null };
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const tags = searchParams.get('tags')?.split(',') ?? [];
+    const found = held.get(pathname.slice(1))?.filter((entity) => tags.every((tag) => entity.tags?.includes(tag)));
+    const answer = pathname === '/' ? NODE : found && { data: found, next: null };
     response.writeHead(answer ? 200 : 404, { 'content-type': 'application/json' });
     response.end(JSON.stringify(answer ?? { message: 'Not found' }));
   });
@@ -27,4 +34,6 @@ export async function adminWith(lists: Record<string, object[]>): Promise<Admin>
   };
 }
 
-const CREDENTIALS = { 'key-auths': 1, 'basic-auths': 1, jwts: 1, 'hmac-auths': 1, oauth2: 1 };
+interface Entity {
+  tags?: string[];
+}

@@ -16,7 +16,13 @@ const QUICK = '[inventory]\nreport_every_epochs = 1\n';
 const OPEN_PATH = '/shop/export';
 const SERVICE = { id: 's-shop', name: 'shop', protocol: 'http', host: 'shop.internal', port: 80, enabled: true };
 const ROUTE = { id: 'r-shop', name: 'shop-route', service: { id: 's-shop' }, protocols: ['http'], paths: ['/shop'] };
-const KEY_AUTH = { id: 'p-key', name: 'key-auth', enabled: true, service: { id: 's-shop' }, protocols: ['http', 'https'] };
+const KEY_AUTH = {
+  id: 'p-key',
+  name: 'key-auth',
+  enabled: true,
+  service: { id: 's-shop' },
+  protocols: ['http', 'https'],
+};
 const PATHS = ['/shop/orders', '/shop/carts', '/shop/prices'];
 
 let all: Called;
@@ -24,24 +30,23 @@ let page: Page;
 let admin: Admin;
 
 beforeAll(async () => {
-  admin = await adminWith({
-    services: [SERVICE],
-    routes: [ROUTE],
-    plugins: [{ ...KEY_AUTH, config: { anonymous: 'id-anybody', key_names: ['apikey'] } }],
-    consumers: [{ id: 'id-anna', username: 'anna' }],
-  });
+  admin = await adminWith({ services: [], routes: [], plugins: [], consumers: [] });
   // Of five calls one is for the export, without a key. The others say who calls, and one of them whom it is about.
   const make = (number: number) => {
     if (number % 5 === 4) return { path: OPEN_PATH, scheme: 'http' as const };
     if (number % 5 === 3) return { consumer: 'anna', path: `/shop/people?mail=customer${number % 40}%40corp.example` };
     return { consumer: 'anna', path: PATHS[number % 5]! };
   };
-  const more = `${QUICK}[[gateways]]\nname = "kong"\nadmin_url = "${admin.url}"\n`;
+  const more = `${QUICK}[[gateways]]\nname = "kong"\nadmin_url = "${admin.url}"\nconfiguration_seconds = 10\n`;
   all = await called(20, make, { more }, async (window) => {
     ({ page } = window);
     await page.goto('/posture');
     await page.getByText('No call came yet.').waitFor();
     await check(page, 'posture before the first call');
+    admin.set('services', [SERVICE]);
+    admin.set('routes', [ROUTE]);
+    admin.set('plugins', [{ ...KEY_AUTH, config: { anonymous: 'id-anybody', key_names: ['apikey'] } }]);
+    admin.set('consumers', [{ id: 'id-anna', username: 'anna' }]);
   });
   for (const role of ['viewer', 'analyst']) all.outrider.addPerson(role, role);
 });
@@ -70,7 +75,8 @@ it('says what is checked, and comes upon what is weak by itself', async () => {
 });
 
 it('filters by what is drawn, and by what is in the address', async () => {
-  await page.getByRole('button', { name: /^API8 Security Misconfiguration/ }).click();
+  const drawn = page.getByRole('region', { name: 'Open by OWASP id' });
+  await drawn.getByRole('button', { name: /^API8 Security Misconfiguration/ }).click();
   await page.waitForURL((url) => url.searchParams.get('owasp') === 'API8:2023');
   await weaknesses().getByRole('link', { name: 'Open to anybody' }).waitFor({ state: 'detached' });
   await page.goto('/posture?check=unauthenticated_access&service=shop&severity_min=high');
@@ -92,7 +98,10 @@ it('tells what it rests on, what to do, and shows it again in Hunt', async () =>
   await weaknesses().getByRole('link', { name: 'Open to anybody' }).click();
   await page.getByRole('heading', { level: 1, name: 'Open to anybody · shop' }).waitFor();
   await page.getByText(`GET ${OPEN_PATH} answered`).first().waitFor();
-  await page.getByRole('link', { name: `GET ${OPEN_PATH}` }).first().waitFor();
+  await page
+    .getByRole('link', { name: `GET ${OPEN_PATH}` })
+    .first()
+    .waitFor();
   await page.getByRole('link', { name: 'API2 Broken Authentication' }).waitFor();
   await page.getByRole('link', { name: /^al_/ }).waitFor();
   await check(page, 'a weakness');
@@ -119,7 +128,10 @@ it('is left until a day by an analyst, and taken up again', async () => {
     excepted: { reason: 'the partner moves in May' },
   });
   await one.page.goto('/posture?state=excepted');
-  await one.page.getByRole('table', { name: 'Weaknesses' }).getByText(/^ends in/).waitFor();
+  await one.page
+    .getByRole('table', { name: 'Weaknesses' })
+    .getByText(/^ends in/)
+    .waitFor();
   await one.page.getByRole('table', { name: 'Weaknesses' }).getByRole('link', { name: 'Open to anybody' }).click();
   await one.page.getByRole('button', { name: 'Take the exception back' }).click();
   await dialog.getByRole('button', { name: 'Take it back' }).click();
@@ -148,7 +160,10 @@ it('makes the endpoint risky, and says why', async () => {
 
 it('says which data goes where', async () => {
   await page.goto('/posture/data');
-  await page.getByRole('table', { name: 'Data classes' }).getByRole('link', { name: 'email' }).click({ timeout: 180_000 });
+  await page
+    .getByRole('table', { name: 'Data classes' })
+    .getByRole('link', { name: 'email' })
+    .click({ timeout: 180_000 });
   const goes = page.getByRole('region', { name: 'Where email goes' });
   await goes.getByRole('link', { name: 'GET /shop/people' }).click();
   const classes = page.getByRole('table', { name: 'Data classes' });

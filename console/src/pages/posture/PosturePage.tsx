@@ -14,6 +14,7 @@ import { type Column, PagedTable } from '../../parts/DataTable';
 import { useEndpointName } from '../../parts/endpoint';
 import { usePages, useReadAgain } from '../../parts/pages';
 import { saveFile } from '../../parts/saving';
+import { Words } from '../../parts/Prose';
 import { count } from '../../parts/words';
 import { nameOf, servicePath, useApis } from '../apis/service';
 import { AddressFacets } from '../timeline/AddressFacets';
@@ -45,7 +46,7 @@ function columnsWith(checks: CheckRow[]): Column<WeaknessRow>[] {
             <strong>{checkWords(check, checks)}</strong>
           </Link>
           <span className="muted two-lines" title={sentence}>
-            {sentence}
+            <Words of={sentence} />
           </span>
         </div>
       ),

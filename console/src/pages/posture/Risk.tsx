@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 
 import type { RiskScore } from '../../api/types';
 import { Panel, Time } from '../../parts/basics';
+import { Words } from '../../parts/Prose';
 import { useChecks } from './reading';
 import { factorWords, gravity, partsOfScore, posturePath, scoreWords } from './weakness';
 
@@ -67,7 +68,9 @@ function Known({ risk, place }: { risk: RiskScore; place: Record<string, string>
                 ) : (
                   <strong>{factorWords(name, checks)}</strong>
                 )}
-                <span className="muted wrap">{sentence}</span>
+                <span className="muted wrap">
+                  <Words of={sentence} />
+                </span>
               </div>
             </li>
           ))}
@@ -104,7 +107,9 @@ function Moves({ moves }: Pick<RiskScore, 'moves'>) {
                   <Time ms={at_ms} relative />
                 </span>
               </div>
-              <span className="muted wrap">{because}</span>
+              <span className="muted wrap">
+                <Words of={because} />
+              </span>
             </div>
           </li>
         ))}

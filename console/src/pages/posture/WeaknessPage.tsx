@@ -41,7 +41,9 @@ export function WeaknessPage() {
     >
       <div className="alert">
         <div className="stack">
-          <p className="story">{weakness.sentence}</p>
+          <p className="story">
+            <Words of={weakness.sentence} />
+          </p>
           <WhatToDo weakness={weakness} />
           <Panel title="What it rests on">
             <Facts facts={weakness.evidence.map(({ name, value }) => [name, value])} />

@@ -4,6 +4,7 @@ import { Link } from 'react-router';
 import type { WeaknessRow } from '../../api/types';
 import { Loading, Panel, SeverityTag, Time, Trouble } from '../../parts/basics';
 import { type Column, SmallTable } from '../../parts/DataTable';
+import { Words } from '../../parts/Prose';
 import { type Place, SHOWN_MAX, useChecks, useWeaknessesOf } from './reading';
 import { OwaspId, Standing } from './tags';
 import { checkWords, posturePath, weaknessPath } from './weakness';
@@ -24,7 +25,7 @@ export function WeaknessesOf({ place }: { place: Place }) {
             <strong>{checkWords(check, checks)}</strong>
           </Link>
           <span className="muted two-lines" title={sentence}>
-            {sentence}
+            <Words of={sentence} />
           </span>
         </div>
       ),
