@@ -7,6 +7,7 @@
 mod client;
 mod clock;
 mod own_refusal;
+mod scratch;
 mod target;
 
 use std::fmt;
@@ -24,13 +25,13 @@ pub use client::TrustedProxies;
 pub(crate) use client::named_in;
 pub use clock::RunningMaximum;
 use own_refusal::own_refusal;
+pub use scratch::Scratch;
 pub use target::QUERY_FIELDS_MAX;
 pub(crate) use target::{percent_decoded, split_uri};
 
 use crate::exposure::{Came, answer, transport};
-use crate::json::JsonRoom;
 use crate::kong::{self, Int, KongLine, Request};
-use crate::mapping::{FieldSettings, FieldTally, Mapping};
+use crate::mapping::{FieldSettings, Mapping};
 use crate::pseudonyms::{PseudonymKey, refuse_open_to_others};
 use crate::sanitise::{FieldPolicies, Identities, Presented, Sanitiser};
 use crate::{CollectError, Rejection};
@@ -192,38 +193,6 @@ fn is_secret(text: &str) -> bool {
 impl fmt::Debug for SourceSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SourceSecret(..)")
-    }
-}
-
-/// Buffers that are used again from line to line.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    room: JsonRoom,
-    uri: String,
-    truncated: u64,
-    without_secret: u64,
-    fields: Vec<FieldTally>,
-}
-
-impl Scratch {
-    /// Gives back the memory that a long line needed.
-    pub(crate) fn give_back(&mut self) {
-        self.room.give_back();
-    }
-
-    /// How many calls lost query fields or headers to a limit since the last time this was asked.
-    pub fn take_truncated(&mut self) -> u64 {
-        std::mem::take(&mut self.truncated)
-    }
-
-    /// How many lines carried no secret at all where the source has one, since the last time this was asked.
-    pub fn take_without_secret(&mut self) -> u64 {
-        std::mem::take(&mut self.without_secret)
-    }
-
-    /// What came of the mapped fields, in the order of the settings, since the last time this was asked.
-    pub(crate) fn take_fields(&mut self) -> Vec<FieldTally> {
-        std::mem::take(&mut self.fields)
     }
 }
 
