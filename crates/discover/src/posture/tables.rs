@@ -188,10 +188,35 @@ struct CsvRow {
     query: String,
 }
 
+/// The header of a file, which is there without rows, too.
+const HEADER: [&str; 20] = [
+    "id",
+    "state",
+    "severity",
+    "check",
+    "owasp",
+    "gateway",
+    "service",
+    "service_name",
+    "sentence",
+    "evidence",
+    "fix",
+    "endpoints",
+    "opened_ms",
+    "last_seen_ms",
+    "fixed_ms",
+    "reopened",
+    "excepted_until_ms",
+    "exception_reason",
+    "exception_by",
+    "query",
+];
+
 /// Weaknesses as CSV (RFC 4180) with a header. A text that a spreadsheet would take for a formula begins with `'`.
 pub fn csv(rows: &[WeaknessRow]) -> Result<String, CsvError> {
     let wrong = |error: &dyn std::fmt::Display| CsvError(error.to_string());
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(HEADER).map_err(|error| wrong(&error))?;
     for row in rows {
         writer.serialize(csv_row(row)).map_err(|error| wrong(&error))?;
     }
@@ -232,4 +257,41 @@ fn csv_row(row: &WeaknessRow) -> CsvRow {
 
 fn cell(text: &str) -> String {
     if text.starts_with(FORMULA) { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use outrider_model::{Severity, WeaknessId};
+
+    use super::*;
+    use crate::posture::WeakSubject;
+
+    #[test]
+    fn a_file_has_a_header_of_its_columns_and_no_formulas() {
+        let weakness = Weakness {
+            id: WeaknessId(1),
+            check: "plain_http".to_owned(),
+            owasp: "API8:2023".to_owned(),
+            subject: WeakSubject::Gateway { gateway: "kong".to_owned() },
+            severity: Severity::Low,
+            state: WeaknessState::Open,
+            opened_ms: 1,
+            last_seen_ms: 2,
+            fixed_ms: None,
+            reopened: 0,
+            sentence: "=1+1".to_owned(),
+            evidence: Vec::new(),
+            query: "SELECT 1".to_owned(),
+            fix: "none".to_owned(),
+            endpoints: Vec::new(),
+        };
+        let (gateway, empty) = ("kong".to_owned(), String::new);
+        let row = WeaknessRow { gateway, workspace: empty(), service: empty(), service_name: empty(), weakness };
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.serialize(csv_row(&row)).unwrap();
+        let expected = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        assert_eq!(csv(&[row]).unwrap(), expected);
+        assert!(expected.contains(",'=1+1,"), "{expected}");
+        assert_eq!(csv(&[]).unwrap(), format!("{}\n", expected.lines().next().unwrap()));
+    }
 }
