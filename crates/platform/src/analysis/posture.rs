@@ -13,7 +13,7 @@ use outrider_discover::posture::{
 };
 use outrider_model::{
     CommandRecord, CommandRefused, Confidence, EndpointId, EntityKey, EntityKind, Finding, FindingId, Fingerprint,
-    Observation, Outcome, TargetFacts, WeaknessId,
+    Observation, Outcome, Severity, TargetFacts, WeaknessId,
 };
 use outrider_respond::desk::CommandDone;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ use super::Analysis;
 
 /// What the detectors of findings about weaknesses are called together; a check's name follows it.
 pub const POSTURE_DETECTOR: &str = "posture";
+
+const SEVERITIES: [Severity; 5] = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
 /// A check finds what is there. What it cannot know is whether somebody wants it so.
 const CONFIDENCE: f32 = 0.9;
@@ -48,9 +50,9 @@ impl Analysis {
         &self.posture
     }
 
-    /// How many weaknesses are open, by severity.
+    /// How many weaknesses are open, by severity; of each there is a number.
     pub(super) fn open_weaknesses(&self) -> BTreeMap<&'static str, u64> {
-        let mut open: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut open: BTreeMap<&'static str, u64> = SEVERITIES.map(|severity| (severity_word(severity), 0)).into();
         for weakness in self.posture.weaknesses().filter(|weakness| weakness.is_open()) {
             *open.entry(severity_word(weakness.severity)).or_default() += 1;
         }
