@@ -184,6 +184,11 @@ impl Configured {
         self.in_force(route).into_iter().filter(|plugin| AUTHENTICATION.contains(&plugin.name.as_str()))
     }
 
+    /// Whether one of them refuses every call.
+    pub fn is_terminated(&self, route: &GatewayRoute) -> bool {
+        self.in_force(route).iter().any(|plugin| plugin.name == "request-termination")
+    }
+
     /// Whether something limits how often somebody calls: for everybody, or for consumers where nobody else gets in.
     pub fn is_limited(&self, route: &GatewayRoute) -> bool {
         if self.in_force(route).iter().any(|plugin| RATE_LIMITING.contains(&plugin.name.as_str())) {

@@ -27,6 +27,7 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
     let endpoints_of = |route: &str| by_route.get(route).into_iter().flatten().copied();
     let (limited, open): (Vec<_>, Vec<_>) = view
         .routes()
+        .filter(|(configured, route)| !configured.is_terminated(route))
         .partition(|(configured, route)| configured.is_limited(route) || endpoints_of(&route.id).any(tells_too_many));
     let Some((configured, first)) = open.first() else { return };
     let called = || open.iter().flat_map(|(_, route)| endpoints_of(&route.id)).filter(|facts| view.is_called(facts));

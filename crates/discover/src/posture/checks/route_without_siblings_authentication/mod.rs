@@ -3,7 +3,7 @@
 use outrider_model::{GatewayRoute, Severity};
 
 use super::Descriptor;
-use crate::posture::configured::{Configured, route_name};
+use crate::posture::configured::{Configured, is_for_named_addresses, route_name};
 use crate::posture::facts::{is_sign_in, is_upkeep};
 use crate::posture::query::Query;
 use crate::posture::view::{Facts, Findings, ServiceView, evidence};
@@ -32,7 +32,7 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
     let plugins: Vec<&str> = configured.authentication(sibling).map(|plugin| plugin.name.as_str()).collect();
     for (configured, route) in open {
         let called = by_route.get(route.id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        if is_meant(view, route, called) {
+        if is_meant(view, route, called) || is_for_nobody_else(configured, route) {
             continue;
         }
         let endpoints = called.iter().map(|facts| facts.endpoint.id).collect();
@@ -60,6 +60,14 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
             endpoints,
         });
     }
+}
+
+/// Whether nobody comes by a route who would have to prove who they are: it refuses every call, is for preflight requests, or for
+/// addresses that are named.
+fn is_for_nobody_else(configured: &Configured, route: &GatewayRoute) -> bool {
+    configured.is_terminated(route)
+        || route.methods == ["OPTIONS"]
+        || is_for_named_addresses(&configured.in_force(route))
 }
 
 /// Whether a route is there for what is open by nature, such as the sign-in, or documented to be: as its calls show, else its paths.
