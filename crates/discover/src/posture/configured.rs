@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outrider_model::{GatewayCredential, GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, PluginSettings};
+use outrider_model::{
+    GatewayConsumer, GatewayCredential, GatewayPlugin, GatewayRoute, GatewayService, GatewaySnapshot, PluginSettings,
+};
 
 use crate::openapi::{Route, RoutesRead};
 
@@ -30,6 +32,9 @@ pub(crate) const AUTHENTICATION: &[&str] = &[
     "vault-auth",
 ];
 
+/// Kong's plugin that refuses every call.
+const TERMINATION: &str = "request-termination";
+
 /// Those that limit how often somebody calls.
 const RATE_LIMITING: &[&str] =
     &["rate-limiting", "rate-limiting-advanced", "response-ratelimiting", "service-protection"];
@@ -49,6 +54,8 @@ pub(crate) struct Configured {
     plugins: BTreeMap<(String, String), Vec<usize>>,
     /// Where consumers or groups of them have limits of their own, in the same words.
     limits_of_some: BTreeSet<(String, String)>,
+    /// By the id and the name of a consumer, where all of its calls are refused.
+    refused: BTreeMap<String, Vec<(String, String)>>,
     /// Of each service its routes, and those of them that ask who calls.
     asking: BTreeMap<String, Asking>,
     /// Of all services.
@@ -85,6 +92,7 @@ impl Configured {
             of_service: BTreeMap::new(),
             plugins: BTreeMap::new(),
             limits_of_some: BTreeSet::new(),
+            refused: BTreeMap::new(),
             asking: BTreeMap::new(),
             asking_in_all: Asking::default(),
             usual_authentication: None,
@@ -115,12 +123,19 @@ impl Configured {
             let is_for_everybody = plugin.consumer_id.is_none() && plugin.consumer_group_id.is_none();
             let id = |id: &Option<String>| id.clone().unwrap_or_default();
             let scope = (id(&plugin.route_id), id(&plugin.service_id));
+            if let (true, TERMINATION, Some(consumer)) = (plugin.enabled, plugin.name.as_str(), &plugin.consumer_id) {
+                self.refused.entry(consumer.clone()).or_default().push(scope.clone());
+            }
             if plugin.enabled && is_for_everybody {
                 self.plugins.entry(scope).or_default().push(at);
             } else if plugin.enabled && RATE_LIMITING.contains(&plugin.name.as_str()) {
                 self.limits_of_some.insert(scope);
             }
         }
+        let named =
+            |consumer: &GatewayConsumer| Some((consumer.username.clone()?, self.refused.get(&consumer.id)?.clone()));
+        let named: Vec<_> = all.consumers.iter().filter_map(named).collect();
+        self.refused.extend(named);
     }
 
     /// Counts the routes that ask who calls, once for all services that will be compared.
@@ -186,7 +201,13 @@ impl Configured {
 
     /// Whether one of them refuses every call.
     pub fn is_terminated(&self, route: &GatewayRoute) -> bool {
-        self.in_force(route).iter().any(|plugin| plugin.name == "request-termination")
+        self.in_force(route).iter().any(|plugin| plugin.name == TERMINATION)
+    }
+
+    /// Whether every call of a consumer by a route is refused, by its id or name.
+    pub fn refuses(&self, consumer: &str, route: &GatewayRoute) -> bool {
+        let refused = self.refused.get(consumer).map(Vec::as_slice).unwrap_or_default();
+        scopes(route).iter().any(|scope| refused.contains(scope))
     }
 
     /// Whether something limits how often somebody calls: for everybody, or for consumers where nobody else gets in.

@@ -27,6 +27,9 @@ pub(super) fn check(view: &ServiceView<'_>, findings: &mut Findings) {
         if all.iter().any(|plugin| anonymous(plugin).is_none()) {
             continue;
         }
+        if all.iter().filter_map(|plugin| anonymous(plugin)).all(|consumer| configured.refuses(consumer, route)) {
+            continue;
+        }
         findings.push(Found {
             subject: WeakSubject::Route { gateway: view.key.gateway.clone(), route: route.id.clone() },
             severity: DESCRIPTOR.severity,
