@@ -331,7 +331,7 @@ impl Posture {
             life.take_in(asked, findings, counters);
         }
         let weaknesses: Vec<&Weakness> = life.standing_of(&scope).collect();
-        place.scores.judge(key, &place.endpoints, &weaknesses, now_ms);
+        place.scores.judge(key, &place.endpoints, &weaknesses, settings, now_ms);
         let is_configured = configured.is_some_and(|configured| configured.service(&key.service).is_some());
         if place.endpoints.is_empty() && place.outline.is_none() && !is_configured {
             places.remove(key);

@@ -13,8 +13,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
+use super::settings::Settings;
 use super::weakness::{ServiceKey, WeakSubject, Weakness};
-use crate::inventory::Mark;
+use crate::inventory::{Mark, SignCount};
 
 /// Moves that are kept of a score; the oldest goes.
 const MOVES_MAX: usize = 20;
@@ -108,6 +109,7 @@ impl Scores {
         key: &ServiceKey,
         endpoints: &BTreeMap<EndpointId, Facts>,
         weaknesses: &[&Weakness],
+        settings: &Settings,
         now_ms: i64,
     ) {
         let mut own: BTreeMap<EndpointId, Vec<Points>> = BTreeMap::new();
@@ -125,7 +127,7 @@ impl Scores {
         };
         weaknesses.iter().for_each(|weakness| add(points(weakness)));
         for (id, facts) in endpoints {
-            let mut all = of_traffic(facts);
+            let mut all = of_traffic(facts, settings, now_ms);
             let name = facts.name();
             all.iter().for_each(|one| add(Points { sentence: format!("{name}: {}", one.sentence), ..one.clone() }));
             all.extend(own.remove(id).unwrap_or_default());
@@ -226,7 +228,7 @@ fn points(weakness: &Weakness) -> Points {
 }
 
 /// What an endpoint carries and who may call it, whether that is weak or not.
-fn of_traffic(facts: &Facts) -> Vec<Points> {
+fn of_traffic(facts: &Facts, settings: &Settings, now_ms: i64) -> Vec<Points> {
     let mut families: BTreeMap<Family, Vec<&str>> = BTreeMap::new();
     for count in facts.seen.data_classes.iter().filter(|count| count.is_decided) {
         if let Some(class) = DataClass::named(&count.class) {
@@ -250,7 +252,8 @@ fn of_traffic(facts: &Facts) -> Vec<Points> {
             Some(Points { name: format!("data_{}", family.as_str()), tenths, sentence })
         })
         .collect();
-    if let Some(count) = facts.seen.mark(Mark::UnauthenticatedOk) {
+    let is_there = |count: &&SignCount| !settings.is_over(count.last_seen_ms, count.calls_since, now_ms);
+    if let Some(count) = facts.seen.mark(Mark::UnauthenticatedOk).filter(is_there) {
         let tenths = if facts.is_writing() { 12 } else { 6 };
         let sentence = match count.calls {
             1 => "a first call without authentication was answered 2xx".to_owned(),

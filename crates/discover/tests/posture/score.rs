@@ -80,7 +80,7 @@ fn a_move_says_from_where_to_where_and_why() {
     let secure = orders(200, 200, r#", "consumer": "c{i%5}""#).replace("plain_http", "https");
     at(&mut run, &[secure]);
     let (_, third) = scores(&mut run);
-    assert_eq!(third.moves.last().unwrap().to_string(), "1.9 → 0.6: no longer plain_http");
+    assert_eq!(third.moves.last().unwrap().to_string(), "1.9 → 0.0: no longer plain_http");
     assert_eq!(third.moves.len(), 2);
 }
 
@@ -107,4 +107,17 @@ fn the_last_moves_are_kept() {
     let moves = last.unwrap().moves;
     assert_eq!(moves.len(), 20);
     assert!(moves.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms && pair[0].to == pair[1].from));
+}
+
+#[test]
+fn what_was_open_long_ago_is_no_factor() {
+    let mut run = run_of(Settings::default());
+    let open = r#"{"call": "POST /notes", "template": "/notes", "times": 60}"#;
+    at(&mut run, &[open.to_owned()]);
+    let (_, endpoint) = scores(&mut run);
+    assert!(factors(&endpoint).contains(&("open_to_anybody", 1.2)), "{endpoint:?}");
+    run.settle(run.now_ms + 31 * 86_400_000);
+    let (_, endpoint) = scores(&mut run);
+    assert!(factors(&endpoint).iter().all(|(name, _)| *name != "open_to_anybody"), "{endpoint:?}");
+    assert!(endpoint.moves.last().unwrap().because.contains("no longer"), "{endpoint:?}");
 }

@@ -76,5 +76,5 @@ fn tells_too_many(facts: &Facts) -> bool {
 }
 
 fn is_open(view: &ServiceView<'_>, facts: &Facts) -> bool {
-    facts.seen.mark(Mark::UnauthenticatedOk).is_some_and(|open| open.calls >= u64::from(view.settings.calls_min))
+    view.mark(facts, Mark::UnauthenticatedOk).is_some_and(|open| open.calls >= u64::from(view.settings.calls_min))
 }
