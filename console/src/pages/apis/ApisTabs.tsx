@@ -1,5 +1,5 @@
 // The two lists of the APIs: of endpoints, and of the services that they are behind.
-import { Link } from 'react-router';
+import { LinkTabs } from '../../parts/LinkTabs';
 
 const TABS = [
   { id: 'endpoints', to: '/apis', words: 'Endpoints' },
@@ -7,13 +7,5 @@ const TABS = [
 ] as const;
 
 export function ApisTabs({ of }: { of: (typeof TABS)[number]['id'] }) {
-  return (
-    <nav className="tabs" aria-label="What is listed">
-      {TABS.map(({ id, to, words }) => (
-        <Link key={id} to={to} className={id === of ? 'active' : undefined} aria-current={id === of || undefined}>
-          {words}
-        </Link>
-      ))}
-    </nav>
-  );
+  return <LinkTabs tabs={TABS} of={of} />;
 }

@@ -1,5 +1,5 @@
 // What is weak, what data goes where, and what is checked.
-import { Link } from 'react-router';
+import { LinkTabs } from '../../parts/LinkTabs';
 
 const TABS = [
   { id: 'weaknesses', to: '/posture', words: 'Weaknesses' },
@@ -8,13 +8,5 @@ const TABS = [
 ] as const;
 
 export function PostureTabs({ of }: { of: (typeof TABS)[number]['id'] }) {
-  return (
-    <nav className="tabs" aria-label="What is listed">
-      {TABS.map(({ id, to, words }) => (
-        <Link key={id} to={to} className={id === of ? 'active' : undefined} aria-current={id === of || undefined}>
-          {words}
-        </Link>
-      ))}
-    </nav>
-  );
+  return <LinkTabs tabs={TABS} of={of} />;
 }
